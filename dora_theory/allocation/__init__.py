@@ -1,0 +1,1 @@
+"""Allocation rules: how many of N rollouts each candidate receives."""

@@ -1,0 +1,1 @@
+"""Placeholder while the exact optimum is being written."""

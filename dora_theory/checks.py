@@ -1,0 +1,114 @@
+"""Checks of arguments: shapes before tracing, values wherever they are known.
+
+Under `jit`, `vmap` or `grad` the values of an argument are not known; the checks of values then
+pass, and only those of shapes remain. Outside of them a bad value raises `ValueError`, which names
+the argument, the place and the value.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+from numpy.typing import ArrayLike
+
+
+def is_concrete(x: Any) -> bool:
+    """Whether the values of `x` are known, that is, `x` is not being traced."""
+    return not isinstance(x, jax.core.Tracer)
+
+
+def as_float(name: str, x: ArrayLike | Array) -> Float[Array, "..."]:
+    """`x` as a JAX array of the working float dtype; `ValueError` if it is not of real numbers.
+
+    float32 and float64 (under x64) stay what they are, float16, bfloat16, integers and Python
+    numbers take JAX's default float.
+    """
+    try:
+        array = x if isinstance(x, jax.Array) else np.asarray(x)
+    except ValueError as error:
+        raise ValueError(f"{name}: not a rectangular array ({error})") from None
+    kind = array.dtype
+    if not (jnp.issubdtype(kind, jnp.floating) or jnp.issubdtype(kind, jnp.integer)):
+        raise ValueError(f"{name}: needs real numbers, got dtype {kind}")
+    if kind in (np.dtype("float32"), np.dtype("float64")):
+        return jnp.asarray(array)
+    return jnp.asarray(array, dtype=jnp.result_type(float))
+
+
+def as_mask(
+    mask: ArrayLike | Array | None, shape: tuple[int, ...], name: str = "mask"
+) -> Bool[Array, "..."]:
+    """`mask` broadcast to `shape` (all true if None); `ValueError` if it cannot be."""
+    if mask is None:
+        return jnp.ones(shape, dtype=bool)
+    array = jnp.asarray(mask)
+    if array.dtype != jnp.bool_:
+        raise ValueError(f"{name}: needs booleans, got dtype {array.dtype}")
+    try:
+        return jnp.broadcast_to(array, shape)
+    except ValueError:
+        raise ValueError(f"{name}: shape {array.shape} does not fit {shape}") from None
+
+
+def check_candidates(name: str, x: Any) -> None:
+    """`ValueError` unless `x` has a last axis of candidates with at least one entry."""
+    if np.ndim(x) == 0 or np.shape(x)[-1] == 0:
+        raise ValueError(f"{name}: needs at least one candidate, got shape {np.shape(x)}")
+
+
+def check_range(
+    name: str,
+    x: ArrayLike | Array,
+    low: float = -np.inf,
+    high: float = np.inf,
+    *,
+    low_open: bool = False,
+    mask: ArrayLike | Array | None = None,
+) -> None:
+    """`ValueError` unless every (unmasked) value of `x` is finite and in [low, high].
+
+    With `low_open` the interval is (low, high]. The message gives the first offending place and
+    its value. Passes silently for a traced `x`.
+    """
+    if not (is_concrete(x) and is_concrete(mask)):
+        return
+    values = np.asarray(x)
+    with np.errstate(invalid="ignore"):
+        bad = ~np.isfinite(values) | (values > high) | (values < low)
+        if low_open:
+            bad |= values == low
+    if mask is not None:
+        bad = bad & np.broadcast_to(np.asarray(mask), bad.shape)
+    if not bad.any():
+        return
+    place = tuple(int(i) for i in np.argwhere(bad)[0])
+    where = f"{name}[{', '.join(map(str, place))}]" if place else name
+    wants = "a finite number"
+    if low > -np.inf or high < np.inf:
+        left = "(" if low_open or low == -np.inf else "["
+        right = ")" if high == np.inf else "]"
+        wants += f" in {left}{low:g}, {high:g}{right}"
+    raise ValueError(f"{where} = {values[place]}: needs {wants}")
+
+
+def as_count(name: str, x: ArrayLike | Array) -> Any:
+    """`x` as an integer JAX array of non-negative counts; `ValueError` if it is not.
+
+    Floats are taken if every value is whole, so that 16.0 is a budget and 16.5 is not.
+    """
+    array = x if isinstance(x, jax.Array) else np.asarray(x)
+    if jnp.issubdtype(array.dtype, jnp.integer):
+        whole = array
+    elif jnp.issubdtype(array.dtype, jnp.floating) and is_concrete(array):
+        values = np.asarray(array)
+        if not np.all(np.isfinite(values)) or np.any(values != np.floor(values)):
+            place = np.argwhere(~np.isfinite(values) | (values != np.floor(values)))[0]
+            raise ValueError(f"{name} = {values[tuple(place)]}: needs a whole number")
+        whole = values.astype(np.int64)
+    else:
+        raise ValueError(f"{name}: needs whole numbers, got dtype {array.dtype}")
+    if is_concrete(whole):
+        check_range(name, np.asarray(whole), 0, np.iinfo(np.int32).max)
+    return jnp.asarray(whole, dtype=jnp.int32)
