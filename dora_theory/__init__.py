@@ -1,1 +1,81 @@
-"""dora-theory: where should the next rollout go, and can it be proved?"""
+"""dora-theory: where should the next rollout go, and can it be proved?
+
+This page is the index of the whole: what is listed here is public, and nothing else is. Names are
+loaded when they are first used, so that `import dora_theory` itself costs nothing.
+"""
+
+from importlib import import_module
+from typing import Any
+
+# module → its public names, sorted.
+_PUBLIC = {
+    "allocation.correlated": (
+        "correlated_allocation",
+        "direction_allocation",
+        "direction_totals",
+        "hierarchical_log_failure",
+        "spread_evenly",
+    ),
+    "allocation.exact": (
+        "Certificate",
+        "OptimalSet",
+        "apportion",
+        "certificate",
+        "is_optimal",
+        "optimal_allocation",
+        "optimal_allocation_beta",
+        "optimal_set",
+    ),
+    "allocation.heuristics": (
+        "beam_allocation",
+        "dora_allocation",
+        "dvts_allocation",
+        "magnitude_allocation",
+        "rebase_allocation",
+        "rebase_sequential_allocation",
+        "round_allocation",
+        "sequential_ceiling_allocation",
+        "temperature_allocation",
+    ),
+    "allocation.optimise": ("optimise_allocation",),
+    "allocation.relaxed": (
+        "rounded_waterfill_allocation",
+        "shifted_linear_allocation",
+        "waterfill_allocation",
+    ),
+    "clustering": ("hard_directions",),
+    "directions": (
+        "affinity",
+        "cosine_similarity",
+        "direction_weights",
+        "dora_weights",
+        "quality_weights",
+        "uniqueness",
+        "uniqueness_from_similarity",
+    ),
+    "magnitude": ("magnitude_weighting", "magnitude_weighting_from_similarity"),
+    "objective": (
+        "candidate_log_failure",
+        "log_failure",
+        "log_failure_beta",
+        "priorities",
+        "success_probability",
+    ),
+    "priors": ("BetaPrior", "HierarchicalPrior"),
+}
+_HOME = {name: module for module, names in _PUBLIC.items() for name in names}
+
+__version__ = "0.1.0"
+__all__ = sorted([*_HOME, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'dora_theory' has no attribute {name!r}")
+    value = getattr(import_module(f"dora_theory.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,1 +1,341 @@
-"""Placeholder while the exact optimum is being written."""
+"""The exact integer optimum, its certificate, and the set of all optima (theory 2).
+
+The r-th further rollout of a candidate multiplies its failure by 1 - κ w/(κ + r). That factor
+rises with r, so log failure is separable and discretely convex, and serving the N largest of all
+priorities w_i/(κ + r) maximises the probability of at least one success: a divisor method of
+apportionment with divisors κ + r.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Int
+
+from dora_theory.allocation.divisor import largest_priorities
+from dora_theory.checks import (
+    as_count,
+    as_float,
+    as_mask,
+    check_candidates,
+    check_range,
+    is_concrete,
+)
+
+# κ → 0⁺ stands for Adams' method. Small enough that every first rollout precedes every second
+# one for weights above 1e-29 of the largest, large enough that w/κ stays finite in float32.
+_ADAMS = 1e-30
+
+
+class Certificate(NamedTuple):
+    """What decides optimality (theory 2.2): optimal iff `largest_next <= smallest_last`.
+
+    Attributes:
+        largest_next: the largest priority not served, max_i w_i/(κ + B_i), shape `(...)`.
+        smallest_last: the smallest priority served, min over B_i > 0 of w_i/(κ + B_i - 1), shape
+            `(...)`; +inf where nothing is served.
+    """
+
+    largest_next: Float[Array, "*batch"]
+    smallest_last: Float[Array, "*batch"]
+
+
+class OptimalSet(NamedTuple):
+    """Every optimal allocation of a problem: `base` plus one rollout to any `spare` of the `tied`.
+
+    Attributes:
+        base: rollouts that every optimum gives, int32, shape `(..., k)`.
+        tied: candidates whose next priority ties for the last places, bool, shape `(..., k)`.
+        spare: how many of the tied are served, int32, shape `(...)`. The number of optima is the
+            binomial coefficient (number tied choose spare).
+    """
+
+    base: Int[Array, "*batch k"]
+    tied: Bool[Array, "*batch k"]
+    spare: Int[Array, "*batch"]
+
+
+def optimal_allocation(
+    weights: ArrayLike,
+    concentration: ArrayLike,
+    budget: ArrayLike,
+    *,
+    mask: ArrayLike | None = None,
+) -> Int[Array, "*batch k"]:
+    """Integer allocation that maximises P(at least one success) under p_i ~ Beta(κw_i, κ(1-w_i)).
+
+    Exact for the priorities w_i/(κ + r) as quotients in the working dtype: equal quotients are a
+    tie, and ties go to the lowest index. In float64 that settles every tie between representable
+    weights as exact arithmetic would, unless two different quotients agree to 16 digits.
+
+    Args:
+        weights: qualities w in [0, 1], shape `(..., k)`; they need not sum to 1.
+        concentration: κ > 0, scalar or shape `(...)`.
+        budget: N ≥ 0 rollouts, scalar or shape `(...)`; at most 2^22 in float32.
+        mask: boolean `(..., k)`, false for padding, which receives nothing.
+
+    Returns:
+        Rollouts of each candidate, int32 `(..., k)`, with sum N. If all weights of a problem are
+        0, every allocation is optimal and its first candidate receives all.
+
+    Raises:
+        ValueError: NaN, negative or too large a value, an empty problem, shapes that do not fit.
+
+    Source: theory 2.1; no loop over N, O(k) a pass and typically 5 to 12 passes.
+    """
+    w, kappa, n, m = _problem(weights, concentration, budget, mask)
+    return _largest(w, kappa[..., None], n, m)
+
+
+def optimal_allocation_beta(
+    alpha: ArrayLike,
+    beta: ArrayLike,
+    budget: ArrayLike,
+    *,
+    mask: ArrayLike | None = None,
+) -> Int[Array, "*batch k"]:
+    """Integer allocation that maximises P(at least one success) under p_i ~ Beta(a_i, b_i).
+
+    The priorities are a_i/(a_i + b_i + r): a divisor method with divisors of each candidate's own.
+
+    Args:
+        alpha: a ≥ 0, shape `(..., k)`.
+        beta: b ≥ 0 with a + b > 0, shape `(..., k)`.
+        budget: N ≥ 0 rollouts, scalar or shape `(...)`; at most 2^22 in float32.
+        mask: boolean `(..., k)`, false for padding, which receives nothing.
+
+    Returns:
+        Rollouts of each candidate, int32 `(..., k)`, with sum N; ties as in `optimal_allocation`.
+
+    Raises:
+        ValueError: NaN or negative values, a + b = 0, an empty problem, shapes that do not fit.
+
+    Source: theory 2.1.
+    """
+    a, b = as_float("alpha", alpha), as_float("beta", beta)
+    a, b = jnp.broadcast_arrays(a, b)
+    check_candidates("alpha", a)
+    m = as_mask(mask, a.shape)
+    check_range("alpha", a, 0, mask=m)
+    check_range("beta", b, 0, mask=m)
+    check_range("alpha + beta", a + b, 0, low_open=True, mask=m)
+    n = _budget(budget, a, m)
+    return _largest(a, jnp.where(m, a + b, 1), n, m)
+
+
+def apportion(
+    weights: ArrayLike,
+    budget: ArrayLike,
+    *,
+    divisor: float = 0.5,
+    mask: ArrayLike | None = None,
+) -> Int[Array, "*batch k"]:
+    """N seats in proportion to weights by the divisor method with divisors `divisor + r`.
+
+    `divisor` 1/2 is Webster's (Sainte-Laguë's) method, which equals rounding N w_i whenever that
+    keeps the budget (theory 3.3); 1 is Jefferson's (D'Hondt's), and 0 Adams'. Multiplying a row's
+    weights by a constant changes nothing but rounding.
+
+    Args:
+        weights: ≥ 0, shape `(..., k)`, on any scale.
+        budget: N ≥ 0, scalar or shape `(...)`; at most 2^22 in float32.
+        divisor: first divisor, ≥ 0.
+        mask: boolean `(..., k)`, false for padding, which receives nothing.
+
+    Returns:
+        Seats, int32 `(..., k)`, with sum N; ties go to the lowest index. If all weights are 0, the
+        first candidate receives all.
+
+    Raises:
+        ValueError: NaN or negative values, an empty problem, shapes that do not fit.
+
+    Source: theory 2.3; Balinski and Young, Fair Representation (1982).
+    """
+    w = as_float("weights", weights)
+    check_candidates("weights", w)
+    check_range("divisor", divisor, 0)
+    m = as_mask(mask, w.shape)
+    check_range("weights", w, 0, mask=m)
+    n = _budget(budget, w, m)
+    if divisor == 0:
+        # Adams' method must see the order of the weights alone, not their scale.
+        top = jnp.where(m, w, 0).max(-1, keepdims=True)
+        w = w / jnp.where(top > 0, top, 1)
+    return _largest(w, jnp.asarray(divisor or _ADAMS, w.dtype), n, m)
+
+
+def certificate(
+    weights: ArrayLike,
+    concentration: ArrayLike,
+    allocation: ArrayLike,
+    *,
+    mask: ArrayLike | None = None,
+) -> Certificate:
+    """The two priorities whose order decides whether an allocation is optimal for its own sum.
+
+    Args:
+        weights: qualities w in [0, 1], shape `(..., k)`.
+        concentration: κ > 0, scalar or shape `(...)`.
+        allocation: rollouts B ≥ 0, integers, shape `(..., k)`.
+        mask: boolean `(..., k)`, false for padding.
+
+    Returns:
+        `Certificate(largest_next, smallest_last)`, each of shape `(...)`. O(k).
+
+    Raises:
+        ValueError: as `optimal_allocation`; a rollout given to padding.
+
+    Source: theory 2.2.
+    """
+    given = as_count("allocation", allocation)
+    w, kappa, _, m = _problem(weights, concentration, 0, mask, given.shape)
+    given = _allocation(given, w, m)
+    return _certificate(w, kappa[..., None], given, m)
+
+
+def is_optimal(
+    weights: ArrayLike,
+    concentration: ArrayLike,
+    allocation: ArrayLike,
+    *,
+    budget: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+) -> Bool[Array, "*batch"]:
+    """Whether an allocation maximises P(at least one success) among all that spend as much.
+
+    The certificate of theory 2.2, which is necessary and sufficient when all w < 1; where a
+    candidate has w = 1 one rollout to any such candidate already succeeds with certainty, and
+    exactly the allocations that give one are optimal.
+
+    Args:
+        weights: qualities w in [0, 1], shape `(..., k)`.
+        concentration: κ > 0, scalar or shape `(...)`.
+        allocation: rollouts B ≥ 0, integers, shape `(..., k)`.
+        budget: N; if given, an allocation with another sum is not optimal.
+        mask: boolean `(..., k)`, false for padding.
+
+    Returns:
+        Booleans of shape `(...)`. Priorities are compared exactly, as quotients in the working
+        dtype: an allocation that is optimal up to one rounding error may be refused.
+
+    Raises:
+        ValueError: as `optimal_allocation`; a rollout given to padding.
+
+    Source: theory 2.2.
+    """
+    given = as_count("allocation", allocation)
+    w, kappa, n, m = _problem(
+        weights, concentration, 0 if budget is None else budget, mask, given.shape
+    )
+    given = _allocation(given, w, m)
+    found = _certificate(w, kappa[..., None], given, m)
+    spent = given.sum(-1)
+    sure = m & (w == 1)
+    certain = jnp.any(sure & (given > 0), -1)
+    decided = jnp.any(sure, -1) & (spent > 0)
+    best = jnp.where(decided, certain, found.largest_next <= found.smallest_last)
+    return best if budget is None else best & (spent == n)
+
+
+def optimal_set(
+    weights: ArrayLike,
+    concentration: ArrayLike,
+    budget: ArrayLike,
+    *,
+    mask: ArrayLike | None = None,
+) -> OptimalSet:
+    """All allocations that maximise P(at least one success), when ties leave a choice.
+
+    Args:
+        weights: qualities w in [0, 1), shape `(..., k)`, at least one of them positive in each
+            problem: with w = 1 or all w = 0 optima abound that no choice among ties describes.
+        concentration: κ > 0, scalar or shape `(...)`.
+        budget: N ≥ 0 rollouts, scalar or shape `(...)`.
+        mask: boolean `(..., k)`, false for padding.
+
+    Returns:
+        `OptimalSet(base, tied, spare)`: every optimum is `base` plus one rollout to each of
+        `spare` of the `tied` candidates. `tied` is empty and `spare` 0 where the optimum is unique.
+
+    Raises:
+        ValueError: as `optimal_allocation`; a weight of 1, a problem without a positive weight.
+
+    Source: theory 2.2.
+    """
+    w, kappa, n, m = _problem(weights, concentration, budget, mask)
+    if is_concrete(w) and is_concrete(m):
+        values = np.where(np.asarray(m), np.asarray(w), 0)
+        if np.any(values == 1) or not np.all(values.max(-1) > 0):
+            raise ValueError("weights: the set of optima needs all w < 1 and a w > 0 in each row")
+    counts = _largest(w, kappa[..., None], n, m)
+    found = _certificate(w, kappa[..., None], counts, m)
+    level = found.smallest_last[..., None]
+    last = (counts > 0) & (w / (kappa[..., None] + (counts - 1)) == level)
+    following = m & (w / (kappa[..., None] + counts) == level)
+    choice = (found.largest_next == found.smallest_last)[..., None]
+    last &= choice
+    return OptimalSet(counts - last, (last | following) & choice, last.sum(-1, dtype=jnp.int32))
+
+
+@jax.jit
+def _largest(w: Array, offsets: Array, budget: Array, mask: Array) -> Array:
+    batch = jnp.broadcast_shapes(w.shape[:-1], offsets.shape[:-1], budget.shape, mask.shape[:-1])
+    w, mask = (jnp.broadcast_to(x, (*batch, w.shape[-1])) for x in (w, mask))
+    return largest_priorities(w, offsets, budget, mask)
+
+
+@jax.jit
+def _certificate(w: Array, kappa: Array, given: Array, mask: Array) -> Certificate:
+    following = jnp.where(mask, w / (kappa + given), -jnp.inf)
+    last = jnp.where(given > 0, w / (kappa + (given - 1)), jnp.inf)
+    return Certificate(following.max(-1), last.min(-1))
+
+
+def _problem(
+    weights: ArrayLike,
+    concentration: ArrayLike,
+    budget: ArrayLike,
+    mask: ArrayLike | None,
+    shape: tuple[int, ...] = (),
+) -> tuple[Array, Array, Array, Array]:
+    """Checked weights, κ, N and mask; weights and mask broadcast to the full shape."""
+    w = as_float("weights", weights)
+    check_candidates("weights", w)
+    kappa = as_float("concentration", concentration).astype(w.dtype)
+    try:
+        full = jnp.broadcast_shapes(
+            w.shape, shape, (*kappa.shape, 1), (*np.shape(budget), 1), np.shape(mask)
+        )
+    except ValueError:
+        raise ValueError(
+            f"weights {w.shape}, concentration {kappa.shape}, budget {np.shape(budget)} and "
+            f"mask {np.shape(mask)}: shapes do not fit"
+        ) from None
+    if full[-1] != w.shape[-1]:
+        raise ValueError(f"weights: {w.shape[-1]} candidates, where {full[-1]} are needed")
+    w = jnp.broadcast_to(w, full)
+    m = as_mask(mask, full)
+    check_range("weights", w, 0, 1, mask=m)
+    check_range("concentration", kappa, 0, low_open=True)
+    return w, kappa, _budget(budget, w, m), m
+
+
+def _budget(budget: ArrayLike, w: Array, mask: Array) -> Array:
+    n = as_count("budget", budget)
+    if w.dtype == jnp.float32:
+        # Above it κ + r and κ + r + 1 may round to one float32, and divisors would repeat.
+        check_range("budget (float32; turn on jax_enable_x64 for more)", n, 0, 2**22)
+    if is_concrete(n) and is_concrete(mask):
+        has, wanted = np.asarray(mask).any(-1), np.asarray(n) > 0
+        if not np.all(has | ~wanted):
+            raise ValueError("mask: a problem without candidates cannot spend a budget")
+    return n
+
+
+def _allocation(given: Array, w: Array, mask: Array) -> Array:
+    given = jnp.broadcast_to(given, w.shape)
+    if is_concrete(given) and is_concrete(mask) and np.any(np.asarray(given)[~np.asarray(mask)]):
+        raise ValueError("allocation: padding (mask False) has rollouts")
+    return given
