@@ -8,8 +8,8 @@ from jaxtyping import install_import_hook
 with install_import_hook("dora_theory", "beartype.beartype"):
     import dora_theory  # noqa: F401
 
-import jax  # noqa: E402
-import pytest  # noqa: E402
+import jax
+import pytest
 
 hypothesis.settings.register_profile(
     "default", deadline=None, derandomize=True, print_blob=True, max_examples=60

@@ -7,6 +7,7 @@ water-filling solution (theory 2.5b), which is rarely more than a few rollouts a
 and whatever rounding did to the floors, is settled by the optimality certificate itself (theory
 2.2): while it fails, the largest unserved priority is served or the smallest served one is taken
 back, whole groups of ties at a time. The result does not depend on how exact the level was.
+
 Every comparison of priorities is between IEEE quotients `n_i / (c_i + r)` in the working dtype:
 equal quotients are a tie, and ties go to the lowest index.
 """
@@ -17,11 +18,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-# Search passes stop when every row is this close to its budget: serving or taking back the last
-# few by groups is then cheaper than locating the level more exactly.
-_CLOSE = 2
-# Interpolation needs 4 to 6 passes; bisection, every third pass, bounds the worst case.
-_MOST_PASSES = 400
+# A pass of the search is cheap, and each leaves fewer rows for `_settle`, which pays for every
+# rollout: `_FEW` passes while any row is off its budget, and more only for rows far off.
+_CLOSE = 16
+_FEW = 5
+# After `_FEW` passes every other one halves the bracket in logarithms: a bracket of 60 decades is
+# down to neighbouring floats in 2 · (8 + 53) passes at most.
+_MOST = 200
 
 
 def largest_priorities(
@@ -44,167 +47,185 @@ def largest_priorities(
     """
     k = numerators.shape[-1]
     batch = numerators.shape[:-1]
-    # Padding keeps its numerator away from every maximum, sum and count.
-    n = jnp.where(mask, numerators, 0).reshape(-1, k)
-    c = jnp.broadcast_to(offsets, numerators.shape).reshape(-1, k)
+    # A numerator of -1 marks padding: its priorities are below all others, its counts are 0.
+    n = jnp.where(mask, numerators, -1).reshape(-1, k)
+    # One offset for all stays one: it is read from a register in every pass.
+    c = jnp.atleast_1d(offsets)
+    c = (
+        c[None]
+        if c.ndim == 1
+        else jnp.broadcast_to(c, (*batch, c.shape[-1])).reshape(-1, c.shape[-1])
+    )
     target = jnp.broadcast_to(budget, batch).reshape(-1, 1)
-    exists = mask.reshape(-1, k)
-
-    counts = _search(n, c, target)
-    counts = _settle(_Served(n, c, exists), counts, target)
-    return jnp.where(exists, counts, 0).reshape(*batch, k)
+    counts = _settle(n, c, _search(n, c, target), target)
+    return counts.reshape(numerators.shape)
 
 
 class _Bracket(NamedTuple):
-    """Levels `low < high` with their counts, and the level that is tried next, each (rows, 1)."""
+    """Levels with a count below and not below the goal, the level tried last, and its count."""
 
     low: Float[Array, "rows 1"]
-    low_count: Float[Array, "rows 1"]
     high: Float[Array, "rows 1"]
-    high_count: Float[Array, "rows 1"]
     level: Float[Array, "rows 1"]
-    count: Float[Array, "rows 1"]
+    total: Float[Array, "rows 1"]
     passes: Int[Array, ""]
 
 
 def _counts_at(
-    level: Float[Array, "rows 1"], n: Float[Array, "rows k"], c: Float[Array, "rows k"]
+    level: Float[Array, "rows 1"], n: Float[Array, "rows k"], c: Float[Array, "#rows #k"]
 ) -> Float[Array, "rows k"]:
     return jnp.maximum(jnp.floor(level * n - c) + 1, 0)
 
 
+def _sum(x: Array) -> Array:
+    """Row sums; of integers and booleans as int32, also where x64 would widen them."""
+    dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.int32
+    return x.sum(-1, keepdims=True, dtype=dtype)
+
+
 def _search(
-    n: Float[Array, "rows k"], c: Float[Array, "rows k"], target: Int[Array, "rows 1"]
+    n: Float[Array, "rows k"], c: Float[Array, "#rows #k"], target: Int[Array, "rows 1"]
 ) -> Int[Array, "rows k"]:
     """Counts at a level at which each row is within `_CLOSE` of its target, ties permitting."""
     dtype = n.dtype
+    tiny, most = jnp.finfo(dtype).tiny, jnp.finfo(dtype).max
     goal = target.astype(dtype)
-    # Only the search sees scaled numerators; it keeps levels far from overflow.
-    n = n / jnp.maximum(n.max(-1, keepdims=True), jnp.finfo(dtype).tiny)
-    total = n.sum(-1, keepdims=True)
-    positive = n > 0
-    tiny = jnp.finfo(dtype).tiny
-    # Σ (s n - c) ≤ Σ count, so the count at `high` has reached the goal; at `low` it is still 0.
-    room = jnp.where(positive, c, 0).sum(-1, keepdims=True)
-    high = (goal + room) / jnp.maximum(total, tiny)
-    low = jnp.where(positive, c / n, jnp.inf).min(-1, keepdims=True) / 2
-    low = jnp.minimum(low, high)
+    weight = jnp.maximum(_sum(jnp.maximum(n, 0)), tiny)
+    candidates = _sum((n > 0).astype(dtype))
+    one_offset = c.shape[-1] == 1
+    room = c * candidates if one_offset else _sum(jnp.where(n > 0, c, 0))
+    # Σ (s n - c) ≤ Σ count, so at `high` the count has reached the goal. At `low` it is 0: there
+    # even s Σ n < min c.
+    high = jnp.minimum((goal + room) / weight, most)
+    low = jnp.minimum(c.min(-1, keepdims=True) / weight / 2, high)
+    # The half-shifted water-filling solution if every candidate were active (theory 2.5b).
+    level = jnp.clip((goal + room - candidates / 2) / weight, low, high)
+    counts = _counts_at(level, n, c)
+    slope = jnp.maximum(_sum(jnp.where(counts > 0, n, 0)), tiny)
+    bracket = _Bracket(low, high, level, _sum(counts), jnp.zeros((), jnp.int32))
 
-    # Half-shifted water-filling, one Newton step on the active set (theory 2.5b).
-    start = (goal + room - positive.sum(-1, keepdims=True) / 2) / jnp.maximum(total, tiny)
-    start = jnp.clip(start, low, high)
-    counts = _counts_at(start, n, c)
-    count = counts.sum(-1, keepdims=True)
-    slope = jnp.where(counts > 0, n, 0).sum(-1, keepdims=True)
-    # Clamping says that the guess is outside what can be: then bisect instead.
-    guess = start + (goal - count) / jnp.maximum(slope, tiny)
-
-    def narrow(b: _Bracket, level: Array, count: Array) -> _Bracket:
-        below = count < goal
-        return b._replace(
-            low=jnp.where(below, level, b.low),
-            low_count=jnp.where(below, count, b.low_count),
-            high=jnp.where(below, b.high, level),
-            high_count=jnp.where(below, b.high_count, count),
-            level=level,
-            count=count,
-        )
-
-    bracket = narrow(
-        _Bracket(low, jnp.zeros_like(goal), high, jnp.full_like(goal, jnp.inf), low, goal, 0),
-        start,
-        count,
-    )
-
-    def unfinished(b: _Bracket) -> Bool[Array, "rows 1"]:
+    def unfinished(b: _Bracket) -> Bool[Array, ""]:
         # A bracket of neighbouring floats has found a group of ties: nothing is left to narrow.
         wide = b.high - b.low > 4 * jnp.finfo(dtype).eps * b.high
-        return (jnp.abs(b.count - goal) > _CLOSE) & wide
+        away = jnp.abs(b.total - goal) > jnp.where(b.passes < _FEW, 0, _CLOSE)
+        return jnp.any(away & wide) & (b.passes < _MOST)
 
-    def step(state: tuple[_Bracket, Float[Array, "rows 1"]]) -> tuple[_Bracket, Array]:
-        b, guess = state
-        inside = (guess > b.low) & (guess < b.high)
-        middle = jnp.sqrt(b.low) * jnp.sqrt(b.high)
-        # Every third pass halves the bracket (in logarithms, for it may span many decades).
-        level = jnp.where(inside & (b.passes % 3 != 2), guess, middle)
-        level = jnp.where(unfinished(b), level, b.level)
-        count = _counts_at(level, n, c).sum(-1, keepdims=True)
-        b = narrow(b, level, count)._replace(passes=b.passes + 1)
-        newton = level + (goal - count) / jnp.maximum(slope, tiny)
-        share = (goal - b.low_count) / (b.high_count - b.low_count)
-        secant = b.low + share * (b.high - b.low)
-        return b, jnp.where(jnp.isfinite(b.high_count), secant, newton)
+    def narrow(b: _Bracket) -> _Bracket:
+        below = b.total < goal
+        low, high = jnp.where(below, b.level, b.low), jnp.where(below, b.high, b.level)
+        newton = b.level + (goal - b.total) / slope
+        halve = (b.passes >= _FEW) & (b.passes % 2 == 1)
+        middle = jnp.where(b.passes < _FEW, (low + high) / 2, jnp.sqrt(low) * jnp.sqrt(high))
+        level = jnp.where((newton > low) & (newton < high) & ~halve, newton, middle)
+        level = jnp.where(b.total == goal, b.level, level)
+        return _Bracket(low, high, level, _sum(_counts_at(level, n, c)), b.passes + 1)
 
-    bracket, _ = jax.lax.while_loop(
-        lambda s: jnp.any(unfinished(s[0])) & (s[0].passes < _MOST_PASSES), step, (bracket, guess)
-    )
-    return _counts_at(bracket.level, n, c).astype(jnp.int32)
+    level = jax.lax.while_loop(unfinished, narrow, bracket).level
+    return _counts_at(level, n, c).astype(jnp.int32)
 
 
-class _Served(NamedTuple):
-    """The priorities next to and last in an allocation; padding is never next."""
+class _Gap(NamedTuple):
+    """How far rows are from optimal: rollouts missing, and the certificate (theory 2.2)."""
 
-    n: Float[Array, "rows k"]
-    c: Float[Array, "rows k"]
-    exists: Bool[Array, "rows k"]
+    missing: Int[Array, "rows 1"]
+    largest_next: Float[Array, "rows 1"]
+    smallest_last: Float[Array, "rows 1"]
 
-    def next(self, counts: Int[Array, "rows k"]) -> Float[Array, "rows k"]:
-        return jnp.where(self.exists, self.n / (self.c + counts), -jnp.inf)
 
-    def last(self, counts: Int[Array, "rows k"]) -> Float[Array, "rows k"]:
-        return jnp.where(counts > 0, self.n / (self.c + (counts - 1)), jnp.inf)
+def _next(n: Array, c: Array, counts: Array) -> Float[Array, "rows k"]:
+    return n / (c + counts)
+
+
+def _last(n: Array, c: Array, counts: Array) -> Float[Array, "rows k"]:
+    return jnp.where(counts > 0, n / (c + (counts - 1)), jnp.inf)
+
+
+def _gap(n: Array, c: Array, counts: Array, target: Array) -> _Gap:
+    largest = _next(n, c, counts).max(-1, keepdims=True)
+    smallest = _last(n, c, counts).min(-1, keepdims=True)
+    return _Gap(target - _sum(counts), largest, smallest)
 
 
 def _settle(
-    served: _Served, counts: Int[Array, "rows k"], target: Int[Array, "rows 1"]
+    n: Float[Array, "rows k"],
+    c: Float[Array, "#rows #k"],
+    counts: Int[Array, "rows k"],
+    target: Int[Array, "rows 1"],
 ) -> Int[Array, "rows k"]:
-    """Serve or take back until the sums fit and the certificate holds, then order the ties."""
+    """Finish the rows that the search left unfinished or that have ties, a part at a time.
 
-    def gap(counts: Array) -> tuple[Array, Array, Array]:
-        missing = target - counts.sum(-1, keepdims=True)
-        largest = served.next(counts).max(-1, keepdims=True)
-        smallest = served.last(counts).min(-1, keepdims=True)
-        return missing, largest, smallest
+    A loop over all rows runs until its last row is done. Most rows are done at once, so the rest
+    are gathered: then the loop costs what they cost.
+    """
+    rows = n.shape[0]
+    part = max(64, rows // 8)
+    if rows <= part:
+        return _finish(n, c, counts, target)
+    gap = _gap(n, c, counts, target)
+    open_rows = (gap.missing != 0) | (gap.largest_next >= gap.smallest_last)
 
-    State = tuple[Array, tuple[Array, Array, Array]]
+    def finish_part(state: tuple[Array, Array]) -> tuple[Array, Array]:
+        counts, open_rows = state
+        (here,) = jnp.nonzero(open_rows, size=part, fill_value=rows)
 
-    def unfinished(state: State) -> Array:
-        _, (missing, largest, smallest) = state
-        # `largest > 0`: zero priorities are dealt with below; NaN compares false and ends the loop.
-        serve = (missing > 0) & (largest > 0)
-        return jnp.any(serve | (missing < 0) | ((missing == 0) & (largest > smallest)))
+        def gather(x: Array, fill: float) -> Array:
+            return x if x.shape[0] == 1 else x.at[here].get(mode="fill", fill_value=fill)
 
-    def step(state: State) -> State:
-        counts, (missing, largest, smallest) = state
-        exchange = (missing == 0) & (largest > smallest)
-        give = (served.next(counts) == largest) & (largest > 0) & ((missing > 0) | exchange)
-        take = (served.last(counts) == smallest) & ((missing < 0) | exchange)
-        give = _first(give, jnp.where(exchange, 1, missing))
-        take = _first(take, jnp.where(exchange, 1, -missing))
-        counts = counts + give - take
-        return counts, gap(counts)
+        done = _finish(gather(n, 0), gather(c, 1), gather(counts, 0), gather(target, 0))
+        return (
+            counts.at[here].set(done, mode="drop"),
+            open_rows.at[here].set(False, mode="drop"),
+        )
 
-    counts, (missing, largest, smallest) = jax.lax.while_loop(
-        unfinished, step, (counts, gap(counts))
+    counts, _ = jax.lax.while_loop(
+        lambda state: jnp.any(state[1]), finish_part, (counts, open_rows[:, 0])
     )
-    # All remaining priorities are 0: a tie of everything, which the lowest index wins for good.
-    first = jnp.cumsum(served.exists, -1) == 1
-    counts = counts + jnp.where(first & served.exists, jnp.maximum(missing, 0), 0)
+    return counts
+
+
+def _finish(n: Array, c: Array, counts: Array, target: Array) -> Int[Array, "rows k"]:
+    """Serve, take back or exchange until the certificate holds; then ties to the lowest index."""
+
+    def moves(gap: _Gap) -> tuple[Array, Array]:
+        exchange = (gap.missing == 0) & (gap.largest_next > gap.smallest_last)
+        # Priorities of 0 (or NaN) are never served here: see below.
+        give = jnp.where(gap.largest_next > 0, jnp.maximum(gap.missing, exchange), 0)
+        return give, jnp.maximum(-gap.missing, exchange)
+
+    def unfinished(state: tuple[Array, _Gap]) -> Bool[Array, ""]:
+        give, take = moves(state[1])
+        return jnp.any((give > 0) | (take > 0))
+
+    def move(state: tuple[Array, _Gap]) -> tuple[Array, _Gap]:
+        counts, gap = state
+        give, take = moves(gap)
+        more = _first(_next(n, c, counts) == gap.largest_next, give)
+        less = _first(_last(n, c, counts) == gap.smallest_last, take)
+        counts = counts + more - less
+        return counts, _gap(n, c, counts, target)
+
+    counts, gap = jax.lax.while_loop(unfinished, move, (counts, _gap(n, c, counts, target)))
+    # What is still missing has priority 0 everywhere: a tie that the first candidate always wins.
+    counts = counts + _first(n >= 0, jnp.ones_like(target)) * jnp.maximum(gap.missing, 0)
 
     def order_ties(counts: Array) -> Array:
-        holds = served.last(counts) == smallest
-        tied = (holds | (served.next(counts) == smallest)) & (largest == smallest) & (smallest > 0)
-        holds = holds & tied
-        return counts - holds + _first(tied, holds.sum(-1, keepdims=True))
+        level = gap.smallest_last
+        choice = (gap.largest_next == level) & (level > 0)
+        holding = choice & (_last(n, c, counts) == level)
+        tied = choice & (holding | (_next(n, c, counts) == level))
+        return counts - holding + _first(tied, _sum(holding))
 
-    return jax.lax.cond(jnp.any(largest == smallest), order_ties, lambda counts: counts, counts)
+    return jax.lax.cond(
+        jnp.any(gap.largest_next == gap.smallest_last), order_ties, lambda counts: counts, counts
+    )
 
 
-def _first(members: Bool[Array, "rows k"], how_many: Int[Array, "rows 1"]) -> Int[Array, "rows k"]:
+def _first(members: Bool[Array, "rows k"], how_many: Array) -> Int[Array, "rows k"]:
     """1 at the first `how_many` members of each row, else 0."""
 
     def some(members: Array) -> Array:
         return members & (jnp.cumsum(members, -1) <= how_many)
 
-    short = members.sum(-1, keepdims=True) > how_many
+    members &= how_many > 0
+    short = _sum(members) > how_many
     return jax.lax.cond(jnp.any(short), some, lambda members: members, members).astype(jnp.int32)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Real
 
 from dora_theory.allocation.divisor import largest_priorities
 from dora_theory.checks import (
@@ -58,11 +58,11 @@ class OptimalSet(NamedTuple):
 
 
 def optimal_allocation(
-    weights: ArrayLike,
-    concentration: ArrayLike,
-    budget: ArrayLike,
+    weights: Real[ArrayLike, "*#batch k"],
+    concentration: Real[ArrayLike, "*#batch"],
+    budget: Real[ArrayLike, "*#batch"],
     *,
-    mask: ArrayLike | None = None,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Int[Array, "*batch k"]:
     """Integer allocation that maximises P(at least one success) under p_i ~ Beta(κw_i, κ(1-w_i)).
 
@@ -90,11 +90,11 @@ def optimal_allocation(
 
 
 def optimal_allocation_beta(
-    alpha: ArrayLike,
-    beta: ArrayLike,
-    budget: ArrayLike,
+    alpha: Real[ArrayLike, "*#batch k"],
+    beta: Real[ArrayLike, "*#batch k"],
+    budget: Real[ArrayLike, "*#batch"],
     *,
-    mask: ArrayLike | None = None,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Int[Array, "*batch k"]:
     """Integer allocation that maximises P(at least one success) under p_i ~ Beta(a_i, b_i).
 
@@ -126,11 +126,11 @@ def optimal_allocation_beta(
 
 
 def apportion(
-    weights: ArrayLike,
-    budget: ArrayLike,
+    weights: Real[ArrayLike, "*#batch k"],
+    budget: Real[ArrayLike, "*#batch"],
     *,
     divisor: float = 0.5,
-    mask: ArrayLike | None = None,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Int[Array, "*batch k"]:
     """N seats in proportion to weights by the divisor method with divisors `divisor + r`.
 
@@ -167,11 +167,11 @@ def apportion(
 
 
 def certificate(
-    weights: ArrayLike,
-    concentration: ArrayLike,
-    allocation: ArrayLike,
+    weights: Real[ArrayLike, "*#batch k"],
+    concentration: Real[ArrayLike, "*#batch"],
+    allocation: Real[ArrayLike, "*#batch k"],
     *,
-    mask: ArrayLike | None = None,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Certificate:
     """The two priorities whose order decides whether an allocation is optimal for its own sum.
 
@@ -196,12 +196,12 @@ def certificate(
 
 
 def is_optimal(
-    weights: ArrayLike,
-    concentration: ArrayLike,
-    allocation: ArrayLike,
+    weights: Real[ArrayLike, "*#batch k"],
+    concentration: Real[ArrayLike, "*#batch"],
+    allocation: Real[ArrayLike, "*#batch k"],
     *,
-    budget: ArrayLike | None = None,
-    mask: ArrayLike | None = None,
+    budget: Real[ArrayLike, "*#batch"] | None = None,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Bool[Array, "*batch"]:
     """Whether an allocation maximises P(at least one success) among all that spend as much.
 
@@ -240,11 +240,11 @@ def is_optimal(
 
 
 def optimal_set(
-    weights: ArrayLike,
-    concentration: ArrayLike,
-    budget: ArrayLike,
+    weights: Real[ArrayLike, "*#batch k"],
+    concentration: Real[ArrayLike, "*#batch"],
+    budget: Real[ArrayLike, "*#batch"],
     *,
-    mask: ArrayLike | None = None,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> OptimalSet:
     """All allocations that maximise P(at least one success), when ties leave a choice.
 
@@ -294,24 +294,25 @@ def _certificate(w: Array, kappa: Array, given: Array, mask: Array) -> Certifica
 
 
 def _problem(
-    weights: ArrayLike,
-    concentration: ArrayLike,
-    budget: ArrayLike,
-    mask: ArrayLike | None,
+    weights: Real[ArrayLike, "*#batch k"],
+    concentration: Real[ArrayLike, "*#batch"],
+    budget: Real[ArrayLike, "*#batch"],
+    mask: Bool[ArrayLike, "*#batch k"] | None,
     shape: tuple[int, ...] = (),
 ) -> tuple[Array, Array, Array, Array]:
     """Checked weights, κ, N and mask; weights and mask broadcast to the full shape."""
     w = as_float("weights", weights)
     check_candidates("weights", w)
     kappa = as_float("concentration", concentration).astype(w.dtype)
+    mask_shape = () if mask is None else jnp.shape(mask)
     try:
         full = jnp.broadcast_shapes(
-            w.shape, shape, (*kappa.shape, 1), (*np.shape(budget), 1), np.shape(mask)
+            w.shape, shape, (*kappa.shape, 1), (*jnp.shape(budget), 1), mask_shape
         )
     except ValueError:
         raise ValueError(
-            f"weights {w.shape}, concentration {kappa.shape}, budget {np.shape(budget)} and "
-            f"mask {np.shape(mask)}: shapes do not fit"
+            f"weights {w.shape}, concentration {kappa.shape}, budget {jnp.shape(budget)} and "
+            f"mask {mask_shape}: shapes do not fit"
         ) from None
     if full[-1] != w.shape[-1]:
         raise ValueError(f"weights: {w.shape[-1]} candidates, where {full[-1]} are needed")
@@ -322,7 +323,7 @@ def _problem(
     return w, kappa, _budget(budget, w, m), m
 
 
-def _budget(budget: ArrayLike, w: Array, mask: Array) -> Array:
+def _budget(budget: Real[ArrayLike, "*#batch"], w: Array, mask: Array) -> Array:
     n = as_count("budget", budget)
     if w.dtype == jnp.float32:
         # Above it κ + r and κ + r + 1 may round to one float32, and divisors would repeat.
