@@ -12,7 +12,6 @@ _PUBLIC = {
     "allocation.correlated": (
         "correlated_allocation",
         "direction_allocation",
-        "direction_totals",
         "hierarchical_log_failure",
         "spread_evenly",
     ),
@@ -47,7 +46,6 @@ _PUBLIC = {
     "directions": (
         "affinity",
         "cosine_similarity",
-        "direction_weights",
         "dora_weights",
         "quality_weights",
         "uniqueness",
@@ -61,6 +59,7 @@ _PUBLIC = {
         "priorities",
         "success_probability",
     ),
+    "pooling": ("direction_totals", "direction_weights"),
     "priors": ("BetaPrior", "HierarchicalPrior"),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}

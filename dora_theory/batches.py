@@ -74,6 +74,15 @@ def answer(problems: Sequence[Problem], options: Options) -> list[Answer]:
     return [each for each in answers if each is not None]
 
 
+class _Program(NamedTuple):
+    """What is compiled in. Numbers are not: a budget or κ more is no program more."""
+
+    strategy: str
+    literal: bool
+    beam_width: int
+    pool: str
+
+
 # The fields of a padded problem with their padded shapes: what decides which program runs.
 _Shape = tuple[tuple[str, tuple[int, ...]], ...]
 
@@ -129,7 +138,12 @@ def _pad(problems: Sequence[Problem], shape: _Shape) -> dict[str, np.ndarray]:
 
 
 def _answer_group(problems: Sequence[Problem], shape: _Shape, options: Options) -> list[Answer]:
-    computed = _compute(_pad(problems, shape), options)
+    program = _Program(options.strategy, options.literal, options.beam_width, options.pool)
+    names = ("budget", "quality_temperature", "similarity_temperature", "kappa", "nu")
+    numbers = {name: getattr(options, name) for name in names}
+    arrays = _pad(problems, shape)
+    arrays |= {name: np.asarray(x) for name, x in numbers.items() if x is not None}
+    computed = _compute(arrays, program)
     allocations, weights, log_failures = (
         None if x is None else np.asarray(x)[: len(problems)] for x in computed
     )
@@ -146,40 +160,40 @@ def _answer_group(problems: Sequence[Problem], shape: _Shape, options: Options) 
     ]
 
 
-@partial(jax.jit, static_argnames="options")
-def _compute(arrays: dict[str, Array], options: Options) -> tuple[Array, Array, Array | None]:
+@partial(jax.jit, static_argnames="program")
+def _compute(arrays: dict[str, Array], program: _Program) -> tuple[Array, Array, Array | None]:
     """Allocation and weights, `(rows, k)`, and log failure, `(rows)`, of padded problems."""
-    quality = _quality(arrays, options)
-    by_direction = _direction_quality(arrays, options) if "directions" in arrays else None
-    weights = _shares(arrays, options, quality, by_direction)
-    allocation = _allocation(arrays, options, weights, by_direction)
-    if options.kappa is None:
+    quality = _quality(arrays, program)
+    by_direction = _direction_quality(arrays, program) if "directions" in arrays else None
+    weights = _shares(arrays, program, quality, by_direction)
+    allocation = _allocation(arrays, program, weights, by_direction)
+    if "kappa" not in arrays:
         return allocation, weights, None
     if by_direction is None:
-        chance = log_failure(quality, options.kappa, allocation, mask=arrays["mask"])
-    elif options.strategy == "correlated":
+        chance = log_failure(quality, arrays["kappa"], allocation, mask=arrays["mask"])
+    elif program.strategy == "correlated":
         chance = hierarchical_log_failure(
             by_direction,
             arrays["directions"],
-            options.kappa,
-            options.nu,
+            arrays["kappa"],
+            arrays["nu"],
             allocation,
             mask=arrays["mask"],
         )
     else:
         totals = direction_totals(allocation, arrays["directions"], by_direction.shape[-1])
-        chance = log_failure(by_direction, options.kappa, totals, mask=arrays["exists"])
+        chance = log_failure(by_direction, arrays["kappa"], totals, mask=arrays["exists"])
     return allocation, weights, chance
 
 
-def _quality(arrays: dict[str, Array], options: Options) -> Array | None:
+def _quality(arrays: dict[str, Array], program: _Program) -> Array | None:
     """w: as given, or the softmax of the scores; None if only directions have a quality."""
     if "scores" in arrays:
-        return quality_weights(arrays["scores"], options.quality_temperature, mask=arrays["mask"])
+        return quality_weights(arrays["scores"], arrays["quality_temperature"], mask=arrays["mask"])
     return arrays.get("weights")
 
 
-def _direction_quality(arrays: dict[str, Array], options: Options) -> Array:
+def _direction_quality(arrays: dict[str, Array], program: _Program) -> Array:
     """Q: as given, or from the pooled scores of each direction."""
     if "direction_weights" in arrays:
         return arrays["direction_weights"]
@@ -187,23 +201,23 @@ def _direction_quality(arrays: dict[str, Array], options: Options) -> Array:
         scores = arrays["scores"]
     else:
         # The scores whose softmax the weights are; a weight of 0 has none but -inf.
-        scores = options.quality_temperature * jnp.log(arrays["weights"])
+        scores = arrays["quality_temperature"] * jnp.log(arrays["weights"])
     return direction_weights(
         scores,
         arrays["directions"],
         arrays["exists"].shape[-1],
-        pool=options.pool,
-        temperature=options.quality_temperature,
+        pool=program.pool,
+        temperature=arrays["quality_temperature"],
         mask=arrays["mask"],
     )
 
 
 def _shares(
-    arrays: dict[str, Array], options: Options, quality: Array | None, by_direction: Array | None
+    arrays: dict[str, Array], program: _Program, quality: Array | None, by_direction: Array | None
 ) -> Array:
     """What the strategy shares the budget by, for each candidate."""
     mask = arrays["mask"]
-    if STRATEGIES[options.strategy].directions:
+    if STRATEGIES[program.strategy].directions:
         assert by_direction is not None
         members = direction_totals(
             mask.astype(jnp.int32), arrays["directions"], by_direction.shape[-1]
@@ -211,7 +225,7 @@ def _shares(
         each = by_direction / jnp.maximum(members, 1)
         return jnp.where(mask, jnp.take_along_axis(each, arrays["directions"], -1), 0)
     assert quality is not None
-    if not STRATEGIES[options.strategy].geometry:
+    if not STRATEGIES[program.strategy].geometry:
         return quality
     alike = "similarity" if "similarity" in arrays else "embeddings"
     measure = {
@@ -219,31 +233,31 @@ def _shares(
         ("dora", "similarity"): uniqueness_from_similarity,
         ("magnitude", "embeddings"): magnitude_weighting,
         ("magnitude", "similarity"): magnitude_weighting_from_similarity,
-    }[options.strategy, alike]
-    shares = quality * measure(arrays[alike], options.similarity_temperature, mask=mask)
+    }[program.strategy, alike]
+    shares = quality * measure(arrays[alike], arrays["similarity_temperature"], mask=mask)
     total = shares.sum(-1, keepdims=True)
     return shares / jnp.where(total > 0, total, 1)
 
 
 def _allocation(
-    arrays: dict[str, Array], options: Options, weights: Array, by_direction: Array | None
+    arrays: dict[str, Array], program: _Program, weights: Array, by_direction: Array | None
 ) -> Array:
-    n, literal, mask = options.budget, options.literal, arrays["mask"]
-    # `Options` has seen to it that they are stated where they are needed.
-    kappa, nu = options.kappa or 0.0, options.nu or 0.0
+    n, literal, mask = arrays["budget"], program.literal, arrays["mask"]
+    # `Options` has seen to it that they are there where they are needed.
+    kappa, nu = arrays.get("kappa"), arrays.get("nu")
     ranked = arrays.get("scores", weights)
-    match options.strategy:
+    match program.strategy:
         case "temperature":
             return temperature_allocation(ranked, n, literal=literal, mask=mask)
         case "beam" | "dvts":
-            rule = beam_allocation if options.strategy == "beam" else dvts_allocation
-            return rule(ranked, n, beam_width=options.beam_width, literal=literal, mask=mask)
+            rule = beam_allocation if program.strategy == "beam" else dvts_allocation
+            return rule(ranked, n, beam_width=program.beam_width, literal=literal, mask=mask)
         case "rebase" | "dora" | "magnitude":
             return round_allocation(weights, n) if literal else apportion(weights, n, mask=mask)
         case "rebase-sequential":
             if "scores" in arrays:
                 return rebase_sequential_allocation(
-                    ranked, n, temperature=options.quality_temperature, mask=mask
+                    ranked, n, temperature=arrays["quality_temperature"], mask=mask
                 )
             return sequential_ceiling_allocation(weights, n, mask=mask)
         case "optimal":
@@ -256,4 +270,4 @@ def _allocation(
             return correlated_allocation(
                 by_direction, arrays["directions"], kappa, nu, n, mask=mask
             )
-    raise AssertionError(f"unreachable: {options.strategy}")
+    raise AssertionError(f"unreachable: {program.strategy}")

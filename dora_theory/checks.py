@@ -112,3 +112,11 @@ def as_count(name: str, x: ArrayLike | Array) -> Any:
     if is_concrete(whole):
         check_range(name, np.asarray(whole), 0, np.iinfo(np.int32).max)
     return jnp.asarray(whole, dtype=jnp.int32)
+
+
+def check_spendable(budget: Array, mask: Array) -> None:
+    """`ValueError` if a problem whose candidates are all padding has something to spend."""
+    if is_concrete(budget) and is_concrete(mask):
+        has, wanted = np.asarray(mask).any(-1), np.asarray(budget) > 0
+        if not np.all(has | ~wanted):
+            raise ValueError("mask: a problem without candidates cannot spend a budget")

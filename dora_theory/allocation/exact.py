@@ -21,6 +21,7 @@ from dora_theory.checks import (
     as_mask,
     check_candidates,
     check_range,
+    check_spendable,
     is_concrete,
 )
 
@@ -328,10 +329,7 @@ def _budget(budget: Real[ArrayLike, "*#batch"], w: Array, mask: Array) -> Array:
     if w.dtype == jnp.float32:
         # Above it κ + r and κ + r + 1 may round to one float32, and divisors would repeat.
         check_range("budget (float32; turn on jax_enable_x64 for more)", n, 0, 2**22)
-    if is_concrete(n) and is_concrete(mask):
-        has, wanted = np.asarray(mask).any(-1), np.asarray(n) > 0
-        if not np.all(has | ~wanted):
-            raise ValueError("mask: a problem without candidates cannot spend a budget")
+    check_spendable(n, mask)
     return n
 
 

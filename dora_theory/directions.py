@@ -1,0 +1,288 @@
+"""Quality and directions: from scores and embeddings to weights (eq. 8-12, theory 4).
+
+Quality is a softmax of PRM scores. The uniqueness γ of a candidate is its own share of a softmax
+over similarities: 1/k for one of k copies that are alike and unlike all others. DORA weighs by w γ.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Real
+
+from dora_theory.checks import as_float, as_mask, check_candidates, check_range, is_concrete
+
+# Rows and columns of similarity held at once: 2 MiB in float64.
+_BLOCK = 512
+# Float32 by float32 products lose ten bits on matrix units that round their input; T_s = 0.01
+# would make that an error of 10%.
+_PRECISE = jax.lax.Precision.HIGHEST
+
+
+def quality_weights(
+    scores: Real[ArrayLike, "*#batch k"],
+    temperature: Real[ArrayLike, "*#batch"] = 0.1,
+    *,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Float[Array, "*batch k"]:
+    """Qualities w = softmax(R/T_b) of PRM scores.
+
+    Args:
+        scores: R, finite, shape `(..., k)`.
+        temperature: T_b > 0, scalar or shape `(...)`.
+        mask: boolean `(..., k)`, false for padding, whose quality is 0.
+
+    Returns:
+        Shape `(..., k)`, sum 1 in each problem that has a candidate. Relative error of a weight
+        below (4 + |R - max R|/T_b) roundings.
+
+    Raises:
+        ValueError: NaN or infinite scores, T_b not positive, an empty problem.
+
+    Source: eq. 4; theory 0.
+    """
+    r, t, m = checked_scores(scores, temperature, mask)
+    return masked_softmax(r / t, m)
+
+
+def cosine_similarity(
+    embeddings: Real[ArrayLike, "*batch k d"], *, mask: Bool[ArrayLike, "*#batch k"] | None = None
+) -> Float[Array, "*batch k k"]:
+    """Cosine similarity S of each pair of candidates.
+
+    Args:
+        embeddings: e, finite and not 0, shape `(..., k, d)`, on any scale.
+        mask: boolean `(..., k)`; rows and columns of padding are 0.
+
+    Returns:
+        Shape `(..., k, k)`, diagonal exactly 1. Absolute error below (d + 4) roundings.
+
+    Raises:
+        ValueError: NaN, infinite or zero embeddings, an empty problem.
+
+    Source: eq. 10.
+    """
+    unit, m = _unit(embeddings, mask)
+    similarity = jnp.einsum("...id,...jd->...ij", unit, unit, precision=_PRECISE)
+    eye = jnp.eye(unit.shape[-2], dtype=bool)
+    both = m[..., :, None] & m[..., None, :]
+    return jnp.where(both, jnp.where(eye, 1, similarity), 0)
+
+
+def affinity(
+    similarity: Real[ArrayLike, "*#batch k k"],
+    temperature: Real[ArrayLike, "*#batch"] = 0.01,
+    *,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Float[Array, "*batch k k"]:
+    """Affinity P: softmax of each row of S/T_s.
+
+    Args:
+        similarity: S, finite, shape `(..., k, k)`.
+        temperature: T_s > 0, scalar or shape `(...)`.
+        mask: boolean `(..., k)`; rows and columns of padding are 0.
+
+    Returns:
+        Shape `(..., k, k)`; rows sum to 1.
+
+    Raises:
+        ValueError: NaN or infinite similarity, T_s not positive, a matrix that is not square.
+
+    Source: eq. 11.
+    """
+    s, t, m = checked_similarity(similarity, temperature, mask)
+    rows = masked_softmax(s / t[..., None], m[..., None, :])
+    return jnp.where(m[..., :, None], rows, 0)
+
+
+def uniqueness_from_similarity(
+    similarity: Real[ArrayLike, "*#batch k k"],
+    temperature: Real[ArrayLike, "*#batch"] = 0.01,
+    *,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Float[Array, "*batch k"]:
+    """Uniqueness γ from similarities: the diagonal of the row softmax of S/T_s.
+
+    Args:
+        similarity: S, finite, shape `(..., k, k)`; need not be symmetric.
+        temperature: T_s > 0, scalar or shape `(...)`.
+        mask: boolean `(..., k)`, false for padding, whose γ is 0.
+
+    Returns:
+        Shape `(..., k)`, in (0, 1].
+
+    Raises:
+        ValueError: NaN or infinite similarity, T_s not positive, a matrix that is not square.
+
+    Source: eq. 12.
+    """
+    return jnp.diagonal(affinity(similarity, temperature, mask=mask), axis1=-2, axis2=-1)
+
+
+def uniqueness(
+    embeddings: Real[ArrayLike, "*batch k d"],
+    temperature: Real[ArrayLike, "*#batch"] = 0.01,
+    *,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+    block_size: int = _BLOCK,
+) -> Float[Array, "*batch k"]:
+    """Uniqueness γ_i = 1/Σ_j exp((S_ij - 1)/T_s), with no more than a block of S at a time.
+
+    Args:
+        embeddings: e, finite and not 0, shape `(..., k, d)`, on any scale.
+        temperature: T_s > 0, scalar or shape `(...)`.
+        mask: boolean `(..., k)`, false for padding, whose γ is 0.
+        block_size: rows and columns of S held at once; memory is O(k d + block_size²) a problem.
+
+    Returns:
+        Shape `(..., k)`, in [1/k, 1]. Relative error below (d + 4)/T_s roundings: 1e-12 in float64
+        at the paper's T_s = 0.01 for d up to 384, 1e-3 in float32 (measured 2e-5).
+
+    Raises:
+        ValueError: NaN, infinite or zero embeddings, T_s not positive, an empty problem.
+
+    Source: eq. 10-12.
+    """
+    unit, m = _unit(embeddings, mask)
+    t = _temperature("temperature", temperature, unit.dtype)
+    batch = jnp.broadcast_shapes(unit.shape[:-2], t.shape, m.shape[:-1])
+    if block_size < 1:
+        raise ValueError(f"block_size = {block_size}: needs a positive number")
+    unit = jnp.broadcast_to(unit, (*batch, *unit.shape[-2:]))
+    m = jnp.broadcast_to(m, (*batch, m.shape[-1]))
+    return _uniqueness(unit, jnp.broadcast_to(t, batch), m, min(block_size, unit.shape[-2]))
+
+
+def dora_weights(
+    scores: Real[ArrayLike, "*#batch k"],
+    embeddings: Real[ArrayLike, "*#batch k d"],
+    *,
+    temperature: Real[ArrayLike, "*#batch"] = 0.1,
+    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Float[Array, "*batch k"]:
+    """DORA's weights w' ∝ w γ.
+
+    Args:
+        scores: PRM scores R, shape `(..., k)`.
+        embeddings: e, finite and not 0, shape `(..., k, d)`.
+        temperature: T_b > 0 of the quality softmax, scalar or shape `(...)`.
+        similarity_temperature: T_s > 0, scalar or shape `(...)`.
+        mask: boolean `(..., k)`, false for padding, whose weight is 0.
+
+    Returns:
+        Shape `(..., k)`, sum 1 in each problem that has a candidate.
+
+    Raises:
+        ValueError: as `quality_weights` and `uniqueness`.
+
+    Source: eq. 13.
+    """
+    w = quality_weights(scores, temperature, mask=mask)
+    gamma = uniqueness(embeddings, similarity_temperature, mask=mask)
+    return normalised(w * gamma)
+
+
+def normalised(weights: Float[Array, "*batch k"]) -> Float[Array, "*batch k"]:
+    """Weights that sum to 1, where they have a sum."""
+    total = weights.sum(-1, keepdims=True)
+    return weights / jnp.where(total > 0, total, 1)
+
+
+def masked_softmax(x: Array, mask: Array) -> Array:
+    """Softmax over the last axis among `mask`; 0 elsewhere, and where all are -inf."""
+    top = jnp.where(mask, x, -jnp.inf).max(-1, keepdims=True)
+    top = jax.lax.stop_gradient(jnp.where(jnp.isfinite(top), top, 0))
+    each = jnp.exp(jnp.where(mask, x - top, -jnp.inf))
+    return normalised(each)
+
+
+def checked_scores(
+    scores: ArrayLike, temperature: ArrayLike, mask: ArrayLike | None
+) -> tuple[Array, Array, Array]:
+    """Scores of the full shape, 0 for padding; temperature `(..., 1)`; mask."""
+    r = as_float("scores", scores)
+    check_candidates("scores", r)
+    t = _temperature("temperature", temperature, r.dtype)
+    shape = jnp.broadcast_shapes(r.shape, (*t.shape, 1), () if mask is None else jnp.shape(mask))
+    m = as_mask(mask, shape)
+    r = jnp.broadcast_to(r, shape)
+    check_range("scores", r, mask=m)
+    return jnp.where(m, r, 0), t[..., None], m
+
+
+def _temperature(name: str, temperature: ArrayLike, dtype: np.dtype) -> Array:
+    t = as_float(name, temperature).astype(dtype)
+    check_range(name, t, 0, low_open=True)
+    return t
+
+
+def checked_similarity(
+    similarity: ArrayLike, temperature: ArrayLike, mask: ArrayLike | None
+) -> tuple[Array, Array, Array]:
+    """Similarity of the full shape, 0 for padding; temperature `(..., 1)`; mask `(..., k)`."""
+    s = as_float("similarity", similarity)
+    if s.ndim < 2 or s.shape[-1] != s.shape[-2] or s.shape[-1] == 0:
+        raise ValueError(f"similarity: needs a square matrix, got shape {s.shape}")
+    t = _temperature("temperature", temperature, s.dtype)
+    rows = jnp.broadcast_shapes(
+        s.shape[:-1], (*t.shape, 1), () if mask is None else jnp.shape(mask)
+    )
+    m = as_mask(mask, rows)
+    s = jnp.broadcast_to(s, (*rows, rows[-1]))
+    both = m[..., :, None] & m[..., None, :]
+    check_range("similarity", s, mask=both)
+    return jnp.where(both, s, 0), t[..., None], m
+
+
+def _unit(embeddings: ArrayLike, mask: ArrayLike | None) -> tuple[Array, Array]:
+    """Embeddings of length 1, 0 for padding, and the mask."""
+    e = as_float("embeddings", embeddings)
+    if e.ndim < 2 or 0 in e.shape[-2:]:
+        raise ValueError(f"embeddings: needs a vector for each candidate, got shape {e.shape}")
+    m = as_mask(mask, e.shape[:-1])
+    check_range("embeddings", e, mask=m[..., None])
+    if is_concrete(e) and is_concrete(m):
+        zero = np.asarray(m) & ~np.any(np.asarray(e), -1)
+        if zero.any():
+            place = ", ".join(map(str, np.argwhere(zero)[0]))
+            raise ValueError(f"embeddings[{place}] is zero, which has no direction")
+    # The largest entry first: a square may overflow or underflow where a cosine does not.
+    e = jnp.where(m[..., None], e, 0)
+    largest = jax.lax.stop_gradient(jnp.abs(e).max(-1, keepdims=True))
+    e = jnp.where(m[..., None], e / jnp.where(largest > 0, largest, 1), 1)
+    unit = e / jnp.sqrt(jnp.sum(e * e, -1, keepdims=True))
+    return jnp.where(m[..., None], unit, 0), m
+
+
+@partial(jax.jit, static_argnames="block")
+def _uniqueness(unit: Array, t: Array, mask: Array, block: int) -> Array:
+    k = unit.shape[-2]
+    blocks = -(-k // block)
+    pad = blocks * block - k
+    rows = jnp.pad(unit, [(0, 0)] * (unit.ndim - 2) + [(0, pad), (0, 0)])
+    rows = jnp.moveaxis(rows.reshape(*unit.shape[:-2], blocks, block, -1), -3, 0)
+    there = jnp.pad(mask, [(0, 0)] * (mask.ndim - 1) + [(0, pad)])
+    there = jnp.moveaxis(there.reshape(*mask.shape[:-1], blocks, block), -2, 0)
+    number = jnp.arange(blocks * block).reshape(blocks, block)
+    inverse = 1 / t[..., None, None]
+
+    def of_rows(these: tuple[Array, Array]) -> Array:
+        left, i = these
+
+        def add(total: Array, those: tuple[Array, Array, Array]) -> tuple[Array, None]:
+            right, j, exists = those
+            similarity = jnp.einsum("...id,...jd->...ij", left, right, precision=_PRECISE)
+            # Rounding may carry a cosine past 1; a candidate is one with itself exactly.
+            gap = jnp.where(i[:, None] == j, 0, jnp.minimum(similarity - 1, 0))
+            near = jnp.exp(jnp.where(gap == 0, 0, gap * inverse))
+            return total + jnp.where(exists[..., None, :], near, 0).sum(-1), None
+
+        start = jnp.zeros(left.shape[:-1], left.dtype)
+        return jax.lax.scan(add, start, (rows, number, there))[0]
+
+    total = jax.lax.map(of_rows, (rows, number))
+    total = jnp.moveaxis(total, 0, -2).reshape(*mask.shape[:-1], -1)[..., :k]
+    return jnp.where(mask, 1 / jnp.where(mask, total, 1), 0)
