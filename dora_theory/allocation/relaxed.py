@@ -20,7 +20,7 @@ from jaxtyping import Array, Bool, Float, Int, Real
 
 from dora_theory.allocation.divisor import largest_priorities
 from dora_theory.allocation.exact import _problem
-from dora_theory.checks import check_range, is_concrete
+from dora_theory.checks import check_range
 
 
 def waterfill_allocation(
@@ -62,8 +62,7 @@ def waterfill_allocation(
     Source: theory 2.5, a correction of Proposition 1.
     """
     w, kappa, n, m = _problem(weights, concentration, budget, mask)
-    if is_concrete(shift):
-        check_range("shift", shift)
+    check_range("shift", shift)
     return _waterfill(w, kappa[..., None] - jnp.asarray(shift, w.dtype), n[..., None], m)
 
 
@@ -106,9 +105,12 @@ def rounded_waterfill_allocation(
     """Water-filling shifted by a half, rounded by Webster's method: near the optimum, not on it.
 
     The real solution is apportioned as if it were votes, so N is spent to the last rollout. At
-    κ = 1/2 that is Webster's method on the weights, hence the exact optimum. Below the budget at
-    which the relaxation tells candidates apart, N ≤ (1/2 - κ) k₊, it is all ties, and the exact
-    priorities w/(κ + r) decide.
+    κ = 1/2 that is Webster's method on the weights, hence the exact optimum. At no N are more than
+    k₊ rollouts, the number of positive weights, placed otherwise than in the optimum: at one level
+    both differ by a half at most from the real solution, candidate by candidate. For κ ≥ 1/2 it is
+    0 to 2 on random instances. For κ → 0 it can be k₊/2, because the optimum then serves all
+    candidates once at nearly one level, and halving steps is no fair account of that; there the
+    line is replaced by a chord up to the first half rollout (see `_steep_then_even`).
 
     Args:
         weights: qualities w in [0, 1], shape `(..., k)`.
@@ -183,8 +185,8 @@ def _steep_then_even(w: Array, kappa: Array, n: Array, mask: Array) -> Array:
     """B_i = min(s w_i/(2κ), s w_i + 1/2 - κ) with Σ B = N, for κ ≤ 1/2.
 
     At level s the optimum gives ⌊s w - κ⌋ + 1 rollouts, none below s w = κ. The line s w + 1/2 - κ
-    halves its steps but is 1/2 - κ where the steps are 0; the chord to the middle of the first step
-    mends that, and is the same line at κ = 1/2.
+    runs through the middle of its steps, but is 1/2 - κ where there are none; the chord from 0 to
+    the middle of the first step mends that, and is the same line at κ = 1/2.
     """
     n = n.astype(w.dtype)
     w = jnp.where(mask, w, 0)
