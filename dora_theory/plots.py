@@ -6,6 +6,7 @@ state, so they work anywhere; `save` writes it as PNG and SVG.
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from matplotlib.figure import Figure
 from dora_theory.output import whole_output
 
 # Okabe and Ito's palette, told apart under every common colour blindness.
-_BLACK, _GREY, _ORANGE, _SKY = "#000000", "#999999", "#E69F00", "#56B4E9"
+_BLACK, _GREY, _ORANGE, _SKY = "#000000", "#808080", "#E69F00", "#56B4E9"
 _GREEN, _BLUE, _VERMILLION, _PURPLE = "#009E73", "#0072B2", "#D55E00", "#CC79A7"
 
 # Kindred strategies share a colour and differ in line and marker.
@@ -91,6 +92,7 @@ def save(figure: Figure, stem: str | Path) -> tuple[Path, Path]:
 
     Raises:
         InputError: a file cannot be written there.
+        OSError: a folder cannot be made.
     """
     stem = Path(stem)
     stem.parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +128,7 @@ def density_curves(
         axes = figure.subplots()
         axes.axvline(mean, color=_GREY, linewidth=1, linestyle=":")
         axes.text(mean, top, f" mean {mean:g}", color="#666666", va="top", ha="left", fontsize=9)
-        for (name, density), colour in zip(densities.items(), _SERIES, strict=False):
+        for (name, density), colour in zip(densities.items(), cycle(_SERIES), strict=False):
             axes.plot(np.asarray(points), np.asarray(density), label=name, color=colour)
         axes.set(xlim=(0, 1), ylim=(0, top), ylabel="density")
         axes.set_xlabel("success probability p of a candidate")
@@ -139,19 +141,22 @@ def bar_panels(
     directions: Int[ArrayLike, "k"],
     *,
     columns: int = 1,
-    form: str = "{:.2f}",
+    own_scale: Collection[str] = (),
     totals: Collection[str] = (),
     groups: Mapping[str, Int[ArrayLike, "cuts"]] | None = None,
     height: float = 1.15,
 ) -> Figure:
-    """One row of bars for each quantity, a bar for each candidate, coloured by direction.
+    """A row of bars for each quantity, a bar for each candidate, coloured by direction.
+
+    Values stand over their bars, whole numbers as such and others to two decimals; a bar of 0 has
+    no number.
 
     Args:
-        panels: title → value of each candidate, shape `(k,)`. A strategy's name as title is
+        panels: title → value ≥ 0 of each candidate, shape `(k,)`. A strategy's name as title is
             written in its colour.
         directions: number of each candidate's direction, shape `(k,)`.
         columns: panels beside one another.
-        form: how a value is written over its bar; a bar of 0 has no number.
+        own_scale: titles of the panels with a scale of their own; the others share one.
         totals: titles of the panels that show the sum of each direction.
         groups: title → first candidate of each group after the first, marked by a line.
         height: of a panel, in inches.
@@ -160,45 +165,60 @@ def bar_panels(
         The picture.
     """
     owner = np.asarray(directions)
-    k = owner.size
-    rows = -(-len(panels) // columns)
+    values = {title: np.asarray(value) for title, value in panels.items()}
+    shared = max((v.max() for title, v in values.items() if title not in own_scale), default=1)
+    rows = -(-len(values) // columns)
     with style():
-        size = (max(2.3, min(9.0, 0.42 * k + 1)) * columns, height * rows + 0.5)
+        size = (max(2.3, min(9.0, 0.42 * owner.size + 1)) * columns, height * rows + 0.5)
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
-        for axes, (title, values) in zip(grid.flat, panels.items(), strict=False):
-            _bars(axes, np.asarray(values), owner, form)
+        for axes in grid.flat[len(values) :]:
+            axes.remove()
+        for axes, (title, value) in zip(grid.flat, values.items(), strict=False):
+            _bars(axes, value, owner, value.max() if title in own_scale else shared)
             axes.set_title(label(title), color=COLOURS.get(title, _BLACK), fontweight="bold")
             if title in totals:
-                _direction_totals(axes, np.asarray(values), owner, form)
+                sums = (f"{_letter(j)}: {_number(value[owner == j].sum())}" for j in set(owner))
+                axes.set_title("by direction   " + "   ".join(sums), loc="right", fontsize=9.5)
             for cut in np.asarray((groups or {}).get(title, ())):
                 axes.axvline(cut - 0.5, color=_BLACK, linewidth=0.8, linestyle=":")
-        for axes in grid[-1]:
-            axes.set_xticks(range(k), [str(i + 1) for i in range(k)])
-            axes.set_xlabel("candidate")
+        for axes in grid.flat[max(0, len(values) - columns) : len(values)]:
+            _name_candidates(axes, owner)
     return figure
 
 
-def _bars(axes: Axes, values: np.ndarray, owner: np.ndarray, form: str) -> None:
-    colours = [_DIRECTIONS[int(j) % len(_DIRECTIONS)] for j in owner]
+def _bars(axes: Axes, values: np.ndarray, owner: np.ndarray, top: float) -> None:
+    colours = [_DIRECTIONS[j % len(_DIRECTIONS)] for j in owner]
     axes.bar(range(values.size), values, color=colours, width=0.72)
-    for i, value in enumerate(values):
-        if value:
-            axes.annotate(
-                form.format(value), (i, value), (0, 1.5), textcoords="offset points",
-                ha="center", va="bottom", fontsize=8.5,
-            )  # fmt: skip
-    axes.set(ylim=(0, 1.25 * values.max()), yticks=[])
+    for i in np.flatnonzero(values):
+        axes.annotate(
+            _number(values[i]), (i, values[i]), (0, 1.5), textcoords="offset points",
+            ha="center", va="bottom", fontsize=8.5,
+        )  # fmt: skip
+    axes.set(xlim=(-0.7, values.size - 0.3), ylim=(0, 1.25 * (top or 1)), yticks=[])
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="x", length=0)
 
 
-def _direction_totals(axes: Axes, values: np.ndarray, owner: np.ndarray, form: str) -> None:
-    parts = [
-        f"{chr(ord('A') + int(j))}: {form.format(values[owner == j].sum())}"
-        for j in np.unique(owner)
-    ]
-    axes.set_title("by direction  " + "   ".join(parts), loc="right", fontsize=9.5)
+def _name_candidates(axes: Axes, owner: np.ndarray) -> None:
+    """Numbers under the bars, and the direction's letter under each run of its candidates."""
+    axes.set_xticks(range(owner.size), [str(i + 1) for i in range(owner.size)])
+    axes.tick_params(axis="x", labelbottom=True)
+    axes.set_xlabel("candidate, and its direction", labelpad=17)
+    for run in np.split(np.arange(owner.size), np.flatnonzero(np.diff(owner)) + 1):
+        axes.annotate(
+            _letter(owner[run[0]]), (run.mean(), 0), (0, -19), textcoords="offset points",
+            ha="center", va="top", fontweight="bold", annotation_clip=False,
+            color=_DIRECTIONS[owner[run[0]] % len(_DIRECTIONS)],
+        )  # fmt: skip
+
+
+def _letter(direction: int) -> str:
+    return chr(ord("A") + int(direction))
+
+
+def _number(value: np.number) -> str:
+    return str(value) if isinstance(value, np.integer) else f"{value:.2f}"
 
 
 def allocation_against_concentration(
@@ -234,7 +254,7 @@ def allocation_against_concentration(
     with style():
         figure = Figure(figsize=(10.5, 4.6), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
-        for i, (w, colour) in enumerate(zip(np.asarray(weights), _SERIES, strict=False)):
+        for i, (w, colour) in enumerate(zip(np.asarray(weights), cycle(_SERIES), strict=False)):
             name = f"w = {w:g}"
             left.plot(kappa, exact[:, i], drawstyle="steps-post", color=colour, label=name)
             right.plot(kappa, rule[:, i], color=colour, linestyle="--", linewidth=1.1)
@@ -253,18 +273,29 @@ def allocation_against_concentration(
         left.set_ylabel(f"rollouts, out of {budget}")
         left.set_title("Exact optimum", fontweight="bold")
         right.set_title("The paper's rule, by regime", fontweight="bold")
-        _marks(left, marks, high)
-        left.legend(loc="lower left", ncols=2, title="quality", alignment="left")
+        _marks(left, {"Adams, κ → 0": kappa[0], **marks}, 0.98 * budget)
+        left.legend(loc="center right", title="quality", alignment="left")
+        middle = np.sqrt(kappa[0] * kappa[-1])
+        for x, y, words, side in (
+            (3 * kappa[0], -0.06 * budget, "κ → 0: one each,\nthe rest arbitrary", "left"),
+            (3 * kappa[0], 0.53 * budget, "κ finite: (N + kκ)w − κ", "left"),
+            (kappa[-1] / 3, 1.08 * budget, "κ → ∞: all to the best", "right"),
+            (3e2 * middle, -0.18 * budget, "less than\nno rollout", "left"),
+        ):
+            right.text(x, y, words, ha=side, va="top", fontsize=9.5, color="#444444")
     return figure
 
 
-def _marks(axes: Axes, marks: Mapping[str, float], high: float) -> None:
-    """Lines at κ, with labels turned upright."""
-    for name, at in marks.items():
+def _marks(axes: Axes, marks: Mapping[str, float], height: float) -> None:
+    """Lines at ascending κ, with upright labels: left of a line that has the next one close by."""
+    places = [*marks.values(), np.inf]
+    for (name, at), following in zip(marks.items(), places[1:], strict=True):
         axes.axvline(at, color=_GREY, linewidth=1, linestyle=":")
+        crowded = following < 10 * at
         axes.annotate(
-            name, (at, high), (-2, -2), textcoords="offset points", rotation=90, ha="right",
-            va="top", fontsize=8.5, color="#444444",
+            name, (at, height), (-3 if crowded else 3, 0), textcoords="offset points",
+            rotation=90, ha="right" if crowded else "left", va="top", fontsize=8.5,
+            color="#444444",
         )  # fmt: skip
 
 

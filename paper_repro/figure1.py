@@ -13,12 +13,15 @@ import numpy as np
 from script import Row, row, run
 
 import dora_theory as dt
-from dora_theory.plots import bar_panels, save
+from dora_theory.plots import bar_panels, label, save
 
 SCORES = np.array(
-    [0.62, 0.71, 0.66, 0.74, 0.69, 0.58, 0.72, 0.67, 0.70] + [0.76, 0.68, 0.73, 0.65, 0.71]
-    + [0.79, 0.75]
-)  # fmt: skip
+    [
+        *(0.62, 0.71, 0.66, 0.74, 0.69, 0.58, 0.72, 0.67, 0.70),
+        *(0.76, 0.68, 0.73, 0.65, 0.71),
+        *(0.79, 0.75),
+    ]
+)
 DIRECTIONS = np.repeat([0, 1, 2], [9, 5, 2])
 # One axis a direction, and a little of each candidate's own: cosine 0.999 inside, 0 across.
 EMBEDDINGS = np.hstack([np.eye(3)[DIRECTIONS], 0.03 * np.eye(16)])
@@ -34,24 +37,34 @@ def main(out: Path) -> list[Row]:
             "rebase": dt.rebase_allocation(SCORES, BUDGET),
             "dora": dt.dora_allocation(SCORES, EMBEDDINGS, BUDGET),
         }
-        literal = np.asarray(dt.rebase_allocation(SCORES, BUDGET, literal=True))
+        literal = {
+            "REBASE": dt.rebase_allocation(SCORES, BUDGET, literal=True),
+            "DORA": dt.dora_allocation(SCORES, EMBEDDINGS, BUDGET, literal=True),
+        }
         quality = np.asarray(dt.direction_weights(SCORES, DIRECTIONS, 3))
         totals = {
             name: np.asarray(dt.direction_totals(given, DIRECTIONS, 3))
             for name, given in allocations.items()
         }
     rollouts = {name: np.asarray(given) for name, given in allocations.items()}
-    scores, groups = "PRM score, in hundredths", {"dvts": [4, 8, 12]}
-    panels = {scores: np.rint(100 * SCORES).astype(int), **rollouts}
-    figure = bar_panels(panels, DIRECTIONS, form="{:d}", totals=tuple(rollouts), groups=groups)
+    figure = bar_panels(
+        {"PRM score": SCORES, **rollouts},
+        DIRECTIONS,
+        own_scale=["PRM score"],
+        totals=tuple(rollouts),
+        groups={"dvts": np.array([4, 8, 12])},
+    )
     save(figure, out / "figure1")
     return [
         row("Figure 1", "direction quality Q times N: A, B, C", None, BUDGET * quality),
         *(
-            row("Figure 1", f"{name}: rollouts of A, B, C", None, total)
+            row("Figure 1", f"{label(name)}: rollouts of A, B, C", None, total)
             for name, total in totals.items()
         ),
-        row("Figure 1", "REBASE by round(N w): rollouts in all", BUDGET, literal.sum()),
+        *(
+            row("Figure 1", f"{name}, each share rounded: rollouts in all", BUDGET, given.sum())
+            for name, given in literal.items()
+        ),
     ]
 
 

@@ -26,7 +26,7 @@ def main(out: Path) -> list[Row]:
         gamma = np.asarray(dt.uniqueness(EMBEDDINGS))
         dora = np.asarray(dt.dora_weights(SCORES, EMBEDDINGS))
     panels = {"quality w": quality, "uniqueness γ": gamma, "DORA, w' ∝ wγ": dora}
-    save(bar_panels(panels, [0, 0, 0, 1], columns=3, height=2.2), out / "figure2")
+    save(bar_panels(panels, np.array([0, 0, 0, 1]), columns=3, height=2.2), out / "figure2")
     return [
         row("Figure 2", "similarity of the first to each", [1, 1, 1, 0.1], similarity[0]),
         row("Figure 2", "solution level, w", [0.25] * 4, quality),

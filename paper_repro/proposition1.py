@@ -16,7 +16,7 @@ from script import Row, row, run
 import dora_theory as dt
 from dora_theory.plots import allocation_against_concentration, save
 
-WEIGHTS = np.array([0.40, 0.25, 0.18, 0.12, 0.05])
+WEIGHTS = np.array([0.46, 0.27, 0.17, 0.08, 0.02])
 BUDGET = 32
 CONCENTRATIONS = np.logspace(-6, 6, 2401)
 
@@ -55,7 +55,7 @@ def main(out: Path) -> list[Row]:
         row(name, "κ = 1/2, Webster's method", None, webster),
         row(name, "κ = 1, optimum", None, best[1]),
         row(name, "κ = 1, Jefferson's method", None, jefferson),
-        row(name, "κ = 10: the rule (N + kκ)w - κ; the optimum", rule, best[10]),
+        row(name, "κ = 10, (N + kκ)w - κ; the optimum", rule, best[10]),
         row(name, "κ → ∞ (10⁶), optimum", winner, best[1e6]),
         row(name, "κ above which the rule is negative", None, negative_from),
         row(name, "κ from which the winner takes all", None, winner_from),

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from dora_theory.errors import InputError
+
 # Two printed decimals.
 _TOLERANCE = 0.005
 
@@ -20,12 +22,11 @@ def row(item: str, quantity: str, paper: Any, ours: Any) -> Row:
     number or an array. `agrees` is None unless both are numbers: then whether they are the same
     to the two decimals that the paper prints.
     """
-    ours = np.asarray(ours).tolist()
-    if paper is None or isinstance(paper, str):
-        return dict(item=item, quantity=quantity, paper=paper, ours=ours, agrees=None)
-    paper = np.asarray(paper).tolist()
-    agrees = bool(np.all(np.abs(np.subtract(paper, ours)) <= _TOLERANCE))
-    return dict(item=item, quantity=quantity, paper=paper, ours=ours, agrees=agrees)
+    ours, agrees = np.asarray(ours).tolist(), None
+    if not (paper is None or isinstance(paper, str)):
+        paper = np.asarray(paper).tolist()
+        agrees = bool(np.all(np.abs(np.subtract(paper, ours)) <= _TOLERANCE))
+    return {"item": item, "quantity": quantity, "paper": paper, "ours": ours, "agrees": agrees}
 
 
 def written(value: Any) -> str:
@@ -53,4 +54,8 @@ def run(main: Callable[[Path], list[Row]], description: str | None) -> None:
     """Runs one script from the command line and prints its numbers."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--out", type=Path, default=Path("figures"), help="folder of the picture")
-    print(table(main(parser.parse_args().out)), end="")
+    out = parser.parse_args().out
+    try:
+        print(table(main(out)), end="")
+    except (InputError, OSError) as error:
+        parser.error(str(error))
