@@ -58,6 +58,7 @@ _STYLE: dict[str, Any] = {
     "lines.markersize": 4.5,
     "legend.frameon": False,
     "legend.fontsize": 9.5,
+    "legend.handlelength": 3.2,
     "savefig.dpi": 170,
     # Without it SVG takes its ids from a random number.
     "svg.hashsalt": "dora-theory",
@@ -178,7 +179,9 @@ def bar_panels(
             _bars(axes, value, owner, value.max() if title in own_scale else shared)
             axes.set_title(label(title), color=COLOURS.get(title, _BLACK), fontweight="bold")
             if title in totals:
-                sums = (f"{_letter(j)}: {_number(value[owner == j].sum())}" for j in set(owner))
+                sums = (
+                    f"{_letter(j)}: {_number(value[owner == j].sum())}" for j in np.unique(owner)
+                )
                 axes.set_title("by direction   " + "   ".join(sums), loc="right", fontsize=9.5)
             for cut in np.asarray((groups or {}).get(title, ())):
                 axes.axvline(cut - 0.5, color=_BLACK, linewidth=0.8, linestyle=":")

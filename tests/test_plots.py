@@ -88,7 +88,7 @@ def test_bars_show_their_numbers() -> None:
     assert [t.get_text() for t in dora.texts] == ["3", "2"]
     assert dora.get_title("left") == "DORA"
     assert dora.get_title("right").endswith("A: 3   B: 2")
-    assert [t.get_text() for t in quality.texts] == ["0.50", "0.30", "0.20"]
+    assert [t.get_text() for t in quality.texts] == ["0.50", "0.30", "0.20", "A", "B"]
     assert dora.get_ylim() == more.get_ylim() != quality.get_ylim()
     (cut,) = more.get_lines()
     assert set(cut.get_xdata()) == {1.5}
