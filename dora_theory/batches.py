@@ -4,9 +4,9 @@ Sizes are rounded up to few values, so that few shapes are compiled whatever the
 are filled up with copies of the last problem, and candidates with masked padding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,6 @@ from jaxtyping import Array
 from dora_theory.allocation.correlated import (
     correlated_allocation,
     direction_allocation,
-    direction_totals,
     hierarchical_log_failure,
 )
 from dora_theory.allocation.exact import apportion, optimal_allocation
@@ -30,13 +29,14 @@ from dora_theory.allocation.heuristics import (
 )
 from dora_theory.allocation.relaxed import waterfill_allocation
 from dora_theory.directions import (
-    direction_weights,
+    normalised,
     quality_weights,
     uniqueness,
     uniqueness_from_similarity,
 )
 from dora_theory.magnitude import magnitude_weighting, magnitude_weighting_from_similarity
 from dora_theory.objective import log_failure
+from dora_theory.pooling import Pool, direction_totals, direction_weights, pooled_weights
 from dora_theory.problems import Problem
 from dora_theory.strategies import STRATEGIES, Options
 
@@ -80,7 +80,8 @@ class _Program(NamedTuple):
     strategy: str
     literal: bool
     beam_width: int
-    pool: str
+    pool: Pool
+    points: int
 
 
 # The fields of a padded problem with their padded shapes: what decides which program runs.
@@ -138,7 +139,10 @@ def _pad(problems: Sequence[Problem], shape: _Shape) -> dict[str, np.ndarray]:
 
 
 def _answer_group(problems: Sequence[Problem], shape: _Shape, options: Options) -> list[Answer]:
-    program = _Program(options.strategy, options.literal, options.beam_width, options.pool)
+    # The account of the correlated optimum is as long as the budget, in powers of two.
+    points = _round_up(options.budget, _LEAST) if options.strategy == "correlated" else 0
+    pool = cast(Pool, options.pool)
+    program = _Program(options.strategy, options.literal, options.beam_width, pool, points)
     names = ("budget", "quality_temperature", "similarity_temperature", "kappa", "nu")
     numbers = {name: getattr(options, name) for name in names}
     arrays = _pad(problems, shape)
@@ -170,6 +174,7 @@ def _compute(arrays: dict[str, Array], program: _Program) -> tuple[Array, Array,
     if "kappa" not in arrays:
         return allocation, weights, None
     if by_direction is None:
+        assert quality is not None
         chance = log_failure(quality, arrays["kappa"], allocation, mask=arrays["mask"])
     elif program.strategy == "correlated":
         chance = hierarchical_log_failure(
@@ -178,6 +183,7 @@ def _compute(arrays: dict[str, Array], program: _Program) -> tuple[Array, Array,
             arrays["kappa"],
             arrays["nu"],
             allocation,
+            points=program.points,
             mask=arrays["mask"],
         )
     else:
@@ -197,15 +203,13 @@ def _direction_quality(arrays: dict[str, Array], program: _Program) -> Array:
     """Q: as given, or from the pooled scores of each direction."""
     if "direction_weights" in arrays:
         return arrays["direction_weights"]
-    if "scores" in arrays:
-        scores = arrays["scores"]
-    else:
-        # The scores whose softmax the weights are; a weight of 0 has none but -inf.
-        scores = arrays["quality_temperature"] * jnp.log(arrays["weights"])
+    labels, g = arrays["directions"], arrays["exists"].shape[-1]
+    if "scores" not in arrays:
+        return pooled_weights(arrays["weights"], labels, g, pool=program.pool, mask=arrays["mask"])
     return direction_weights(
-        scores,
-        arrays["directions"],
-        arrays["exists"].shape[-1],
+        arrays["scores"],
+        labels,
+        g,
         pool=program.pool,
         temperature=arrays["quality_temperature"],
         mask=arrays["mask"],
@@ -228,23 +232,21 @@ def _shares(
     if not STRATEGIES[program.strategy].geometry:
         return quality
     alike = "similarity" if "similarity" in arrays else "embeddings"
-    measure = {
+    measures: dict[tuple[str, str], Callable[..., Array]] = {
         ("dora", "embeddings"): uniqueness,
         ("dora", "similarity"): uniqueness_from_similarity,
         ("magnitude", "embeddings"): magnitude_weighting,
         ("magnitude", "similarity"): magnitude_weighting_from_similarity,
-    }[program.strategy, alike]
+    }
+    measure = measures[program.strategy, alike]
     shares = quality * measure(arrays[alike], arrays["similarity_temperature"], mask=mask)
-    total = shares.sum(-1, keepdims=True)
-    return shares / jnp.where(total > 0, total, 1)
+    return normalised(shares)
 
 
 def _allocation(
     arrays: dict[str, Array], program: _Program, weights: Array, by_direction: Array | None
 ) -> Array:
     n, literal, mask = arrays["budget"], program.literal, arrays["mask"]
-    # `Options` has seen to it that they are there where they are needed.
-    kappa, nu = arrays.get("kappa"), arrays.get("nu")
     ranked = arrays.get("scores", weights)
     match program.strategy:
         case "temperature":
@@ -261,13 +263,16 @@ def _allocation(
                 )
             return sequential_ceiling_allocation(weights, n, mask=mask)
         case "optimal":
-            return optimal_allocation(weights, kappa, n, mask=mask)
+            return optimal_allocation(weights, arrays["kappa"], n, mask=mask)
         case "waterfill":
-            return waterfill_allocation(weights, kappa, n, mask=mask)
-        case "direction-optimal":
-            return direction_allocation(by_direction, arrays["directions"], kappa, n, mask=mask)
-        case "correlated":
+            return waterfill_allocation(weights, arrays["kappa"], n, mask=mask)
+        case "direction-optimal" | "correlated":
+            assert by_direction is not None
+            labels, kappa = arrays["directions"], arrays["kappa"]
+            if program.strategy == "direction-optimal":
+                return direction_allocation(by_direction, labels, kappa, n, mask=mask)
+            nu, points = arrays["nu"], program.points
             return correlated_allocation(
-                by_direction, arrays["directions"], kappa, nu, n, mask=mask
+                by_direction, labels, kappa, nu, n, points=points, mask=mask
             )
     raise AssertionError(f"unreachable: {program.strategy}")

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Real
 
 from dora_theory.checks import as_mask, check_candidates, check_range
-from dora_theory.directions import checked_scores, masked_softmax
+from dora_theory.directions import checked_scores, masked_softmax, normalised
 
 Pool = Literal["mean-exp", "max", "mean"]
 
@@ -51,6 +51,44 @@ def direction_weights(
     r, t, m = checked_scores(scores, temperature, mask)
     labels = as_directions(directions, num_directions, m)
     return _direction_weights(r / t, labels, m, num_directions, pool)
+
+
+def pooled_weights(
+    weights: Float[Array, "*#batch k"],
+    directions: Int[Array, "*#batch k"],
+    num_directions: int,
+    *,
+    pool: Pool,
+    mask: Bool[Array, "*#batch k"],
+) -> Float[Array, "*batch g"]:
+    """As `direction_weights`, from qualities w instead of scores R = T_b log w.
+
+    The mean of exponentials is then the mean of w and the mean the geometric mean. Not by way of
+    the scores: a logarithm and its exponential would break ties.
+
+    Args:
+        weights: w ≥ 0, shape `(..., k)`.
+        directions: label of each candidate in [0, g), shape `(..., k)`.
+        num_directions: g.
+        pool: as `direction_weights`.
+        mask: boolean `(..., k)`, false for padding.
+
+    Returns:
+        Shape `(..., g)`, sum 1, unless all weights are 0; 0 for a label that no candidate has.
+    """
+    g = num_directions
+    count = segment_sum(mask.astype(weights.dtype), directions, g)
+    members = jnp.maximum(count, 1)
+    top = jnp.where(count > 0, segment_max(jnp.where(mask, weights, 0), directions, g), 0)
+    if pool == "max":
+        return normalised(top)
+    # Over the largest, which makes the mean of equal weights exact.
+    base = jnp.where(top > 0, top, 1)
+    each = jnp.where(mask, weights / jnp.take_along_axis(base, directions, -1), 1)
+    if pool == "mean":
+        logs = segment_sum(jnp.where(mask, jnp.log(each), 0), directions, g)
+        return normalised(top * jnp.exp(logs / members))
+    return normalised(top * (segment_sum(jnp.where(mask, each, 0), directions, g) / members))
 
 
 def direction_totals(
