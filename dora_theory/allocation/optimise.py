@@ -71,8 +71,9 @@ def optimise_allocation(
 
     Args:
         objective: from real allocations `(..., k)` to values `(...)`, twice differentiable by JAX
-            with finite values and gradients for B > 0, problem by problem; also called with the
-            batch alone and under `vmap`. It may close over arrays of the batch shape.
+            with finite values and gradients for B > 0, problem by problem; also called under
+            `vmap`. It may close over arrays of the batch shape. Where it is flat to floating point
+            it is taken as flat: maximise -log failure, not log success, which rounds to 0.
         budget: N ≥ 0 rollouts, scalar or shape `(...)`.
         num_candidates: k.
         initial: where to start, ≥ 0, shape `(..., k)`, on any scale; equal shares if None.
@@ -120,9 +121,8 @@ def optimise_allocation(
     m = as_mask(mask, shape)
     n = jnp.broadcast_to(n, batch)
     check_spendable(n, m)
-    if start is None:
-        start = m.astype(dtype)
-    check_range("initial", start, 0, mask=None if initial is None else m)
+    start = m.astype(dtype) if start is None else jnp.broadcast_to(start, shape)
+    check_range("initial", start, 0, mask=m)
     tolerance = float(jnp.finfo(dtype).eps) ** 0.75 if tolerance is None else tolerance
     optimiser = optax.adam(learning_rate) if optimiser is None else optimiser
 
@@ -142,7 +142,7 @@ def optimise_allocation(
             settled,
         )
 
-    return solve(jnp.broadcast_to(start, shape), n, m)
+    return solve(start, n, m)
 
 
 def _shares(start: Array, mask: Array) -> Array:
