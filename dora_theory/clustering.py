@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Int, Real
-from numpy.typing import ArrayLike
 
 
 def hard_directions(

@@ -1,0 +1,125 @@
+"""What may import what: from lower layers, or from the same layer without cycles."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dora_theory
+
+PACKAGE = Path(dora_theory.__file__).parent
+# A module's layer is that of the longest prefix that is listed.
+LAYERS = {
+    "": 9,  # the package itself: an index, imported from nowhere inside
+    "checks": 0,
+    "errors": 0,
+    "output": 0,
+    "lines": 0,
+    "rising": 0,
+    "objective": 1,
+    "priors": 1,
+    "hierarchy": 1,
+    "directions": 2,
+    "pooling": 2,
+    "magnitude": 2,
+    "clustering": 2,
+    "allocation": 2,
+    "sampling": 3,
+    "populations": 3,
+    "estimates": 3,
+    "montecarlo": 3,
+    "search": 3,
+    "replay": 3,
+    "sweeps": 4,
+    "theorems": 4,
+    "strategies": 5,
+    "problems": 5,
+    "batches": 5,
+    "plots": 5,
+    "cli": 6,
+    "__main__": 7,
+}
+
+
+def module_name(path):
+    name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    return name.removesuffix(".__init__").removesuffix("__init__")
+
+
+MODULES = {module_name(path): path for path in PACKAGE.rglob("*.py")}
+
+
+def layer(name):
+    head = name.split(".")[0]
+    if head.startswith("cli_"):
+        head = "cli"
+    assert head in LAYERS, f"{name}: give it a layer"
+    return LAYERS[head]
+
+
+def imports(path):
+    """Modules of the package that a file imports, wherever in the file it does."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            module = node.module or ""
+            names = [f"{module}.{alias.name}" for alias in node.names]
+            names = [n if n.removeprefix("dora_theory.") in MODULES else module for n in names]
+        for name in names:
+            if name.split(".")[0] == "dora_theory":
+                yield name.removeprefix("dora_theory").removeprefix(".")
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_a_module_imports_from_no_higher_layer(name):
+    for other in imports(MODULES[name]):
+        if other == "" and name in ("cli", "sweeps"):
+            continue  # for __version__, which is all that stands there before a name is used
+        assert layer(other) <= layer(name), f"{name} imports {other}"
+
+
+def test_there_is_no_cycle():
+    graph = {name: set(imports(path)) & set(MODULES) for name, path in MODULES.items()}
+    done, open_ = set(), []
+
+    def visit(name):
+        assert name not in open_, f"cycle: {' → '.join([*open_, name])}"
+        if name in done:
+            return
+        open_.append(name)
+        for other in graph[name] - {""}:
+            visit(other)
+        open_.pop()
+        done.add(name)
+
+    for name in graph:
+        visit(name)
+
+
+def test_no_file_is_long():
+    for name, path in MODULES.items():
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 420, name
+
+
+def test_every_public_name_is_there_and_listed_once_in_order():
+    assert dora_theory.__all__ == sorted(set(dora_theory.__all__))
+    for module, names in dora_theory._PUBLIC.items():
+        assert list(names) == sorted(names), module
+        found = importlib.import_module(f"dora_theory.{module}")
+        for name in names:
+            assert getattr(dora_theory, name) is getattr(found, name)
+            assert getattr(dora_theory, name).__doc__, name
+    assert list(dora_theory._PUBLIC) == sorted(dora_theory._PUBLIC)
+    with pytest.raises(AttributeError, match="no attribute 'guess'"):
+        dora_theory.guess  # noqa: B018
+
+
+def test_importing_the_package_loads_nothing():
+    code = "import sys, dora_theory; assert not {'jax', 'numpy', 'scipy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
