@@ -1,0 +1,95 @@
+"""What a replay can be told. No JAX: a wrong option is reported before anything is loaded."""
+
+import math
+from dataclasses import dataclass, fields
+
+from dora_theory.errors import InputError
+from dora_theory.replay.candidates import StepEnd
+
+REPLAYED = (
+    "temperature",
+    "beam",
+    "dvts",
+    "rebase",
+    "rebase-sequential",
+    "dora",
+    "magnitude",
+    "optimal",
+    "direction-optimal",
+)
+BASELINE = "rebase"
+_MOST_ROLLOUTS = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """How to replay, the same for every log of a run.
+
+    Attributes:
+        budgets: N, further rollouts of a problem, ascending.
+        strategies: names of `REPLAYED`.
+        steps: m, after which solutions are cut.
+        step_end: what ends a step.
+        encoder: name of the encoder of prefixes.
+        threshold: largest mean cosine distance inside a direction.
+        kappa: κ of `optimal` and `direction-optimal`.
+        quality_temperature: T_b.
+        similarity_temperature: T_s.
+        beam_width: M of beam search and DVTS.
+        score_scale: scores of the log are divided by it.
+        seed: of the bootstrap.
+        resamples: of the bootstrap.
+        skip_bad: bad records that may be skipped, for each log.
+
+    Raises:
+        InputError: an option out of its range.
+    """
+
+    budgets: tuple[int, ...] = (4, 8, 16, 32, 64)
+    strategies: tuple[str, ...] = REPLAYED
+    steps: int = 2
+    step_end: StepEnd = "blank-line"
+    encoder: str = "tfidf"
+    threshold: float = 0.3
+    kappa: float = 0.5
+    quality_temperature: float = 0.1
+    similarity_temperature: float = 0.01
+    beam_width: int = 4
+    score_scale: float = 1.0
+    seed: int = 0
+    resamples: int = 2000
+    skip_bad: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("budgets", "strategies"):
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values):
+                raise InputError(f"--{name}: needs different values, at least one")
+        for strategy in self.strategies:
+            if strategy not in REPLAYED:
+                raise InputError(f"--strategies: {strategy!r} is none of {', '.join(REPLAYED)}")
+        for budget in self.budgets:
+            _check_whole("budgets", budget, 1, _MOST_ROLLOUTS)
+        object.__setattr__(self, "budgets", tuple(sorted(self.budgets)))
+        for name, least in (("steps", 1), ("beam_width", 1), ("seed", 0), ("skip_bad", 0)):
+            _check_whole(name, getattr(self, name), least, 2**31 - 1)
+        _check_whole("resamples", self.resamples, 100, 1_000_000)
+        if not 0 <= self.threshold <= 2:
+            raise InputError(f"--threshold: {self.threshold:g}: needs a number in [0, 2]")
+        for name in ("kappa", "quality_temperature", "similarity_temperature", "score_scale"):
+            value = getattr(self, name)
+            if not (1e-6 <= value <= 1e6):
+                raise InputError(f"{_flag(name)}: {value:g}: needs a number in [1e-06, 1e+06]")
+
+    def as_json(self) -> dict[str, object]:
+        """Name → value, of what a result depends on."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def _check_whole(name: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most or math.floor(value) != value:
+        raise InputError(f"{_flag(name)}: {value}: needs a whole number in [{least}, {most}]")
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

@@ -1,0 +1,52 @@
+"""The one record that every reader of logs makes."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+# independent: drawn one by one; kept: what a search kept; tree: paths of a tree search.
+Kind = Literal["independent", "kept", "tree"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One logged solution of a problem.
+
+    Attributes:
+        text: the solution.
+        final_answer: its answer, None if the log does not say or the solution gives none.
+        correct: whether the answer is right, None if nobody has judged it.
+        step_scores: the PRM's score after each step, None if the log has none. As logged: whether
+            they are probabilities is checked where they are used.
+        tokens: tokens of the solution, None if not logged.
+    """
+
+    text: str
+    final_answer: str | None = None
+    correct: bool | None = None
+    step_scores: tuple[float, ...] | None = None
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One problem with its logged solutions.
+
+    Attributes:
+        place: `file:line` of the record, for messages.
+        problem_id: the log's name for the problem, or `row N` if it has none.
+        problem: its statement.
+        gold_answer: the right answer, None if not logged.
+        samples: at least one.
+        kind: how the samples came about; only `independent` ones are unbiased continuations.
+        level: difficulty as the log states it, None if not logged.
+        subject: as the log states it, None if not logged.
+    """
+
+    place: str
+    problem_id: str
+    problem: str
+    gold_answer: str | None
+    samples: tuple[Sample, ...] = field(repr=False)
+    kind: Kind = "independent"
+    level: str | None = None
+    subject: str | None = None
