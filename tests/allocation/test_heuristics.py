@@ -224,3 +224,12 @@ def test_bad_arguments_are_named():
         sequential_ceiling_allocation(np.array([0.5, -0.5]), 4)
     with pytest.raises(ValueError, match="without candidates"):
         beam_allocation(SCORES, 4, mask=np.zeros(5, bool))
+
+
+def test_rounding_noise_is_no_rollout(x64):
+    """Equal scores share evenly, although sums of 1/k are off by rounding."""
+    s, k = np.full((39, 39), 0.7, float if x64 else np.float32), np.arange(1, 40)
+    mask = np.arange(39) < k[:, None]
+    for each in (1, 3, 10):
+        got = np.asarray(rebase_sequential_allocation(s, each * k, mask=mask))
+        assert np.array_equal(got, each * mask)
