@@ -206,7 +206,7 @@ def _refine(
         floor = jnp.sqrt(jnp.finfo(x.dtype).eps) * _size(g, mask) / jnp.maximum(total, 1)
         curvature = jnp.maximum(curvature, jnp.maximum(floor, jnp.finfo(x.dtype).tiny))
         aim = _maximise_model(x, _below_top(g, mask), curvature, total, mask)
-        x, _ = _line_search(objective, gradient, x, aim - x, total, mask)
+        x = _line_search(objective, gradient, x, aim - x, total, mask)
         if not separable:
             x = _newton_in_support(objective, gradient, x, total, mask)
         gap = _gap(gradient(x), x, total, mask)
@@ -291,10 +291,7 @@ def _newton_in_support(
     step = jnp.where(jnp.isfinite(step).all(-1, keepdims=True), step, 0)
     ratio = jnp.where(step < 0, x / jnp.where(step < 0, -step, 1), jnp.inf)
     reach = jnp.minimum(ratio.min(-1, keepdims=True), 1)
-    moved, factor = _line_search(objective, gradient, x, reach * step, total, mask)
-    # Rounding must not leave a trace of the candidate that ran out, or it would stop every step.
-    out = (factor[..., None] == 1) & (ratio <= reach * (1 + 1e-9)) & (reach < 1)
-    return jnp.where(out, 0, moved)
+    return _line_search(objective, gradient, x, reach * step, total, mask)
 
 
 def _line_search(
@@ -334,7 +331,7 @@ def _line_search(
 
     t = jnp.ones_like(value)
     t, good, _ = jax.lax.while_loop(unfinished, halve, (t, improves(t), jnp.zeros((), jnp.int32)))
-    return jnp.where(good[..., None], point(t), x), jnp.where(good, t, 0)
+    return jnp.where(good[..., None], point(t), x)
 
 
 def _round(

@@ -19,7 +19,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Real
 
 from dora_theory.allocation.divisor import largest_priorities
-from dora_theory.allocation.exact import _problem
+from dora_theory.allocation.exact import checked_problem
 from dora_theory.checks import check_range
 
 
@@ -61,7 +61,7 @@ def waterfill_allocation(
 
     Source: theory 2.5, a correction of Proposition 1.
     """
-    w, kappa, n, m = _problem(weights, concentration, budget, mask)
+    w, kappa, n, m = checked_problem(weights, concentration, budget, mask)
     check_range("shift", shift)
     return _waterfill(w, kappa[..., None] - jnp.asarray(shift, w.dtype), n[..., None], m)
 
@@ -91,7 +91,7 @@ def shifted_linear_allocation(
 
     Source: Proposition 1; theory 2.5.
     """
-    w, kappa, n, m = _problem(weights, concentration, budget, mask)
+    w, kappa, n, m = checked_problem(weights, concentration, budget, mask)
     return _shifted_linear(w, kappa[..., None], n[..., None], m)
 
 
@@ -127,7 +127,7 @@ def rounded_waterfill_allocation(
 
     Source: theory 2.5b.
     """
-    w, kappa, n, m = _problem(weights, concentration, budget, mask)
+    w, kappa, n, m = checked_problem(weights, concentration, budget, mask)
     return _rounded(w, kappa[..., None], n, m)
 
 
