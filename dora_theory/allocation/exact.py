@@ -86,7 +86,7 @@ def optimal_allocation(
 
     Source: theory 2.1; no loop over N, O(k) a pass and typically 5 to 12 passes.
     """
-    w, kappa, n, m = _problem(weights, concentration, budget, mask)
+    w, kappa, n, m = checked_problem(weights, concentration, budget, mask)
     return _largest(w, kappa[..., None], n, m)
 
 
@@ -191,7 +191,7 @@ def certificate(
     Source: theory 2.2.
     """
     given = as_count("allocation", allocation)
-    w, kappa, _, m = _problem(weights, concentration, 0, mask, given.shape)
+    w, kappa, _, m = checked_problem(weights, concentration, 0, mask, given.shape)
     given = _allocation(given, w, m)
     return _certificate(w, kappa[..., None], given, m)
 
@@ -227,7 +227,7 @@ def is_optimal(
     Source: theory 2.2.
     """
     given = as_count("allocation", allocation)
-    w, kappa, n, m = _problem(
+    w, kappa, n, m = checked_problem(
         weights, concentration, 0 if budget is None else budget, mask, given.shape
     )
     given = _allocation(given, w, m)
@@ -265,7 +265,7 @@ def optimal_set(
 
     Source: theory 2.2.
     """
-    w, kappa, n, m = _problem(weights, concentration, budget, mask)
+    w, kappa, n, m = checked_problem(weights, concentration, budget, mask)
     if is_concrete(w) and is_concrete(m):
         values = np.where(np.asarray(m), np.asarray(w), 0)
         if np.any(values == 1) or not np.all(values.max(-1) > 0):
@@ -294,7 +294,7 @@ def _certificate(w: Array, kappa: Array, given: Array, mask: Array) -> Certifica
     return Certificate(following.max(-1), last.min(-1))
 
 
-def _problem(
+def checked_problem(
     weights: Real[ArrayLike, "*#batch k"],
     concentration: Real[ArrayLike, "*#batch"],
     budget: Real[ArrayLike, "*#batch"],
