@@ -296,8 +296,8 @@ def _newton_in_support(
 
 def _line_search(
     objective: Objective, gradient: Objective, x: Array, d: Array, total: Array, mask: Array
-) -> tuple[Array, Array]:
-    """X + t d for the first t of 1, 1/2, 1/4, … that improves; x (and t = 0) if none does.
+) -> Array:
+    """X + t d for the first t of 1, 1/2, 1/4, … that improves; x if none does.
 
     Along a segment a concave function has risen where its slope is still positive, whatever its
     rounded values say. Where they say nothing more, a slope that has shrunk is taken instead
