@@ -6,9 +6,10 @@ the PRM's scores among it, and nothing else gives it away.
 
 Rule: among the records of a window, a completion is foreign if another problem of the window is
 more than twice as similar to it as its own (cosine of word frequencies weighted by rarity among
-the problems), and by more than 0.2. A log is refused if more than half of the completions of some
-window are foreign. Of eleven logs of four models the highest share in a sound one is about a
-fifth (programs, which resemble no problem much), that of a mispaired one nine tenths.
+the problems), and is so by more than 0.2. A log is refused if more than half of the completions
+of a window are foreign. Over ten logs of four models the highest share of a window was 2% where
+problems are mathematics and 15% where they are programs, which resemble no problem much; in a
+mispaired log it was 84% and more.
 """
 
 from collections.abc import Iterable, Iterator

@@ -253,8 +253,7 @@ def summary(result: Replay) -> dict[str, Any]:
     from dora_theory.replay.estimator import bootstrap
 
     options = result.options
-    seeded = {"seed": options.seed, "resamples": options.resamples}
-    success = bootstrap(result.lower, **seeded)
+    success = bootstrap(result.lower, seed=options.seed, resamples=options.resamples)
     upper, clipped = result.upper.mean(-1), result.clipped.mean(-1)
     strategies = {
         name: {

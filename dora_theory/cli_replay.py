@@ -1,0 +1,183 @@
+"""`dora-theory replay`: what logged rollouts say about every strategy."""
+
+import argparse
+import json
+import os
+import sys
+from typing import Any
+
+from dora_theory.errors import InputError
+from dora_theory.output import whole_output
+from dora_theory.replay.options import REPLAYED, ReplayOptions
+
+_DEFAULT = ReplayOptions()
+
+_DESCRIPTION = """\
+Replays logged rollouts: cuts every logged solution after its first steps, lets each strategy
+spread N further rollouts over these prefixes, and estimates from the logged continuations how often
+at least one is right.
+
+A log has a JSON object a line, gzip-compressed or not, in one of two formats, which the first
+line tells apart:
+  search-and-learn  problem, answer, completions, scores (a list a completion, a number a step), and
+                    if there completion_tokens, unique_id, level, subject
+  plain             problem_id, problem, gold_answer, samples: objects with text, and if there
+                    final_answer, correct, step_scores, completion_tokens, method
+Where the log does not say what is correct, the last \\boxed{} is compared with the right answer,
+by math-verify if the texts differ (pip install 'dora-theory[replay]').
+
+The estimate has no bias as long as no direction is given more rollouts than were logged of it.
+Where one is, success is a lower bound: `clipped` is the share of such problems, `upper_bound` the
+other bound. Differences to REBASE are over the problems where the log suffices for both.
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to the subparsers of `dora-theory`."""
+    parser = commands.add_parser(
+        "replay",
+        help="replay logged rollouts under every strategy",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("logs", metavar="LOG", nargs="+", help="a log; - is standard input")
+    add(
+        "--budgets",
+        type=_wholes,
+        default=_DEFAULT.budgets,
+        metavar="N,N",
+        help=f"further rollouts of a problem (default {','.join(map(str, _DEFAULT.budgets))})",
+    )
+    add(
+        "--strategies",
+        type=lambda text: tuple(text.split(",")),
+        default=REPLAYED,
+        metavar="S,S",
+        help=f"default {','.join(REPLAYED)}",
+    )
+    add(
+        "--steps",
+        type=int,
+        default=_DEFAULT.steps,
+        metavar="M",
+        help="solutions are cut after so many steps (default %(default)s: scores say something of "
+        "the outcome by then, and nearly no solution is at its end)",
+    )
+    add(
+        "--step-end",
+        choices=("blank-line", "line"),
+        default=_DEFAULT.step_end,
+        help="what ends a step (default %(default)s)",
+    )
+    add(
+        "--encoder",
+        default=_DEFAULT.encoder,
+        metavar="E",
+        help="tfidf (default), tfidf-char or sentence-transformers:MODEL, of which the model must "
+        "be on this machine",
+    )
+    add(
+        "--threshold",
+        type=float,
+        default=_DEFAULT.threshold,
+        metavar="D",
+        help="largest mean cosine distance inside a direction (default %(default)s)",
+    )
+    add(
+        "--kappa",
+        type=float,
+        default=_DEFAULT.kappa,
+        metavar="K",
+        help="concentration, of optimal and direction-optimal (default %(default)s)",
+    )
+    for name in ("quality", "similarity"):
+        field = f"{name}_temperature"
+        add(
+            f"--{name}-temperature",
+            type=float,
+            default=getattr(_DEFAULT, field),
+            metavar="T",
+            help="as in allocate (default %(default)s)",
+        )
+    add("--beam-width", type=int, default=4, metavar="M", help="beam, dvts (default %(default)s)")
+    add(
+        "--score-scale",
+        type=float,
+        default=1.0,
+        metavar="S",
+        help="divide the log's scores by it, if they are not in [0, 1]",
+    )
+    add("--seed", type=int, default=0, metavar="I", help="of the bootstrap (default %(default)s)")
+    add(
+        "--skip-bad",
+        type=int,
+        default=0,
+        metavar="N",
+        help="skip up to so many bad records of a log, each reported (default %(default)s)",
+    )
+    add("--json", action="store_true", help="one JSON document: an object, an array for many logs")
+    add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")
+    add("--figure", metavar="PATH.png", help="draw success against budget there, as PNG and SVG")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the command; `InputError` if an option or a log cannot be used."""
+    options = ReplayOptions(
+        budgets=arguments.budgets,
+        strategies=arguments.strategies,
+        steps=arguments.steps,
+        step_end=arguments.step_end,
+        encoder=arguments.encoder,
+        threshold=arguments.threshold,
+        kappa=arguments.kappa,
+        quality_temperature=arguments.quality_temperature,
+        similarity_temperature=arguments.similarity_temperature,
+        beam_width=arguments.beam_width,
+        score_scale=arguments.score_scale,
+        seed=arguments.seed,
+        skip_bad=arguments.skip_bad,
+    )
+    figure = arguments.figure
+    if figure is not None and not figure.endswith((".png", ".svg")):
+        raise InputError(f"--figure: {figure}: needs a name that ends in .png or .svg")
+    # Not for `--help`: reading logs needs NumPy.
+    from dora_theory.replay.run import replay, summary
+
+    with whole_output(arguments.out) as file:
+        summaries = [summary(replay(log, options, note=_say)) for log in arguments.logs]
+        if arguments.json:
+            document = summaries if len(summaries) > 1 else summaries[0]
+            text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
+        else:
+            from dora_theory.replay.table import table
+
+            text = "\n\n".join(map(table, summaries))
+        if figure is not None:
+            _draw(summaries, figure)
+        file.write(text.encode() + b"\n")
+    return 0
+
+
+def _draw(summaries: list[dict[str, Any]], path: str) -> None:
+    from dora_theory.plots import save
+    from dora_theory.replay.picture import success_against_budget
+
+    titles = [os.path.basename(s["log"]).split(".jsonl")[0] for s in summaries]
+    files = save(success_against_budget(summaries, titles), path[:-4])
+    _say("wrote " + " and ".join(map(str, files)))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _wholes(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: needs whole numbers with commas between"
+        ) from None

@@ -1,0 +1,161 @@
+"""Success against budget, one panel a log, and below it what the log surely tells apart."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
+
+from dora_theory import plots
+
+_COLUMNS = 3
+_NEUTRAL = "#666666"
+# Strategies that share a colour differ in line and marker.
+_Dashes = Literal["-", "--", ":"]
+_LINES: tuple[_Dashes, ...] = ("-", "--", ":")
+_MARKERS = {
+    "temperature": "o",
+    "beam": "s",
+    "dvts": "^",
+    "rebase": "D",
+    "rebase-sequential": "v",
+    "dora": "o",
+    "magnitude": "X",
+    "optimal": "o",
+    "direction-optimal": "s",
+}
+# Up to this share of problems a lower bound is as good as the estimate.
+_FEW = 0.05
+# Over fewer problems an interval of differences says little.
+_ENOUGH = 30
+
+
+def success_against_budget(summaries: Sequence[dict[str, Any]], titles: Sequence[str]) -> Figure:
+    """Success of every strategy against the budget, and its difference to REBASE, with 95% bands.
+
+    Above: a filled marker is an estimate; a hollow one, at the end of a faint line, a lower bound,
+    where the log does not suffice on more than 5% of the problems. Strategies whose numbers are all
+    the same share a line. Below: differences, problem by problem, over those where the log suffices
+    for both, if these are at least thirty.
+
+    Args:
+        summaries: what `replay.run.summary` returns, one a panel.
+        titles: of the panels.
+
+    Returns:
+        The picture.
+    """
+    columns = min(_COLUMNS, len(summaries))
+    rows = -(-len(summaries) // columns)
+    with plots.style():
+        figure = Figure(figsize=(4.4 * columns + 1.9, 5.6 * rows), layout="constrained")
+        panels = figure.subplots(
+            2 * rows, columns, squeeze=False, height_ratios=[3.4, 2] * rows, sharex=False
+        )
+        handles: dict[str, Line2D] = {}
+        for i, (summary, title) in enumerate(zip(summaries, titles, strict=True)):
+            row, column = 2 * (i // columns), i % columns
+            handles |= _success(panels[row, column], summary, title)
+            _differences(panels[row + 1, column], summary)
+        for i in range(len(summaries), rows * columns):
+            panels[2 * (i // columns), i % columns].set_axis_off()
+            panels[2 * (i // columns) + 1, i % columns].set_axis_off()
+        for name, face in (("estimate", _NEUTRAL), ("lower bound", "white")):
+            handles[name] = Line2D(
+                [], [], color=_NEUTRAL, marker="o", linestyle="", markerfacecolor=face, label=name
+            )
+        figure.legend(handles=list(handles.values()), loc="outside right upper")
+    return figure
+
+
+def _success(axes: Axes, summary: dict[str, Any], title: str) -> dict[str, Line2D]:
+    """Draws one log; label → handle for the legend."""
+    handles: dict[str, Line2D] = {}
+    for names, points in _curves(summary["strategies"], ("success", "low", "high", "clipped")):
+        colour, line, marker = _look(names[0])
+        budgets, success, low, high, clipped = points.T
+        sure = clipped <= _FEW
+        # Faint all the way, and strong as far as both ends are estimates.
+        axes.plot(budgets, success, line, color=colour, alpha=0.3, linewidth=1.2)
+        axes.plot(budgets, np.where(sure, success, np.nan), line, color=colour)
+        axes.fill_between(budgets, low, high, color=colour, alpha=0.05, linewidth=0)
+        axes.fill_between(budgets, low, high, where=sure, color=colour, alpha=0.1, linewidth=0)
+        for at, face in ((sure, colour), (~sure, "white")):
+            axes.plot(
+                budgets[at],
+                success[at],
+                linestyle="",
+                marker=marker,
+                color=colour,
+                markerfacecolor=face,
+                zorder=3,
+            )
+        label = " = ".join(map(plots.label, names))
+        handles[label] = Line2D([], [], color=colour, linestyle=line, marker=marker, label=label)
+    _budget_axis(axes, summary)
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    problems, samples = summary["problems"], summary["samples"]
+    axes.set(title=f"{title}\n{problems} problems, {samples:,} solutions", ylabel="problems solved")
+    return handles
+
+
+def _differences(axes: Axes, summary: dict[str, Any]) -> None:
+    axes.axhline(0, color=plots.COLOURS["rebase"], linewidth=1)
+    curves = [
+        (names, points)
+        for names, points in _curves(summary["paired"], ("difference", "low", "high", "problems"))
+        if np.nan_to_num(points[:, 1:4]).any()
+    ]
+    for place, (names, points) in enumerate(curves):
+        colour, _, marker = _look(names[0].removesuffix("-rebase"))
+        budgets, mean, low, high, _ = points[points[:, 4] >= _ENOUGH].T
+        # Beside each other around the budget.
+        at = budgets * 2 ** (0.09 * (place - (len(curves) - 1) / 2))
+        axes.errorbar(
+            at, mean, [mean - low, high - mean], color=colour, marker=marker, linestyle="", lw=1
+        )
+    _budget_axis(axes, summary)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:+.3g}"))
+    axes.set(xlabel="further rollouts N", ylabel="points more\nthan REBASE")
+
+
+def _budget_axis(axes: Axes, summary: dict[str, Any]) -> None:
+    budgets = [int(n) for n in next(iter(summary["strategies"].values()))["budget"]]
+    axes.set_xscale("log", base=2)
+    axes.set_xlim(budgets[0] / 1.35, budgets[-1] * 1.35)
+    axes.xaxis.set_major_locator(FixedLocator(budgets))
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.grid(axis="y")
+
+
+def _curves(
+    results: dict[str, Any], fields: tuple[str, ...]
+) -> list[tuple[list[str], Float[np.ndarray, "budgets fields"]]]:
+    """Names with their numbers, the budget first; names whose numbers are all the same together."""
+    curves: list[tuple[list[str], Float[np.ndarray, "budgets fields"]]] = []
+    for name, result in results.items():
+        points = np.array(
+            [
+                [int(n), *(np.nan if cell[field] is None else cell[field] for field in fields)]
+                for n, cell in result["budget"].items()
+            ]
+        )
+        for names, other in curves:
+            if np.array_equal(points, other, equal_nan=True):
+                names.append(name)
+                break
+        else:
+            curves.append(([name], points))
+    return curves
+
+
+def _look(strategy: str) -> tuple[str, _Dashes, str]:
+    """Colour, line and marker: solid for the first strategy of a colour, broken for its kin."""
+    colour = plots.COLOURS[strategy]
+    kin = [name for name, other in plots.COLOURS.items() if other == colour]
+    return colour, _LINES[kin.index(strategy)], _MARKERS.get(strategy, "o")
