@@ -4,9 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help test lint bench clean
+.PHONY: help reproduce test lint bench clean
 
 help:
+	@echo 'make reproduce  install into $(VENV) and make the pictures and figures/report.md'
 	@echo 'make test       install into $(VENV) and run the tests'
 	@echo 'make lint       formatting, lint and types'
 	@echo 'make bench      time the exact optimum against what one would use instead'
@@ -20,8 +21,12 @@ $(VENV)/.ready: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,replay]'
 	@touch $@
 
+# Writes a log, replays it, and makes every picture and figures/report.md.
+reproduce: $(VENV)/.ready
+	$(BIN)/python paper_repro/report.py --out figures
+
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

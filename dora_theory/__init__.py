@@ -36,7 +36,7 @@ _PUBLIC = {
         "sequential_ceiling_allocation",
         "temperature_allocation",
     ),
-    "allocation.optimise": ("optimise_allocation",),
+    "allocation.optimise": ("Optimised", "optimise_allocation"),
     "allocation.relaxed": (
         "rounded_waterfill_allocation",
         "shifted_linear_allocation",

@@ -4,7 +4,7 @@ Every number on the page is computed while it is written; the sentences are the 
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -12,39 +12,35 @@ import figure1
 import figure2
 import figure5
 import proposition1
+import replay_synthetic
 from script import table
 
 from dora_theory.errors import InputError
 from dora_theory.output import whole_output
 
 SCRIPTS = (figure1, figure2, proposition1, figure5)
-# Drawn by `dora-theory replay` before this, if at all.
-REPLAY = "replay_synthetic"
 
 
 def main(out: Path, extra: Sequence[Path] = ()) -> Path:
     """Writes `out/report.md` and the pictures that it shows.
 
-    `extra` are Markdown files that are appended as they are, in order. A picture
-    `out/replay_synthetic.png` that is there already gets a section of its own before them.
+    `extra` are Markdown files that are appended as they are, in order.
     """
     more = [path.read_text(encoding="utf-8").strip() for path in extra]
     parts = [
         "# What the paper shows, computed again",
         "Written by `make reproduce`. A number counts as the same if it agrees to the two decimals "
         "that the paper prints. – stands where the paper gives no number.",
-        *(_section(script, out) for script in SCRIPTS),
+        *(_section(script, out, script.table) for script in (replay_synthetic,)),
+        *(_section(script, out, table) for script in SCRIPTS),
     ]
-    if (out / f"{REPLAY}.png").exists():
-        title = "Replay: success against budget on the synthetic log"
-        parts.append(f"## {title}\n\n![{title}]({REPLAY}.png)")
     page = out / "report.md"
     with whole_output(str(page)) as file:
         file.write(("\n\n".join(parts + more) + "\n").encode())
     return page
 
 
-def _section(script: ModuleType, out: Path) -> str:
+def _section(script: ModuleType, out: Path, table: Callable[[list], str]) -> str:
     rows = script.main(out)
     title, _, text = (script.__doc__ or "").strip().partition("\n\n")
     title = " ".join(title.rstrip(".").split())

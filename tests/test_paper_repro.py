@@ -20,6 +20,7 @@ import figure1  # noqa: E402
 import figure2  # noqa: E402
 import figure5  # noqa: E402
 import proposition1  # noqa: E402
+import replay_synthetic  # noqa: E402
 import report  # noqa: E402
 import script  # noqa: E402
 
@@ -31,6 +32,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
     """The folder of pictures, and script → quantity → row."""
     out = tmp_path_factory.mktemp("figures")
     rows = {s.__name__: {r["quantity"]: r for r in s.main(out)} for s in SCRIPTS}
+    rows["replay_synthetic"] = {
+        f"{r['strategy']}, N = {r['budget']}": r for r in replay_synthetic.main(out)
+    }
     return out, rows
 
 
@@ -161,7 +165,7 @@ def test_report_is_one_page_with_every_picture_and_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: tuple[Path, dict[str, Any]]
 ) -> None:
     out, rows = made
-    for module in SCRIPTS:
+    for module in (*SCRIPTS, replay_synthetic):
         kept = list(rows[module.__name__].values())
         monkeypatch.setattr(module, "main", lambda _, kept=kept: kept)
     for picture in out.glob("*.png"):
@@ -169,15 +173,24 @@ def test_report_is_one_page_with_every_picture_and_number(
     extra = tmp_path / "more.txt"
     extra.write_text("## More\n\nA sentence of κ.\n", encoding="utf-8")
 
-    page = report.main(tmp_path).read_text(encoding="utf-8")
-    assert "replay" not in page
-    (tmp_path / "replay_synthetic.png").write_bytes(b"")
     page = report.main(tmp_path, [extra]).read_text(encoding="utf-8")
-    assert page.endswith("(replay_synthetic.png)\n\n## More\n\nA sentence of κ.\n")
+    assert page.endswith("\n\n## More\n\nA sentence of κ.\n")
     pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", page)
     assert len(pictures) == len(SCRIPTS) + 1
     assert all((tmp_path / name).exists() for name in pictures)
-    assert page.count("\n| ") == sum(map(len, rows.values())) + len(SCRIPTS)
+    assert page.count("\n| ") == sum(map(len, rows.values())) + len(SCRIPTS) + 1
+
+
+def test_the_replay_finds_the_truth_of_its_log(made: tuple[Path, dict[str, Any]]) -> None:
+    _, rows = made
+    replayed = rows["replay_synthetic"].values()
+    assert len(replayed) == 8
+    for r in replayed:
+        assert r["truth"] < r["high"], r
+        assert 0 < r["low"] < r["success"] < r["high"] < 1
+        # A lower bound may lie below the truth.
+        assert r["truth"] > r["low"] or r["clipped"], r
+    assert not any(r["clipped"] for r in replayed if r["strategy"] == "temperature")
 
 
 def test_scripts_run_from_the_command_line(tmp_path: Path) -> None:
