@@ -80,13 +80,13 @@ def candidates(
     """
     parts = [steps_of(sample.text, step_end) for sample in record.samples]
     prefixes = ["\n\n".join(p[:steps]) for p in parts]
-    embeddings = encoder(prefixes)
+    embeddings = compact(encoder(prefixes))
     scores = _scores(record, steps, score_scale)
     texts = {sample.text for sample in record.samples}
     return Candidates(
         problem_id=record.problem_id,
         scores=np.full(len(parts), 0.5) if scores is None else scores,
-        embeddings=compact(embeddings),
+        embeddings=embeddings,
         directions=hard_directions(embeddings, threshold),
         correct=np.array([bool(sample.correct) for sample in record.samples]),
         scored=scores is not None,

@@ -38,7 +38,7 @@ def final_answer(text: str) -> str | None:
 
 def normalised(answer: str) -> str:
     """An answer without what makes no difference in mathematics, for comparing as text."""
-    text = answer.strip().strip("$").rstrip(".")
+    text = answer.strip().rstrip(".").strip("$ ")
     text = re.sub(r"\\(left|right|displaystyle|!|,|;|:|quad|qquad)(?![a-zA-Z])", "", text)
     text = re.sub(r"\\[dt]frac(?![a-zA-Z])", r"\\frac", text)
     text = re.sub(r"\\(?:text|mathrm|textbf|mathbf)\s*\{([^{}]*)\}", r"\1", text)

@@ -117,6 +117,6 @@ def compact(embeddings: Float[np.ndarray, "k d"]) -> Float[np.ndarray, "k e"]:
     unit = embeddings / np.linalg.norm(embeddings, axis=-1, keepdims=True)
     if unit.shape[1] <= unit.shape[0]:
         return unit
-    # R of unit' = Q R has R' R = unit unit'.
-    triangle = np.asarray(np.linalg.qr(unit.T, mode="r"))
-    return triangle.T
+    # U √Λ of unit unit' = U Λ U' has the same products.
+    values, vectors = np.linalg.eigh(unit @ unit.T)
+    return vectors * np.sqrt(np.maximum(values, 0))

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
@@ -66,83 +65,79 @@ def pad(problems: Sequence[Candidates]) -> Batch:
 
 
 def allocate(
-    strategy: str, batch: Batch, budget: int, options: ReplayOptions
-) -> Int[Array, "problems k"]:
-    """What a strategy gives to every candidate; it sees no outcome.
+    strategy: str, batch: Batch, options: ReplayOptions
+) -> Int[Array, "budgets problems k"]:
+    """What a strategy gives to every candidate at every budget; it sees no outcome.
 
     Args:
         strategy: a key of `POLICIES`.
         batch: the problems.
-        budget: N rollouts for each.
-        options: temperatures, beam width, κ.
+        options: budgets, temperatures, beam width, κ.
 
     Returns:
-        int32 `(problems, k)`, each row with sum N, nothing for padding.
+        int32, each row with sum N, nothing for padding.
     """
-    return POLICIES[strategy](batch, budget, options)
+    # A leading axis for the budgets, so that weights are computed once for all of them.
+    scores, budgets = batch.scores[None], np.array(options.budgets)[:, None]
+    return POLICIES[strategy](batch, scores, budgets, options)
 
 
-_Policy = Callable[[Batch, int, ReplayOptions], Array]
+_Numbers = np.ndarray
+_Policy = Callable[[Batch, _Numbers, _Numbers, ReplayOptions], Array]
 
 
-def _beam(batch: Batch, budget: int, options: ReplayOptions) -> Array:
-    return beam_allocation(batch.scores, budget, beam_width=options.beam_width, mask=batch.mask)
+def _temperature(b: Batch, scores: _Numbers, budgets: _Numbers, _: ReplayOptions) -> Array:
+    return temperature_allocation(scores, budgets, mask=b.mask)
 
 
-def _dvts(batch: Batch, budget: int, options: ReplayOptions) -> Array:
-    return dvts_allocation(batch.scores, budget, beam_width=options.beam_width, mask=batch.mask)
+def _beam(b: Batch, scores: _Numbers, budgets: _Numbers, o: ReplayOptions) -> Array:
+    return beam_allocation(scores, budgets, beam_width=o.beam_width, mask=b.mask)
 
 
-def _rebase(batch: Batch, budget: int, options: ReplayOptions) -> Array:
-    t = options.quality_temperature
-    return rebase_allocation(batch.scores, budget, temperature=t, mask=batch.mask)
+def _dvts(b: Batch, scores: _Numbers, budgets: _Numbers, o: ReplayOptions) -> Array:
+    return dvts_allocation(scores, budgets, beam_width=o.beam_width, mask=b.mask)
 
 
-def _rebase_sequential(batch: Batch, budget: int, options: ReplayOptions) -> Array:
-    t = options.quality_temperature
-    return rebase_sequential_allocation(batch.scores, budget, temperature=t, mask=batch.mask)
+def _by_quality(rule: Callable[..., Array]) -> _Policy:
+    def policy(b: Batch, scores: _Numbers, budgets: _Numbers, o: ReplayOptions) -> Array:
+        return rule(scores, budgets, temperature=o.quality_temperature, mask=b.mask)
+
+    return policy
 
 
-def _geometric(rule: Callable[..., Array]) -> _Policy:
-    def allocation(batch: Batch, budget: int, options: ReplayOptions) -> Array:
+def _by_geometry(rule: Callable[..., Array]) -> _Policy:
+    def policy(b: Batch, scores: _Numbers, budgets: _Numbers, o: ReplayOptions) -> Array:
         return rule(
-            batch.scores,
-            batch.embeddings,
-            budget,
-            temperature=options.quality_temperature,
-            similarity_temperature=options.similarity_temperature,
-            mask=batch.mask,
+            scores,
+            b.embeddings[None],
+            budgets,
+            temperature=o.quality_temperature,
+            similarity_temperature=o.similarity_temperature,
+            mask=b.mask,
         )
 
-    return allocation
+    return policy
 
 
-def _optimal(batch: Batch, budget: int, options: ReplayOptions) -> Array:
-    w = quality_weights(batch.scores, options.quality_temperature, mask=batch.mask)
-    return optimal_allocation(w, options.kappa, budget, mask=batch.mask)
+def _optimal(b: Batch, scores: _Numbers, budgets: _Numbers, o: ReplayOptions) -> Array:
+    w = quality_weights(scores, o.quality_temperature, mask=b.mask)
+    return optimal_allocation(w, o.kappa, budgets, mask=b.mask)
 
 
-def _direction_optimal(batch: Batch, budget: int, options: ReplayOptions) -> Array:
-    q = direction_weights(
-        batch.scores,
-        batch.directions,
-        batch.num_directions,
-        temperature=options.quality_temperature,
-        mask=batch.mask,
-    )
-    return direction_allocation(q, batch.directions, options.kappa, budget, mask=batch.mask)
+def _direction_optimal(b: Batch, scores: _Numbers, budgets: _Numbers, o: ReplayOptions) -> Array:
+    t = o.quality_temperature
+    q = direction_weights(scores, b.directions, b.num_directions, temperature=t, mask=b.mask)
+    return direction_allocation(q, b.directions, o.kappa, budgets, mask=b.mask)
 
 
 POLICIES: dict[str, _Policy] = {
-    "temperature": lambda batch, budget, _: temperature_allocation(
-        jnp.asarray(batch.scores), budget, mask=batch.mask
-    ),
+    "temperature": _temperature,
     "beam": _beam,
     "dvts": _dvts,
-    "rebase": _rebase,
-    "rebase-sequential": _rebase_sequential,
-    "dora": _geometric(dora_allocation),
-    "magnitude": _geometric(magnitude_allocation),
+    "rebase": _by_quality(rebase_allocation),
+    "rebase-sequential": _by_quality(rebase_sequential_allocation),
+    "dora": _by_geometry(dora_allocation),
+    "magnitude": _by_geometry(magnitude_allocation),
     "optimal": _optimal,
     "direction-optimal": _direction_optimal,
 }

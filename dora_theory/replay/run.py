@@ -181,7 +181,7 @@ def _remarks(problems: Sequence[Candidates], options: ReplayOptions) -> Iterator
             "lower bound there for every strategy"
         )
     if len(problems) < 20:
-        yield f"only {len(problems)} problems: the intervals are narrower than 95%"
+        yield f"only {len(problems)} problems: the intervals cover less than 95%"
 
 
 def _estimate(
@@ -197,26 +197,21 @@ def _estimate(
     with jax.enable_x64(True):
         for group in _groups(problems):
             batch = pad(group)
-            results = [
-                [
-                    replayed_success(
-                        allocate(strategy, batch, budget, options),
-                        batch.directions,
-                        batch.correct,
-                        batch.num_directions,
-                        mask=batch.mask,
-                    )
-                    for budget in options.budgets
-                ]
+            by_strategy = [
+                replayed_success(
+                    allocate(strategy, batch, options),
+                    batch.directions,
+                    batch.correct,
+                    batch.num_directions,
+                    mask=batch.mask,
+                )
                 for strategy in options.strategies
             ]
-            parts.append([[[np.asarray(x) for x in r] for r in row] for row in results])
-    # part, strategy, budget, quantity → quantity, strategy, budget, problem.
-    joined = [
-        np.concatenate([np.array([[r[i] for r in row] for row in part]) for part in parts], -1)
-        for i in range(3)
-    ]
-    return joined[0], joined[1], joined[2]
+            parts.append(
+                [np.stack(list(map(np.asarray, x))) for x in zip(*by_strategy, strict=True)]
+            )
+    lower, upper, clipped = (np.concatenate(x, axis=-1) for x in zip(*parts, strict=True))
+    return lower, upper, clipped
 
 
 def _groups(problems: Sequence[Candidates]) -> Iterator[Sequence[Candidates]]:

@@ -20,12 +20,12 @@ _NOUNS = (
     "apple basket candle donkey engine feather garden hammer island jacket kettle ladder marble "
     "needle orange pencil quarry ribbon saddle teapot umbrella violin walnut yarn zebra anchor "
     "barrel cactus dragon eagle ferry goblet"
-).split()
-_VERBS = "count split double halve stack weigh shift fold merge trade share swap".split()
+)
+_VERBS = "count split double halve stack weigh shift fold merge trade share swap"
 _METHODS = (
     "symmetry recursion induction substitution factoring graphing tabulation estimation "
     "contradiction inversion telescoping enumeration"
-).split()
+)
 
 
 class Truth(NamedTuple):
@@ -69,8 +69,10 @@ def write_synthetic_log(
     Raises:
         ValueError: more directions than there are names for, or no problems, samples, directions.
     """
-    if not 1 <= directions <= len(_METHODS):
-        raise ValueError(f"directions = {directions}: needs a number in [1, {len(_METHODS)}]")
+    if not 1 <= directions <= len(_METHODS.split()):
+        raise ValueError(
+            f"directions = {directions}: needs a number in [1, {len(_METHODS.split())}]"
+        )
     if problems < 1 or samples < 1:
         raise ValueError(f"problems = {problems}, samples = {samples}: needs at least one")
     generator = np.random.default_rng(seed)
@@ -94,7 +96,7 @@ def _problem(
     concentration: float,
     noise: float,
 ) -> tuple[Truth, dict[str, Any]]:
-    nouns = generator.choice(_NOUNS, 4, replace=False)
+    nouns = generator.choice(_NOUNS.split(), 4, replace=False)
     numbers = generator.integers(10, 1000, 3)
     problem = (
         f"Ann has {numbers[0]} {nouns[0]}s and {numbers[1]} {nouns[1]}s, Bob has {numbers[2]} "
@@ -110,7 +112,7 @@ def _problem(
     found, first, label = np.unique(drawn, return_index=True, return_inverse=True)
     order = np.argsort(np.argsort(first))
     truth = Truth(success[found[np.argsort(first)]], order[label].astype(np.int32))
-    methods = generator.permutation(_METHODS)[:directions]
+    methods = generator.permutation(_METHODS.split())[:directions]
     rows = [
         _solution(generator, problem, nouns, methods[j], gold, quality[j], success[j], noise)
         for j in drawn
@@ -138,7 +140,7 @@ def _solution(
     success: float,
     noise: float,
 ) -> dict[str, Any]:
-    verb = generator.choice(_VERBS)
+    verb = generator.choice(_VERBS.split())
     correct = bool(generator.random() < success)
     answer = gold if correct else gold + int(generator.integers(1, 900))
     steps = [

@@ -1,0 +1,71 @@
+"""Encoders: what is alike stays alike, and only cosines count."""
+
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dora_theory.errors import InputError
+from dora_theory.replay.encoders import compact, make_encoder
+
+
+def cosines(rows):
+    unit = rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+    return unit @ unit.T
+
+
+@pytest.mark.parametrize("name", ["tfidf", "tfidf-char"])
+def test_texts_that_share_words_are_nearer(name):
+    texts = ["use the quadratic formula", "the quadratic formula gives", "draw a circle", ""]
+    s = cosines(make_encoder(name)(texts))
+    assert s[0, 1] > 0.3 > s[0, 2]
+    np.testing.assert_allclose(s[3, :3], 0, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", ["tfidf", "tfidf-char"])
+@pytest.mark.parametrize("texts", [["", " "], ["a", "a"], ["+ - =", "+ - ="], ["\n"], ["é", "é"]])
+def test_equal_texts_have_cosine_one(name, texts):
+    rows = make_encoder(name)(texts)
+    assert np.isfinite(rows).all()
+    np.testing.assert_allclose(cosines(rows), 1)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 12), st.integers(1, 12))
+def test_compact_keeps_cosines(seed, k, d):
+    rows = np.random.default_rng(seed).normal(size=(k, d))
+    small = compact(rows)
+    assert small.shape == (k, min(k, d))
+    np.testing.assert_allclose(small @ small.T, cosines(rows), atol=1e-14)
+
+
+def test_unknown_encoder():
+    with pytest.raises(InputError, match="--encoder: 'bert' is none of tfidf"):
+        make_encoder("bert")
+    with pytest.raises(InputError, match="is none of"):
+        make_encoder("sentence-transformers:")
+
+
+def test_sentence_transformers_that_are_not_there(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    with pytest.raises(InputError, match="pip install sentence-transformers"):
+        make_encoder("sentence-transformers:some/model")
+
+
+def test_sentence_transformers_by_name(monkeypatch):
+    class Model:
+        def __init__(self, name, local_files_only):
+            assert local_files_only
+            if name != "some/model":
+                raise OSError("no such model\nand much more")
+
+        def encode(self, texts, show_progress_bar):
+            return np.ones((len(texts), 3), dtype=np.float32)
+
+    module = type(sys)("sentence_transformers")
+    module.SentenceTransformer = Model
+    monkeypatch.setitem(sys.modules, "sentence_transformers", module)
+    assert make_encoder("sentence-transformers:some/model")(["a", "b"]).shape == (2, 3)
+    with pytest.raises(InputError, match=r"cannot be loaded .*\(no such model\)"):
+        make_encoder("sentence-transformers:other/model")

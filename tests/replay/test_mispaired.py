@@ -1,0 +1,91 @@
+"""Logs whose completions were dealt to the wrong problems are refused, all others are not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dora_theory.errors import InputError
+from dora_theory.replay.mispaired import check_paired, foreign
+from dora_theory.replay.readers import read_log
+from dora_theory.replay.synthetic import write_synthetic_log
+
+
+@pytest.fixture
+def records(tmp_path):
+    path = tmp_path / "log.jsonl"
+    write_synthetic_log(path, problems=100, samples=6)
+    return list(read_log(str(path)))
+
+
+def dealt(records, batch):
+    """Completion j of row i goes where a batch read column by column would put it."""
+    out = []
+    for start in range(0, len(records), batch):
+        group = records[start : start + batch]
+        flat = [sample for record in group for sample in record.samples]
+        out += [
+            replace(record, samples=tuple(flat[i :: len(group)])) for i, record in enumerate(group)
+        ]
+    return out
+
+
+def test_a_sound_log_passes_unchanged(records):
+    assert list(check_paired(records, "log")) == records
+    assert foreign(records).mean() < 0.05
+
+
+@pytest.mark.parametrize("batch", [5, 25, 100])
+def test_dealt_completions_are_refused(records, batch):
+    with pytest.raises(InputError, match=r"^log: completions: \d+% of those of lines 1 to 64"):
+        list(check_paired(dealt(records, batch), "log"))
+
+
+def test_a_log_that_goes_wrong_later_is_refused(records):
+    # Nothing before a bad window is held back, the window itself is.
+    late = records[:64] + dealt(records[64:], 12)
+    stream = check_paired(late, "log")
+    assert [next(stream) for _ in range(64)] == records[:64]
+    with pytest.raises(InputError, match="lines 65 to 100"):
+        next(stream)
+
+
+def test_some_foreign_completions_are_no_mispairing(records):
+    mixed = [
+        replace(r, samples=r.samples[:4] + other.samples[4:])
+        for r, other in zip(records, dealt(records, 25), strict=True)
+    ]
+    assert 0.1 < foreign(mixed).mean() < 0.5
+    assert len(list(check_paired(mixed, "log"))) == 100
+
+
+def test_logs_that_say_nothing_about_it(records):
+    alike = [replace(record, problem="the same") for record in records[:5]]
+    silent = [replace(record, problem="+") for record in records[:5]]
+    for log in (records[:1], alike, [*silent, replace(records[5], problem="-")]):
+        assert not foreign(log).any()
+        assert list(check_paired(log, "log")) == log
+
+
+def test_the_real_mispaired_log(first_lines):
+    path = first_lines("native/search_and_learn_bon_n16_llama31_8b", 50)
+    records = list(read_log(path))
+    assert foreign(records).mean() > 0.75
+    with pytest.raises(InputError, match="mispaired"):
+        list(check_paired(records, path))
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("sal_math500_llama31_8b_steps19", 0.05),
+        ("sal_math500_beam4x4_llama31_8b", 0.05),
+        ("openr_math500_bon4_qwen25math15b", 0.05),
+        ("bayesprm_math3_bon256_llama32_1b", 0.05),
+        ("humaneval_codegen16b_n100", 0.25),
+        ("game24_gpt4_cot100", 0.05),
+        ("native/search_and_learn_beam_n3_llama31_8b", 0.05),
+    ],
+)
+def test_real_sound_logs(first_lines, name, most):
+    assert np.mean(foreign(list(read_log(first_lines(name, 64))))) <= most

@@ -1,0 +1,34 @@
+"""Options out of their range are named."""
+
+import pytest
+
+from dora_theory.errors import InputError
+from dora_theory.replay.options import ReplayOptions
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"budgets": ()}, "--budgets: needs different values"),
+        ({"budgets": (4, 4)}, "--budgets: needs different values"),
+        ({"budgets": (0,)}, "--budgets: 0: needs a whole number in"),
+        ({"strategies": ("rebase", "luck")}, "--strategies: 'luck' is none of temperature"),
+        ({"steps": 0}, "--steps: 0"),
+        ({"beam_width": 0}, "--beam-width: 0"),
+        ({"seed": -1}, "--seed: -1"),
+        ({"skip_bad": -1}, "--skip-bad: -1"),
+        ({"threshold": 2.5}, "--threshold: 2.5"),
+        ({"threshold": float("nan")}, "--threshold: nan"),
+        ({"kappa": 0.0}, "--kappa: 0: needs a number in"),
+        ({"score_scale": float("inf")}, "--score-scale: inf"),
+        ({"resamples": 1}, "--resamples: 1"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(InputError) as caught:
+        ReplayOptions(**options)
+    assert message in str(caught.value)
+
+
+def test_budgets_are_sorted():
+    assert ReplayOptions(budgets=(16, 4)).budgets == (4, 16)

@@ -1,0 +1,178 @@
+"""Whole replays: the truth of made-up logs is found, and what the log cannot say is not said."""
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+from dora_theory.errors import InputError
+from dora_theory.replay.candidates import candidates
+from dora_theory.replay.correctness import Judge
+from dora_theory.replay.encoders import make_encoder
+from dora_theory.replay.options import REPLAYED, ReplayOptions
+from dora_theory.replay.policies import allocate, pad
+from dora_theory.replay.readers import read_log
+from dora_theory.replay.record import Record, Sample
+from dora_theory.replay.run import judged, replay, summary
+from dora_theory.replay.synthetic import write_synthetic_log
+
+BUDGETS = (2, 4, 8, 64)
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    path = str(tmp_path_factory.mktemp("logs") / "log.jsonl.gz")
+    return path, write_synthetic_log(path, problems=400, samples=16, concentration=2.0)
+
+
+@pytest.fixture(scope="module")
+def result(log):
+    return replay(log[0], ReplayOptions(budgets=BUDGETS))
+
+
+def test_the_truth_is_found(float64, log, result):
+    """Where the log suffices the mean error is noise; elsewhere the truth is within the bounds."""
+    path, truths = log
+    encoder = make_encoder()
+    batch = pad([candidates(record, encoder) for record in read_log(path)])
+    chance = np.zeros((400, batch.num_directions))
+    for i, truth in enumerate(truths):
+        chance[i, : len(truth.success)] = truth.success
+    for s, strategy in enumerate(REPLAYED):
+        given = np.asarray(allocate(strategy, batch, ReplayOptions(budgets=BUDGETS)))
+        totals = np.zeros((*given.shape[:2], batch.num_directions))
+        for j in range(batch.num_directions):
+            totals[..., j] = (given * (batch.directions == j) * batch.mask).sum(-1)
+        truth = 1 - np.prod((1 - chance) ** totals, axis=-1)
+        for b in range(len(BUDGETS)):
+            sure = ~result.clipped[s, b]
+            error = (result.lower[s, b] - truth[b])[sure]
+            if sure.sum() >= 30:
+                assert abs(error.mean()) < 4 * error.std() / len(error) ** 0.5, (strategy, b)
+            error = (result.lower[s, b] - truth[b])[~sure]
+            if len(error):
+                assert error.mean() < 4 * error.std() / len(error) ** 0.5, (strategy, b)
+    assert (~result.clipped[:, 0]).mean() > 0.7
+
+
+def test_shapes_and_bounds(result):
+    assert result.lower.shape == (9, 4, 400)
+    assert result.samples == 6400
+    assert (result.lower >= 0).all()
+    assert (result.lower <= result.upper).all()
+    assert (result.upper[result.clipped] == 1).all()
+    assert result.clipped[:, 3].all()
+    assert any("budgets of 64 are more" in note for note in result.notes)
+
+
+def test_summary(result):
+    document = json.loads(json.dumps(summary(result), allow_nan=False))
+    assert (document["problems"], document["samples"]) == (400, 6400)
+    assert list(document["strategies"]) == list(REPLAYED)
+    for i, name in enumerate(REPLAYED):
+        for j, budget in enumerate(BUDGETS):
+            cell = document["strategies"][name]["budget"][str(budget)]
+            assert cell["success"] == pytest.approx(result.lower[i, j].mean())
+            assert cell["low"] < cell["success"] < cell["high"]
+            assert cell["clipped"] == pytest.approx(result.clipped[i, j].mean())
+    assert list(document["paired"]) == [f"{n}-rebase" for n in REPLAYED if n != "rebase"]
+    base = REPLAYED.index("rebase")
+    cell = document["paired"]["beam-rebase"]["budget"]["4"]
+    sure = ~(result.clipped[1, 1] | result.clipped[base, 1])
+    gain = (result.lower[1, 1] - result.lower[base, 1])[sure]
+    assert cell["problems"] == sure.sum()
+    assert cell["difference"] == pytest.approx(gain.mean())
+    assert cell["lowest"] <= cell["highest"]
+    # At κ = 1/2 the optimum is REBASE (theory 3.3).
+    optimal = document["paired"]["optimal-rebase"]["budget"]["8"]
+    assert (optimal["difference"], optimal["low"], optimal["high"]) == (0, 0, 0)
+    unknown = document["paired"]["dora-rebase"]["budget"]["64"]
+    assert (unknown["difference"], unknown["problems"]) == (None, 0)
+
+
+def test_formats_judge_alike_and_seeds_matter_little(tmp_path, log):
+    path, other = str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")
+    write_synthetic_log(path, problems=12)
+    write_synthetic_log(other, problems=12, log_format="search-and-learn")
+    pytest.importorskip("math_verify")
+    options = ReplayOptions(budgets=(2, 4), strategies=("rebase", "dora"))
+    one, two = replay(path, options), replay(other, options)
+    np.testing.assert_array_equal(one.lower, two.lower)
+    assert summary(one)["strategies"] == summary(two)["strategies"]
+    seeded = ReplayOptions(budgets=(2, 4), strategies=("rebase", "dora"), seed=1)
+    moved = summary(replay(path, seeded))
+    cells = [d["strategies"]["dora"]["budget"]["4"] for d in (summary(one), moved)]
+    assert cells[0]["success"] == cells[1]["success"]
+    assert cells[0]["low"] != cells[1]["low"]
+
+
+def test_ragged_and_unscored(tmp_path):
+    rows = [
+        {
+            "problem_id": str(i),
+            "problem": f"topic{i}",
+            "gold_answer": "1",
+            "samples": [
+                {"text": f"topic{i} a{j}\n\nb{j}\n\nc", "correct": j == 0} for j in range(i + 1)
+            ],
+        }
+        for i in range(4)
+    ]
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    result = replay(str(path), ReplayOptions(budgets=(1,), strategies=("temperature",)))
+    # One rollout to the first candidate, whose only continuation is right.
+    assert result.lower.tolist() == [[[1, 1, 1, 1]]]
+    assert any("4 problems have no scores" in note for note in result.notes)
+    assert summary(result)["paired"] == {}
+
+
+def test_judged():
+    def record(*samples, gold="2"):
+        return Record("log:3", "p", "1 + 1?", gold, samples)
+
+    with Judge() as judge:
+        logged = record(Sample("a", correct=True), Sample("b", correct=False))
+        assert judged(logged, judge) is logged
+        texts = (r"so \boxed{2}", r"so \boxed{ 2. }", "so 2")
+        made = judged(record(*map(Sample, texts)), judge)
+        assert [s.correct for s in made.samples] == [True, True, False]
+        assert [s.final_answer for s in made.samples] == ["2", "2.", None]
+        with pytest.raises(InputError, match="log:3: gold_answer: missing"):
+            judged(record(Sample("a"), gold=None), judge)
+
+
+def test_trees_are_refused(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps({"problem": "p", "tree_nodes": [{}]}) + "\n")
+    with pytest.raises(InputError, match=r"log.jsonl:1: tree_nodes: .*independent"):
+        replay(str(path))
+
+
+def test_what_a_search_kept_is_said(first_lines):
+    notes = []
+    replay(
+        first_lines("sal_math500_beam4x4_llama31_8b", 5),
+        ReplayOptions(budgets=(4,), strategies=("rebase",)),
+        note=notes.append,
+    )
+    assert any("5 problems have solutions that a search kept" in note for note in notes)
+    assert any("word for word" in note for note in notes)
+
+
+def test_a_log_that_lacks_verdicts_is_judged_as_one_that_has_them(real_log, tmp_path):
+    """The same three problems, as a tool left them and with verdicts made elsewhere."""
+    pytest.importorskip("math_verify")
+    options = ReplayOptions(budgets=(4, 16), strategies=("rebase", "temperature"), skip_bad=1)
+    paths = []
+    for i, name in enumerate(
+        ("native/search_and_learn_bon_n256_llama32_1b_torn", "bayesprm_math3_bon256_llama32_1b")
+    ):
+        # The problem with the least algebra, which is the fastest to judge.
+        with gzip.open(real_log(name)) as file:
+            line = next(file)
+        paths.append(tmp_path / f"{i}.jsonl")
+        paths[-1].write_bytes(line)
+    one, two = (replay(str(path), options) for path in paths)
+    np.testing.assert_array_equal(one.lower, two.lower)

@@ -1,0 +1,124 @@
+"""`replay` as its users meet it."""
+
+import gzip
+import json
+
+import pytest
+
+from dora_theory.cli import main
+from dora_theory.replay.synthetic import write_synthetic_log
+
+FAST = ("--budgets", "4,2", "--strategies", "rebase,temperature")
+
+
+@pytest.fixture
+def log(tmp_path):
+    path = tmp_path / "log.jsonl.gz"
+    write_synthetic_log(path, problems=6)
+    return path
+
+
+@pytest.fixture
+def run(capsys):
+    def call(*arguments):
+        status = main(["replay", *map(str, arguments)])
+        return status, *capsys.readouterr()
+
+    return call
+
+
+def test_json(run, log):
+    status, out, err = run(log, *FAST, "--json")
+    document = json.loads(out)
+    assert status == 0
+    assert document["log"] == str(log)
+    assert (document["problems"], document["samples"]) == (6, 96)
+    cell = document["strategies"]["rebase"]["budget"]["4"]
+    assert 0 <= cell["low"] <= cell["success"] <= cell["high"] <= cell["upper_bound"] + 1
+    assert set(document["paired"]) == {"temperature-rebase"}
+    assert document["options"]["budgets"] == [2, 4]
+    assert "plain format" in err
+    assert document["notes"][0] in err
+
+
+def test_two_logs_make_an_array_and_two_tables(run, log):
+    _, out, _ = run(log, log, *FAST, "--json")
+    assert len(json.loads(out)) == 2
+    _, out, _ = run(log, log, *FAST)
+    assert out.count("difference to REBASE") == 2
+
+
+def test_out_and_figure(run, log, tmp_path):
+    out, figure = tmp_path / "table.txt", tmp_path / "folder" / "success.png"
+    status, printed, err = run(log, *FAST, "--out", out, "--figure", figure)
+    assert (status, printed) == (0, "")
+    assert "success, % of problems" in out.read_text()
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert figure.with_suffix(".svg").exists()
+    assert "success.svg" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--budgets", "4,x"), "argument --budgets: '4,x': needs whole numbers"),
+        (("--budgets", "0"), "--budgets: 0"),
+        (("--strategies", "rebase,luck"), "--strategies: 'luck' is none of"),
+        (("--encoder", "bert"), "--encoder: 'bert' is none of"),
+        (("--figure", "picture.gif"), "--figure: picture.gif: needs a name that ends in .png"),
+        (("--steps", "0"), "--steps: 0"),
+    ],
+)
+def test_bad_options(run, log, arguments, message):
+    status, out, err = run(log, *arguments)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert err.count("\n") <= 2
+    assert "Traceback" not in err
+
+
+def test_a_torn_log(run, log, tmp_path):
+    lines = gzip.decompress(log.read_bytes()).splitlines(keepends=True)
+    torn = tmp_path / "torn.jsonl"
+    torn.write_bytes(b"".join(lines[:4]) + lines[4][:100])
+    out = tmp_path / "out.json"
+    status, _, err = run(torn, *FAST, "--json", "--out", out)
+    assert status == 2
+    assert f"{torn}:5: line: not JSON" in err
+    assert not out.exists()
+    status, _, err = run(torn, *FAST, "--json", "--out", out, "--skip-bad", 1)
+    assert status == 0
+    assert f"skipped {torn}:5: line: not JSON" in err
+    assert "1 bad records skipped, 4 records read" in err
+    assert json.loads(out.read_text())["problems"] == 4
+
+
+def test_a_mispaired_log(run, log, tmp_path):
+    rows = [json.loads(line) for line in gzip.decompress(log.read_bytes()).splitlines()]
+    moved = rows[1:] + rows[:1]
+    path = tmp_path / "mispaired.jsonl"
+    path.write_text(
+        "".join(
+            json.dumps(row | {"samples": other["samples"]}) + "\n"
+            for row, other in zip(rows, moved, strict=True)
+        )
+    )
+    status, out, err = run(path, *FAST)
+    assert (status, out) == (2, "")
+    assert "the log is mispaired" in err
+
+
+def test_scores_on_another_scale(run, log, tmp_path):
+    rows = [json.loads(line) for line in gzip.decompress(log.read_bytes()).splitlines()]
+    for row in rows:
+        for sample in row["samples"]:
+            sample["step_scores"] = [60 * score for score in sample["step_scores"]]
+    path = tmp_path / "votes.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    status, _, err = run(path, *FAST)
+    assert status == 2
+    assert "--score-scale divides scores" in err
+    status, out, _ = run(path, *FAST, "--json", "--score-scale", 60)
+    expected = json.loads(run(log, *FAST, "--json")[1])
+    assert json.loads(out)["strategies"] == expected["strategies"]
+    assert json.loads(out)["options"]["score_scale"] == 60
