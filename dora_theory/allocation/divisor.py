@@ -57,7 +57,10 @@ def largest_priorities(
         else jnp.broadcast_to(c, (*batch, c.shape[-1])).reshape(-1, c.shape[-1])
     )
     target = jnp.broadcast_to(budget, batch).reshape(-1, 1)
-    counts = _settle(n, c, _search(n, c, target), target)
+    level = _search(n, c, target)
+    counts = _settle(
+        n, c, _counts_at(level, n, c).astype(jnp.int32), target, _doubt(level, n, c, target)
+    )
     return counts.reshape(numerators.shape)
 
 
@@ -85,8 +88,8 @@ def _sum(x: Array) -> Array:
 
 def _search(
     n: Float[Array, "rows k"], c: Float[Array, "#rows #k"], target: Int[Array, "rows 1"]
-) -> Int[Array, "rows k"]:
-    """Counts at a level at which each row is within `_CLOSE` of its target, ties permitting."""
+) -> Float[Array, "rows 1"]:
+    """A level at which each row is within `_CLOSE` of its target, ties permitting."""
     dtype = n.dtype
     tiny, most = jnp.finfo(dtype).tiny, jnp.finfo(dtype).max
     goal = target.astype(dtype)
@@ -120,8 +123,29 @@ def _search(
         level = jnp.where(b.total == goal, b.level, level)
         return _Bracket(low, high, level, _sum(_counts_at(level, n, c)), b.passes + 1)
 
-    level = jax.lax.while_loop(unfinished, narrow, bracket).level
-    return _counts_at(level, n, c).astype(jnp.int32)
+    return jax.lax.while_loop(unfinished, narrow, bracket).level
+
+
+def _doubt(
+    level: Float[Array, "rows 1"],
+    n: Float[Array, "rows k"],
+    c: Float[Array, "#rows #k"],
+    target: Int[Array, "rows 1"],
+) -> Bool[Array, "rows 1"]:
+    """Rows whose counts at the level may not be the answer: off the target, or near a tie.
+
+    Where no level times n_i is within rounding of a whole priority, quotients are in the order in
+    which the floors have them, without equals, and the certificate need not be computed.
+    """
+    reach = level * n
+    at = reach - c
+    off = jnp.abs(at - jnp.round(at))
+    # So written that a NaN is in doubt.
+    clear = off > 4 * jnp.finfo(n.dtype).eps * (jnp.abs(reach) + c)
+    # One sum for both questions: a doubt counts more than any budget.
+    most = 2.0**23 if n.dtype == jnp.float32 else 2.0**40
+    total = _sum(jnp.where(clear, jnp.maximum(jnp.floor(at) + 1, 0), most))
+    return total != target
 
 
 class _Gap(NamedTuple):
@@ -151,6 +175,7 @@ def _settle(
     c: Float[Array, "#rows #k"],
     counts: Int[Array, "rows k"],
     target: Int[Array, "rows 1"],
+    open_rows: Bool[Array, "rows 1"],
 ) -> Int[Array, "rows k"]:
     """Finish the rows that the search left unfinished or that have ties, a part at a time.
 
@@ -161,8 +186,6 @@ def _settle(
     part = max(64, rows // 8)
     if rows <= part:
         return _finish(n, c, counts, target)
-    gap = _gap(n, c, counts, target)
-    open_rows = (gap.missing != 0) | (gap.largest_next >= gap.smallest_last)
 
     def finish_part(state: tuple[Array, Array]) -> tuple[Array, Array]:
         counts, open_rows = state
