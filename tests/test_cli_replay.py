@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -122,3 +124,26 @@ def test_scores_on_another_scale(run, log, tmp_path):
     expected = json.loads(run(log, *FAST, "--json")[1])
     assert json.loads(out)["strategies"] == expected["strategies"]
     assert json.loads(out)["options"]["score_scale"] == 60
+
+
+def test_bad_input_is_reported_before_jax_is_loaded(tmp_path):
+    log = tmp_path / "log.jsonl"
+    log.write_text("{")
+    code = (
+        "import sys; from dora_theory.cli import main; "
+        "status = main(['replay', sys.argv[1]]); "
+        "print(status, [name for name in ('jax', 'sklearn') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, str(log)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "2 []\n"
+
+
+def test_help_loads_no_arrays():
+    code = (
+        "import sys; from dora_theory.cli import parser; parser(); "
+        "print([name for name in ('jax', 'sklearn', 'matplotlib') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"

@@ -33,6 +33,7 @@ LAYERS = {
     "montecarlo": 3,
     "search": 3,
     "replay": 3,
+    "replay.picture": 5,
     "sweeps": 4,
     "theorems": 4,
     "strategies": 5,
@@ -53,11 +54,13 @@ MODULES = {module_name(path): path for path in PACKAGE.rglob("*.py")}
 
 
 def layer(name):
-    head = name.split(".")[0]
-    if head.startswith("cli_"):
-        head = "cli"
-    assert head in LAYERS, f"{name}: give it a layer"
-    return LAYERS[head]
+    if name.startswith("cli_"):
+        name = "cli"
+    parts = name.split(".")
+    heads = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
+    found = next((LAYERS[head] for head in heads if head in LAYERS), None)
+    assert found is not None, f"{name}: give it a layer"
+    return found
 
 
 def imports(path):

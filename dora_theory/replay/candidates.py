@@ -8,17 +8,14 @@ logged continuations.
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from dora_theory.clustering import hard_directions
 from dora_theory.errors import InputError
 from dora_theory.replay.encoders import Encoder, compact
-from dora_theory.replay.record import Record
+from dora_theory.replay.record import Record, StepEnd
 
-StepEnd = Literal["blank-line", "line"]
 _ENDS = {"blank-line": re.compile(r"\n[^\S\n]*\n\s*"), "line": re.compile(r"\n\s*")}
 
 
@@ -78,6 +75,9 @@ def candidates(
     Raises:
         InputError: a score outside [0, 1] after scaling, or samples with and without scores.
     """
+    # Not for reading a log: it loads JAX, for the type of an argument.
+    from dora_theory.clustering import hard_directions
+
     parts = [steps_of(sample.text, step_end) for sample in record.samples]
     prefixes = ["\n\n".join(p[:steps]) for p in parts]
     embeddings = compact(encoder(prefixes))

@@ -48,8 +48,9 @@ def check_paired(records: Iterable[Record], log: str) -> Iterator[Record]:
         if len(wrong) >= _LEAST and wrong.mean() > 0.5:
             first, last = (record.place.rpartition(":")[2] for record in (window[0], window[-1]))
             raise InputError(
-                f"{log}: completions: {wrong.mean():.0%} of those of lines {first} to {last} answer "
-                "the problem of another row: the log is mispaired, its scores and answers mean nothing"
+                f"{log}: completions: {wrong.mean():.0%} of those of lines {first} to {last} "
+                "answer the problem of another row: the log is mispaired, its scores and answers "
+                "mean nothing"
             )
         yield from window
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, fields
 
 from dora_theory.errors import InputError
-from dora_theory.replay.candidates import StepEnd
+from dora_theory.replay.record import StepEnd
 
 REPLAYED = (
     "temperature",

@@ -5,6 +5,8 @@ from typing import Literal
 
 # independent: drawn one by one; kept: what a search kept; tree: paths of a tree search.
 Kind = Literal["independent", "kept", "tree"]
+# What ends a step of a solution.
+StepEnd = Literal["blank-line", "line"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ BUDGETS = (2, 4, 8, 64)
 @pytest.fixture(scope="module")
 def log(tmp_path_factory):
     path = str(tmp_path_factory.mktemp("logs") / "log.jsonl.gz")
-    return path, write_synthetic_log(path, problems=400, samples=16, concentration=2.0)
+    return path, write_synthetic_log(path, problems=300, samples=16, concentration=2.0)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_the_truth_is_found(float64, log, result):
     path, truths = log
     encoder = make_encoder()
     batch = pad([candidates(record, encoder) for record in read_log(path)])
-    chance = np.zeros((400, batch.num_directions))
+    chance = np.zeros((300, batch.num_directions))
     for i, truth in enumerate(truths):
         chance[i, : len(truth.success)] = truth.success
     for s, strategy in enumerate(REPLAYED):
@@ -57,8 +57,8 @@ def test_the_truth_is_found(float64, log, result):
 
 
 def test_shapes_and_bounds(result):
-    assert result.lower.shape == (9, 4, 400)
-    assert result.samples == 6400
+    assert result.lower.shape == (9, 4, 300)
+    assert result.samples == 4800
     assert (result.lower >= 0).all()
     assert (result.lower <= result.upper).all()
     assert (result.upper[result.clipped] == 1).all()
@@ -68,7 +68,7 @@ def test_shapes_and_bounds(result):
 
 def test_summary(result):
     document = json.loads(json.dumps(summary(result), allow_nan=False))
-    assert (document["problems"], document["samples"]) == (400, 6400)
+    assert (document["problems"], document["samples"]) == (300, 4800)
     assert list(document["strategies"]) == list(REPLAYED)
     for i, name in enumerate(REPLAYED):
         for j, budget in enumerate(BUDGETS):
@@ -169,7 +169,7 @@ def test_a_log_that_lacks_verdicts_is_judged_as_one_that_has_them(real_log, tmp_
     for i, name in enumerate(
         ("native/search_and_learn_bon_n256_llama32_1b_torn", "bayesprm_math3_bon256_llama32_1b")
     ):
-        # The problem with the least algebra, which is the fastest to judge.
+        # The problem whose answers are the fastest to judge.
         with gzip.open(real_log(name)) as file:
             line = next(file)
         paths.append(tmp_path / f"{i}.jsonl")
