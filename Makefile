@@ -26,7 +26,7 @@ reproduce: $(VENV)/.ready
 	$(BIN)/python paper_repro/report.py --out figures
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadscope
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
