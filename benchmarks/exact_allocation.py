@@ -63,6 +63,14 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def processor() -> str:
+    """The processor's name where the system tells it, else its architecture."""
+    info = Path("/proc/cpuinfo")
+    text = info.read_text(encoding="utf-8") if info.exists() else ""
+    names = [line.partition(":")[2].strip() for line in text.splitlines() if "model name" in line]
+    return names[0] if names else platform.machine()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, help="write the figures as JSON here")
@@ -96,7 +104,7 @@ def main() -> None:
         "job": {"problems": PROBLEMS, "k": K, "budget": N, "kappa": KAPPA, "dtype": "float32"},
         "device": jax.devices()[0].device_kind,
         "cores": os.cpu_count(),
-        "processor": platform.machine(),
+        "processor": processor(),
         "python": platform.python_version(),
         "jax": jax.__version__,
         "milliseconds": {n: statistics.median(t) * 1e3 for n, t in times.items()},

@@ -119,7 +119,7 @@ def _differences(axes: Axes, summary: dict[str, Any]) -> None:
             at, mean, [mean - low, high - mean], color=colour, marker=marker, linestyle="", lw=1
         )
     _budget_axis(axes, summary)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:+.3g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:+.3g}" if x else "0"))
     axes.set(xlabel="further rollouts N", ylabel="points more\nthan REBASE")
 
 
