@@ -42,6 +42,18 @@ _PUBLIC = {
         "shifted_linear_allocation",
         "waterfill_allocation",
     ),
+    "bias": (
+        "direction_mass",
+        "kl_divergence",
+        "magnitude_theta",
+        "noise_inflation",
+        "regret_of_concentration",
+        "rollouts_to_match",
+        "sharpened_quality",
+        "similarity_theta",
+        "solution_level_shares",
+        "specht_ratio",
+    ),
     "clustering": ("hard_directions",),
     "directions": (
         "affinity",

@@ -27,6 +27,7 @@ LAYERS = {
     "magnitude": 2,
     "clustering": 2,
     "allocation": 2,
+    "bias": 3,
     "sampling": 3,
     "populations": 3,
     "estimates": 3,
