@@ -20,8 +20,8 @@ from dora_theory.checks import as_float, check_candidates, check_range
 from dora_theory.directions import masked_softmax, normalised
 from dora_theory.objective import log_failure
 
-# Budgets are searched bit by bit: below 2^30, and in float32 below the 2^22 of `apportion`.
-_BITS = {"float32": 22, "float64": 30}
+# The largest budget that is tried; in float32 it is the largest of `apportion`.
+_MOST = {"float32": 2**22, "float64": 2**30}
 
 
 def solution_level_shares(
@@ -230,7 +230,7 @@ def rollouts_to_match(
     batch = jnp.broadcast_shapes(q.shape, s.shape, (*kappa.shape, 1), (*n.shape, 1))
     q, s = jnp.broadcast_to(q, batch), jnp.broadcast_to(s, batch)
     kappa, n = jnp.broadcast_to(kappa, batch[:-1]), jnp.broadcast_to(n, batch[:-1])
-    return _rollouts_to_match(q, s, kappa, n, _BITS[q.dtype.name])
+    return _rollouts_to_match(q, s, kappa, n, _MOST[q.dtype.name])
 
 
 def regret_of_concentration(
@@ -356,24 +356,35 @@ def _excess(d: Array, more: Array) -> Array:
     return jnp.where(near, s * (d - s * s * tail), d - jnp.log(jnp.where(near, 1, more)))
 
 
-@partial(jax.jit, static_argnames="bits")
-def _rollouts_to_match(q: Array, shares: Array, kappa: Array, budget: Array, bits: int) -> Array:
+@partial(jax.jit, static_argnames="most")
+def _rollouts_to_match(q: Array, shares: Array, kappa: Array, budget: Array, most: int) -> Array:
     def by_shares(rollouts: Array) -> Array:
         return log_failure(q, kappa, exact.apportion(shares, rollouts))
 
     target = log_failure(q, kappa, exact.optimal_allocation(q, kappa, budget))
 
-    def lift(step: Array, most: Array) -> Array:
-        # Webster's method takes nothing back when the budget grows, so failure falls with it.
-        more = most + jnp.left_shift(1, bits - 1 - step)
-        return jnp.where(by_shares(more) > target, more, most)
+    # Webster's method takes nothing back when the budget grows, so failure falls with it; and no
+    # allocation of fewer than N is as good as the best of N. A bracket is widened, then halved.
+    def widen(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        low, high, short = state
+        low, high = (
+            jnp.where(short, high, low),
+            jnp.where(short, jnp.minimum(high, most // 2) * 2, high),
+        )
+        return low, high, short & (by_shares(high) > target) & (high < most)
 
-    # The largest budget that is too small, or -1.
-    start = jnp.full(budget.shape, -1, budget.dtype)
-    short = jax.lax.fori_loop(0, bits, lift, start)
-    low = by_shares(jnp.maximum(short, 0))
-    high = by_shares(short + 1)
-    step = jnp.where(jnp.isfinite(high) & (low > high), (low - target) / (low - high), 1)
-    found = jnp.where(short < 0, 0, short + step)
+    def halve(state: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = state
+        middle = low + (high - low) // 2
+        short = by_shares(middle) > target
+        return jnp.where(short, middle, low), jnp.where(short, high, middle)
+
+    first = jnp.maximum(budget, 1)
+    state = budget - 1, first, by_shares(first) > target
+    low, high, _ = jax.lax.while_loop(lambda s: jnp.any(s[2]), widen, state)
+    low, high = jax.lax.while_loop(lambda s: jnp.any(s[1] - s[0] > 1), halve, (low, high))
+    before, at = by_shares(jnp.maximum(low, 0)), by_shares(high)
+    step = jnp.where(jnp.isfinite(at) & (before > at), (before - target) / (before - at), 1)
     # Fewer than N never suffice; a rounding of the interpolation may say so.
-    return jnp.where(high > target, jnp.inf, jnp.maximum(found, budget.astype(q.dtype)))
+    found = jnp.maximum(low + step, budget.astype(q.dtype))
+    return jnp.where(at > target, jnp.inf, jnp.where(target == 0, budget, found))
