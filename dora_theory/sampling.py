@@ -162,7 +162,7 @@ def _log_gamma(key: Array, a: Array, samples: int, first: Array) -> Array:
     def draw(these: tuple[Array, Array]) -> Array:
         lane, a = these
         z, _ = normals(*words(keys, 2 * lane, sample), a.dtype)
-        uniform = _unit(words(keys, 2 * lane + 1, sample)[0], a.dtype)
+        uniform = unit(words(keys, 2 * lane + 1, sample)[0], a.dtype)
         return jnp.log(a + 1) + _horner(_rows(a), z) + jnp.log(uniform) / a
 
     return _samples_first(jax.lax.map(draw, (jnp.arange(a.shape[-1]), _lanes(a))))
@@ -235,14 +235,14 @@ def threefry(k0: Words, k1: Words, x0: Words, x1: Words) -> tuple[Words, Words]:
     return x0, x1
 
 
-def _unit(word: Words, dtype: np.dtype) -> _Real:
+def unit(word: Words, dtype: np.dtype) -> _Real:
     """Uniform in (0, 1], with full relative precision near 0; `~word` is its complement."""
     return (word.astype(dtype) + 0.5) * np.asarray(2.0**-32, dtype)
 
 
 def normals(first: Words, second: Words, dtype: np.dtype) -> tuple[_Real, _Real]:
     """Two independent normals from two words (Box and Muller 1958)."""
-    radius = jnp.sqrt(-2 * jnp.log(_unit(first, dtype)))
+    radius = jnp.sqrt(-2 * jnp.log(unit(first, dtype)))
     # The top two bits are the quadrant, the rest an angle of at most π/4 either way, where short
     # polynomials do: the library's sine and cosine, reduced for any argument, cost ten times more.
     angle = (second << 2).astype(jnp.int32).astype(dtype) * np.asarray(np.pi / 2 * 2.0**-32, dtype)
@@ -323,7 +323,7 @@ def beta_logits(keys: Stream, lane: Words, sample: Words, setup: BetaSetup) -> _
     dtype = setup.ratio.dtype
     z_a, z_b = normals(*words(keys, 2 * lane, sample), dtype)
     word, _ = words(keys, 2 * lane + 1, sample)
-    low, high = _unit(word, dtype), _unit(~word, dtype)
+    low, high = unit(word, dtype), unit(~word, dtype)
     share = setup.share
     # Each side is compared where it is small, and so exactly.
     ours = jnp.where(share < 0.5, high < share, low > 1 - share)

@@ -30,6 +30,8 @@ LAYERS = {
     "bias": 3,
     "sampling": 3,
     "populations": 3,
+    "contenders": 3,
+    "outcomes": 3,
     "estimates": 3,
     "montecarlo": 3,
     "search": 3,

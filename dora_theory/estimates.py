@@ -1,0 +1,109 @@
+"""Means with confidence intervals, where problems are the sampling unit.
+
+A problem may be sampled many times; what is independent are problems, so a problem counts as one
+observation, its mean, and the spread of those means is all the error there is.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.stats
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
+
+class Estimate(NamedTuple):
+    """A mean and its confidence interval, numbers or arrays.
+
+    Attributes:
+        value: the mean.
+        low: lower end of the interval.
+        high: upper end.
+        error: standard error of the mean.
+    """
+
+    value: Float[np.ndarray, "*batch"]
+    low: Float[np.ndarray, "*batch"]
+    high: Float[np.ndarray, "*batch"]
+    error: Float[np.ndarray, "*batch"]
+
+
+def mean_interval(values: ArrayLike, *, level: float = 0.95) -> Estimate:
+    """Student's interval for the mean of independent values.
+
+    Args:
+        values: shape `(..., n)`, n ≥ 2.
+        level: probability that the interval covers the mean.
+
+    Returns:
+        `Estimate` of shape `(...)`. Coverage is exact for normal values and close to nominal for
+        others from some tens on, if the mean is not ruled by rare ones.
+
+    Raises:
+        ValueError: fewer than two values, a level outside (0, 1).
+
+    Source: Student (1908).
+    """
+    return student(*_moments(values), level=level)
+
+
+def proportion_interval(values: ArrayLike, *, level: float = 0.95) -> Estimate:
+    """Wilson's interval for the mean of independent values in [0, 1], which need not be 0 or 1.
+
+    The values count as so many throws of a coin as would have the standard error that they have:
+    m(1 - m)/error² of them, at least n, since no distribution on [0, 1] spreads more than a coin's.
+
+    Args:
+        values: shape `(..., n)`, n ≥ 2, in [0, 1].
+        level: probability that the interval covers the mean.
+
+    Returns:
+        `Estimate` of shape `(...)`, its ends in [0, 1]. Where all values are 0, or all are 1, it is
+        that of n throws of a coin, and not empty.
+
+    Raises:
+        ValueError: fewer than two values, a value outside [0, 1], a level outside (0, 1).
+
+    Source: Wilson (1927); effective sample size as by Korn and Graubard (1998).
+    """
+    x = np.asarray(values, np.float64)
+    if np.any((x < 0) | (x > 1)):
+        raise ValueError("values: needs numbers in [0, 1]")
+    return wilson(*_moments(x), level=level)
+
+
+def student(mean: ArrayLike, error: ArrayLike, n: int, *, level: float = 0.95) -> Estimate:
+    """`mean_interval` from the mean of n values and its standard error, both `(...)`."""
+    m, s, t = np.asarray(mean, np.float64), np.asarray(error, np.float64), _quantile(n, level)
+    return Estimate(m, m - t * s, m + t * s, s)
+
+
+def wilson(mean: ArrayLike, error: ArrayLike, n: int, *, level: float = 0.95) -> Estimate:
+    """`proportion_interval` from the mean of n values and its standard error, both `(...)`."""
+    t = _quantile(n, level)
+    # The mean of float32 values may pass its range by a rounding.
+    m, variance = np.clip(np.asarray(mean, np.float64), 0, 1), np.square(error, dtype=np.float64)
+    coin = m * (1 - m)
+    throws = np.maximum(coin / np.maximum(variance, np.finfo(float).tiny), n)
+    square = t * t / throws
+    centre = (m + square / 2) / (1 + square)
+    half = np.sqrt(square * coin + square * square / 4) / (1 + square)
+    # In exact arithmetic the interval holds the mean and stays in [0, 1]; rounding may leave both.
+    low, high = np.clip(centre - half, 0, m), np.clip(centre + half, m, 1)
+    return Estimate(m, low, high, np.sqrt(variance))
+
+
+def _moments(values: ArrayLike) -> tuple[np.ndarray, np.ndarray, int]:
+    x = np.asarray(values, np.float64)
+    if x.ndim == 0 or x.shape[-1] < 2:
+        raise ValueError(f"values: needs at least two, got shape {x.shape}")
+    n = x.shape[-1]
+    return x.mean(-1), x.std(-1, ddof=1) / np.sqrt(n), n
+
+
+def _quantile(n: int, level: float) -> float:
+    if n < 2:
+        raise ValueError(f"n = {n}: needs at least two values")
+    if not 0 < level < 1:
+        raise ValueError(f"level = {level}: needs a number in (0, 1)")
+    return float(scipy.stats.t.ppf((1 + level) / 2, n - 1))

@@ -1,0 +1,192 @@
+"""Synthetic problems: sizes, qualities, scores and similarities against what they are said to be."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.special
+import scipy.stats
+
+from dora_theory.populations import Population, draw_problems
+
+KEY = jax.random.key(11)
+
+
+def sizes(problems, directions):
+    labels = np.asarray(problems.directions)
+    return np.stack([np.bincount(row, minlength=directions) for row in labels])
+
+
+def test_sizes_equal_zipf_and_given():
+    equal = draw_problems(KEY, Population(candidates=11, directions=4, sizes="equal"), 3)
+    assert np.all(sizes(equal, 4) == [3, 3, 3, 2])
+    given = draw_problems(KEY, Population(candidates=9, directions=3, sizes=(1, 6, 2)), 3)
+    assert np.all(sizes(given, 3) == [1, 6, 2])
+    # Adams: of shares 6 : 3 : 2, ten seats are 5, 3, 2, since 6/5 > 3/3 = 1 = 2/2 are left over.
+    zipf = draw_problems(KEY, Population(candidates=10, directions=3, sizes="zipf"), 3)
+    assert np.all(sizes(zipf, 3) == [5, 3, 2])
+    steep = draw_problems(KEY, Population(candidates=10, directions=4, sizes="zipf", skew=9.0), 3)
+    assert np.all(sizes(steep, 4) == [7, 1, 1, 1])
+
+
+def test_the_restaurant_seats_guests_as_chinese_restaurants_do():
+    """Tables by Antoniak's law: P(t tables) = |s(n, t)| θ^t / (θ)_n, Stirling's first kind."""
+    n, theta, count = 6, 1.7, 40_000
+    made = Population(candidates=n, directions=n, sizes="crp", skew=theta)
+    tables = (sizes(draw_problems(KEY, made, count), n) > 0).sum(1)
+    stirling = np.abs(np.poly(np.arange(0, -n, -1)))[-2::-1]
+    expected = stirling * theta ** np.arange(1, n + 1) / scipy.special.poch(theta, n)
+    np.testing.assert_allclose(expected.sum(), 1)
+    seen = np.bincount(tables, minlength=n + 1)[1:]
+    assert scipy.stats.chisquare(seen, expected * count).pvalue > 1e-5
+
+
+def test_no_more_tables_than_directions():
+    made = Population(candidates=12, directions=3, sizes="crp", skew=50.0)
+    assert np.all(sizes(draw_problems(KEY, made, 50), 3).sum(1) == 12)
+
+
+def test_candidates_are_shuffled():
+    """Each place holds each direction in proportion to its size."""
+    made = Population(candidates=6, directions=2, sizes=(4, 2))
+    share = np.asarray(draw_problems(KEY, made, 20_000).directions).mean(0)
+    np.testing.assert_allclose(share, 1 / 3, atol=5 * np.sqrt(2 / 9 / 20_000))
+
+
+def test_quality_is_the_softmax_of_latent_scores_which_a_calibrated_prm_shows():
+    made = Population(candidates=8, directions=3, spread=0.5, quality_temperature=0.2)
+    p = draw_problems(KEY, made, 500)
+    scores, labels = np.asarray(p.scores, np.float64), np.asarray(p.directions)
+    latent = np.zeros((500, 3))
+    np.put_along_axis(latent, labels, scores, 1)
+    assert latent.min() >= 0
+    assert latent.max() < 0.5
+    assert scipy.stats.kstest(latent.ravel() / 0.5, "uniform").pvalue > 1e-5
+    np.testing.assert_allclose(p.quality, scipy.special.softmax(latent / 0.2, 1), rtol=2e-5)
+
+
+def test_given_quality_is_the_same_in_every_problem_and_scores_tell_it():
+    made = Population(candidates=6, directions=3, sizes="equal", quality=(0.6, 0.3, 0.1))
+    p = draw_problems(KEY, made, 4)
+    np.testing.assert_allclose(p.quality, np.tile([0.6, 0.3, 0.1], (4, 1)), rtol=1e-6)
+    weights = np.exp(np.asarray(p.scores) / 0.1)
+    expected = np.array([0.6, 0.3, 0.1])[np.asarray(p.directions)]
+    np.testing.assert_allclose(weights, expected, rtol=1e-5)
+
+
+def test_scores_are_biased_and_noisy_as_stated():
+    """Per direction: offset + slope r + shared noise; inside it, noise of a candidate's own."""
+    made = Population(
+        candidates=4,
+        directions=1,
+        sizes="equal",
+        quality=(1.0,),
+        slope=0.5,
+        offset=-0.2,
+        noise=0.3,
+        direction_noise=0.4,
+    )
+    r = np.asarray(draw_problems(KEY, made, 20_000).scores, np.float64)
+    assert abs(r.mean() + 0.2) < 5 * 0.5 / np.sqrt(20_000)
+    inside, shared = r.var(1, ddof=1).mean(), r.mean(1).var()
+    np.testing.assert_allclose(inside, 0.09, rtol=5 * np.sqrt(2 / 60_000))
+    np.testing.assert_allclose(shared, 0.16 + 0.09 / 4, rtol=5 * np.sqrt(2 / 20_000))
+    half = made.with_changes(quality=None, spread=1.0, noise=0.0, direction_noise=0.0)
+    scores = np.asarray(draw_problems(KEY, half, 20_000).scores)[:, 0] + 0.2
+    assert scipy.stats.kstest(scores / 0.5, "uniform").pvalue > 1e-5
+
+
+def test_ragged_problems_are_masked():
+    made = Population(candidates=9, directions=5, fewest=3, sizes="equal")
+    p = draw_problems(KEY, made, 7000)
+    counts = np.asarray(p.mask).sum(1)
+    assert scipy.stats.chisquare(np.bincount(counts, minlength=10)[3:]).pvalue > 1e-5
+    assert np.all(np.asarray(p.mask) == (np.arange(9) < counts[:, None]))
+    assert np.all(np.asarray(p.scores)[~np.asarray(p.mask)] == 0)
+    # A direction that only padding had is not there, and qualities are over those that are.
+    there = np.zeros((7000, 5), bool)
+    rows, places = np.nonzero(np.asarray(p.mask))
+    there[rows, np.asarray(p.directions)[rows, places]] = True
+    assert np.all((np.asarray(p.quality) > 0) == there)
+    np.testing.assert_allclose(np.asarray(p.quality).sum(1), 1, rtol=1e-5)
+
+
+def test_expected_similarities_are_as_stated():
+    made = Population(candidates=5, directions=2, similarity_inside=0.9, similarity_across=0.4)
+    p = draw_problems(KEY, made, 3)
+    labels = np.asarray(p.directions)
+    same = labels[:, :, None] == labels[:, None, :]
+    expected = np.where(same, 0.9, 0.4)
+    expected[:, np.arange(5), np.arange(5)] = 1
+    np.testing.assert_array_equal(p.similarity, expected.astype(np.float32))
+
+
+@pytest.mark.parametrize(("inside", "across"), [(0.95, 0.7), (0.3, 0.0), (1.0, 0.5), (0.5, 0.5)])
+def test_embeddings_have_exactly_the_stated_expected_cosines(inside, across, float64):
+    made = Population(
+        candidates=4,
+        directions=2,
+        sizes="equal",
+        dimension=6,
+        similarity_inside=inside,
+        similarity_across=across,
+    )
+    p = draw_problems(KEY, made, 20_000)
+    e, labels = np.asarray(p.embeddings), np.asarray(p.directions)
+    assert e.shape == (20_000, 4, 13)
+    np.testing.assert_allclose(np.linalg.norm(e, axis=-1), 1, rtol=1e-12)
+    cosines = np.einsum("nid,njd->nij", e, e)
+    for i, j in zip(*np.triu_indices(4, 1), strict=True):
+        same = labels[:, i] == labels[:, j]
+        for rows, expected in ((same, inside), (~same, across)):
+            x = cosines[rows, i, j]
+            assert abs(x.mean() - expected) < 5 * x.std() / np.sqrt(x.size) + 1e-12, (i, j)
+
+
+def test_a_problem_depends_on_its_number_alone():
+    made = Population(fewest=4, noise=0.1, dimension=3, sizes="crp")
+    whole = draw_problems(KEY, made, 10)
+    part = draw_problems(KEY, made, 4, first=5)
+    for name in ("scores", "directions", "mask", "quality", "embeddings"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[5:9])
+
+
+def test_a_population_is_a_pytree_whose_numbers_are_traced():
+    seen = []
+
+    @jax.jit
+    def first_score(population):
+        seen.append(1)
+        return draw_problems(KEY, population, 1).scores[0, 0]
+
+    values = [first_score(Population(offset=x)) for x in (0.0, 1.0, 2.0)]
+    assert len(seen) == 1
+    np.testing.assert_allclose(np.diff(values), 1, rtol=1e-5)
+    leaves = jax.tree.leaves(Population(within_concentration=jnp.float32(2.0)))
+    assert len(leaves) == 11
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"directions": 20}, "directions = 20: needs 1 to 16"),
+        ({"fewest": 0}, "fewest = 0"),
+        ({"sizes": "even"}, "sizes = 'even': needs one of equal, zipf, crp"),
+        ({"sizes": (10, 4, 1, 2)}, "needs 4 positive numbers of sum 16"),
+        ({"quality": (0.5, 0.5)}, "needs 4 numbers"),
+        ({"quality": (0.5, 1.5, 0.1, 0.1)}, r"quality\[1\] = 1.5"),
+        ({"concentration": 0.0}, "concentration = 0.0"),
+        ({"within_concentration": -1.0}, "within_concentration = -1.0"),
+        ({"noise": float("nan")}, "noise = nan"),
+        ({"similarity_across": 0.99}, "similarity_inside - similarity_across = -0.0"),
+        ({"dimension": -1}, "dimension = -1"),
+    ],
+)
+def test_bad_values_are_named(changes, says):
+    with pytest.raises(ValueError, match=says):
+        draw_problems(KEY, Population(**changes), 2)
+
+
+def test_a_bad_count_is_named():
+    with pytest.raises(ValueError, match="count = 0"):
+        draw_problems(KEY, Population(), 0)
