@@ -1,4 +1,4 @@
-"""Synthetic problems: sizes, qualities, scores and similarities against what they are said to be."""
+"""Synthetic problems: sizes, qualities, scores, similarities against what they are said to be."""
 
 import jax
 import jax.numpy as jnp

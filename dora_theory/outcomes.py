@@ -1,0 +1,218 @@
+"""What becomes of synthetic problems under strategies: three levels of randomness.
+
+* `"rollouts"` draws p, then throws a coin for every rollout. Of the objective it knows nothing, so
+  that it can refute it.
+* `"conditional"` draws p, and takes 1 - Π (1 - p)^B for success: less noise, same mean.
+* `"closed"` takes the objective itself: no noise but that of the problems.
+
+Strategies share what is drawn: rollout number r of a candidate has one outcome, whoever spends it.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, UInt32
+
+from dora_theory.allocation.correlated import hierarchical_log_failure
+from dora_theory.contenders import Settings, spend
+from dora_theory.objective import log_failure
+from dora_theory.pooling import segment_sum
+from dora_theory.populations import Population, Problems, problems_at
+from dora_theory.sampling import (
+    Stream,
+    beta_logits,
+    lane_logits,
+    log_sigmoid,
+    setup_beta,
+    stream,
+    threefry,
+    unit,
+    words,
+)
+
+Level = Literal["rollouts", "conditional", "closed"]
+
+# What the random words of a problem are for.
+_CANDIDATES, _DIRECTIONS, _ROLLOUTS = range(3)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is compiled in.
+
+    Attributes:
+        strategies: keys of `CONTENDERS`.
+        level: of randomness.
+        samples: samples in a chunk.
+        most: a power of two ≥ N.
+    """
+
+    strategies: tuple[str, ...]
+    level: Level
+    samples: int
+    most: int
+
+
+class Outcomes(NamedTuple):
+    """Sums over the samples of a chunk.
+
+    Attributes:
+        success: samples with a correct rollout (or their probability), shape `(strategies, n)`.
+        correct: correct rollouts (or their expectation), of the same shape.
+    """
+
+    success: Float[Array, "strategies n"]
+    correct: Float[Array, "strategies n"]
+
+
+class _Units(NamedTuple):
+    """What has one success probability: directions if candidates share, else candidates.
+
+    Attributes:
+        logits: logit p, shape `(units, n, samples)`.
+        counts: rollouts, shape `(units, strategies, n)`.
+    """
+
+    logits: Float[Array, "units n samples"]
+    counts: Int[Array, "units strategies n"]
+
+
+@partial(jax.jit, static_argnames="job")
+def chunk(
+    key: Array,
+    population: Population,
+    settings: Settings,
+    numbers: UInt32[Array, "n"],
+    first: UInt32[Array, ""],
+    samples: UInt32[Array, ""],
+    budget: Int[Array, ""],
+    job: Job,
+) -> Outcomes:
+    """Outcomes of samples `first` to `first + job.samples - 1`, as far as they are below `samples`.
+
+    Args:
+        key: JAX random key.
+        population: how problems are made.
+        settings: what strategies are told.
+        numbers: of the problems.
+        first: number of the first sample.
+        samples: samples in all.
+        budget: N ≤ `job.most`.
+        job: the rest.
+
+    Returns:
+        Sums over samples. Draws are float32 whatever the problems are: an error of 1e-7 is none
+        beside theirs.
+    """
+    made, drawn = jax.random.split(key)
+    problems = problems_at(made, population, numbers)
+    spent = jnp.stack([spend(s, problems, budget, settings, most=job.most) for s in job.strategies])
+    if job.level == "closed":
+        return _closed(problems, spent, job)
+    sample = jnp.arange(job.samples, dtype=jnp.uint32) + first
+    units = _units(drawn, problems, numbers, spent, sample)
+    if job.level == "conditional":
+        success, correct = _conditional(units)
+    else:
+        keys = stream(drawn, numbers, _ROLLOUTS)
+        success, correct = _rollouts(keys, units, sample)
+    counts = sample < samples
+    return Outcomes(*(jnp.where(counts, x, 0).sum(-1) for x in (success, correct)))
+
+
+def _closed(problems: Problems, spent: Array, job: Job) -> Outcomes:
+    """The objective, for each of the strategies."""
+    quality, kappa, nu = problems.quality, problems.concentration, problems.within_concentration
+    totals = _totals(problems, spent)
+    if nu is None:
+        failure = log_failure(quality, kappa, totals)
+    else:
+        failure = hierarchical_log_failure(
+            quality,
+            problems.directions,
+            kappa,
+            nu,
+            spent,
+            points=job.most,
+            mask=problems.mask,
+        )
+    return Outcomes(-jnp.expm1(failure), (totals * quality).sum(-1))
+
+
+def _totals(problems: Problems, spent: Array) -> Array:
+    g = problems.quality.shape[-1]
+    return segment_sum(jnp.where(problems.mask, spent, 0), problems.directions, g)
+
+
+def _units(key: Array, problems: Problems, numbers: Array, spent: Array, sample: Array) -> _Units:
+    quality = problems.quality.astype(jnp.float32).T[..., None]
+    kappa = problems.concentration.astype(jnp.float32)[:, None]
+    keys = _each(stream(key, numbers, _DIRECTIONS))
+    directions = lane_logits(keys, sample, kappa * quality, kappa * (1 - quality))
+    if problems.within_concentration is None:
+        return _Units(directions, jnp.moveaxis(_totals(problems, spent), -1, 0))
+
+    nu = problems.within_concentration.astype(jnp.float32)[:, None]
+    keys = _each(stream(key, numbers, _CANDIDATES))
+    row = jnp.arange(numbers.size)
+
+    def candidate(these: tuple[Array, Array]) -> Array:
+        lane, label = these
+        m = directions[label, row]
+        setup = setup_beta(nu * jnp.exp(log_sigmoid(m)), nu * jnp.exp(log_sigmoid(-m)))
+        return beta_logits(keys, lane, sample, setup)
+
+    k = problems.directions.shape[-1]
+    logits = jax.lax.map(candidate, (jnp.arange(k), problems.directions.T))
+    return _Units(logits, jnp.moveaxis(spent, -1, 0))
+
+
+def _each(keys: Stream) -> Stream:
+    """Keys of shape `(n, 1)`, which broadcast against samples."""
+    return Stream(keys.first[:, None], keys.second[:, None])
+
+
+def _start(units: _Units) -> Array:
+    return jnp.zeros((*units.counts.shape[1:], units.logits.shape[-1]), jnp.float32)
+
+
+def _conditional(units: _Units) -> tuple[Array, Array]:
+    """1 - Π (1 - p)^B and Σ B p, shape `(strategies, n, samples)`."""
+
+    def add(total: tuple[Array, Array], one: _Units) -> tuple[tuple[Array, Array], None]:
+        failure, correct = total
+        logits, counts = one
+        b = counts[..., None].astype(jnp.float32)
+        # Nothing spent on a p of 1 is no failure: 0, not 0 times -inf.
+        each = jnp.where(b > 0, b * log_sigmoid(-logits), 0)
+        return (failure + each, correct + b * jnp.exp(log_sigmoid(logits))), None
+
+    start = _start(units)
+    (failure, correct), _ = jax.lax.scan(add, (start, start), units)
+    return -jnp.expm1(failure), correct
+
+
+def _rollouts(keys: Stream, units: _Units, sample: Array) -> tuple[Array, Array]:
+    """Whether any rollout is correct and how many are, shape `(strategies, n, samples)`."""
+
+    def add(correct: Array, these: tuple[Array, Array, Array]) -> tuple[Array, None]:
+        lane, logits, counts = these
+        p, q = jnp.exp(log_sigmoid(logits)), jnp.exp(log_sigmoid(-logits))
+        own = _each(Stream(*threefry(keys.first, keys.second, lane, jnp.zeros_like(lane))))
+
+        def throw_two(pair: Array, correct: Array) -> Array:
+            for i, word in enumerate(words(own, pair, sample)):
+                # Compared on the side where p, or 1 - p, is small.
+                hit = jnp.where(p < 0.5, unit(word, p.dtype) < p, unit(~word, p.dtype) > q)
+                mine = 2 * pair + i < counts[..., None]
+                correct = correct + (mine & hit)
+            return correct
+
+        return jax.lax.fori_loop(0, (counts.max() + 1) // 2, throw_two, correct), None
+
+    lanes = jnp.arange(units.logits.shape[0], dtype=jnp.uint32)
+    correct, _ = jax.lax.scan(add, _start(units), (lanes, *units))
+    return (correct > 0).astype(correct.dtype), correct
