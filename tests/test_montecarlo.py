@@ -1,0 +1,243 @@
+"""Estimates over populations: truth, coverage, stopping, and what the machine must not change."""
+
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from math import comb
+
+import jax
+import numpy as np
+import pytest
+
+from dora_theory import montecarlo
+from dora_theory.contenders import ORACLE
+from dora_theory.montecarlo import rollouts_lost, simulate, simulate_until
+from dora_theory.populations import Population
+
+KEY = jax.random.key(5)
+# Each problem of it is the same but for the order of candidates, which these two do not see.
+KNOWN = Population(
+    candidates=8, directions=3, sizes=(5, 2, 1), quality=(0.5, 0.3, 0.2), concentration=0.5
+)
+STRATEGIES = "temperature", ORACLE
+BUDGET = 16
+
+
+def success_in_rationals(totals):
+    """1 - Π_j Π_{r<B_j} (κ(1-Q_j) + r)/(κ + r)."""
+    kappa, failure = Fraction(1, 2), Fraction(1)
+    for q, total in zip((Fraction(1, 2), Fraction(3, 10), Fraction(1, 5)), totals, strict=True):
+        for r in range(total):
+            failure *= (kappa * (1 - q) + r) / (kappa + r)
+    return 1 - failure
+
+
+def truth():
+    """Success, number correct and regret of temperature (two each), the oracle by enumeration."""
+    totals = 10, 4, 2
+    everyone = [(a, b, 16 - a - b) for a in range(17) for b in range(17 - a)]
+    assert len(everyone) == comb(18, 2)
+    best = max(map(success_in_rationals, everyone))
+    own = success_in_rationals(totals)
+    correct = 10 * Fraction(1, 2) + 4 * Fraction(3, 10) + 2 * Fraction(1, 5)
+    return tuple(map(float, (own, correct, best - own)))
+
+
+@pytest.mark.parametrize("level", ["rollouts", "conditional"])
+def test_intervals_cover_the_truth_as_often_as_they_say(level):
+    """1,000 repetitions; a right interval is out of these bounds once in 30,000 runs."""
+    success, correct, regret = truth()
+    hits = np.zeros(4)
+    for key in jax.random.split(KEY, 1000):
+        found = simulate(key, KNOWN, STRATEGIES, BUDGET, problems=128, samples=2, level=level)
+        estimates = [
+            (found.success("temperature"), success),
+            (found.correct("temperature"), correct),
+            (found.pass_rate("temperature"), correct / BUDGET),
+            (found.regret("temperature"), regret),
+        ]
+        hits += [e.low <= t <= e.high for e, t in estimates]
+    assert np.all(np.abs(hits / 1000 - 0.95) < 4.5 * np.sqrt(0.95 * 0.05 / 1000)), hits
+
+
+def test_closed_form_is_the_rational_truth():
+    success, correct, regret = truth()
+    found = simulate(KEY, KNOWN, STRATEGIES, BUDGET, problems=64, level="closed")
+    np.testing.assert_allclose(found.success("temperature").value, success, rtol=1e-6)
+    np.testing.assert_allclose(found.correct("temperature").value, correct, rtol=1e-6)
+    np.testing.assert_allclose(found.regret("temperature").value, regret, atol=1e-6)
+    assert found.regret("temperature").error < 1e-6
+
+
+MIXED = Population(
+    candidates=10, directions=4, fewest=6, sizes="crp", noise=0.05, within_concentration=1.5
+)
+
+
+LEVELS = "rollouts", "conditional", "closed"
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    """Means of 4,000 problems at each level, and the simulations that they make."""
+    strategies = "rebase", "dora", ORACLE
+    work = {n: montecarlo._Work(KEY, MIXED, strategies, 12, 24, n, None, None) for n in LEVELS}
+    values = {n: np.concatenate(list(w.blocks(4000, 12)), -1) for n, w in work.items()}
+    return values, {n: w.run(4000) for n, w in work.items()}
+
+
+def test_levels_agree_within_error_and_fall_in_variance(mixed):
+    """Problem by problem: the closed form is the expectation of what is sampled."""
+    values, found = mixed
+    for level in ("rollouts", "conditional"):
+        gap = values[level] - values["closed"]
+        for of in (gap, gap[:, :1] - gap[:, 1:]):
+            error = of.std(-1, ddof=1) / np.sqrt(4000)
+            assert np.abs(of.mean(-1)).max() > 0
+            assert np.all(np.abs(of.mean(-1)) < 4.5 * error), level
+    errors = [found[x].success("rebase").error for x in LEVELS]
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_nobody_beats_the_oracle_and_paired_differences_are_narrow(mixed):
+    values, found = mixed
+    success = values["closed"][0]
+    # float32: a rounding of two numbers near 1.
+    assert np.all(success <= success[-1:] + 3e-7)
+    for strategy in ("rebase", "dora"):
+        assert found["closed"].regret(strategy).low > 0
+        alone = [found["rollouts"].success(s).error for s in (strategy, ORACLE)]
+        assert found["rollouts"].regret(strategy).error < 0.6 * np.hypot(*alone)
+    assert found["closed"].regret(ORACLE).value == 0
+
+
+def test_moments_of_blocks_are_those_of_all_problems():
+    work = montecarlo._Work(KEY, MIXED, ("dora", ORACLE), 12, 8, "conditional", None, None)
+    values = np.concatenate(list(work.blocks(9000, 12)), -1)
+    assert values.shape == (2, 2, 9000)
+    found = work.run(9000)
+    np.testing.assert_allclose(found.mean, values.mean(-1), rtol=1e-12)
+    for metric in range(2):
+        np.testing.assert_allclose(found.scatter[metric], np.cov(values[metric]) * 8999, rtol=1e-9)
+
+
+def test_stops_when_the_interval_is_as_narrow_as_asked():
+    arguments = KEY, KNOWN, STRATEGIES, BUDGET
+    found = simulate_until(*arguments, half_width=0.015, start=200, samples=4)
+
+    def widest(of):
+        return max(of.success(s).high - of.success(s).low for s in STRATEGIES)
+
+    assert widest(found) <= 0.03
+    before = simulate(*arguments, problems=found.problems // 2, samples=4)
+    assert widest(before) > 0.03
+    whole = simulate(*arguments, problems=found.problems, samples=4)
+    np.testing.assert_array_equal(found.mean, whole.mean)
+    least = simulate_until(*arguments, half_width=1e-9, start=150, most=200, samples=4)
+    assert least.problems == 200
+    regret = simulate_until(
+        *arguments, half_width=0.03, start=200, samples=4, of=lambda r: [r.regret("temperature")]
+    )
+    assert regret.problems <= found.problems
+
+
+def test_rollouts_lost_are_where_the_optimum_has_the_same_success():
+    """KNOWN's curve in rationals, inverted by hand: the budget whose optimum does as well."""
+    found = simulate(KEY, KNOWN, STRATEGIES, BUDGET, problems=64, level="closed")
+    own, _, _ = truth()
+
+    def best(n):
+        every = [(a, b, n - a - b) for a in range(n + 1) for b in range(n + 1 - a)]
+        return float(max(map(success_in_rationals, every)))
+
+    curve = [best(n) for n in range(BUDGET + 1)]
+    expected = BUDGET - np.interp(own, curve, np.arange(BUDGET + 1))
+    lost = rollouts_lost(KEY, KNOWN, found, "temperature")
+    assert expected > 0.5
+    np.testing.assert_allclose(lost.value, expected, atol=1e-3)
+    assert lost.low <= lost.value <= lost.high
+    assert rollouts_lost(KEY, KNOWN, found, ORACLE).value == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"strategies": ("dora", "random")}, "'random' is none of temperature"),
+        ({"strategies": ("dora", "dora")}, "each once"),
+        ({"strategies": ()}, "needs one or more"),
+        ({"budget": 0}, "budget = 0"),
+        ({"samples": 0}, "samples = 0"),
+        ({"problems": 1}, "problems = 1"),
+        ({"level": "guess"}, "level = 'guess'"),
+        ({"population": Population(noise=-1.0)}, "noise = -1.0"),
+    ],
+)
+def test_bad_arguments_are_named(changes, says):
+    arguments = {"key": KEY, "population": KNOWN, "strategies": STRATEGIES, "budget": 4} | changes
+    with pytest.raises(ValueError, match=says):
+        simulate(**arguments)
+    with pytest.raises(ValueError, match="half_width = 0"):
+        simulate_until(KEY, KNOWN, STRATEGIES, 4, half_width=0)
+
+
+PROGRAM = """
+import sys
+import jax
+coordinator, rank, processes, count, out = sys.argv[1:]
+if int(processes) > 1:
+    jax.distributed.initialize(coordinator, int(processes), int(rank))
+import numpy as np
+from dora_theory.montecarlo import simulate
+from dora_theory.populations import Population
+assert jax.device_count() == int(count)
+# Three blocks of problems, the last of them not full, and two parts of samples.
+made = Population(candidates=6, directions=3, sizes="equal", noise=0.1)
+found = simulate(
+    jax.random.key(1), made, ("rebase",), 7, problems=150, samples=3000, level="rollouts"
+)
+if int(rank) == 0:
+    np.savez(out, mean=found.mean, scatter=found.scatter)
+"""
+
+
+def free_port():
+    import socket
+
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def start(tmp_path, name, *, processes, devices_each):
+    place = f"127.0.0.1:{free_port()}"
+    environment = os.environ | {
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices_each}",
+        "JAX_PLATFORMS": "cpu",
+    }
+    out = tmp_path / f"{name}.npz"
+    total = str(processes * devices_each)
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, place, str(rank), str(processes), total, str(out)],
+            env=environment,
+            stderr=subprocess.PIPE,
+        )
+        for rank in range(processes)
+    ]
+    for process in running:
+        _, error = process.communicate(timeout=300)
+        assert process.returncode == 0, error.decode()
+    with np.load(out) as found:
+        return found["mean"], found["scatter"]
+
+
+def test_devices_and_processes_do_not_change_a_bit(tmp_path):
+    """1, 2 and 8 devices in one process, and one device in each of two processes."""
+    expected = start(tmp_path, "one", processes=1, devices_each=1)
+    assert np.all(expected[0][0] > 0.5)
+    for processes, devices_each in ((1, 2), (1, 8), (2, 1)):
+        name = f"{processes}x{devices_each}"
+        found = start(tmp_path, name, processes=processes, devices_each=devices_each)
+        for one, other in zip(found, expected, strict=True):
+            assert one.tobytes() == other.tobytes(), name
