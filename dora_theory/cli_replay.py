@@ -4,11 +4,12 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import fields
 from typing import Any
 
 from dora_theory.errors import InputError
 from dora_theory.output import whole_output
-from dora_theory.replay.options import REPLAYED, ReplayOptions
+from dora_theory.replay.options import LOG_FORMATS, REPLAYED, ReplayOptions
 
 _DEFAULT = ReplayOptions()
 
@@ -17,14 +18,23 @@ Replays logged rollouts: cuts every logged solution after its first steps, lets 
 spread N further rollouts over these prefixes, and estimates from the logged continuations how often
 at least one is right.
 
-A log has a JSON object a line, gzip-compressed or not, in one of two formats, which the first
-line tells apart:
+A log is a file of JSON lines, of a JSON array, of Parquet or of Arrow, by gzip or zstd compressed
+or not, or a folder of such files, such as a data set that `datasets` has saved. The first record
+tells the format, unless --format does:
   search-and-learn  problem, answer, completions, scores (a list a completion, a number a step), and
-                    if there completion_tokens, unique_id, level, subject
+                    if there completion_tokens, agg_scores, pred_maj@n, unique_id, level, subject
+  dora              the same, with the columns that DORA's authors add
+  rebase            question, ground_truth_answer, model_answer: objects with text, step_scores
+  openr             question, groundtruth, output: objects with text, value (a number a step)
   plain             problem_id, problem, gold_answer, samples: objects with text, and if there
                     final_answer, correct, step_scores, completion_tokens, method
+Other tables are read by --map problem=COLUMN,gold_answer=COLUMN,completions=COLUMN,… with fields
+problem, problem_id, gold_answer, level, subject; completions, a list in each row, or text, one
+solution in each row; and of solutions step_scores, final_answer, correct, tokens. meta.answer is
+the field answer of the column meta.
 Where the log does not say what is correct, the last \\boxed{} is compared with the right answer,
-by math-verify if the texts differ (pip install 'dora-theory[replay]').
+by math-verify if the texts differ. That and Parquet, Arrow and zstd need
+pip install 'dora-theory[replay]'.
 
 The estimate has no bias as long as no direction is given more rollouts than were logged of it.
 Where one is, success is a lower bound: `clipped` is the share of such problems, `upper_bound` the
@@ -43,6 +53,7 @@ def add_parser(commands: Any) -> None:
     )
     add = parser.add_argument
     add("logs", metavar="LOG", nargs="+", help="a log; - is standard input")
+    add_reading(parser)
     add(
         "--budgets",
         type=_wholes,
@@ -56,6 +67,60 @@ def add_parser(commands: Any) -> None:
         default=REPLAYED,
         metavar="S,S",
         help=f"default {','.join(REPLAYED)}",
+    )
+    add(
+        "--kappa",
+        type=float,
+        default=_DEFAULT.kappa,
+        metavar="K",
+        help="concentration, of optimal and direction-optimal (default %(default)s)",
+    )
+    for name in ("quality", "similarity"):
+        field = f"{name}_temperature"
+        add(
+            f"--{name}-temperature",
+            type=float,
+            default=getattr(_DEFAULT, field),
+            metavar="T",
+            help="as in allocate (default %(default)s)",
+        )
+    add("--beam-width", type=int, default=4, metavar="M", help="beam, dvts (default %(default)s)")
+    add("--seed", type=int, default=0, metavar="I", help="of the bootstrap (default %(default)s)")
+    add("--json", action="store_true", help="one JSON document: an object, an array for many logs")
+    add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")
+    add("--figure", metavar="PATH.png", help="draw success against budget there, as PNG and SVG")
+    parser.set_defaults(run=run)
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say how logs are read and made into candidates."""
+    add = parser.add_argument
+    add(
+        "--format",
+        dest="log_format",
+        choices=("auto", *LOG_FORMATS),
+        default="auto",
+        help="of the logs (default: told by the first record)",
+    )
+    add(
+        "--map",
+        dest="mapping",
+        metavar="F=C,F=C",
+        help="read any table: field=column, with commas between",
+    )
+    add(
+        "--skip-bad",
+        type=int,
+        default=0,
+        metavar="N",
+        help="skip up to so many bad records of a log, each reported (default %(default)s)",
+    )
+    add(
+        "--score-scale",
+        type=float,
+        default=1.0,
+        metavar="S",
+        help="divide the log's scores by it, if they are not in [0, 1]",
     )
     add(
         "--steps",
@@ -85,65 +150,29 @@ def add_parser(commands: Any) -> None:
         metavar="D",
         help="largest mean cosine distance inside a direction (default %(default)s)",
     )
-    add(
-        "--kappa",
-        type=float,
-        default=_DEFAULT.kappa,
-        metavar="K",
-        help="concentration, of optimal and direction-optimal (default %(default)s)",
-    )
-    for name in ("quality", "similarity"):
-        field = f"{name}_temperature"
-        add(
-            f"--{name}-temperature",
-            type=float,
-            default=getattr(_DEFAULT, field),
-            metavar="T",
-            help="as in allocate (default %(default)s)",
-        )
-    add("--beam-width", type=int, default=4, metavar="M", help="beam, dvts (default %(default)s)")
-    add(
-        "--score-scale",
-        type=float,
-        default=1.0,
-        metavar="S",
-        help="divide the log's scores by it, if they are not in [0, 1]",
-    )
-    add("--seed", type=int, default=0, metavar="I", help="of the bootstrap (default %(default)s)")
-    add(
-        "--skip-bad",
-        type=int,
-        default=0,
-        metavar="N",
-        help="skip up to so many bad records of a log, each reported (default %(default)s)",
-    )
-    add("--json", action="store_true", help="one JSON document: an object, an array for many logs")
-    add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")
-    add("--figure", metavar="PATH.png", help="draw success against budget there, as PNG and SVG")
-    parser.set_defaults(run=run)
+
+
+def options_of(arguments: argparse.Namespace) -> ReplayOptions:
+    """The options; those that a command does not have keep their defaults."""
+    given = {
+        f.name: getattr(arguments, f.name) for f in fields(ReplayOptions) if f.name in arguments
+    }
+    if given["mapping"] is not None:
+        # Not for `--help`: reading logs needs NumPy.
+        from dora_theory.replay.formats.columns import parse_map
+
+        given["mapping"] = parse_map(given["mapping"])
+    else:
+        given["mapping"] = {}
+    return ReplayOptions(**given)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; `InputError` if an option or a log cannot be used."""
-    options = ReplayOptions(
-        budgets=arguments.budgets,
-        strategies=arguments.strategies,
-        steps=arguments.steps,
-        step_end=arguments.step_end,
-        encoder=arguments.encoder,
-        threshold=arguments.threshold,
-        kappa=arguments.kappa,
-        quality_temperature=arguments.quality_temperature,
-        similarity_temperature=arguments.similarity_temperature,
-        beam_width=arguments.beam_width,
-        score_scale=arguments.score_scale,
-        seed=arguments.seed,
-        skip_bad=arguments.skip_bad,
-    )
+    options = options_of(arguments)
     figure = arguments.figure
     if figure is not None and not figure.endswith((".png", ".svg")):
         raise InputError(f"--figure: {figure}: needs a name that ends in .png or .svg")
-    # Not for `--help`: reading logs needs NumPy.
     from dora_theory.replay.run import replay, summary
 
     with whole_output(arguments.out) as file:

@@ -12,6 +12,7 @@ import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import IO, Any, cast
 
 import numpy as np
@@ -32,32 +33,78 @@ class FieldError(ValueError):
         self.what = what
 
 
+class CutShort(InputError):
+    """A file that ends inside its compressed data; what came before is good."""
+
+
+@dataclass
+class Reading:
+    """A file being read.
+
+    Attributes:
+        name: of the file, for messages.
+        stream: its bytes, unpacked.
+        line: the last line that was read whole, kept by whoever reads.
+    """
+
+    name: str
+    stream: Any
+    line: int = 0
+
+    def lines(self) -> Iterator[tuple[str, bytes]]:
+        """The lines, each with its place `file:line`."""
+        for line in self.stream:
+            self.line += 1
+            yield f"{self.name}:{self.line}", line
+
+
+@contextmanager
+def reading(path: str) -> Iterator[Reading]:
+    """Opens a file for reading.
+
+    Args:
+        path: a file, compressed by gzip, by zstd or not (told by its first bytes), or `-` for
+            standard input.
+
+    Yields:
+        The file, unpacked as it is read.
+
+    Raises:
+        InputError: the file cannot be read or unpacked; `CutShort` if it ends too early.
+    """
+    file = Reading("<stdin>" if path == "-" else path, None)
+    try:
+        with _open(path) as file.stream:
+            yield file
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        what = str(error).rstrip(".")
+        raise CutShort(
+            f"{file.name}:{file.line + 1}: gzip: {what[:1].lower()}{what[1:]} "
+            "(is the file cut short?)"
+        ) from None
+    except OSError as error:
+        what = error.strerror or str(error)
+        if what.startswith("Truncated compressed"):
+            raise CutShort(
+                f"{file.name}:{file.line + 1}: zstd: truncated (is the file cut short?)"
+            ) from None
+        raise InputError(f"{file.name}: {what}") from None
+
+
 def numbered_lines(path: str) -> Iterator[tuple[str, bytes]]:
     """Lines of a file, in order, each with its place.
 
     Args:
-        path: a file, gzip-compressed or not (told by its first bytes), or `-` for standard input.
+        path: as `reading`.
 
     Yields:
         `("file:line", line)`, lines numbered from 1, blank ones too.
 
     Raises:
-        InputError: the file cannot be read, is compressed otherwise, or ends inside its
-            compressed data.
+        InputError: as `reading`.
     """
-    name = "<stdin>" if path == "-" else path
-    number = 0
-    try:
-        with _open(path) as lines:
-            for number, line in enumerate(lines, 1):
-                yield f"{name}:{number}", line
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        what = str(error).rstrip(".")
-        raise InputError(
-            f"{name}:{number + 1}: gzip: {what[:1].lower()}{what[1:]} (is the file cut short?)"
-        ) from None
-    except OSError as error:
-        raise InputError(f"{name}: {error.strerror or error}") from None
+    with reading(path) as file:
+        yield from file.lines()
 
 
 def json_object(line: bytes) -> dict[str, Any]:
@@ -67,7 +114,7 @@ def json_object(line: bytes) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise FieldError("line", f"not UTF-8 ({error.reason} at byte {error.start + 1})") from None
     try:
-        record = json.loads(text, object_pairs_hook=_without_repeats)
+        record = json.loads(text, object_pairs_hook=without_repeats)
     except json.JSONDecodeError as error:
         torn = "" if line.endswith(b"\n") else "; the line has no end, is the file cut short?"
         raise FieldError("line", f"not JSON ({error.msg} at column {error.colno}{torn})") from None
@@ -86,11 +133,13 @@ def json_object(line: bytes) -> dict[str, Any]:
 
 @contextmanager
 def _open(path: str) -> Iterator[IO[bytes] | gzip.GzipFile]:
-    """The lines of a file or of standard input, unpacked if they are gzip-compressed."""
+    """The bytes of a file or of standard input, unpacked if they are compressed."""
     with nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as raw:
         lines: Any = raw if hasattr(raw, "peek") else io.BufferedReader(cast(Any, raw))
         if lines.peek(len(_ZSTD)).startswith(_ZSTD):
-            raise InputError(f"{path}: is compressed by zstd, unpack it first (zstd -d)")
+            with _from_zstd(path, lines) as unpacked:
+                yield unpacked
+            return
         if lines.peek(len(_GZIP)).startswith(_GZIP):
             with gzip.GzipFile(fileobj=lines, mode="rb") as unpacked:
                 yield unpacked
@@ -100,7 +149,19 @@ def _open(path: str) -> Iterator[IO[bytes] | gzip.GzipFile]:
             yield lines
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _from_zstd(path: str, packed: Any) -> io.BufferedReader:
+    try:
+        import pyarrow
+    except ImportError:
+        raise InputError(
+            f"{path}: is compressed by zstd, which needs pyarrow (pip install "
+            "'dora-theory[replay]'); or unpack it first (zstd -d)"
+        ) from None
+    return io.BufferedReader(pyarrow.CompressedInputStream(packed, "zstd"))
+
+
+def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's fields; `FieldError` if one stands twice."""
     record = dict(pairs)
     if len(record) < len(pairs):
         seen: set[str] = set()

@@ -1,7 +1,8 @@
 """What a replay can be told. No JAX: a wrong option is reported before anything is loaded."""
 
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 
 from dora_theory.errors import InputError
 from dora_theory.replay.record import StepEnd
@@ -18,6 +19,8 @@ REPLAYED = (
     "direction-optimal",
 )
 BASELINE = "rebase"
+# Of `formats.FORMATS`, which cannot be asked before NumPy is loaded.
+LOG_FORMATS = ("plain", "dora", "search-and-learn", "rebase", "openr")
 _MOST_ROLLOUTS = 1 << 20
 
 
@@ -40,6 +43,8 @@ class ReplayOptions:
         seed: of the bootstrap.
         resamples: of the bootstrap.
         skip_bad: bad records that may be skipped, for each log.
+        log_format: a format's name, or `auto`.
+        mapping: field → column of a table of any other form, or empty.
 
     Raises:
         InputError: an option out of its range.
@@ -59,6 +64,8 @@ class ReplayOptions:
     seed: int = 0
     resamples: int = 2000
     skip_bad: int = 0
+    log_format: str = "auto"
+    mapping: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("budgets", "strategies"):
@@ -71,6 +78,11 @@ class ReplayOptions:
         for budget in self.budgets:
             _check_whole("budgets", budget, 1, _MOST_ROLLOUTS)
         object.__setattr__(self, "budgets", tuple(sorted(self.budgets)))
+        if self.log_format not in ("auto", *LOG_FORMATS):
+            known = ", ".join(("auto", *LOG_FORMATS))
+            raise InputError(f"--format: {self.log_format!r} is none of {known}")
+        if self.mapping and self.log_format != "auto":
+            raise InputError("--map: says what the format is; leave --format out")
         for name, least in (("steps", 1), ("beam_width", 1), ("seed", 0), ("skip_bad", 0)):
             _check_whole(name, getattr(self, name), least, 2**31 - 1)
         _check_whole("resamples", self.resamples, 100, 1_000_000)
@@ -83,7 +95,7 @@ class ReplayOptions:
 
     def as_json(self) -> dict[str, object]:
         """Name → value, of what a result depends on."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
 
 def _check_whole(name: str, value: int, least: int, most: int) -> None:

@@ -82,9 +82,14 @@ def replay(
         note(text)
 
     encoder = make_encoder(options.encoder)
-    records = check_paired(
-        _independent(read_log(path, skip_bad=options.skip_bad, note=remember), path, remember), path
+    log = read_log(
+        path,
+        log_format=options.log_format,
+        mapping=options.mapping,
+        skip_bad=options.skip_bad,
+        note=remember,
     )
+    records = check_paired(_independent(log, path, remember), path)
     with Judge() as judge:
         problems = [
             candidates(

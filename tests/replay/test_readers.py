@@ -1,4 +1,4 @@
-"""Readers: both formats, every kind of bad line, files that are cut short, real logs."""
+"""Readers: every kind of bad line, files that are cut short, real logs."""
 
 import gzip
 import json
@@ -86,7 +86,7 @@ def test_plain(read):
 
 def test_kinds(read):
     pruned = changed(PLAIN, samples=[{"text": "a", "method": "beam_search_pruned"}])
-    tree = changed(PLAIN, tree_nodes=[{"step": 0}])
+    tree = changed(PLAIN, tree_nodes=[{"step": 0, "parent": -1, "line": "a", "value": 0}])
     bare = changed(tree, samples=...)
     unpruned = changed(PLAIN, samples=[{"text": "a", "method": "no_prune_step_sampling"}])
     records, _ = read(PLAIN, pruned, tree, bare, unpruned)
@@ -184,7 +184,8 @@ def test_a_torn_gzip_file(tmp_path):
 def test_files_that_cannot_be_read(tmp_path, read):
     with pytest.raises(InputError, match=r"nowhere\.jsonl: No such file"):
         list(read_log(str(tmp_path / "nowhere.jsonl"), skip_bad=5))
-    with pytest.raises(InputError, match="zstd"):
+    pytest.importorskip("pyarrow")
+    with pytest.raises(InputError, match="ZSTD"):
         read(raw=b"\x28\xb5\x2f\xfd rest", skip_bad=5)
     with pytest.raises(InputError, match="holds no record"):
         read("", "")

@@ -17,6 +17,7 @@ from dora_theory.replay.record import Record, Sample
 from dora_theory.replay.run import judged, replay, summary
 from dora_theory.replay.synthetic import write_synthetic_log
 
+NODE = {"step": 0, "parent": -1, "line": "a", "value": 0}
 BUDGETS = (2, 4, 8, 64)
 
 
@@ -145,7 +146,7 @@ def test_judged():
 
 def test_trees_are_refused(tmp_path):
     path = tmp_path / "log.jsonl"
-    path.write_text(json.dumps({"problem": "p", "tree_nodes": [{}]}) + "\n")
+    path.write_text(json.dumps({"problem": "p", "tree_nodes": [NODE]}) + "\n")
     with pytest.raises(InputError, match=r"log.jsonl:1: tree_nodes: .*independent"):
         replay(str(path))
 
