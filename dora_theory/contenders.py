@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from dora_theory.allocation.heuristics import (
     rebase_sequential_allocation,
     temperature_allocation,
 )
+from dora_theory.checks import check_range
 from dora_theory.directions import (
     normalised,
     quality_weights,
@@ -52,6 +53,16 @@ class Settings:
     similarity_temperature: Any = 0.01
     beam_width: int = 4
     pool: Pool = "mean-exp"
+
+    def checked(self) -> "Settings":
+        """The settings themselves, if their values are in their ranges; else `ValueError`."""
+        for name in ("temperature", "similarity_temperature"):
+            check_range(name, getattr(self, name), 0, low_open=True)
+        if self.beam_width < 1:
+            raise ValueError(f"beam_width = {self.beam_width}: needs a whole number of at least 1")
+        if self.pool not in get_args(Pool):
+            raise ValueError(f"pool = {self.pool!r}: needs one of {', '.join(get_args(Pool))}")
+        return self
 
 
 Rule = Callable[[Problems, Array, Settings, int], Array]

@@ -20,7 +20,6 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Key, UInt32
 
-from dora_theory.checks import as_count
 from dora_theory.contenders import CONTENDERS, ORACLE, Settings
 from dora_theory.estimates import Estimate, student, wilson
 from dora_theory.outcomes import Job, Level, chunk
@@ -236,6 +235,30 @@ def _needed(curve: Callable[[int], float], success: float, budget: int) -> float
     return low + max(success - below, 0.0) / (curve(high) - below)
 
 
+def check_simulation(
+    population: Population,
+    strategies: Sequence[str],
+    budget: int,
+    samples: int,
+    level: str,
+    settings: Settings | None,
+) -> None:
+    """`ValueError` unless these arguments of `simulate` can be used."""
+    population.checked()
+    if settings is not None:
+        settings.checked()
+    for name in strategies:
+        if name not in CONTENDERS:
+            raise ValueError(f"strategies: {name!r} is none of {', '.join(CONTENDERS)}")
+    if not strategies or len(set(strategies)) < len(strategies):
+        raise ValueError(f"strategies = {tuple(strategies)}: needs one or more, each once")
+    if level not in get_args(Level):
+        raise ValueError(f"level = {level!r}: needs one of {', '.join(get_args(Level))}")
+    for name, count in (("budget", budget), ("samples", samples)):
+        if count != int(count) or not 1 <= count < 2**31:
+            raise ValueError(f"{name} = {count}: needs a whole number of at least 1")
+
+
 @dataclass(frozen=True)
 class _Work:
     """A job, checked, and cut into chunks."""
@@ -251,16 +274,9 @@ class _Work:
     mesh: Mesh = field(init=False)
 
     def __post_init__(self) -> None:
-        self.population.checked()
-        for name in self.strategies:
-            if name not in CONTENDERS:
-                raise ValueError(f"strategies: {name!r} is none of {', '.join(CONTENDERS)}")
-        if not self.strategies or len(set(self.strategies)) < len(self.strategies):
-            raise ValueError(f"strategies = {self.strategies}: needs one or more, each once")
-        if self.level not in get_args(Level):
-            raise ValueError(f"level = {self.level!r}: needs one of {', '.join(get_args(Level))}")
-        if int(as_count("budget", self.budget)) < 1 or self.samples < 1:
-            raise ValueError(f"budget = {self.budget}, samples = {self.samples}: needs at least 1")
+        check_simulation(
+            self.population, self.strategies, self.budget, self.samples, self.level, self.settings
+        )
         devices = tuple(jax.devices() if self.devices is None else self.devices)
         # Frozen for its users, not for its maker.
         object.__setattr__(self, "mesh", Mesh(np.asarray(devices), ("chunks",)))
@@ -314,6 +330,7 @@ class _Work:
         given = self.key, self.population, self.settings or Settings()
         held = {d: jax.device_put(given, d) for _, d in mine}
         sharding = NamedSharding(self.mesh, PartitionSpec("chunks"))
+        wide = jnp.result_type(float) == jnp.float64
 
         def compute(device: Any, which: tuple[int, int]) -> Array:
             p, s = which
@@ -323,7 +340,9 @@ class _Work:
                 np.uint32(self._samples),
                 np.int32(budget),
             )
-            return _row(*held[device], *jax.device_put(arguments, device), job)
+            # JAX's modes belong to a thread.
+            with jax.enable_x64(wide):
+                return _row(*held[device], *jax.device_put(arguments, device), job)
 
         waiting: list[tuple[int, Array]] = []
         with ThreadPoolExecutor(len(mine)) as pool:

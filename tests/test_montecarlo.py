@@ -1,6 +1,7 @@
 """Estimates over populations: truth, coverage, stopping, and what the machine must not change."""
 
 import os
+import socket
 import subprocess
 import sys
 from fractions import Fraction
@@ -202,7 +203,6 @@ if int(rank) == 0:
 
 
 def free_port():
-    import socket
 
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
