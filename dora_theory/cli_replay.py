@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from dataclasses import fields
+from fnmatch import fnmatch
 from typing import Any
 
 from dora_theory.errors import InputError
@@ -35,6 +36,10 @@ the field answer of the column meta.
 Where the log does not say what is correct, the last \\boxed{} is compared with the right answer,
 by math-verify if the texts differ. That and Parquet, Arrow and zstd need
 pip install 'dora-theory[replay]'.
+
+A plain log may have tree_nodes instead: steps that a tree search proposed, with step, parent, line,
+value, and whether a solution can be reached from them, solvable. Then strategies choose among the
+steps of each depth, and success is that a solvable one is given a rollout.
 
 The estimate has no bias as long as no direction is given more rollouts than were logged of it.
 Where one is, success is a lower bound: `clipped` is the share of such problems, `upper_bound` the
@@ -116,11 +121,18 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         help="skip up to so many bad records of a log, each reported (default %(default)s)",
     )
     add(
+        "--repair",
+        action="store_true",
+        help="deal completions back that were dealt to other problems of their batch",
+    )
+    add(
         "--score-scale",
-        type=float,
-        default=1.0,
-        metavar="S",
-        help="divide the log's scores by it, if they are not in [0, 1]",
+        action="append",
+        default=[],
+        type=_scale,
+        metavar="[GLOB=]S",
+        help="divide the log's scores by it, if they are not in [0, 1]; with GLOB only those of "
+        "logs of such a name. May be repeated, the last that fits counts",
     )
     add(
         "--steps",
@@ -152,11 +164,13 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def options_of(arguments: argparse.Namespace) -> ReplayOptions:
-    """The options; those that a command does not have keep their defaults."""
+def options_of(arguments: argparse.Namespace, log: str) -> ReplayOptions:
+    """The options for a log; those that a command does not have keep their defaults."""
     given = {
         f.name: getattr(arguments, f.name) for f in fields(ReplayOptions) if f.name in arguments
     }
+    scales = [scale for glob, scale in arguments.score_scale if fnmatch(log, glob)]
+    given["score_scale"] = scales[-1] if scales else 1.0
     if given["mapping"] is not None:
         # Not for `--help`: reading logs needs NumPy.
         from dora_theory.replay.formats.columns import parse_map
@@ -169,14 +183,20 @@ def options_of(arguments: argparse.Namespace) -> ReplayOptions:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; `InputError` if an option or a log cannot be used."""
-    options = options_of(arguments)
+    options = [options_of(arguments, log) for log in arguments.logs]
     figure = arguments.figure
     if figure is not None and not figure.endswith((".png", ".svg")):
         raise InputError(f"--figure: {figure}: needs a name that ends in .png or .svg")
-    from dora_theory.replay.run import replay, summary
+    from dora_theory.replay.run import replay
 
     with whole_output(arguments.out) as file:
-        summaries = [summary(replay(log, options, note=_say)) for log in arguments.logs]
+        found = [
+            replay(log, how, note=_say) for log, how in zip(arguments.logs, options, strict=True)
+        ]
+        # Not before the logs have proved good: it loads JAX.
+        from dora_theory.replay.summary import summary
+
+        summaries = list(map(summary, found))
         if arguments.json:
             document = summaries if len(summaries) > 1 else summaries[0]
             text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
@@ -201,6 +221,14 @@ def _draw(summaries: list[dict[str, Any]], path: str) -> None:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
+
+
+def _scale(text: str) -> tuple[str, float]:
+    glob, equals, number = text.rpartition("=")
+    try:
+        return glob if equals else "*", float(number)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: needs a number, or GLOB=number") from None
 
 
 def _wholes(text: str) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ logged continuations.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +32,6 @@ class Candidates:
         correct: whether the logged continuation was right, shape `(k,)`.
         scored: whether the scores are the log's.
         finished: whether the solution had no more than m steps, shape `(k,)`.
-        copies: how many solutions repeat another one word for word.
     """
 
     problem_id: str
@@ -41,7 +41,6 @@ class Candidates:
     correct: Bool[np.ndarray, " k"]
     scored: bool
     finished: Bool[np.ndarray, " k"]
-    copies: int
 
 
 def steps_of(text: str, end: StepEnd = "blank-line") -> list[str]:
@@ -82,7 +81,6 @@ def candidates(
     prefixes = ["\n\n".join(p[:steps]) for p in parts]
     embeddings = compact(encoder(prefixes))
     scores = _scores(record, steps, score_scale)
-    texts = {sample.text for sample in record.samples}
     return Candidates(
         problem_id=record.problem_id,
         scores=np.full(len(parts), 0.5) if scores is None else scores,
@@ -91,26 +89,29 @@ def candidates(
         correct=np.array([bool(sample.correct) for sample in record.samples]),
         scored=scores is not None,
         finished=np.array([len(p) <= steps for p in parts]),
-        copies=len(parts) - len(texts),
     )
 
 
 def _scores(record: Record, steps: int, scale: float) -> Float[np.ndarray, " k"] | None:
     """The score after step m, or after the last step of a shorter solution; None if unscored."""
     has = [sample.step_scores is not None for sample in record.samples]
-    if not any(has):
+    # A repaired log has scores where they belong only: too few to choose by.
+    if not any(has) or (record.repaired and not all(has)):
         return None
     if not all(has):
         i = has.index(False)
         raise InputError(f"{record.place}: step_scores: sample {i} has none, others have")
-    at = [(s.step_scores or ())[:steps][-1] for s in record.samples]
-    scores = np.array(at) / scale
-    bad = (scores < 0) | (scores > 1)
-    if bad.any():
-        i = int(np.flatnonzero(bad)[0])
+    for i, sample in enumerate(record.samples):
+        check_scores(record.place, i, sample.step_scores or (), scale)
+    return np.array([(s.step_scores or ())[:steps][-1] for s in record.samples]) / scale
+
+
+def check_scores(place: str, sample: int, scores: Sequence[float], scale: float) -> None:
+    """`InputError` if a score is outside [0, 1] after scaling."""
+    bad = [score for score in scores if not 0 <= score / scale <= 1]
+    if bad:
         divided = f" / {scale:g}" if scale != 1 else ""
         raise InputError(
-            f"{record.place}: step_scores: {at[i]:g}{divided} of sample {i} is no number in "
+            f"{place}: step_scores: {bad[0]:g}{divided} of sample {sample} is no number in "
             "[0, 1]; --score-scale divides scores on another scale"
         )
-    return scores

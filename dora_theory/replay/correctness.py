@@ -19,6 +19,8 @@ from dora_theory.errors import InputError
 
 # Loading the algebra system takes seconds, more on a machine that is busy.
 _START = 120.0
+# Verdicts remembered; they repeat inside a problem.
+_KNOWN = 1 << 16
 
 
 def final_answer(text: str) -> str | None:
@@ -98,6 +100,8 @@ class Judge:
         if normalised(gold) == normalised(answer):
             return True
         if pair not in self._known:
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
             verdict = self._ask(pair)
             if verdict is None:
                 self.undecided += 1

@@ -21,6 +21,8 @@ from dora_theory.checks import as_mask, check_range
 from dora_theory.pooling import direction_totals
 from dora_theory.rising import log_rising_ratio
 
+_WEIGHTS = 1 << 24
+
 
 class ReplayedSuccess(NamedTuple):
     """Estimated success of an allocation, batched.
@@ -161,11 +163,17 @@ def bootstrap(
         raise ValueError("values: needs at least one problem")
     counted = np.ones(values.shape) if where is None else where.astype(np.float64)
     generator = np.random.default_rng(seed)
-    weights = generator.multinomial(problems, np.full(problems, 1 / problems), size=resamples)
     kept = np.where(counted > 0, values, 0)
+    means = np.empty((*values.shape[:-1], resamples))
+    # Some resamples at a time: all weights of a long log would fill the memory.
+    size = max(1, _WEIGHTS // problems)
     with np.errstate(invalid="ignore"):
         mean = kept.sum(-1) / counted.sum(-1)
-        means = (kept @ weights.T) / (counted @ weights.T)
+        for start in range(0, resamples, size):
+            count = min(size, resamples - start)
+            chances = np.full(problems, 1 / problems)
+            weights = generator.multinomial(problems, chances, size=count)
+            means[..., start : start + count] = (kept @ weights.T) / (counted @ weights.T)
     empty = np.isnan(mean)
     means[empty] = 0
     low, high = np.nanquantile(means, [0.025, 0.975], axis=-1)

@@ -10,13 +10,20 @@ the problems), and is so by more than 0.2. A log is refused if more than half of
 of a window are foreign. Over ten logs of four models the highest share of a window was 2% where
 problems are mathematics and 15% where they are programs, which resemble no problem much; in a
 mispaired log it was 84% and more.
+
+Such logs can be dealt back: problems were generated in batches of b with n completions each, all of
+the batch's first completions before all of its second ones, and cut into rows of n. So number f of
+a batch's completions belongs to its problem f mod b. b is found by trying: the one by which
+completions are most like the problems they are given to. Scores were computed against the wrong
+problem for all completions but those that stood in the right row by chance; only these keep theirs.
 """
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import chain, islice
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, Int
 
 from dora_theory.errors import InputError
 from dora_theory.replay.record import Record
@@ -27,6 +34,10 @@ _WINDOW = 64
 _COMPLETIONS = 16
 _LEAST = 16
 _FACTOR, _MARGIN = 2.0, 0.2
+# To be sure of a batch size one wants two batches of it.
+_SEARCHED = 2 * _WINDOW
+# What is foreign after repair; sound logs have up to 15%.
+_LEFT = 0.25
 
 
 def check_paired(records: Iterable[Record], log: str) -> Iterator[Record]:
@@ -50,30 +61,149 @@ def check_paired(records: Iterable[Record], log: str) -> Iterator[Record]:
             raise InputError(
                 f"{log}: completions: {wrong.mean():.0%} of those of lines {first} to {last} "
                 "answer the problem of another row: the log is mispaired, its scores and answers "
-                "mean nothing"
+                "mean nothing (--repair deals batches back that were dealt out of order)"
             )
         yield from window
 
 
+def repaired(records: Iterable[Record], log: str, note: Callable[[str], None]) -> Iterator[Record]:
+    """The records, with completions dealt back to their problems if they are not there.
+
+    Args:
+        records: of one log, in order.
+        log: its name, for messages.
+        note: is told what was done.
+
+    Yields:
+        The records, a batch late. Those of a mispaired log have `repaired` set; they have lost
+        verdicts, votes, and the scores that were computed for another problem.
+
+    Raises:
+        InputError: the log is mispaired in another way than by dealing batches.
+    """
+    records = iter(records)
+    first = list(islice(records, _SEARCHED))
+    wrong = foreign(first)
+    if len(wrong) < _LEAST or wrong.mean() <= 0.5:
+        yield from check_paired(chain(first, records), log)
+        return
+    size = _batch_size(first, whole=len(first) < _SEARCHED)
+    if size is None:
+        raise InputError(
+            f"{log}: completions: {wrong.mean():.0%} answer the problem of another row, and no "
+            "batch size deals them back"
+        )
+    moved = total = scored = 0
+    stream = chain(first, records)
+    while batch := list(islice(stream, size)):
+        back = _dealt_back(batch)
+        left = foreign(back)
+        if len(left) >= _LEAST and left.mean() > _LEFT:
+            raise InputError(
+                f"{batch[0].place}: completions: {left.mean():.0%} of those of the batch of {size} "
+                "that begins here answer another problem even after dealing them back"
+            )
+        n = len(batch[0].samples)
+        total += n * len(batch)
+        moved += sum(f // n != f % len(batch) for f in range(n * len(batch)))
+        scored += sum(s.step_scores is not None for record in back for s in record.samples)
+        yield from back
+    note(
+        f"{log}: repaired: {moved} of {total} completions dealt back to their problems in batches "
+        f"of {size}; {scored} keep scores, those of the others were computed for another problem"
+    )
+
+
+def _dealt_back(batch: list[Record]) -> list[Record]:
+    n, size = len(batch[0].samples), len(batch)
+    for record in batch:
+        if len(record.samples) != n:
+            raise InputError(
+                f"{record.place}: completions: {len(record.samples)}, others have {n}: cannot be "
+                "dealt back"
+            )
+    flat = [sample for record in batch for sample in record.samples]
+    return [
+        replace(
+            record,
+            samples=tuple(
+                replace(
+                    flat[f],
+                    correct=None,
+                    step_scores=flat[f].step_scores if f // n == i else None,
+                    aggregate=flat[f].aggregate if f // n == i else None,
+                )
+                for f in range(i, len(flat), size)
+            ),
+            votes=(),
+            repaired=True,
+        )
+        for i, record in enumerate(batch)
+    ]
+
+
+def _batch_size(records: list[Record], *, whole: bool) -> int | None:
+    """The batch size whose dealing explains the records best, None if none explains them."""
+    counts = {len(record.samples) for record in records}
+    similarity, own, place = _similarity(records)
+    if len(counts) > 1 or not similarity.size:
+        return None
+    n = counts.pop()
+    best, found = 0.0, None
+    for size in range(2, len(records) + 1):
+        start = own // size * size
+        # The last batch has what is left, if these are all records there are.
+        length = np.minimum(size, len(records) - start)
+        sure = (length == size) | whole
+        to = start + ((own - start) * n + place) % length
+        likeness = similarity[np.arange(len(own)), to][sure].mean() if sure.any() else 0.0
+        if likeness > best and _foreign_to(similarity[sure], to[sure]).mean() <= _LEFT:
+            best, found = float(likeness), size
+    return found
+
+
 def foreign(records: list[Record]) -> Bool[np.ndarray, " completions"]:
     """Which completions clearly answer another problem of the list, the first 16 of each record."""
+    similarity, own, _ = _similarity(records)
+    return _foreign_to(similarity, own)
+
+
+def _foreign_to(
+    similarity: Float[np.ndarray, "completions problems"], owner: Int[np.ndarray, " completions"]
+) -> Bool[np.ndarray, " completions"]:
+    if not similarity.size:
+        return np.zeros(len(owner), dtype=bool)
+    rows, others = np.arange(len(owner)), similarity.copy()
+    mine = similarity[rows, owner]
+    others[rows, owner] = 0
+    other = others.max(-1)
+    return (other > _FACTOR * mine) & (other > _MARGIN)
+
+
+def _similarity(
+    records: list[Record],
+) -> tuple[
+    Float[np.ndarray, "completions problems"],
+    Int[np.ndarray, " completions"],
+    Int[np.ndarray, " completions"],
+]:
+    """Likeness of the first completions of each record to each problem, their rows and places.
+
+    Without columns where nothing can be compared.
+    """
     statements = [record.problem for record in records]
     texts = [sample.text for record in records for sample in record.samples[:_COMPLETIONS]]
-    own = np.repeat(
-        np.arange(len(records)), [min(len(record.samples), _COMPLETIONS) for record in records]
-    )
+    counts = [min(len(record.samples), _COMPLETIONS) for record in records]
+    own = np.repeat(np.arange(len(records)), counts)
+    place = np.concatenate([np.arange(count) for count in counts] or [np.zeros(0, dtype=int)])
+    nothing = np.zeros((len(texts), 0))
     if len(set(statements)) < 2 or not texts:
-        return np.zeros(len(texts), dtype=bool)
+        return nothing, own, place
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(token_pattern=r"\w+", sublinear_tf=True)
     try:
         problems = vectorizer.fit_transform(statements)
     except ValueError:  # No word in any of them.
-        return np.zeros(len(texts), dtype=bool)
-    similarity = (vectorizer.transform(texts) @ problems.T).toarray()
-    rows = np.arange(len(own))
-    mine = similarity[rows, own]
-    similarity[rows, own] = 0
-    other = similarity.max(-1)
-    return (other > _FACTOR * mine) & (other > _MARGIN)
+        return nothing, own, place
+    return (vectorizer.transform(texts) @ problems.T).toarray(), own, place

@@ -45,6 +45,7 @@ class ReplayOptions:
         skip_bad: bad records that may be skipped, for each log.
         log_format: a format's name, or `auto`.
         mapping: field → column of a table of any other form, or empty.
+        repair: whether completions that were dealt to other problems are dealt back.
 
     Raises:
         InputError: an option out of its range.
@@ -66,6 +67,7 @@ class ReplayOptions:
     skip_bad: int = 0
     log_format: str = "auto"
     mapping: Mapping[str, str] = field(default_factory=dict)
+    repair: bool = False
 
     def __post_init__(self) -> None:
         for name in ("budgets", "strategies"):

@@ -43,11 +43,20 @@ class Batch(NamedTuple):
     num_directions: int
 
 
-def pad(problems: Sequence[Candidates]) -> Batch:
-    """One batch of at least one problem; padding has score 0 and some embedding that is not 0."""
+def pad(problems: Sequence[Candidates], at_least: tuple[int, int, int] = (0, 0, 0)) -> Batch:
+    """One batch of at least one problem.
+
+    Args:
+        problems: in order.
+        at_least: how large k, e and g are at least, for batches of one shape.
+
+    Returns:
+        The batch; padding has score 0 and some embedding that is not 0.
+    """
     count = len(problems)
-    k = max(len(p.scores) for p in problems)
-    e = max(p.embeddings.shape[1] for p in problems)
+    k = max(at_least[0], *(len(p.scores) for p in problems))
+    e = max(at_least[1], *(p.embeddings.shape[1] for p in problems))
+    g = max(at_least[2], *(int(p.directions.max()) + 1 for p in problems))
     scores = np.zeros((count, k))
     embeddings = np.zeros((count, k, e))
     embeddings[..., 0] = 1
@@ -61,7 +70,7 @@ def pad(problems: Sequence[Candidates]) -> Batch:
         directions[i, :size] = p.directions
         correct[i, :size] = p.correct
         mask[i, :size] = True
-    return Batch(scores, embeddings, directions, correct, mask, int(directions.max()) + 1)
+    return Batch(scores, embeddings, directions, correct, mask, g)
 
 
 def allocate(

@@ -17,12 +17,14 @@ def table(summary: dict[str, Any]) -> str:
     """
     strategies, directions = summary["strategies"], summary["directions"]
     budgets = list(next(iter(strategies.values()))["budget"])
+    tree = summary["kind"] == "tree"
     lines = [
-        f"{summary['log']}: {summary['problems']} problems, {summary['samples']} solutions, "
-        f"{directions['median']:g} directions a problem "
+        f"{summary['log']}: {summary['problems']} problems, {summary['samples']} "
+        f"{'nodes' if tree else 'solutions'}, "
+        f"{directions['median']:g} directions a {'decision' if tree else 'problem'} "
         f"({directions['least']} to {directions['most']})",
         "",
-        "success, % of problems [95% interval]",
+        f"success, % of {'decisions, by problem' if tree else 'problems'} [95% interval]",
         *_rows(
             [("rollouts N", budgets)]
             + [
@@ -31,6 +33,8 @@ def table(summary: dict[str, Any]) -> str:
             ]
         ),
     ]
+    if "search" in summary:
+        lines += [f"{'logged search':18}  {_success({**summary['search'], 'clipped': 0})}"]
     if summary["paired"]:
         lines += [
             "",
@@ -42,16 +46,15 @@ def table(summary: dict[str, Any]) -> str:
                 for name, pair in summary["paired"].items()
             ]
         )
-    lines += [
-        "",
-        *textwrap.wrap(
+    lines.append("")
+    if not tree:
+        lines += textwrap.wrap(
             "≥ is a lower bound: on some problems a direction was given more rollouts than were "
             "logged of it. Differences are over the problems where that is so for neither; - "
             "stands where there is none.",
             _WIDTH,
-        ),
-        *textwrap.wrap(summary["caveat"], _WIDTH),
-    ]
+        )
+    lines += textwrap.wrap(summary["caveat"], _WIDTH)
     return "\n".join(lines)
 
 

@@ -39,7 +39,6 @@ def test_prefixes_scores_and_directions():
     assert made.correct.tolist() == [True, False, False, True]
     assert made.finished.tolist() == [False, False, False, True]
     assert made.scored
-    assert made.copies == 0
     np.testing.assert_allclose(np.linalg.norm(made.embeddings, axis=-1), 1)
     np.testing.assert_allclose(made.embeddings[0] @ made.embeddings[2], 1)
 
@@ -62,10 +61,6 @@ def test_without_scores_all_are_equal():
     made = candidates(record(sample("a", scores=None), sample("b", scores=None)), make_encoder())
     assert made.scores.tolist() == [0.5, 0.5]
     assert not made.scored
-
-
-def test_copies_are_counted():
-    assert candidates(record(*[sample("a")] * 4, sample("b")), make_encoder()).copies == 3
 
 
 def test_bad_scores():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dora_theory.errors import InputError
-from dora_theory.replay.mispaired import check_paired, foreign
+from dora_theory.replay.mispaired import check_paired, foreign, repaired
 from dora_theory.replay.readers import read_log
 from dora_theory.replay.synthetic import write_synthetic_log
 
@@ -73,6 +73,80 @@ def test_the_real_mispaired_log(first_lines):
     assert foreign(records).mean() > 0.75
     with pytest.raises(InputError, match="mispaired"):
         list(check_paired(records, path))
+
+
+def misdealt(records, batch):
+    """As a tool deals that generates all first completions of a batch before all second ones.
+
+    Scores are then computed for the rows where the completions stand: here the row's number.
+    """
+    out = []
+    for start in range(0, len(records), batch):
+        group = records[start : start + batch]
+        made = [r.samples[j] for j in range(len(group[0].samples)) for r in group]
+        n = len(group[0].samples)
+        out += [
+            replace(
+                record,
+                samples=tuple(
+                    replace(sample, step_scores=(0.001 * (start + i),))
+                    for sample in made[i * n : (i + 1) * n]
+                ),
+                votes=(("maj@6", "7"),),
+            )
+            for i, record in enumerate(group)
+        ]
+    return out
+
+
+@pytest.mark.parametrize("batch", [7, 25, 40, 100])
+def test_dealt_completions_are_dealt_back(records, batch):
+    notes = []
+    back = list(repaired(misdealt(records, batch), "log", notes.append))
+    assert len(back) == 100
+    kept = 0
+    for i, (record, sound) in enumerate(zip(back, records, strict=True)):
+        assert [s.text for s in record.samples] == [s.text for s in sound.samples]
+        assert record.repaired
+        assert record.votes == ()
+        for sample in record.samples:
+            assert sample.correct is None
+            assert sample.step_scores in (None, (0.001 * i,))
+            kept += sample.step_scores is not None
+    assert 0 < kept < 100
+    assert f"in batches of {batch}; {kept} keep scores" in notes[0]
+
+
+def test_nothing_is_repaired_that_is_sound(records):
+    assert list(repaired(records, "log", pytest.fail)) == records
+
+
+def test_what_was_dealt_otherwise_is_refused(records):
+    with pytest.raises(InputError, match="no batch size deals them back"):
+        list(repaired(dealt(records, 25)[::-1], "log", print))
+    ragged = misdealt(records, 25)
+    ragged[3] = replace(ragged[3], samples=ragged[3].samples[:5])
+    with pytest.raises(InputError, match="no batch size deals them back"):
+        list(repaired(ragged, "log", print))
+    late = misdealt(records * 3, 25)
+    late[250:] = misdealt(records[::-1], 25)[50:]
+    late[280:] = dealt(records, 20)[80:]
+    with pytest.raises(InputError, match="even after dealing them back"):
+        list(repaired(late, "log", print))
+
+
+def test_the_real_mispaired_log_is_repaired(real_log):
+    path = real_log("native/search_and_learn_bon_n16_llama31_8b")
+    notes = []
+    back = list(repaired(read_log(path), path, notes.append))
+    assert "1520 of 1600 completions dealt back to their problems in batches of 25" in notes[0]
+    assert foreign(back).mean() < 0.03
+    assert sum(s.step_scores is not None for r in back for s in r.samples) == 80
+    # What the right row had computed for it: the number of its steps, too.
+    for record in back:
+        for sample in record.samples:
+            if sample.step_scores:
+                assert len(sample.step_scores) == len(sample.text.split("\n\n"))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from dora_theory.replay.options import REPLAYED, ReplayOptions
 from dora_theory.replay.policies import allocate, pad
 from dora_theory.replay.readers import read_log
 from dora_theory.replay.record import Record, Sample
-from dora_theory.replay.run import judged, replay, summary
+from dora_theory.replay.run import judged, replay
+from dora_theory.replay.summary import summary
 from dora_theory.replay.synthetic import write_synthetic_log
 
 NODE = {"step": 0, "parent": -1, "line": "a", "value": 0}
@@ -144,11 +146,38 @@ def test_judged():
             judged(record(Sample("a"), gold=None), judge)
 
 
-def test_trees_are_refused(tmp_path):
+def test_trees_do_not_mix_with_solutions(tmp_path):
     path = tmp_path / "log.jsonl"
-    path.write_text(json.dumps({"problem": "p", "tree_nodes": [NODE]}) + "\n")
-    with pytest.raises(InputError, match=r"log.jsonl:1: tree_nodes: .*independent"):
-        replay(str(path))
+    tree = {"problem": "p", "tree_nodes": [NODE]}
+    plain = {"problem": "p", "samples": [{"text": "a", "correct": True}]}
+    for rows, message in (
+        ([plain, tree], "log.jsonl:2: tree_nodes: a tree among solutions"),
+        ([tree, plain], "log.jsonl:2: tree_nodes: missing, others"),
+        ([tree], "log.jsonl: tree_nodes: nowhere can some nodes be solved"),
+    ):
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        with pytest.raises(InputError, match=message):
+            replay(str(path))
+
+
+def test_groups_change_nothing(log, result, monkeypatch):
+    """A log that is estimated a few problems at a time gives the same, compiled once."""
+    monkeypatch.setattr("dora_theory.replay.grouping._NUMBERS", 110 * 16**2)
+    grouped = replay(log[0], ReplayOptions(budgets=BUDGETS))
+    np.testing.assert_allclose(grouped.lower, result.lower, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(grouped.clipped, result.clipped)
+    np.testing.assert_array_equal(grouped.directions, result.directions)
+
+
+def test_a_repaired_log_is_replayed_without_scores(real_log):
+    pytest.importorskip("math_verify")
+    path = real_log("native/search_and_learn_bon_n16_llama31_8b")
+    options = ReplayOptions(budgets=(4,), strategies=("rebase", "temperature"), repair=True)
+    with pytest.raises(InputError, match="mispaired"):
+        replay(path, replace(options, repair=False))
+    found = replay(path, options)
+    assert any("100 problems have no scores" in note for note in found.notes)
+    assert 0.5 < found.lower[0].mean() < 0.7
 
 
 def test_what_a_search_kept_is_said(first_lines):

@@ -2,8 +2,8 @@
 
 `problem_id`, `problem`, `gold_answer` and `samples`, objects with `text`, and if there
 `final_answer`, `correct`, `step_scores`, `completion_tokens`, `method`. A node of a tree has
-`step`, `parent`, `line`, `value`, and if there `selected`, `left` (what is left to solve) and
-`solvable`.
+`step`, `parent`, `line`, `value`, and if there `selected`, `left` (what is left to solve),
+`solvable`, and `step_valid`: from a step that is false nothing is solved, whatever it leaves.
 """
 
 from typing import Any
@@ -78,6 +78,7 @@ def _nodes(row: dict[str, Any]) -> tuple[Node, ...]:
                 f"is {parent} at step {step}: needs an earlier node of the step before, -1 for the "
                 "first step",
             )
+        solvable = fields.verdict(f"{where}.solvable", entry.get("solvable"))
         value = fields.number(f"{where}.value", entry.get("value"))
         if value is None:
             raise FieldError(f"{where}.value", "missing")
@@ -89,7 +90,7 @@ def _nodes(row: dict[str, Any]) -> tuple[Node, ...]:
                 value=value,
                 selected=fields.verdict(f"{where}.selected", entry.get("selected")),
                 state=_state(f"{where}.left", entry.get("left")),
-                solvable=fields.verdict(f"{where}.solvable", entry.get("solvable")),
+                solvable=False if entry.get("step_valid") is False else solvable,
             )
         )
     return tuple(nodes)

@@ -1,0 +1,120 @@
+"""What a replay comes to: means over problems with intervals, as the JSON document of one log."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from dora_theory.replay.estimator import bootstrap
+from dora_theory.replay.options import BASELINE
+from dora_theory.replay.result import Replay
+
+SOLUTIONS_CAVEAT = (
+    "Off-policy: what is replayed is one decision, taken after the first steps of logged solutions "
+    "and followed by continuations that the log's own model had drawn. Nothing is scored or cut "
+    "again on the way, continuations of one direction count as draws of one success probability, "
+    "and a rollout counts as right if its answer is: success is that of at least one right rollout."
+)
+TREE_CAVEAT = (
+    "Node by node: at every depth of a logged tree the strategies choose among the steps that the "
+    "logged search had before it, whatever they would have chosen before. Success is that a "
+    "rollout goes to some node from which the problem can still be solved, over the depths where "
+    "some can and some cannot; whether the model finds the way from there is not asked."
+)
+
+
+_SEARCH = ("success", "low", "high")
+
+
+def summary(result: Replay) -> dict[str, Any]:
+    """The JSON document of one log: means over problems, with 95% intervals.
+
+    Args:
+        result: the replay.
+
+    Returns:
+        `strategies`: for each and each budget `success` with its interval `low`, `high`, and beside
+        it `upper_bound` and `clipped`, the share of problems where the log does not suffice;
+        `success` counts its lower bound there. `paired`: for each strategy but REBASE the
+        `difference` to it with its interval, over the `problems` where the log suffices for both
+        (null if there is none), and between which bounds, `lowest` and `highest`, the difference
+        over all problems lies. `search`, of trees: what the logged search itself kept, its mean and
+        interval.
+    """
+    options = result.options
+    success = bootstrap(result.lower, seed=options.seed, resamples=options.resamples)
+    upper, clipped = result.upper.mean(-1), result.clipped.mean(-1)
+    strategies = {
+        name: {
+            "budget": {
+                str(budget): {
+                    "success": float(success.mean[i, j]),
+                    "low": float(success.low[i, j]),
+                    "high": float(success.high[i, j]),
+                    "upper_bound": float(upper[i, j]),
+                    "clipped": float(clipped[i, j]),
+                }
+                for j, budget in enumerate(options.budgets)
+            }
+        }
+        for i, name in enumerate(options.strategies)
+    }
+    paired = _paired(result) if BASELINE in options.strategies else {}
+    search = {}
+    if result.search is not None:
+        kept = bootstrap(result.search, seed=options.seed, resamples=options.resamples)
+        search = {"search": dict(zip(_SEARCH, map(float, kept), strict=True))}
+    low, middle, high = np.quantile(result.directions, [0, 0.5, 1])
+    return {
+        "log": result.log,
+        "kind": result.kind,
+        "problems": len(result.directions),
+        "samples": result.samples,
+        "directions": {"least": int(low), "median": float(middle), "most": int(high)},
+        "strategies": strategies,
+        "paired": paired,
+        **search,
+        "options": options.as_json(),
+        "checks": [asdict(finding) for finding in result.findings],
+        "notes": list(result.notes),
+        "caveat": TREE_CAVEAT if result.kind == "tree" else SOLUTIONS_CAVEAT,
+    }
+
+
+def _paired(result: Replay) -> dict[str, Any]:
+    """Differences to REBASE, problem by problem.
+
+    Only where the log suffices for both: elsewhere the one that asks more of the log would seem
+    worse. Which problems these are depends on the prefixes, never on an outcome.
+    """
+    options = result.options
+    base = options.strategies.index(BASELINE)
+    suffices = ~(result.clipped | result.clipped[base])
+    gain = bootstrap(
+        result.lower - result.lower[base],
+        suffices,
+        seed=options.seed,
+        resamples=options.resamples,
+    )
+    counts = suffices.sum(-1)
+    lowest = (result.lower - result.upper[base]).mean(-1)
+    highest = (result.upper - result.lower[base]).mean(-1)
+
+    def cell(i: int, j: int) -> dict[str, Any]:
+        known = counts[i, j] > 0
+        return {
+            "difference": float(gain.mean[i, j]) if known else None,
+            "low": float(gain.low[i, j]) if known else None,
+            "high": float(gain.high[i, j]) if known else None,
+            "problems": int(counts[i, j]),
+            "lowest": float(lowest[i, j]),
+            "highest": float(highest[i, j]),
+        }
+
+    return {
+        f"{name}-{BASELINE}": {
+            "budget": {str(budget): cell(i, j) for j, budget in enumerate(options.budgets)}
+        }
+        for i, name in enumerate(options.strategies)
+        if i != base
+    }

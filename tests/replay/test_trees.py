@@ -1,0 +1,87 @@
+"""Trees: decisions by hand, and the real tree log."""
+
+import json
+
+import numpy as np
+import pytest
+
+from dora_theory.errors import InputError
+from dora_theory.replay.encoders import make_encoder
+from dora_theory.replay.options import ReplayOptions
+from dora_theory.replay.record import Node, Record
+from dora_theory.replay.run import replay
+from dora_theory.replay.summary import summary
+from dora_theory.replay.table import table
+from dora_theory.replay.trees import decisions
+
+# Three first steps, of which two leave the same; then a depth where nothing is solvable.
+NODES = (
+    Node(0, -1, "4 + 6", 0.9, selected=True, state=("10",), solvable=False),
+    Node(0, -1, "4 * 6", 0.2, selected=False, state=("24",), solvable=True),
+    Node(0, -1, "6 + 4", 0.8, selected=False, state=("10",), solvable=False),
+    Node(0, -1, "?", 0.5, selected=False),
+    Node(1, 0, "10", 0.1, selected=True, state=("10",), solvable=False),
+)
+
+
+def record(nodes=NODES):
+    return Record("log:1", "p", "make 24", None, (), kind="tree", nodes=nodes)
+
+
+def test_decisions():
+    (made,) = decisions(record(), make_encoder(), ReplayOptions())
+    assert made.candidates.scores.tolist() == [0.9, 0.2, 0.8]
+    assert made.candidates.directions.tolist() == [0, 1, 0]
+    assert made.candidates.correct.tolist() == [False, True, False]
+    assert made.kept is False
+
+
+def test_without_states_directions_are_clustered():
+    bare = tuple(Node(0, -1, n.text, n.value, solvable=n.solvable) for n in NODES[:3])
+    (made,) = decisions(record(bare), make_encoder(), ReplayOptions())
+    assert made.candidates.directions.tolist() == [0, 1, 0]
+    assert made.kept is None
+
+
+def test_values_on_another_scale():
+    votes = record((*NODES, Node(0, -1, "6", 60.0, solvable=True)))
+    with pytest.raises(InputError, match=r"log:1: tree_nodes: value 60 .*--score-scale"):
+        decisions(votes, make_encoder(), ReplayOptions())
+    (made,) = decisions(votes, make_encoder(), ReplayOptions(score_scale=60))
+    assert made.candidates.scores[-1] == 1
+
+
+def test_replay(tmp_path):
+    path = tmp_path / "log.jsonl"
+    rows = [
+        {
+            "step": n.step,
+            "parent": n.parent,
+            "line": n.text,
+            "value": n.value,
+            "selected": n.selected,
+            "left": None if n.state is None else list(n.state),
+            "solvable": n.solvable,
+        }
+        for n in NODES
+    ]
+    path.write_text(json.dumps({"problem": "p", "tree_nodes": rows}) + "\n")
+    options = ReplayOptions(budgets=(1, 3), strategies=("rebase", "temperature", "beam"))
+    found = replay(str(path), options)
+    # One rollout goes to the best, which is none; three go to all only if they are spread.
+    assert found.lower[..., 0].tolist() == [[0, 0], [0, 1], [0, 0]]
+    document = json.loads(json.dumps(summary(found), allow_nan=False))
+    assert (document["kind"], document["problems"], document["samples"]) == ("tree", 1, 5)
+    assert document["search"] == {"success": 0, "low": 0, "high": 0}
+    assert "Node by node" in document["caveat"]
+    assert "logged search" in table(document)
+
+
+def test_the_real_tree_log(real_log):
+    path = real_log("game24_gpt4_tot_bfs_tree")
+    options = ReplayOptions(budgets=(5, 16), strategies=("temperature", "rebase"), score_scale=60)
+    found = replay(path, options)
+    assert (found.kind, found.search.shape) == ("tree", found.directions.shape)
+    # More rollouts reach more, and five of the best no fewer than five of the first.
+    assert (np.diff(found.lower.mean(-1), axis=-1) > 0).all()
+    assert found.lower[1, 0].mean() > found.lower[0, 0].mean()
