@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from dora_theory.allocation.correlated import hierarchical_log_failure
 from dora_theory.contenders import Settings, spend
@@ -114,13 +114,10 @@ def chunk(
         return _closed(problems, spent, job)
     sample = jnp.arange(job.samples, dtype=jnp.uint32) + first
     units = _units(drawn, problems, numbers, spent, sample)
-    if job.level == "conditional":
-        success, correct = _conditional(units)
-    else:
-        keys = stream(drawn, numbers, _ROLLOUTS)
-        success, correct = _rollouts(keys, units, sample)
     counts = sample < samples
-    return Outcomes(*(jnp.where(counts, x, 0).sum(-1) for x in (success, correct)))
+    if job.level == "conditional":
+        return _conditional(units, counts)
+    return _rollouts(stream(drawn, numbers, _ROLLOUTS), units, sample, counts)
 
 
 def _closed(problems: Problems, spent: Array, job: Job) -> Outcomes:
@@ -179,27 +176,28 @@ def _start(units: _Units) -> Array:
     return jnp.zeros((*units.counts.shape[1:], units.logits.shape[-1]), jnp.float32)
 
 
-def _conditional(units: _Units) -> tuple[Array, Array]:
-    """1 - Π (1 - p)^B and Σ B p, shape `(strategies, n, samples)`."""
+def _conditional(units: _Units, counts: Bool[Array, "samples"]) -> Outcomes:
+    """Sums of 1 - Π (1 - p)^B and of Σ B p over the samples that count."""
 
-    def add(total: tuple[Array, Array], one: _Units) -> tuple[tuple[Array, Array], None]:
-        failure, correct = total
-        logits, counts = one
-        b = counts[..., None].astype(jnp.float32)
+    def add(failure: Array, one: _Units) -> tuple[Array, Array]:
+        logits, spent = one
+        b = spent[..., None].astype(jnp.float32)
         # Nothing spent on a p of 1 is no failure: 0, not 0 times -inf.
         each = jnp.where(b > 0, b * log_sigmoid(-logits), 0)
-        return (failure + each, correct + b * jnp.exp(log_sigmoid(logits))), None
+        return failure + each, jnp.where(counts, jax.nn.sigmoid(logits), 0).sum(-1)
 
-    start = _start(units)
-    (failure, correct), _ = jax.lax.scan(add, (start, start), units)
-    return -jnp.expm1(failure), correct
+    failure, p = jax.lax.scan(add, _start(units), units)
+    correct = (units.counts * p[:, None]).sum(0)
+    return Outcomes(jnp.where(counts, -jnp.expm1(failure), 0).sum(-1), correct)
 
 
-def _rollouts(keys: Stream, units: _Units, sample: Array) -> tuple[Array, Array]:
-    """Whether any rollout is correct and how many are, shape `(strategies, n, samples)`."""
+def _rollouts(
+    keys: Stream, units: _Units, sample: Array, counts: Bool[Array, "samples"]
+) -> Outcomes:
+    """How many samples that count have a correct rollout, and how many rollouts are correct."""
 
     def add(correct: Array, these: tuple[Array, Array, Array]) -> tuple[Array, None]:
-        lane, logits, counts = these
+        lane, logits, spent = these
         p, q = jnp.exp(log_sigmoid(logits)), jnp.exp(log_sigmoid(-logits))
         own = _each(Stream(*threefry(keys.first, keys.second, lane, jnp.zeros_like(lane))))
 
@@ -207,12 +205,13 @@ def _rollouts(keys: Stream, units: _Units, sample: Array) -> tuple[Array, Array]
             for i, word in enumerate(words(own, pair, sample)):
                 # Compared on the side where p, or 1 - p, is small.
                 hit = jnp.where(p < 0.5, unit(word, p.dtype) < p, unit(~word, p.dtype) > q)
-                mine = 2 * pair + i < counts[..., None]
+                mine = 2 * pair + i < spent[..., None]
                 correct = correct + (mine & hit)
             return correct
 
-        return jax.lax.fori_loop(0, (counts.max() + 1) // 2, throw_two, correct), None
+        return jax.lax.fori_loop(0, (spent.max() + 1) // 2, throw_two, correct), None
 
     lanes = jnp.arange(units.logits.shape[0], dtype=jnp.uint32)
     correct, _ = jax.lax.scan(add, _start(units), (lanes, *units))
-    return (correct > 0).astype(correct.dtype), correct
+    correct = jnp.where(counts, correct, 0)
+    return Outcomes((correct > 0).sum(-1, dtype=jnp.float32), correct.sum(-1))

@@ -18,6 +18,7 @@ from dora_theory import outcomes
 from dora_theory.contenders import Settings, spend
 from dora_theory.outcomes import Job, chunk
 from dora_theory.populations import Population, problems_at
+from dora_theory.sampling import stream
 
 KEY = jax.random.key(21)
 STRATEGIES = "temperature", "rebase", "oracle"
@@ -155,16 +156,23 @@ def test_a_rollout_has_one_outcome_whoever_spends_it():
     """Common random numbers: more rollouts of the same candidates never lose a success."""
     made = POPULATION.with_changes(within_concentration=1.0)
     numbers = jnp.arange(4, dtype=jnp.uint32)
-    samples = jnp.arange(300, dtype=jnp.uint32)
+    samples = jnp.arange(40, dtype=jnp.uint32)
     problems = problems_at(KEY, made, numbers)
     less = jnp.broadcast_to(jnp.arange(7), (1, 4, 7)).astype(jnp.int32)
     spent = jnp.concatenate([less, less + 1, less])
     units = outcomes._units(KEY, problems, numbers, spent, samples)
-    keys = outcomes.stream(KEY, numbers, 2)
-    _, correct = outcomes._rollouts(keys, units, samples)
-    assert np.all(correct[1] >= correct[0])
-    assert np.all(correct[1] <= correct[0] + 7)
-    assert np.all(correct[2] == correct[0])
+    keys = stream(KEY, numbers, 2)
+    success, correct = (
+        np.stack([np.asarray(x) for x in column])
+        for column in zip(
+            *(outcomes._rollouts(keys, units, samples, samples == s) for s in range(40)),
+            strict=True,
+        )
+    )
+    assert np.all(success == (correct > 0))
+    assert np.all(correct[:, 1] >= correct[:, 0])
+    assert np.all(correct[:, 1] <= correct[:, 0] + 7)
+    assert np.all(correct[:, 2] == correct[:, 0])
 
 
 @pytest.mark.parametrize("level", ["rollouts", "conditional"])

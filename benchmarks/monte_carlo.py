@@ -1,0 +1,240 @@
+"""Monte Carlo against what one would write instead: NumPy's generator, and `jax.random.beta`.
+
+`python benchmarks/monte_carlo.py [--out FILE.json]` times, in one process and in turn,
+
+* estimators of the success of three strategies, in problems × samples a second. The others are
+  given the problems and what strategies spend on them, and only draw and average; ours does all.
+  NumPy's is timed as one writes it, and with a generator for each core.
+* samplers of Beta(a, b), in draws a second, at four pairs (a, b).
+
+and how ours grows with problems, candidates, budget, samples and devices. Ratios are medians over
+rounds with the least and the greatest; every time is that of a whole call with its result on hand.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from exact_allocation import processor
+
+from dora_theory.contenders import Settings, spend
+from dora_theory.montecarlo import simulate
+from dora_theory.pooling import direction_totals
+from dora_theory.populations import Population, draw_problems
+from dora_theory.sampling import log_beta
+
+KEY = jax.random.key(0)
+STRATEGIES = "rebase", "dora", "oracle"
+POPULATION = Population(candidates=16, directions=4, sizes="zipf", concentration=1.0)
+BUDGET, PROBLEMS, SAMPLES = 64, 4096, 256
+SHAPES = (0.016, 0.984), (0.5, 0.5), (5.0, 3.0), (1000.0, 500.0)
+DRAWS = 1 << 22
+CORES = os.cpu_count() or 1
+
+
+def ours(
+    population: Population = POPULATION,
+    budget: int = BUDGET,
+    problems: int = PROBLEMS,
+    samples: int = SAMPLES,
+    level: Any = "conditional",
+) -> float:
+    found = simulate(
+        KEY, population, STRATEGIES, budget, problems=problems, samples=samples, level=level
+    )
+    return float(found.success("dora").value)
+
+
+def given() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """a, b of the directions `(n, g)` and what strategies spend on them `(m, n, g)`."""
+    made = draw_problems(jax.random.split(KEY)[0], POPULATION, PROBLEMS)
+    spent = [spend(s, made, jnp.int32(BUDGET), Settings(), most=BUDGET) for s in STRATEGIES]
+    g = POPULATION.directions
+    totals = [direction_totals(x, made.directions, g, mask=made.mask) for x in spent]
+    q = np.asarray(made.quality)
+    return q, 1 - q, np.stack([np.asarray(t) for t in totals])
+
+
+def with_numpy(rng: np.random.Generator, a: np.ndarray, b: np.ndarray, n: np.ndarray) -> Any:
+    """Mean success of each strategy; some samples at a time, which is faster than all at once."""
+    total = np.zeros(len(n))
+    for _ in range(0, SAMPLES, 8):
+        q = np.log1p(-np.minimum(rng.beta(a, b, (8, *a.shape)), 1 - 1e-16))
+        total += [-np.expm1((q * each).sum(-1)).sum() for each in n]
+    return total / SAMPLES / len(a)
+
+
+def with_numpy_threads(pool: ThreadPoolExecutor, a: Any, b: Any, n: Any) -> Any:
+    parts = np.array_split(np.arange(len(a)), CORES)
+    jobs = [
+        pool.submit(with_numpy, np.random.default_rng(i), a[rows], b[rows], n[:, rows])
+        for i, rows in enumerate(parts)
+    ]
+    shares = [len(rows) / len(a) for rows in parts]
+    return sum(share * job.result() for share, job in zip(shares, jobs, strict=True))
+
+
+@jax.jit
+def with_jax(key: jax.Array, a: jax.Array, b: jax.Array, n: jax.Array) -> jax.Array:
+    """Mean success of each strategy, 8 samples at a time."""
+
+    def some(key: jax.Array) -> jax.Array:
+        p = jax.random.beta(key, a, b, (8, *a.shape))
+        q = jnp.log1p(-jnp.minimum(p, 1 - 1e-7))
+        return jnp.stack([-jnp.expm1((q * each).sum(-1)).mean() for each in n])
+
+    return jax.lax.map(some, jax.random.split(key, SAMPLES // 8)).mean(0)
+
+
+def seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    jax.block_until_ready(call())
+    return time.perf_counter() - start
+
+
+def compare(
+    calls: dict[str, Callable[[], object]], work: int, rounds: int, slow: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Work a second of each, and how many times faster the first is than the others."""
+    first, *others = calls
+    for call in calls.values():
+        jax.block_until_ready(call())
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            repeat = 1 if name in slow else 3
+            times[name].append(statistics.median(seconds(call) for _ in range(repeat)))
+    result: dict[str, Any] = {
+        "millions_a_second": {n: work / statistics.median(t) / 1e6 for n, t in times.items()},
+        "times_faster_than": {},
+    }
+    for name in others:
+        ratios = sorted(b / a for a, b in zip(times[first], times[name], strict=True))
+        result["times_faster_than"][name] = {
+            "median": statistics.median(ratios),
+            "low": ratios[0],
+            "high": ratios[-1],
+        }
+    return result
+
+
+def estimators(rounds: int) -> dict[str, Any]:
+    a, b, n = given()
+    rng, pool = np.random.default_rng(0), ThreadPoolExecutor(CORES)
+    on_device = [jnp.asarray(x, jnp.float32) for x in (a, b, n)]
+    calls: dict[str, Callable[[], object]] = {
+        "ours": ours,
+        "numpy": lambda: with_numpy(rng, a, b, n),
+        "numpy, a generator a core": lambda: with_numpy_threads(pool, a, b, n),
+        "jax.random.beta": lambda: with_jax(KEY, *on_device),
+    }
+    results = [float(calls["ours"]()), *(float(calls[n]()[1]) for n in list(calls)[1:])]  # type: ignore[arg-type, index]
+    # All estimate one number: to a part in a thousand they must agree, or the race is void.
+    assert max(results) - min(results) < 2e-3, results
+    slow = ("numpy", "numpy, a generator a core", "jax.random.beta")
+    return compare(calls, PROBLEMS * SAMPLES, rounds, slow)
+
+
+def samplers(rounds: int) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    rows, columns = 1 << 10, DRAWS >> 10
+    found = {}
+    for a, b in SHAPES:
+        alpha, beta = (jnp.full((columns, 1), x, jnp.float32) for x in (a, b))
+        plain = jax.jit(lambda key, a=a, b=b: jax.random.beta(key, a, b, (rows, columns)))
+        calls: dict[str, Callable[[], object]] = {
+            "ours, both logarithms": partial(log_beta, KEY, alpha, beta, rows),
+            "numpy": partial(rng.beta, a, b, (rows, columns)),
+            "jax.random.beta": lambda plain=plain: plain(KEY),
+        }
+        found[f"Beta({a:g}, {b:g})"] = compare(calls, DRAWS, rounds, ("jax.random.beta",))
+    return found
+
+
+def growth() -> dict[str, dict[str, float]]:
+    """Millions of problems × samples a second as one thing grows."""
+
+    def rate(problems: int = PROBLEMS, samples: int = SAMPLES, **changes: Any) -> float:
+        call = partial(ours, problems=problems, samples=samples, **changes)
+        call()
+        return problems * samples / statistics.median(seconds(call) for _ in range(3)) / 1e6
+
+    def sized(k: int, g: int) -> Population:
+        return replace(POPULATION, candidates=k, directions=g)
+
+    return {
+        "problems": {str(n): rate(problems=n) for n in (256, 1024, 4096, 16384, 65536)},
+        "samples": {str(s): rate(samples=s) for s in (16, 64, 256, 1024, 4096)},
+        "k (g = 4)": {str(k): rate(population=sized(k, 4)) for k in (8, 16, 64, 256)},
+        "g (k = 64)": {str(g): rate(population=sized(64, g)) for g in (2, 4, 16, 64)},
+        "N": {str(n): rate(budget=n) for n in (16, 64, 256, 1024)},
+        "level": {name: rate(level=name) for name in ("rollouts", "conditional")},
+    }
+
+
+def devices(out: dict[str, float]) -> dict[str, float]:
+    """The same job on virtual devices, which share the cores: what sharding itself costs."""
+    for n in (1, 2):
+        flags = f"--xla_force_host_platform_device_count={n}"
+        code = (
+            "import monte_carlo as m; m.ours(problems=16384); "
+            "print(16384 * m.SAMPLES / m.statistics.median("
+            "m.seconds(lambda: m.ours(problems=16384)) for _ in range(5)) / 1e6)"
+        )
+        ran = subprocess.run(
+            [sys.executable, "-c", code], env=os.environ | {"XLA_FLAGS": flags},
+            cwd=Path(__file__).parent, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        out[str(n)] = float(ran.stdout)
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, help="write the figures as JSON here")
+    parser.add_argument("--rounds", type=int, default=7)
+    arguments = parser.parse_args()
+    result = {
+        "job": {
+            "problems": PROBLEMS,
+            "samples": SAMPLES,
+            "k": POPULATION.candidates,
+            "g": POPULATION.directions,
+            "budget": BUDGET,
+            "strategies": STRATEGIES,
+            "dtype": "float32; numpy float64",
+        },
+        "device": jax.devices()[0].device_kind,
+        "cores": CORES,
+        "processor": processor(),
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+        "numpy": np.__version__,
+        "estimators": estimators(arguments.rounds),
+        "samplers": samplers(arguments.rounds),
+        "growth": growth(),
+    }
+    if jax.default_backend() == "cpu":
+        result["growth"]["virtual devices"] = devices({})
+    text = json.dumps(result, indent=2)
+    print(text)
+    if arguments.out:
+        arguments.out.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
