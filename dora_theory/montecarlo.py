@@ -310,7 +310,8 @@ class _Work:
             self.strategies,
             self.level,
             min(self._samples, _MOST_SAMPLES),
-            1 << (self.budget - 1).bit_length(),
+            # Only correlated candidates need to know it when compiling.
+            1 if self.population.within_concentration is None else _power(self.budget),
         )
         block = _problems_in_chunk(self.population, job, problems)
         parts = -(-self._samples // job.samples)
@@ -384,6 +385,11 @@ def _read(count: int, outcomes: Array) -> Iterator[Float[np.ndarray, "2 m n"]]:
     if not outcomes.is_fully_addressable:
         outcomes = multihost_utils.process_allgather(outcomes, tiled=True)
     yield from np.asarray(outcomes, np.float64)[:count]
+
+
+def _power(n: int) -> int:
+    """The least power of two that is not below n ≥ 1: few programs to compile."""
+    return 1 << (n - 1).bit_length()
 
 
 def _problems_in_chunk(population: Population, job: Job, problems: int) -> int:

@@ -47,7 +47,7 @@ class Job:
         strategies: keys of `CONTENDERS`.
         level: of randomness.
         samples: samples in a chunk.
-        most: a power of two ≥ N.
+        most: a power of two ≥ N; 1 will do where candidates of a direction share one p.
     """
 
     strategies: tuple[str, ...]
@@ -100,7 +100,7 @@ def chunk(
         numbers: of the problems.
         first: number of the first sample.
         samples: samples in all.
-        budget: N ≤ `job.most`.
+        budget: N.
         job: the rest.
 
     Returns:

@@ -1,0 +1,92 @@
+"""When does solution-level allocation hurt, and how much? Three maps, and DORA's share of it.
+
+Each row of pictures is a sweep of `sweeps/`, simulated here: synthetic problems of 32 candidates
+in 4 directions of unequal size, success in closed form. Left, the regret of REBASE: how much less
+often than the exact optimum it succeeds, in percentage points. Right, the share of that regret
+which DORA recovers, 1 - (regret of DORA)/(regret of REBASE): 1 is the optimum, 0 no gain, below 0 a
+loss; blank where REBASE loses less than a hundredth of a point.
+"""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from script import Row, row, run
+
+from dora_theory.plots import save, style
+from dora_theory.sweep_files import read_sweep
+from dora_theory.sweeps import Sweep, simulate_cells
+
+SWEEPS = Path(__file__).parent / "sweeps"
+# Sweep → what its axes are called.
+MAPS = {
+    "imbalance_similarity": ("skew of Zipf's sizes", "similarity inside, $s_{in}$"),
+    "concentration_budget": ("rollouts $N$", "concentration $\\kappa$"),
+    "noise_temperature": ("temperature $T_b$", "noise of scores, $\\sigma$"),
+}
+
+
+def main(out: Path) -> list[Row]:
+    rows = []
+    with style():
+        figure = Figure(figsize=(8.2, 9.6), layout="constrained")
+        for axes, (name, names) in zip(figure.subplots(3, 2), MAPS.items(), strict=True):
+            with jax.enable_x64(True):
+                sweep = read_sweep(SWEEPS / f"{name}.toml")
+                cells = list(simulate_cells(sweep))
+            regret, other = (
+                np.reshape([cell[f"{s}.regret"] for cell in cells], shape(sweep))
+                for s in ("rebase", "dora")
+            )
+            points = 100 * regret
+            share = 1 - other / np.where(points > 0.01, regret, np.nan)
+            draw(
+                axes[0],
+                sweep,
+                names,
+                points,
+                "viridis",
+                (0, points.max()),
+                "regret of REBASE, points",
+            )
+            draw(axes[1], sweep, names, share, "RdBu", (-1, 1), "share that DORA recovers")
+            label = name.replace("_", " × ")
+            rows += [
+                row(label, "regret of REBASE in points, least and most", None, extremes(points)),
+                row(label, "share that DORA recovers, least and most", None, extremes(share)),
+            ]
+    save(figure, out / "bias_maps")
+    return rows
+
+
+def shape(sweep: Sweep) -> list[int]:
+    return [len(axis) for axis in sweep.axes.values()]
+
+
+def extremes(values: np.ndarray) -> np.ndarray:
+    return np.array([np.nanmin(values), np.nanmax(values)])
+
+
+def draw(
+    axes: Axes, sweep: Sweep, names: tuple[str, str], values: np.ndarray, colours: str,
+    ends: tuple[float, float], title: str,
+) -> None:  # fmt: skip
+    """A map: the first axis of the sweep upwards, the second to the right."""
+    low, high = ends
+    picture = axes.imshow(values, origin="lower", aspect="auto", cmap=colours, vmin=low, vmax=high)
+    extend = {(False, False): "neither", (True, False): "min", (False, True): "max"}.get(
+        (bool(np.nanmin(values) < low), bool(np.nanmax(values) > high)), "both"
+    )
+    axes.figure.colorbar(picture, ax=axes, extend=extend)
+    for set_ticks, points in zip(
+        (axes.set_yticks, axes.set_xticks), sweep.axes.values(), strict=True
+    ):
+        every = range(0, len(points), 1 if len(points) < 8 else 2)
+        set_ticks([*every], [f"{points[i]:.2g}" if points[i] < 100 else points[i] for i in every])
+    axes.set(ylabel=names[0], xlabel=names[1], title=title)
+
+
+if __name__ == "__main__":
+    run(main, __doc__)
