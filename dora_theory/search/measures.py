@@ -1,0 +1,130 @@
+"""What a search is judged by, and many searches at once."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from dora_theory.search.engine import Rule, Trace, Width, World, search
+from dora_theory.search.voting import counted, elect
+
+
+class Measures(NamedTuple):
+    """Of one search; leading axes of problems and repetitions for many.
+
+    Attributes:
+        weighted: probability that the score-weighted vote is right.
+        majority: that the plain majority is.
+        best: that the solution of the highest score is.
+        pass_rate: share of right solutions among those that count.
+        success: whether one of them is right.
+        finished: solutions that count.
+        steps: steps generated, over all beams.
+        read: steps that an embedding model reads which reads each candidate's prefix anew.
+        directions: effective number of directions that rollouts go to, 1 / Σ share² (Simpson's),
+            averaged over the allocations of the search.
+        quality: true success of the beams that rollouts go to, averaged likewise.
+    """
+
+    weighted: Float[Array, "*n"]
+    majority: Float[Array, "*n"]
+    best: Float[Array, "*n"]
+    pass_rate: Float[Array, "*n"]
+    success: Float[Array, "*n"]
+    finished: Float[Array, "*n"]
+    steps: Float[Array, "*n"]
+    read: Float[Array, "*n"]
+    directions: Float[Array, "*n"]
+    quality: Float[Array, "*n"]
+
+
+def measure(trace: Trace, answers: int, *, padding: bool = False) -> Measures:
+    """What came out of a search.
+
+    Args:
+        trace: the search.
+        answers: how many answers there can be.
+        padding: whether too few solutions are repeated until there are N.
+
+    Returns:
+        Scalars.
+    """
+    view, kind = trace.view, trace.view.scores.dtype
+    counts = counted(trace.finished, padding=padding)
+    solution, score, correct = (x.reshape(-1) for x in (view.answers, view.scores, view.correct))
+    election = elect(solution, score, correct, counts, answers)
+    number, right = counts.sum(), (counts * correct).sum()
+    depth = jnp.arange(1, trace.active.shape[0] + 1)[:, None]
+    open_ = trace.active & ~trace.finished
+    directions, quality, shared = _kept(trace)
+    times = jnp.maximum(shared.sum(), 1)
+    found = (
+        *election,
+        right / jnp.maximum(number, 1),
+        right > 0,
+        number,
+        trace.active.sum(),
+        (open_ * depth).sum(),
+        jnp.where(shared, directions, 0).sum() / times,
+        jnp.where(shared, quality, 0).sum() / times,
+    )
+    return Measures(*(jnp.asarray(x, kind) for x in found))
+
+
+def _kept(trace: Trace) -> tuple[Array, Array, Array]:
+    """Effective directions and mean true success at each step, and where anything was shared."""
+    given, label = trace.allocation.astype(trace.view.scores.dtype), trace.view.directions
+    share = given / jnp.maximum(given.sum(-1, keepdims=True), 1)
+    same = label[:, :, None] == label[:, None, :]
+    alike = (share[:, :, None] * share[:, None, :] * same).sum((-1, -2))
+    shared = trace.allocation.sum(-1) > 0
+    quality = (share * trace.view.success).sum(-1)
+    return 1 / jnp.where(shared, alike, 1), quality, shared
+
+
+@partial(
+    jax.jit,
+    static_argnames=("rule", "slots", "repetitions", "width", "padding", "block"),
+)
+def run_searches(
+    key: Array,
+    world: World,
+    problems: Any,
+    *,
+    rule: Rule,
+    slots: int,
+    repetitions: int = 1,
+    width: Width = "remaining",
+    padding: bool = False,
+    block: int = 64,
+) -> Measures:
+    """Searches of every problem, several times.
+
+    Args:
+        key: JAX random key. Repetition r of problem i draws the same numbers whatever the rule and
+            however many problems and repetitions there are.
+        world: what is searched.
+        problems: leading axis n.
+        rule: a hashable rule, such as `Strategy`.
+        slots: N.
+        repetitions: of each problem.
+        width: as for `search`.
+        padding: as for `search`, and for the solutions that count.
+        block: searches held in memory at a time.
+
+    Returns:
+        Measures of shape `(n, repetitions)`.
+    """
+    count = jax.tree.leaves(problems)[0].shape[0]
+
+    def one(number: Int[Array, ""]) -> Measures:
+        problem = number // repetitions
+        own = jax.random.fold_in(jax.random.fold_in(key, problem), number % repetitions)
+        of_it = jax.tree.map(lambda x: x[problem], problems)
+        trace = search(own, world, of_it, rule, slots, width=width, padding=padding)
+        return measure(trace, world.answers, padding=padding)
+
+    found = jax.lax.map(one, jnp.arange(count * repetitions), batch_size=block)
+    return jax.tree.map(lambda x: x.reshape(count, repetitions), found)
