@@ -55,6 +55,7 @@ _PUBLIC = {
         "specht_ratio",
     ),
     "clustering": ("hard_directions",),
+    "contenders": ("Settings",),
     "directions": (
         "affinity",
         "cosine_similarity",
@@ -63,7 +64,9 @@ _PUBLIC = {
         "uniqueness",
         "uniqueness_from_similarity",
     ),
+    "estimates": ("Estimate", "mean_interval", "proportion_interval"),
     "magnitude": ("magnitude_weighting", "magnitude_weighting_from_similarity"),
+    "montecarlo": ("Simulation", "rollouts_lost", "simulate", "simulate_until"),
     "objective": (
         "candidate_log_failure",
         "log_failure",
@@ -72,7 +75,12 @@ _PUBLIC = {
         "success_probability",
     ),
     "pooling": ("direction_totals", "direction_weights"),
+    "populations": ("Population", "Problems", "draw_problems"),
     "priors": ("BetaPrior", "HierarchicalPrior"),
+    "sampling": ("BetaDraws", "log_beta", "log_gamma"),
+    "store": ("read_store",),
+    "sweep_files": ("read_sweep",),
+    "sweeps": ("Sweep", "run_sweep"),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 
