@@ -41,7 +41,7 @@ COLOURS: Mapping[str, str] = {name: look[0] for name, look in _STRATEGIES.items(
 _NAMES = {"dvts": "DVTS", "rebase": "REBASE", "dora": "DORA"}
 # Candidates or curves that stand in an order, and directions.
 _SERIES = (_BLUE, _VERMILLION, _GREEN, _ORANGE, _PURPLE, _SKY, _BLACK, _GREY)
-_DIRECTIONS = (_SKY, _ORANGE, _GREEN, _PURPLE, _GREY)
+DIRECTIONS = (_SKY, _ORANGE, _GREEN, _PURPLE, _GREY, _BLUE, _VERMILLION, _BLACK)
 
 _STYLE: dict[str, Any] = {
     "font.size": 10,
@@ -191,7 +191,7 @@ def bar_panels(
 
 
 def _bars(axes: Axes, values: np.ndarray, owner: np.ndarray, top: float) -> None:
-    colours = [_DIRECTIONS[j % len(_DIRECTIONS)] for j in owner]
+    colours = [DIRECTIONS[j % len(DIRECTIONS)] for j in owner]
     axes.bar(range(values.size), values, color=colours, width=0.72)
     for i in np.flatnonzero(values):
         axes.annotate(
@@ -212,7 +212,7 @@ def _name_candidates(axes: Axes, owner: np.ndarray) -> None:
         axes.annotate(
             _letter(owner[run[0]]), (run.mean(), 0), (0, -19), textcoords="offset points",
             ha="center", va="top", fontweight="bold", annotation_clip=False,
-            color=_DIRECTIONS[owner[run[0]] % len(_DIRECTIONS)],
+            color=DIRECTIONS[owner[run[0]] % len(DIRECTIONS)],
         )  # fmt: skip
 
 

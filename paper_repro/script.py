@@ -6,48 +6,56 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jax.typing import ArrayLike
 
 from dora_theory.errors import InputError
-
-# Two printed decimals.
-_TOLERANCE = 0.005
 
 Row = dict[str, Any]
 
 
-def row(item: str, quantity: str, paper: Any, ours: Any) -> Row:
+def row(item: str, quantity: str, paper: Any, ours: Any, digits: int = 2) -> Row:
     """One line of the table.
 
     `paper` is a number, an array, a sentence, or None where the paper says nothing; `ours` is a
     number or an array. `agrees` is None unless both are numbers: then whether they are the same
-    to the two decimals that the paper prints.
+    to `digits` decimals, which are two where the paper prints them.
     """
     ours, agrees = np.asarray(ours).tolist(), None
     if not (paper is None or isinstance(paper, str)):
         paper = np.asarray(paper).tolist()
-        agrees = bool(np.all(np.abs(np.subtract(paper, ours)) <= _TOLERANCE))
-    return {"item": item, "quantity": quantity, "paper": paper, "ours": ours, "agrees": agrees}
+        agrees = bool(np.all(np.abs(np.subtract(paper, ours)) <= 0.5 * 10**-digits))
+    said = {"item": item, "quantity": quantity, "paper": paper}
+    return {**said, "ours": ours, "agrees": agrees, "digits": digits}
 
 
-def written(value: Any) -> str:
-    """A cell of the table: whole numbers as they are, others to two decimals."""
+def written(value: Any, digits: int = 2) -> str:
+    """A cell of the table: whole numbers as they are, others to so many decimals."""
     if value is None:
         return "–"
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return ", ".join(map(written, value))
-    return str(value) if isinstance(value, int) else f"{value:.2f}"
+        return ", ".join(written(x, digits) for x in value)
+    return str(value) if isinstance(value, int) else f"{value:.{digits}f}"
 
 
 def table(rows: list[Row]) -> str:
-    """The rows as a Markdown table."""
-    lines = ["| item | quantity | the paper | here | same |", "|---|---|---|---|---|"]
+    """The rows as a Markdown table, without the paper's column where it says nothing at all."""
+    rows_of_cells = [["item", "quantity", "the paper", "here", "same"]]
     for r in rows:
         same = {True: "yes", False: "**no**", None: ""}[r["agrees"]]
-        cells = (r["item"], r["quantity"], written(r["paper"]), written(r["ours"]), same)
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        numbers = written(r["paper"], r["digits"]), written(r["ours"], r["digits"])
+        rows_of_cells.append([r["item"], r["quantity"], *numbers, same])
+    if all(r["paper"] is None for r in rows):
+        rows_of_cells = [[*cells[:2], cells[3]] for cells in rows_of_cells]
+    head, *body = (f"| {' | '.join(cells)} |\n" for cells in rows_of_cells)
+    return head + "|" + "---|" * len(rows_of_cells[0]) + "\n" + "".join(body)
+
+
+def success_lost(used: ArrayLike, best: ArrayLike) -> np.ndarray:
+    """Success lost by log failure `used` where `best` was to be had, without cancellation."""
+    used, best = np.asarray(used), np.asarray(best)
+    return np.exp(used) * abs(np.expm1(np.minimum(best - used, 0)))
 
 
 def run(main: Callable[[Path], list[Row]], description: str | None) -> None:

@@ -1,0 +1,66 @@
+"""Rounding: how often and how far round(N w) misses the budget N.
+
+REBASE and DORA give each candidate its rounded share of N, and the sum of rounded shares is not N
+(theory 3.2). Scores are uniform, 2 to 39 candidates, T_b = 0.1. Left, the distribution of the miss:
+more below than above, because the many small shares of a softmax are rounded to nothing. Right, the
+share of problems that miss: more candidates make it worse, and more rollouts do not help.
+"""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from drawing import ORDER, curves, panels
+from script import Row, row, run
+
+import dora_theory as dt
+
+PROBLEMS, MOST = 4000, 39  # problems for each number of candidates from 2 on
+BUDGETS = (16, 32, 64)
+
+
+def misses() -> np.ndarray:
+    """Σ round(N w) - N, shape (budgets, numbers of candidates, problems)."""
+    sizes = jnp.arange(2, MOST + 1)
+    scores = jax.random.uniform(jax.random.key(0), (sizes.size, PROBLEMS, MOST))
+    mask = jnp.arange(MOST) < sizes[:, None, None]
+    spent = [dt.rebase_allocation(scores, n, literal=True, mask=mask).sum(-1) for n in BUDGETS]
+    return np.stack([np.asarray(s) - n for s, n in zip(spent, BUDGETS, strict=True)])
+
+
+def main(out: Path) -> list[Row]:
+    with jax.enable_x64(True):
+        miss = misses()
+    sizes = np.arange(2, MOST + 1)
+    steps = np.arange(miss.min(), miss.max() + 1)
+    share = {
+        n: np.array([np.mean(m == s) for s in steps]) for n, m in zip(BUDGETS, miss, strict=True)
+    }
+    with panels(out / "rounding", 2) as (left, right):
+        for i, (n, heights) in enumerate(share.items()):
+            left.bar(
+                steps + 0.27 * (i - 1), 100 * heights, width=0.25, color=ORDER[i], label=f"N = {n}"
+            )
+        left.set(xlabel="rollouts spent − N", ylabel="share of problems (%)", xticks=steps)
+        left.legend(handlelength=1.2)
+        curves(
+            right,
+            sizes,
+            {f"N = {n}": 100 * np.mean(m != 0, -1) for n, m in zip(BUDGETS, miss, strict=True)},
+        )
+        right.set(xlabel="candidates k", ylabel="problems that miss N (%)", ylim=(0, 100))
+        right.legend(loc="lower right")
+    name = "Rounding"
+    return [
+        row(name, "share of problems that miss N", None, np.mean(miss != 0)),
+        row(name, "largest deficit, largest excess", None, [miss.min(), miss.max()]),
+        *(
+            row(name, f"N = {n}: share that misses, mean miss", None, [np.mean(m != 0), m.mean()])
+            for n, m in zip(BUDGETS, miss, strict=True)
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    run(main, __doc__)
