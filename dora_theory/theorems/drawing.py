@@ -1,0 +1,53 @@
+"""Random directions, sizes, concentrations and similarities that the claims are tried on."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+
+def qualities(key: Array, n: int, directions: int, spread: float = 3.0) -> Array:
+    """Qualities with sum 1, from nearly equal to far apart, shape `(n, directions)`."""
+    one, two = jax.random.split(key)
+    scale = jax.random.uniform(one, (n, 1), maxval=spread)
+    return jax.nn.softmax(scale * jax.random.normal(two, (n, directions)), -1)
+
+
+def logarithmic(key: Array, n: int, low: float, high: float) -> Array:
+    """Numbers in [low, high], uniform in their logarithm, shape `(n,)`."""
+    ends = jnp.log(jnp.array([low, high]))
+    return jnp.exp(jax.random.uniform(key, (n,), minval=ends[0], maxval=ends[1]))
+
+
+def powers_of_two(key: Array, n: int, low: int, high: int) -> Array:
+    """2^e with e from low to high: binary fractions, exact as rationals; shape `(n,)`."""
+    return 2.0 ** jax.random.randint(key, (n,), low, high + 1)
+
+
+def whole(key: Array, shape: tuple[int, ...], low: int, high: int) -> Array:
+    """Whole numbers from low to high, both included."""
+    return jax.random.randint(key, shape, low, high + 1)
+
+
+def sizes_of(labels: Array, directions: int) -> Array:
+    """Number of candidates of each direction, shape `(n, directions)`."""
+    return jax.nn.one_hot(labels, directions).sum(-2)
+
+
+def present(quality: Array, sizes: Array) -> Array:
+    """Qualities of the directions that have candidates, with sum 1."""
+    there = jnp.where(sizes > 0, quality, 0)
+    return there / there.sum(-1, keepdims=True)
+
+
+def block_similarity(labels: Array, inside: Array, across: Array) -> Array:
+    """Cosines of candidates: 1 with itself, s_in inside a direction, s_out across; `(n, k, k)`."""
+    same = labels[:, :, None] == labels[:, None, :]
+    cosine = jnp.where(same, inside[:, None, None], across[:, None, None])
+    return jnp.where(jnp.eye(labels.shape[-1], dtype=bool), 1, cosine)
+
+
+def cosines(key: Array, n: int) -> tuple[Array, Array]:
+    """s_in in (0.3, 1] and s_out below it by 0.05 to 1, each of shape `(n,)`."""
+    one, two = jax.random.split(key)
+    inside = 1 - 0.7 * jax.random.uniform(one, (n,)) ** 3
+    return inside, inside - jax.random.uniform(two, (n,), minval=0.05)
