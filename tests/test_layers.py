@@ -28,6 +28,7 @@ LAYERS = {
     "magnitude": 2,
     "clustering": 2,
     "allocation": 2,
+    "kernels": 2,
     "bias": 3,
     "sampling": 3,
     "populations": 3,
@@ -45,6 +46,7 @@ LAYERS = {
     "problems": 5,
     "batches": 5,
     "plots": 5,
+    "explore": 5,
     "cli": 6,
     "__main__": 7,
 }

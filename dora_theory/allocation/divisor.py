@@ -12,11 +12,14 @@ Every comparison of priorities is between IEEE quotients `n_i / (c_i + r)` in th
 equal quotients are a tie, and ties go to the lowest index.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
+
+Divide = Callable[[Array, Array], Array]
 
 # A pass of the search is cheap, and each leaves fewer rows for `_settle`, which pays for every
 # rollout: `_FEW` passes while any row is off its budget, and more only for rows far off.
@@ -64,6 +67,33 @@ def largest_priorities(
     return counts.reshape(numerators.shape)
 
 
+def largest_in_block(
+    n: Float[Array, "rows k"],
+    c: Float[Array, "#rows #k"],
+    target: Int[Array, "rows 1"],
+    divide: Divide,
+) -> Int[Array, "rows k"]:
+    """`largest_priorities` of a few rows, by what a GPU kernel can do too.
+
+    Args:
+        n: numerators, -1 for padding.
+        c: offsets.
+        target: the budget of each row.
+        divide: the IEEE quotient, correctly rounded.
+
+    Returns:
+        Counts.
+    """
+    level = _search(n, c, target)
+    counts = _counts_at(level, n, c).astype(jnp.int32)
+    return jax.lax.cond(
+        _any(_doubt(level, n, c, target)),
+        lambda counts: _finish(n, c, counts, target, divide),
+        lambda counts: counts,
+        counts,
+    )
+
+
 class _Bracket(NamedTuple):
     """Levels with a count below and not below the goal, the level tried last, and its count."""
 
@@ -84,6 +114,11 @@ def _sum(x: Array) -> Array:
     """Row sums; of integers and booleans as int32, also where x64 would widen them."""
     dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.int32
     return x.sum(-1, keepdims=True, dtype=dtype)
+
+
+def _any(x: Array) -> Bool[Array, ""]:
+    # A maximum, because kernels have no other reduction of booleans.
+    return x.astype(jnp.int32).max() > 0
 
 
 def _search(
@@ -111,7 +146,7 @@ def _search(
         # A bracket of neighbouring floats has found a group of ties: nothing is left to narrow.
         wide = b.high - b.low > 4 * jnp.finfo(dtype).eps * b.high
         away = jnp.abs(b.total - goal) > jnp.where(b.passes < _FEW, 0, _CLOSE)
-        return jnp.any(away & wide) & (b.passes < _MOST)
+        return _any(away & wide) & (b.passes < _MOST)
 
     def narrow(b: _Bracket) -> _Bracket:
         below = b.total < goal
@@ -139,7 +174,7 @@ def _doubt(
     """
     reach = level * n
     at = reach - c
-    off = jnp.abs(at - jnp.round(at))
+    off = jnp.abs(at - jnp.floor(at + 0.5))
     # So written that a NaN is in doubt.
     clear = off > 4 * jnp.finfo(n.dtype).eps * (jnp.abs(reach) + c)
     # One sum for both questions: a doubt counts more than any budget.
@@ -156,17 +191,17 @@ class _Gap(NamedTuple):
     smallest_last: Float[Array, "rows 1"]
 
 
-def _next(n: Array, c: Array, counts: Array) -> Float[Array, "rows k"]:
-    return n / (c + counts)
+def _next(n: Array, c: Array, counts: Array, divide: Divide) -> Float[Array, "rows k"]:
+    return divide(n, c + counts)
 
 
-def _last(n: Array, c: Array, counts: Array) -> Float[Array, "rows k"]:
-    return jnp.where(counts > 0, n / (c + (counts - 1)), jnp.inf)
+def _last(n: Array, c: Array, counts: Array, divide: Divide) -> Float[Array, "rows k"]:
+    return jnp.where(counts > 0, divide(n, c + (counts - 1)), jnp.inf)
 
 
-def _gap(n: Array, c: Array, counts: Array, target: Array) -> _Gap:
-    largest = _next(n, c, counts).max(-1, keepdims=True)
-    smallest = _last(n, c, counts).min(-1, keepdims=True)
+def _gap(n: Array, c: Array, counts: Array, target: Array, divide: Divide) -> _Gap:
+    largest = _next(n, c, counts, divide).max(-1, keepdims=True)
+    smallest = _last(n, c, counts, divide).min(-1, keepdims=True)
     return _Gap(target - _sum(counts), largest, smallest)
 
 
@@ -185,7 +220,7 @@ def _settle(
     rows = n.shape[0]
     part = max(64, rows // 8)
     if rows <= part:
-        return _finish(n, c, counts, target)
+        return _finish(n, c, counts, target, jnp.divide)
 
     def finish_part(state: tuple[Array, Array]) -> tuple[Array, Array]:
         counts, open_rows = state
@@ -194,7 +229,7 @@ def _settle(
         def gather(x: Array, fill: float) -> Array:
             return x if x.shape[0] == 1 else x.at[here].get(mode="fill", fill_value=fill)
 
-        done = _finish(gather(n, 0), gather(c, 1), gather(counts, 0), gather(target, 0))
+        done = _finish(gather(n, 0), gather(c, 1), gather(counts, 0), gather(target, 0), jnp.divide)
         return (
             counts.at[here].set(done, mode="drop"),
             open_rows.at[here].set(False, mode="drop"),
@@ -206,7 +241,9 @@ def _settle(
     return counts
 
 
-def _finish(n: Array, c: Array, counts: Array, target: Array) -> Int[Array, "rows k"]:
+def _finish(
+    n: Array, c: Array, counts: Array, target: Array, divide: Divide
+) -> Int[Array, "rows k"]:
     """Serve, take back or exchange until the certificate holds; then ties to the lowest index."""
 
     def moves(gap: _Gap) -> tuple[Array, Array]:
@@ -217,29 +254,30 @@ def _finish(n: Array, c: Array, counts: Array, target: Array) -> Int[Array, "row
 
     def unfinished(state: tuple[Array, _Gap]) -> Bool[Array, ""]:
         give, take = moves(state[1])
-        return jnp.any((give > 0) | (take > 0))
+        return _any((give > 0) | (take > 0))
 
     def move(state: tuple[Array, _Gap]) -> tuple[Array, _Gap]:
         counts, gap = state
         give, take = moves(gap)
-        more = _first(_next(n, c, counts) == gap.largest_next, give)
-        less = _first(_last(n, c, counts) == gap.smallest_last, take)
+        more = _first(_next(n, c, counts, divide) == gap.largest_next, give)
+        less = _first(_last(n, c, counts, divide) == gap.smallest_last, take)
         counts = counts + more - less
-        return counts, _gap(n, c, counts, target)
+        return counts, _gap(n, c, counts, target, divide)
 
-    counts, gap = jax.lax.while_loop(unfinished, move, (counts, _gap(n, c, counts, target)))
+    start = counts, _gap(n, c, counts, target, divide)
+    counts, gap = jax.lax.while_loop(unfinished, move, start)
     # What is still missing has priority 0 everywhere: a tie that the first candidate always wins.
     counts = counts + _first(n >= 0, jnp.ones_like(target)) * jnp.maximum(gap.missing, 0)
 
     def order_ties(counts: Array) -> Array:
         level = gap.smallest_last
         choice = (gap.largest_next == level) & (level > 0)
-        holding = choice & (_last(n, c, counts) == level)
-        tied = choice & (holding | (_next(n, c, counts) == level))
+        holding = choice & (_last(n, c, counts, divide) == level)
+        tied = choice & (holding | (_next(n, c, counts, divide) == level))
         return counts - holding + _first(tied, _sum(holding))
 
     return jax.lax.cond(
-        jnp.any(gap.largest_next == gap.smallest_last), order_ties, lambda counts: counts, counts
+        _any(gap.largest_next == gap.smallest_last), order_ties, lambda counts: counts, counts
     )
 
 
@@ -251,4 +289,4 @@ def _first(members: Bool[Array, "rows k"], how_many: Array) -> Int[Array, "rows 
 
     members &= how_many > 0
     short = _sum(members) > how_many
-    return jax.lax.cond(jnp.any(short), some, lambda members: members, members).astype(jnp.int32)
+    return jax.lax.cond(_any(short), some, lambda members: members, members).astype(jnp.int32)

@@ -6,6 +6,7 @@ priorities w_i/(κ + r) maximises the probability of at least one success: a div
 apportionment with divisors κ + r.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -14,7 +15,6 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Real
 
-from dora_theory.allocation.divisor import largest_priorities
 from dora_theory.checks import (
     as_count,
     as_float,
@@ -24,6 +24,8 @@ from dora_theory.checks import (
     check_spendable,
     is_concrete,
 )
+from dora_theory.kernels.choice import Implementation
+from dora_theory.kernels.priorities import allocate
 
 # κ → 0⁺ stands for Adams' method. Small enough that every first rollout precedes every second
 # one for weights above 1e-29 of the largest, large enough that w/κ stays finite in float32.
@@ -64,6 +66,7 @@ def optimal_allocation(
     budget: Real[ArrayLike, "*#batch"],
     *,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
+    implementation: Implementation = "auto",
 ) -> Int[Array, "*batch k"]:
     """Integer allocation that maximises P(at least one success) under p_i ~ Beta(κw_i, κ(1-w_i)).
 
@@ -76,18 +79,21 @@ def optimal_allocation(
         concentration: κ > 0, scalar or shape `(...)`.
         budget: N ≥ 0 rollouts, scalar or shape `(...)`; at most 2^22 in float32.
         mask: boolean `(..., k)`, false for padding, which receives nothing.
+        implementation: `"pallas"` for the GPU kernel, `"reference"` for `jax.numpy`, `"auto"` for
+            the kernel where there is a GPU that runs it. The result is the same.
 
     Returns:
         Rollouts of each candidate, int32 `(..., k)`, with sum N. If all weights of a problem are
         0, every allocation is optimal and its first candidate receives all.
 
     Raises:
-        ValueError: NaN, negative or too large a value, an empty problem, shapes that do not fit.
+        ValueError: NaN, negative or too large a value, an empty problem, shapes that do not fit, a
+            kernel asked for that cannot run.
 
     Source: theory 2.1; no loop over N, O(k) a pass and typically 5 to 12 passes.
     """
     w, kappa, n, m = checked_problem(weights, concentration, budget, mask)
-    return _largest(w, kappa[..., None], n, m)
+    return _largest(w, kappa[..., None], n, m, implementation)
 
 
 def optimal_allocation_beta(
@@ -280,11 +286,13 @@ def optimal_set(
     return OptimalSet(counts - last, (last | following) & choice, last.sum(-1, dtype=jnp.int32))
 
 
-@jax.jit
-def _largest(w: Array, offsets: Array, budget: Array, mask: Array) -> Array:
+@partial(jax.jit, static_argnames="implementation")
+def _largest(
+    w: Array, offsets: Array, budget: Array, mask: Array, implementation: Implementation = "auto"
+) -> Array:
     batch = jnp.broadcast_shapes(w.shape[:-1], offsets.shape[:-1], budget.shape, mask.shape[:-1])
     w, mask = (jnp.broadcast_to(x, (*batch, w.shape[-1])) for x in (w, mask))
-    return largest_priorities(w, offsets, budget, mask)
+    return allocate(w, offsets, budget, mask, implementation=implementation)
 
 
 @jax.jit

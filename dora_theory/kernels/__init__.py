@@ -1,0 +1,1 @@
+"""Pallas kernels for NVIDIA GPUs, each beside the `jax.numpy` reference whose meaning it has."""

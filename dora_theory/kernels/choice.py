@@ -1,0 +1,94 @@
+"""Where the kernels can run, and the one place that picks between a kernel and its reference.
+
+The kernels are written for Pallas's Triton backend: what they need (reductions, scans, loops that
+end when a row is done) it has, for every NVIDIA GPU since Ampere, and the same kernel can be
+interpreted on a CPU. JAX 0.11 deprecates that backend in favour of Mosaic GPU, whose products need
+Hopper's instructions and which has no scan; a JAX without it takes the references.
+
+Nothing of Pallas is loaded before a kernel is used.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any, Literal, get_args
+
+import jax
+
+Implementation = Literal["auto", "reference", "pallas"]
+
+# Triton compiles for this compute capability and later.
+_CAPABILITY = 8.0
+
+
+def choose(
+    implementation: Implementation,
+    kernel: Callable[..., Any],
+    reference: Callable[..., Any],
+    *arguments: Any,
+    obstacle: str | None = None,
+) -> Any:
+    """Calls a kernel or its reference, two functions of the same arguments and meaning.
+
+    Args:
+        implementation: `"pallas"` for the kernel, `"reference"`, or `"auto"`: the kernel where it
+            is compiled for a GPU that can run it, so that a computation that is placed on the CPU
+            of a machine with a GPU takes the reference.
+        kernel: the kernel.
+        reference: the same in `jax.numpy`.
+        *arguments: of both, arrays or pytrees of arrays.
+        obstacle: why the kernel cannot take these arguments, if so.
+
+    Returns:
+        What the chosen one returns.
+
+    Raises:
+        ValueError: an unknown implementation; `"pallas"` where the kernel cannot run.
+    """
+    if implementation not in get_args(Implementation):
+        names = ", ".join(map(repr, get_args(Implementation)))
+        raise ValueError(f"implementation = {implementation!r}: needs one of {names}")
+    if implementation == "reference":
+        return reference(*arguments)
+    obstacle = obstacle or unavailable()
+    if implementation == "pallas":
+        if obstacle:
+            raise ValueError(f"implementation='pallas': {obstacle}; use 'auto' or 'reference'")
+        return with_slope(kernel, reference)(*arguments)
+    if obstacle:
+        return reference(*arguments)
+    kernel = with_slope(kernel, reference)
+    return jax.lax.platform_dependent(*arguments, cuda=kernel, default=reference)
+
+
+def with_slope(kernel: Callable[..., Any], reference: Callable[..., Any]) -> Callable[..., Any]:
+    """The kernel, with the derivatives of its reference: it has none of its own."""
+    function = jax.custom_jvp(kernel)
+
+    @function.defjvp
+    def slope(values: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+        return kernel(*values), jax.jvp(reference, values, tangents)[1]
+
+    return function
+
+
+@lru_cache
+def unavailable() -> str | None:
+    """Why no kernel can run in this process, or None.
+
+    Devices come first: the search for the backend loads Pallas, which is of no use without a GPU.
+    """
+    try:
+        devices = jax.local_devices(backend="cuda")
+    except RuntimeError:
+        kinds = ", ".join(sorted({d.platform for d in jax.local_devices()}))
+        return f"kernels need an NVIDIA GPU, and this process has only: {kinds}"
+    if find_spec("jax.experimental.pallas.triton") is None:
+        return f"JAX {jax.__version__} has no Triton backend for Pallas"
+    for device in devices:
+        if float(device.compute_capability) < _CAPABILITY:
+            return (
+                f"kernels need compute capability {_CAPABILITY}, and {device.device_kind} has "
+                f"{device.compute_capability}"
+            )
+    return None

@@ -1,0 +1,54 @@
+"""Which of a kernel and its reference is called, and what is said where a kernel cannot run."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dora_theory import optimal_allocation
+from dora_theory.kernels import choice
+
+ON_GPU = choice.unavailable() is None
+
+
+def kernel(x):
+    return x + 1
+
+
+def reference(x):
+    return x - 1
+
+
+def test_the_name_decides_and_auto_takes_what_can_run():
+    x = jnp.zeros(3)
+    assert choice.choose("reference", kernel, reference, x)[0] == -1
+    assert choice.choose("auto", kernel, reference, x)[0] == (1 if ON_GPU else -1)
+    assert choice.choose("auto", kernel, reference, x, obstacle="too wide")[0] == -1
+    with pytest.raises(ValueError, match="'cuda': needs one of 'auto', 'reference', 'pallas'"):
+        choice.choose("cuda", kernel, reference, x)
+    with pytest.raises(ValueError, match="implementation='pallas': too wide; use 'auto' or"):
+        choice.choose("pallas", kernel, reference, x, obstacle="too wide")
+
+
+@pytest.mark.skipif(ON_GPU, reason="has an NVIDIA GPU")
+def test_a_kernel_that_is_asked_for_by_name_on_a_cpu_is_refused():
+    with pytest.raises(ValueError, match="kernels need an NVIDIA GPU, and this process has only: "):
+        optimal_allocation(np.ones(3), 1, 2, implementation="pallas")
+
+
+def test_a_jax_without_the_backend_is_named(monkeypatch):
+    choice.unavailable.cache_clear()
+    monkeypatch.setattr(choice, "find_spec", lambda name: None)
+    monkeypatch.setattr(choice.jax, "local_devices", lambda backend: [])
+    assert choice.unavailable().endswith("has no Triton backend for Pallas")
+    choice.unavailable.cache_clear()
+
+
+class _Device:
+    device_kind, compute_capability = "Tesla T4", "7.5"
+
+
+def test_a_gpu_that_is_too_old_is_named(monkeypatch):
+    choice.unavailable.cache_clear()
+    monkeypatch.setattr(choice.jax, "local_devices", lambda backend: [_Device()])
+    assert choice.unavailable() == "kernels need compute capability 8.0, and Tesla T4 has 7.5"
+    choice.unavailable.cache_clear()
