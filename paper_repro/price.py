@@ -65,11 +65,11 @@ def main(out: Path) -> list[Row]:
         axes.plot(imbalance, found, ".", color=GREY, alpha=0.35, markersize=3, markeredgewidth=0)
         axes.plot(h, bound, color=BLACK, label="Specht's ratio")
         axes.plot(
-            FEW, measured_worst, "x", color=ORDER[1], markersize=7, label="worst Q: $N_{sol}/N_{dir}$"
+            FEW, measured_worst, "x", color=ORDER[1], ms=7, label="worst Q: $N_{sol}/N_{dir}$"
         )
         axes.plot(FEW, by_equal, color=ORDER[0], linestyle="--", label="h, 1, 1, 1, equal Q")
         axes.plot(
-            FEW, measured_equal, "+", color=ORDER[0], markersize=8, label="the same: $N_{sol}/N_{dir}$"
+            FEW, measured_equal, "+", color=ORDER[0], ms=8, label="the same: $N_{sol}/N_{dir}$"
         )
         for saving, at in savings.items():
             level(axes, saving, f"h ≥ {at:.1f}", x=0.02)

@@ -1,0 +1,77 @@
+"""Sharpening by repetition: rounds of REBASE whose copies keep their score.
+
+Three directions of quality 0.5, 0.3 and 0.2, one candidate each at the start. Left, their shares:
+counting copies multiplies them by Q in every round, so that after t rounds they are ∝ Q^t, a
+softmax at T_b/t (lines; theory 6.1). What sees copies as one direction stays at Q (dotted).
+Right, the price in rollouts, exp KL(Q‖shares), for this and other qualities. That is so in real
+numbers. Crosses: 64 whole rollouts, REBASE run round by round on 64 copies. There rounding decides:
+a copy that is due between 1/2 and 3/2 rollouts gets one, and nothing sharpens; one that is due less
+than 1/2 gets none, and its direction dies out in a single round (Q = 0.8, 0.2).
+"""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+from drawing import ORDER, curves, level, panels
+from script import Row, row, run
+
+import dora_theory as dt
+
+QUALITY = np.array([0.5, 0.3, 0.2])
+UNEQUAL = np.array([0.8, 0.2])
+OTHERS = {"0.5, 0.3, 0.2": QUALITY, "0.6, 0.4": np.array([0.6, 0.4]), "0.8, 0.2": UNEQUAL}
+ROUNDS, TEMPERATURE, BUDGET = np.arange(1, 9), 0.1, 64
+TABLE = np.array([2, 4, 6])
+
+
+def price(quality: np.ndarray, rounds: np.ndarray) -> np.ndarray:
+    """Factor in rollouts after t rounds, exp KL(Q‖Q^t)."""
+    return np.exp(dt.kl_divergence(quality, dt.sharpened_quality(quality, rounds)))
+
+
+def repeated(quality: np.ndarray) -> np.ndarray:
+    """Shares of whole rollouts after each round, shape (rounds, directions)."""
+    scores = TEMPERATURE * np.log(quality)
+    owner, shares = np.arange(quality.size), []
+    for _ in ROUNDS:
+        given = dt.rebase_allocation(scores[owner], BUDGET, temperature=TEMPERATURE)
+        owner = np.repeat(owner, np.asarray(given))
+        shares.append(np.bincount(owner, minlength=quality.size) / BUDGET)
+    return np.stack(shares)
+
+
+def main(out: Path) -> list[Row]:
+    with jax.enable_x64(True):
+        shares = np.asarray(dt.sharpened_quality(QUALITY, ROUNDS))
+        colder = np.stack(
+            [dt.quality_weights(TEMPERATURE * np.log(QUALITY), TEMPERATURE / t) for t in ROUNDS]
+        )
+        prices = {name: price(q, ROUNDS) for name, q in OTHERS.items()}
+        table = price(QUALITY, TABLE)
+        whole, dying = repeated(QUALITY), repeated(UNEQUAL)
+    with panels(out / "sharpening", 2, height=3.3) as (left, right):
+        for q, share, crosses, colour in zip(QUALITY, shares.T, whole.T, ORDER, strict=False):
+            left.plot(ROUNDS, share, color=colour, label=f"Q = {q:g}")
+            left.axhline(q, color=colour, linewidth=1, linestyle=":")
+            left.plot(ROUNDS, crosses, "x", color=colour, markersize=6)
+        left.set(xlabel="rounds t", ylabel="share of rollouts", ylim=(-0.02, 1), xticks=ROUNDS)
+        left.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, handlelength=1.6)
+        curves(right, ROUNDS, prices, marker="o")
+        level(right, 1, "copies seen as one", x=0.98)
+        right.set(xlabel="rounds t", ylabel="price exp KL(Q‖shares)", ylim=(0.9, None))
+        right.set_xticks(ROUNDS)
+        right.legend(title="Q", loc="upper left", handlelength=2, alignment="left")
+    name = "Sharpening"
+    return [
+        row(name, "price at t = 2, 4, 6", None, table),
+        row(name, "shares at t = 4", None, shares[3], 4),
+        row(name, "largest distance to a softmax at T_b/t", None, abs(shares - colder).max(), 10),
+        row(name, f"N = {BUDGET}, whole: shares at t = 4", None, whole[3], 4),
+        row(name, f"Q = 0.8, 0.2, N = {BUDGET}, whole: shares at t = 1", None, dying[0], 4),
+        row(name, f"Q = 0.8, 0.2, N = {BUDGET}, whole: shares at t = 2", None, dying[1], 4),
+    ]
+
+
+if __name__ == "__main__":
+    run(main, __doc__)
