@@ -302,6 +302,31 @@ def _marks(axes: Axes, marks: Mapping[str, float], height: float) -> None:
         )  # fmt: skip
 
 
+def draw_strategy(
+    axes: Axes,
+    x: Real[ArrayLike, "points"],
+    y: Real[ArrayLike, "points"],
+    name: str,
+    *,
+    band: Real[ArrayLike, "points 2"] | None = None,
+) -> None:
+    """One strategy's line in its own colour, line and marker, with its name for the legend.
+
+    Args:
+        axes: where.
+        x: shape `(points,)`.
+        y: shape `(points,)`.
+        name: of the strategy.
+        band: lower and upper end at each point, shape `(points, 2)`, drawn as a band.
+    """
+    colour, line, marker = _STRATEGIES.get(name, (_BLACK, "-.", "."))
+    x, y = np.asarray(x), np.asarray(y)
+    axes.plot(x, y, color=colour, linestyle=line, marker=marker, label=label(name))
+    if band is not None:
+        ends = np.asarray(band)
+        axes.fill_between(x, ends[:, 0], ends[:, 1], color=colour, alpha=0.12, lw=0)
+
+
 def success_curves(
     budgets: Real[ArrayLike, "budgets"],
     success: Mapping[str, Real[ArrayLike, "budgets"]],
@@ -327,14 +352,7 @@ def success_curves(
         figure = Figure(figsize=(6.2, 4.0), layout="constrained")
         axes = figure.subplots()
         for name, values in success.items():
-            colour, line, marker = _STRATEGIES.get(name, (_BLACK, "-.", "."))
-            axes.plot(
-                n, np.asarray(values), color=colour, linestyle=line, marker=marker,
-                label=label(name),
-            )  # fmt: skip
-            if intervals and name in intervals:
-                ends = np.asarray(intervals[name])
-                axes.fill_between(n, ends[:, 0], ends[:, 1], color=colour, alpha=0.12, lw=0)
+            draw_strategy(axes, n, values, name, band=(intervals or {}).get(name))
         axes.set_xscale("log", base=2)
         axes.set_xticks(n, [f"{x:g}" for x in n])
         axes.minorticks_off()
