@@ -4,8 +4,6 @@ Quality is a softmax of PRM scores. The uniqueness γ of a candidate is its own 
 over similarities: 1/k for one of k copies that are alike and unlike all others. DORA weighs by w γ.
 """
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +11,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Real
 
 from dora_theory.checks import as_float, as_mask, check_candidates, check_range, is_concrete
+from dora_theory.kernels.choice import Implementation
+from dora_theory.kernels.similarities import Precision, similarity_sums
 
 # Rows and columns of similarity held at once: 2 MiB in float64.
 _BLOCK = 512
@@ -127,6 +127,8 @@ def uniqueness(
     *,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
     block_size: int = _BLOCK,
+    precision: Precision = "full",
+    implementation: Implementation = "auto",
 ) -> Float[Array, "*batch k"]:
     """Uniqueness γ_i = 1/Σ_j exp((S_ij - 1)/T_s), with no more than a block of S at a time.
 
@@ -135,24 +137,38 @@ def uniqueness(
         temperature: T_s > 0, scalar or shape `(...)`.
         mask: boolean `(..., k)`, false for padding, whose γ is 0.
         block_size: rows and columns of S held at once; memory is O(k d + block_size²) a problem.
+        precision: `"full"` is that of the dtype; `"tf32"` and `"bfloat16"` round embeddings as
+            matrix units take them, and are for float32.
+        implementation: `"pallas"` for the GPU kernel, `"reference"` for `jax.numpy`, `"auto"` for
+            the kernel where there is a GPU that runs it. Sums are in another order.
 
     Returns:
         Shape `(..., k)`, in [1/k, 1]. Relative error below (d + 4)/T_s roundings: 1e-12 in float64
-        at the paper's T_s = 0.01 for d up to 384, 1e-3 in float32 (measured 2e-5).
+        at the paper's T_s = 0.01 for d up to 384, 1e-3 in float32 (measured 2e-5). The coarser
+        modes also move the exponent of a pair by at most 2u sqrt(2 (1 - S))/T_s, where u = 2^-11
+        for `"tf32"` and 2^-8 for `"bfloat16"`: copies count as copies in any of them, and what
+        halves γ at T_s = 0.01 (S = 0.993) moves by a hundredth or a tenth.
 
     Raises:
-        ValueError: NaN, infinite or zero embeddings, T_s not positive, an empty problem.
+        ValueError: NaN, infinite or zero embeddings, T_s not positive, an empty problem, an unknown
+            precision or a coarse one in float64, a kernel asked for that cannot run.
 
     Source: eq. 10-12.
     """
     unit, m = _unit(embeddings, mask)
     t = _temperature("temperature", temperature, unit.dtype)
     batch = jnp.broadcast_shapes(unit.shape[:-2], t.shape, m.shape[:-1])
-    if block_size < 1:
-        raise ValueError(f"block_size = {block_size}: needs a positive number")
     unit = jnp.broadcast_to(unit, (*batch, *unit.shape[-2:]))
     m = jnp.broadcast_to(m, (*batch, m.shape[-1]))
-    return _uniqueness(unit, jnp.broadcast_to(t, batch), m, min(block_size, unit.shape[-2]))
+    total = similarity_sums(
+        unit,
+        m.astype(unit.dtype),
+        jnp.broadcast_to(t, batch),
+        precision=precision,
+        block=block_size,
+        implementation=implementation,
+    )
+    return jnp.where(m, 1 / jnp.where(m, total, 1), 0)
 
 
 def dora_weights(
@@ -255,34 +271,3 @@ def _unit(embeddings: ArrayLike, mask: ArrayLike | None) -> tuple[Array, Array]:
     e = jnp.where(m[..., None], e / jnp.where(largest > 0, largest, 1), 1)
     unit = e / jnp.sqrt(jnp.sum(e * e, -1, keepdims=True))
     return jnp.where(m[..., None], unit, 0), m
-
-
-@partial(jax.jit, static_argnames="block")
-def _uniqueness(unit: Array, t: Array, mask: Array, block: int) -> Array:
-    k = unit.shape[-2]
-    blocks = -(-k // block)
-    pad = blocks * block - k
-    rows = jnp.pad(unit, [(0, 0)] * (unit.ndim - 2) + [(0, pad), (0, 0)])
-    rows = jnp.moveaxis(rows.reshape(*unit.shape[:-2], blocks, block, -1), -3, 0)
-    there = jnp.pad(mask, [(0, 0)] * (mask.ndim - 1) + [(0, pad)])
-    there = jnp.moveaxis(there.reshape(*mask.shape[:-1], blocks, block), -2, 0)
-    number = jnp.arange(blocks * block).reshape(blocks, block)
-    inverse = 1 / t[..., None, None]
-
-    def of_rows(these: tuple[Array, Array]) -> Array:
-        left, i = these
-
-        def add(total: Array, those: tuple[Array, Array, Array]) -> tuple[Array, None]:
-            right, j, exists = those
-            similarity = jnp.einsum("...id,...jd->...ij", left, right, precision=_PRECISE)
-            # Rounding may carry a cosine past 1; a candidate is one with itself exactly.
-            gap = jnp.where(i[:, None] == j, 0, jnp.minimum(similarity - 1, 0))
-            near = jnp.exp(jnp.where(gap == 0, 0, gap * inverse))
-            return total + jnp.where(exists[..., None, :], near, 0).sum(-1), None
-
-        start = jnp.zeros(left.shape[:-1], left.dtype)
-        return jax.lax.scan(add, start, (rows, number, there))[0]
-
-    total = jax.lax.map(of_rows, (rows, number))
-    total = jnp.moveaxis(total, 0, -2).reshape(*mask.shape[:-1], -1)[..., :k]
-    return jnp.where(mask, 1 / jnp.where(mask, total, 1), 0)

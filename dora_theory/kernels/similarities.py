@@ -1,0 +1,251 @@
+"""Sums over similarities: y_i = Σ_j exp((S_ij - 1)/T_s) v_j, streamed in blocks (eq. 10-12).
+
+For v = 1 that is 1/γ_i, and for any v the product Z v that magnitude weighting solves with. S is
+never whole: of a problem, one block of rows at a time meets one block of columns, and what is left
+of the two is a number a row, as in flash attention (Dao et al. 2022). No maximum need be carried
+along, since no exponent is above that of a row's own entry, which is 0.
+
+Copies stay copies, however coarsely the embeddings are rounded: with r the rounded ones, S_ij - 1
+is computed as r_i·r_j - |r_i|²/2 - |r_j|²/2, the same for unit vectors, and 0 for r_i = r_j.
+"""
+
+from functools import partial
+from typing import Any, Literal, NamedTuple, get_args
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from dora_theory.kernels.choice import Implementation, choose
+
+Precision = Literal["full", "tf32", "bfloat16"]
+
+# Explicit bits of a mantissa.
+_MANTISSA = {"tf32": 10, "bfloat16": 7}
+
+
+class Tiling(NamedTuple):
+    """A program's share: rows, columns and dimensions held at once, warps, stages of the loop."""
+
+    rows: int
+    columns: int
+    depth: int
+    warps: int
+    stages: int
+
+
+def tiling(k: int, precision: Precision) -> Tiling:
+    """The default for problems of k candidates: what is usual for matrix products."""
+    side = 64 if precision == "full" else 128
+    side = max(16, min(side, 1 << (k - 1).bit_length()))
+    return Tiling(side, side, 32, 8 if side == 128 else 4, 3)
+
+
+def similarity_sums(
+    unit: Float[Array, "*batch k d"],
+    values: Float[Array, "*batch k"],
+    temperature: Float[Array, "*batch"],
+    *,
+    precision: Precision = "full",
+    block: int = 512,
+    implementation: Implementation = "auto",
+) -> Float[Array, "*batch k"]:
+    """Sums y_i = Σ_j exp((S_ij - 1)/T_s) v_j, by the kernel or by the reference.
+
+    Args:
+        unit: embeddings of length 1, shape `(..., k, d)`; padding 0.
+        values: v, shape `(..., k)`; padding 0, and what is returned for it means nothing.
+        temperature: T_s > 0, shape `(...)`.
+        precision: `"full"` computes in the dtype; `"tf32"` and `"bfloat16"` round embeddings to 11
+            and 8 significant bits, as matrix units take them, and add products in float32.
+        block: rows and columns of S that the reference holds at once.
+        implementation: see `dora_theory.kernels.choice.choose`.
+
+    Returns:
+        y, shape `(..., k)`. Exponents are off by at most 2u |e_i - e_j|/T_s for embeddings that are
+        rounded, u = 2^-11 or 2^-8, and by (d + 4)/T_s roundings of the dtype for the sums.
+
+    Raises:
+        ValueError: an unknown precision; a coarse one in float64; `"pallas"` where it cannot run.
+    """
+    if precision not in get_args(Precision):
+        names = ", ".join(map(repr, get_args(Precision)))
+        raise ValueError(f"precision = {precision!r}: needs one of {names}")
+    if block < 1:
+        raise ValueError(f"block_size = {block}: needs a positive number")
+    if precision != "full" and unit.dtype != jnp.float32:
+        raise ValueError(f"precision = {precision!r}: needs float32, and this is {unit.dtype}")
+    obstacle = None if unit.dtype == jnp.float32 else f"the kernel has no {unit.dtype}"
+    return choose(
+        implementation,
+        partial(similarity_kernel, precision=precision),
+        partial(similarity_reference, precision=precision, block=block),
+        unit,
+        values,
+        temperature,
+        obstacle=obstacle,
+    )
+
+
+@partial(jax.jit, static_argnames=("precision", "block"))
+def similarity_reference(
+    unit: Float[Array, "*batch k d"],
+    values: Float[Array, "*batch k"],
+    temperature: Float[Array, "*batch"],
+    *,
+    precision: Precision = "full",
+    block: int = 512,
+) -> Float[Array, "*batch k"]:
+    """`similarity_sums` in `jax.numpy`."""
+    k = unit.shape[-2]
+    block = min(block, k)
+    rounded = _rounded(unit, precision)
+    half = 0.5 * jnp.sum(rounded * rounded, -1)
+    columns = _blocks(rounded, -2, block), _blocks(half, -1, block), _blocks(values, -1, block)
+    number = jnp.arange(columns[0].shape[0] * block).reshape(-1, block)
+    inverse = 1 / temperature[..., None, None]
+
+    def of_rows(rows: tuple[Array, Array, Array]) -> Array:
+        left, left_half, i = rows
+
+        def add(total: Array, column: tuple[Array, ...]) -> tuple[Array, None]:
+            right, right_half, v, j = column
+            # Matrix units round float32 to ten bits unless told not to.
+            product = jnp.einsum("...id,...jd->...ij", left, right, precision="highest")
+            gap = product - left_half[..., :, None] - right_half[..., None, :]
+            near = _near(gap, i[:, None] == j, inverse)
+            return total + (near * v[..., None, :]).sum(-1), None
+
+        start = jnp.zeros(left_half.shape, left.dtype)
+        return jax.lax.scan(add, start, (*columns, number))[0]
+
+    total = jax.lax.map(of_rows, (*columns[:2], number))
+    return jnp.moveaxis(total, 0, -2).reshape(*values.shape[:-1], -1)[..., :k]
+
+
+def similarity_kernel(
+    unit: Float[Array, "*batch k d"],
+    values: Float[Array, "*batch k"],
+    temperature: Float[Array, "*batch"],
+    *,
+    precision: Precision = "full",
+    tile: Tiling | None = None,
+    interpret: bool = False,
+) -> Float[Array, "*batch k"]:
+    """`similarity_sums` of float32 on a GPU.
+
+    Args:
+        unit: as `similarity_sums`.
+        values: as `similarity_sums`.
+        temperature: as `similarity_sums`.
+        precision: as `similarity_sums`.
+        tile: a program's share, by default `tiling(k, precision)`.
+        interpret: run without a GPU, operation by operation.
+
+    Returns:
+        y, shape `(..., k)`. Memory O(k d): k and d are padded to whole tiles.
+    """
+    from jax.experimental import pallas as pl
+    from jax.experimental.pallas import triton
+
+    k, d = unit.shape[-2:]
+    if 0 in values.shape:
+        return jnp.zeros(values.shape, unit.dtype)
+    rows, columns, depth, warps, stages = tile or tiling(k, precision)
+    side = max(rows, columns)
+    tall, wide = -(-k // side) * side, -(-d // depth) * depth
+    e = _rounded(unit, precision).reshape(-1, k, d)
+    half = 0.5 * jnp.sum(e * e, -1)
+    more = (0, tall - k)
+    e = jnp.pad(e, ((0, 0), more, (0, wide - d)))
+    if precision == "bfloat16":
+        e = e.astype(jnp.bfloat16)
+    half, v = (jnp.pad(x, ((0, 0), more)) for x in (half, values.reshape(-1, k)))
+    inverse = (1 / temperature).reshape(-1, 1)
+    stripes = tall // rows
+
+    def kernel(
+        left: Any, right: Any, left_half: Any, right_half: Any, v: Any, inverse: Any, out: Any
+    ) -> None:
+        i = (pl.program_id(0) % stripes) * rows + jnp.arange(rows)
+        own_half, scale = left_half[...], inverse[0]
+
+        def of_columns(block: Array, total: Array) -> Array:
+            here = pl.ds(block * columns, columns)
+
+            def of_dimensions(step: Array, product: Array) -> Array:
+                deep = pl.ds(step * depth, depth)
+                x, y = triton.load(left.at[:, deep]), triton.load(right.at[here, deep])
+                return product + _product(x, y, precision, interpret)
+
+            product = jnp.zeros((rows, columns), jnp.float32)
+            product = jax.lax.fori_loop(0, wide // depth, of_dimensions, product)
+            gap = product - own_half[:, None] - triton.load(right_half.at[here])[None, :]
+            j = block * columns + jnp.arange(columns)
+            near = _near(gap, i[:, None] == j[None, :], scale)
+            return total + (near * triton.load(v.at[here])[None, :]).sum(-1)
+
+        start = jnp.zeros((rows,), jnp.float32)
+        out[...] = jax.lax.fori_loop(0, tall // columns, of_columns, start)
+
+    def stripe(*tail: int) -> Any:
+        rest = (0,) * len(tail)
+        return pl.BlockSpec((None, rows, *tail), lambda p: (p // stripes, p % stripes, *rest))
+
+    def whole(*shape: int) -> Any:
+        rest = (0,) * len(shape)
+        return pl.BlockSpec((None, *shape), lambda p: (p // stripes, *rest))
+
+    y = pl.pallas_call(
+        kernel,
+        out_shape=jax.ShapeDtypeStruct(v.shape, jnp.float32),
+        # In one axis: programs that run at once share a problem's columns.
+        grid=(v.shape[0] * stripes,),
+        in_specs=[stripe(wide), whole(tall, wide), stripe(), whole(tall), whole(tall), whole(1)],
+        out_specs=stripe(),
+        compiler_params=triton.CompilerParams(num_warps=warps, num_stages=stages),
+        interpret=interpret,
+        name="similarity_sums",
+    )(e, e, half, half, v, inverse)
+    return y[:, :k].reshape(values.shape)
+
+
+def _rounded(unit: Array, precision: Precision) -> Array:
+    """To nearest, so that units which only cut bits off find none to cut."""
+    if precision == "full":
+        return unit
+    return jax.lax.reduce_precision(unit, exponent_bits=8, mantissa_bits=_MANTISSA[precision])
+
+
+def _product(x: Array, y: Array, precision: Precision, interpret: bool) -> Array:
+    """Rows times rows, of what is rounded already, added in float32."""
+    presets = jax.lax.DotAlgorithmPreset
+    how = {
+        "full": presets.F32_F32_F32,
+        "tf32": presets.TF32_TF32_F32,
+        "bfloat16": presets.BF16_BF16_F32,
+    }[precision]
+    return jax.lax.dot_general(
+        x,
+        y,
+        (((1,), (1,)), ((), ())),
+        # A CPU knows no TF32, but what it multiplies is.
+        precision=jax.lax.Precision.HIGHEST if interpret else how,
+        preferred_element_type=jnp.float32,
+    )
+
+
+def _near(gap: Array, own: Array, inverse: Array) -> Array:
+    """exp(gap/T_s); rounding may carry a cosine past 1, and a candidate is one with itself."""
+    gap = jnp.where(own, 0, jnp.minimum(gap, 0))
+    return jnp.exp(jnp.where(gap == 0, 0, gap * inverse))
+
+
+def _blocks(x: Array, axis: int, block: int) -> Array:
+    """Cuts an axis into blocks, the last filled up with zeros, and puts their number first."""
+    axis %= x.ndim
+    count = -(-x.shape[axis] // block)
+    widths = [(0, 0)] * x.ndim
+    widths[axis] = (0, count * block - x.shape[axis])
+    x = jnp.pad(x, widths)
+    return jnp.moveaxis(x.reshape(*x.shape[:axis], count, block, *x.shape[axis + 1 :]), axis, 0)

@@ -1,0 +1,129 @@
+"""The similarity kernel equals its reference, and the reference equations 10 to 12 in float64."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dora_theory import uniqueness
+from dora_theory.kernels.choice import unavailable, with_slope
+from dora_theory.kernels.similarities import (
+    Tiling,
+    similarity_kernel,
+    similarity_reference,
+    similarity_sums,
+)
+
+ON_GPU = unavailable() is None
+TEMPERATURES = np.array([0.01, 0.1, 0.5], np.float32)
+# Two units in the last place of what a matrix unit takes, halved for rounding to nearest.
+UNIT = {"full": 0.0, "tf32": 2.0**-11, "bfloat16": 2.0**-8}
+
+
+@pytest.fixture(scope="module")
+def problems():
+    """Three of 50 candidates in 40 dimensions: close, with copies, the last ten of one padding."""
+    rng = np.random.default_rng(2)
+    e = rng.normal(size=(3, 5, 40))[:, rng.integers(5, size=50)]
+    e += 0.1 * rng.normal(size=e.shape)
+    e[:, 7:11] = e[:, 3:4]
+    unit = (e / np.linalg.norm(e, axis=-1, keepdims=True)).astype(np.float32)
+    values = rng.uniform(0.5, 2, size=(3, 50)).astype(np.float32)
+    unit[1, 40:], values[1, 40:] = 0, 0
+    return unit, values, TEMPERATURES
+
+
+def exponents(unit, temperature):
+    """(S - 1)/T_s in float64; a candidate is one with itself."""
+    gap = unit.astype(float) @ unit.astype(float).swapaxes(-1, -2) - 1
+    gap[..., np.arange(50), np.arange(50)] = 0
+    return np.minimum(gap, 0) / temperature.astype(float)[:, None, None]
+
+
+@pytest.mark.parametrize("precision", UNIT)
+def test_kernel_and_reference_err_by_what_is_stated(problems, precision):
+    unit, values, temperature = problems
+    # Tiles and blocks that 50 and 40 do not fill, rows and columns of different size.
+    tile = None if ON_GPU else Tiling(16, 32, 16, 4, 2)
+    kernel = partial(similarity_kernel, precision=precision, tile=tile, interpret=not ON_GPU)
+    y = np.asarray(similarity_reference(*problems, precision=precision, block=32))
+    there = values > 0
+    np.testing.assert_allclose(np.asarray(kernel(*problems))[there], y[there], rtol=2e-5)
+
+    x = exponents(unit, temperature)
+    away = np.sqrt(-2 * x * temperature[:, None, None])
+    off = (2 * UNIT[precision] * away + 44 * 2.0**-24) / temperature[:, None, None]
+    v = values[:, None, :].astype(float)
+    truth, most = (np.exp(x) * v).sum(-1), (np.exp(x) * np.expm1(off) * v).sum(-1)
+    error = np.abs(y - truth)
+    assert np.all(error[there] <= most[there])
+    if precision != "full":
+        # It is rounded, and not more coarsely than it may be: some error is near the bound.
+        assert (error[there] / most[there]).max() > 0.01
+
+
+def test_copies_stay_copies_when_rounded(problems):
+    """Alone among strangers, five copies count as five, not as what rounding makes of 5."""
+    unit = np.eye(40, dtype=np.float32)[:20].repeat(1, 0)
+    unit[:5] = problems[0][0, 3]
+    gamma = np.asarray(uniqueness(unit, 0.01, precision="bfloat16"))
+    np.testing.assert_allclose(gamma[:5], 0.2, rtol=1e-4)
+
+
+def test_derivatives_of_the_kernel_are_the_reference_s(problems):
+    kernel = with_slope(partial(similarity_kernel, interpret=not ON_GPU), similarity_reference)
+    weights = np.linspace(1, 2, 150, dtype=np.float32).reshape(3, 50)
+
+    def slopes(function):
+        return jax.grad(lambda *a: (function(*a) * weights).sum(), (0, 1, 2))(*problems)
+
+    for ours, theirs in zip(slopes(kernel), slopes(similarity_reference), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
+
+
+def test_vmap_is_the_batch(problems):
+    kernel = partial(similarity_kernel, interpret=not ON_GPU)
+    np.testing.assert_allclose(jax.vmap(kernel)(*problems), kernel(*problems), rtol=1e-6)
+    assert kernel(jnp.zeros((0, 4, 3)), jnp.zeros((0, 4)), jnp.zeros(0)).shape == (0, 4)
+
+
+@pytest.mark.skipif(
+    not ON_GPU and jax.__version_info__ >= (0, 11), reason="JAX 0.11 lowers for CUDA with a GPU"
+)
+@pytest.mark.parametrize("wide", [False, True], ids=["x32", "x64"])
+@pytest.mark.parametrize("precision", UNIT)
+def test_it_lowers_for_cuda_without_a_matrix_of_all_pairs(precision, wide):
+    with jax.enable_x64(wide):
+        shapes = [(2, 1000, 384), (2, 1000), (2,)]
+        given = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+        traced = jax.jit(partial(similarity_kernel, precision=precision)).trace(*given)
+        text = traced.lower(lowering_platforms=("cuda",)).as_text()
+    assert "__gpu$xla.gpu.triton" in text
+    assert "1000x1000" not in text
+    assert "1024x1024" not in text
+
+
+def test_bad_arguments_are_named(problems):
+    with pytest.raises(ValueError, match="'fp8': needs one of 'full', 'tf32', 'bfloat16'"):
+        similarity_sums(*problems, precision="fp8")
+    with jax.enable_x64(True):
+        wide = [jnp.asarray(x, jnp.float64) for x in problems]
+        with pytest.raises(ValueError, match="precision = 'tf32': needs float32, and this is"):
+            similarity_sums(*wide, precision="tf32")
+        with pytest.raises(ValueError, match="implementation='pallas': the kernel has no float64"):
+            similarity_sums(*wide, implementation="pallas")
+
+
+@pytest.mark.skipif(not ON_GPU, reason="needs an NVIDIA GPU")
+@pytest.mark.parametrize("precision", UNIT)
+@pytest.mark.parametrize(("k", "d"), [(8, 384), (100, 16), (1000, 384), (4096, 1024)])
+def test_sizes_on_a_gpu(k, d, precision):
+    rng = np.random.default_rng(k)
+    e = rng.normal(size=(2, k, d))
+    unit = (e / np.linalg.norm(e, axis=-1, keepdims=True)).astype(np.float32)
+    given = unit, np.ones((2, k), np.float32), np.array([0.01, 0.1], np.float32)
+    ours = jax.jit(partial(similarity_kernel, precision=precision))(*given)
+    theirs = similarity_reference(*given, precision=precision)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3)
