@@ -11,7 +11,7 @@ A solution is a path of steps. What is chosen, and why:
   right with probability about m. Wrong is for good: steps build on one another.
 * Length. Finishing is possible from step `first` on, with probability `finish` each, and sure at
   step `steps`. The defaults have a mean of 7.8 steps: Table 1's FLOPs of the embedding model, which
-  reads every prefix again, are those of 8 steps (see `costs`).
+  reads every prefix again, are those of 8 steps, finished solutions read as well (see `costs`).
 * Answers. The first wrong step settles the wrong answer: the direction's own with probability
   `trap`, else one of many. So votes gather errors as systematic ones do, and copies share them.
 * The PRM reads the path's true success probability V, which is computed exactly (`_values`):
