@@ -43,7 +43,7 @@ def success_against_budget(summaries: Sequence[dict[str, Any]], titles: Sequence
     for both, if these are at least thirty.
 
     Args:
-        summaries: what `replay.run.summary` returns, one a panel.
+        summaries: what `replay.summary.summary` returns, one a panel.
         titles: of the panels.
 
     Returns:

@@ -10,7 +10,7 @@ def table(summary: dict[str, Any]) -> str:
     """Success by strategy and budget, differences to REBASE below, and what they mean.
 
     Args:
-        summary: what `replay.run.summary` returns.
+        summary: what `replay.summary.summary` returns.
 
     Returns:
         Lines without an end of line at the last.

@@ -6,7 +6,8 @@ import pytest
 from dora_theory.plots import save
 from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.picture import success_against_budget
-from dora_theory.replay.run import replay, summary
+from dora_theory.replay.run import replay
+from dora_theory.replay.summary import summary
 from dora_theory.replay.synthetic import write_synthetic_log
 from dora_theory.replay.table import table
 
