@@ -1,0 +1,138 @@
+"""`dora-theory verify`: every claim of the theory on random instances, a table of verdicts."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dora_theory.errors import InputError
+from dora_theory.output import whole_output
+
+if TYPE_CHECKING:
+    from dora_theory.theorems.claim import Claim
+    from dora_theory.theorems.verifying import Result
+
+_DESCRIPTION = """\
+Tries every claim of the theory on random instances. A claim holds or is refuted; claims of the
+paper that fail stay in the table as refuted, each with the smallest counterexample that a search
+finds, confirmed in exact arithmetic.
+
+Exit status 1 if a verdict differs from what the theory expects.
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to the subparsers of `dora-theory`."""
+    parser = commands.add_parser(
+        "verify",
+        help="check every claim on random instances",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "--claims",
+        type=lambda text: tuple(text.split(",")),
+        metavar="ID,ID",
+        help="only these, such as 2.1,4.5 (default: all)",
+    )
+    add(
+        "--instances",
+        type=int,
+        default=100_000,
+        metavar="N",
+        help="of each claim, at least (default %(default)s)",
+    )
+    add("--seed", type=int, default=0, metavar="I", help="default %(default)s")
+    add(
+        "--budget-seconds",
+        type=float,
+        metavar="S",
+        help="begin no further batch of instances after so long; every claim sees one",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON document")
+    form.add_argument("--markdown", action="store_true", help="a table for documents")
+    add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the command; `InputError` if an option cannot be used.
+
+    An interrupt is passed on when what was found until then has been written.
+    """
+    _check(arguments)
+    # Not for `--help`: these load JAX.
+    from dora_theory.theorems import claims, reporting
+
+    chosen = _chosen(claims(), arguments.claims)
+    start = time.monotonic()
+    with whole_output(arguments.out) as file:
+        results = _results(chosen, arguments)
+        missing = [c.name for c in chosen if c.name not in {r.claim.name for r in results}]
+        if arguments.json:
+            seconds = time.monotonic() - start
+            found = reporting.document(
+                results, seed=arguments.seed, seconds=seconds, not_tried=missing
+            )
+            text = json.dumps(found, indent=1, allow_nan=False, ensure_ascii=False)
+        else:
+            text = (reporting.markdown if arguments.markdown else reporting.table)(results)
+        file.write(text.encode() + b"\n")
+    if missing:
+        print(f"interrupted; not tried: {', '.join(missing)}", file=sys.stderr)
+        raise KeyboardInterrupt
+    return 0 if all(r.as_expected for r in results) else 1
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if arguments.instances < 1:
+        raise InputError(f"--instances: {arguments.instances}: needs a number ≥ 1")
+    if not 0 <= arguments.seed < 2**63:
+        raise InputError(f"--seed: {arguments.seed}: needs a number from 0 to 2^63 - 1")
+    if arguments.budget_seconds is not None and not arguments.budget_seconds > 0:
+        raise InputError(f"--budget-seconds: {arguments.budget_seconds:g}: needs a number > 0")
+
+
+def _chosen(every: Sequence["Claim"], ids: Sequence[str] | None) -> list["Claim"]:
+    known = list(dict.fromkeys(claim.id for claim in every))
+    for name in ids or ():
+        if name not in known:
+            raise InputError(f"--claims: {name!r} is none of {', '.join(known)}")
+    return [claim for claim in every if ids is None or claim.id in ids]
+
+
+def _results(chosen: Sequence["Claim"], arguments: argparse.Namespace) -> list["Result"]:
+    """Results in the order of the theory: of all claims, or of those done before an interrupt."""
+    from dora_theory.theorems.verifying import verify
+
+    found = verify(
+        chosen,
+        instances=arguments.instances,
+        seed=arguments.seed,
+        budget_seconds=arguments.budget_seconds,
+    )
+    results = []
+    try:
+        with closing(found), _bar(len(chosen)) as bar:
+            for result in found:
+                results.append(result)
+                bar.update()
+    except KeyboardInterrupt:
+        pass
+    place = {claim.name: i for i, claim in enumerate(chosen)}
+    return sorted(results, key=lambda result: place[result.claim.name])
+
+
+@contextmanager
+def _bar(claims: int) -> Iterator[Any]:
+    from tqdm import tqdm
+
+    silent = not sys.stderr.isatty()
+    with tqdm(total=claims, unit=" claims", delay=1, leave=False, disable=silent) as bar:
+        yield bar

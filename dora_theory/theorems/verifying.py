@@ -1,0 +1,237 @@
+"""Tries claims on random instances: one compiled program a claim, several claims side by side."""
+
+import os
+import time
+import zlib
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import partial
+from threading import Event
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from dora_theory.theorems import deciding
+from dora_theory.theorems.claim import Claim, Instance, Instances
+
+# Below so many instances a claim's program runs for less time than LLVM takes to optimise it.
+_MANY = 500_000
+# A greedy search takes the first smaller counterexample it meets; no chain of them is so long.
+_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """An instance that violates a claim, as small as the search found it.
+
+    Attributes:
+        instance: plain numbers and lists by name.
+        confirmed: whether exact arithmetic says so, not only the margin.
+        explanation: one line with which a reader can check it by hand, "" if the claim has none.
+    """
+
+    instance: Instance
+    confirmed: bool
+    explanation: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was found about a claim.
+
+    Attributes:
+        claim: it.
+        decision: verdict and confidence.
+        instances: how many were tried.
+        violations: how many of them have a margin below -tolerance.
+        worst_margin: the least of all margins; NaN if one is.
+        counterexample: of a refuted claim.
+        seconds: wall time, most of which may be compilation.
+    """
+
+    claim: Claim
+    decision: deciding.Decision
+    instances: int
+    violations: int
+    worst_margin: float
+    counterexample: Counterexample | None
+    seconds: float
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether the verdict is the one that the theory expects."""
+        return self.decision.verdict == self.claim.expected
+
+
+class _Batch(NamedTuple):
+    """What a program says of a batch: counts, and the instance with the least margin."""
+
+    worst_margin: Float[Array, ""]
+    violations: Int[Array, ""]
+    heads: Int[Array, ""]
+    worst: Instances
+
+
+def verify(
+    claims: Sequence[Claim],
+    *,
+    instances: int = 100_000,
+    seed: int = 0,
+    budget_seconds: float | None = None,
+    workers: int | None = None,
+    optimise: bool | None = None,
+) -> Generator[Result, None, None]:
+    """Tries each claim on random instances, in float64.
+
+    A claim's instances depend on the seed and its name, not on which others are tried.
+
+    Args:
+        claims: any number of them; error rates are corrected for it.
+        instances: at least so many of each claim, in whole batches.
+        seed: of all random numbers.
+        budget_seconds: after so long no further batch is begun, but each claim sees one.
+        workers: how many claims at a time, the number of processors if None.
+        optimise: whether to compile for speed of the program rather than of the compiler; if
+            None, where there are many instances.
+
+    Yields:
+        A result for each claim, in the order in which they are done. Leaving the iterator early
+        stops what is under way at its next batch.
+
+    Raises:
+        ValueError: instances < 1, budget_seconds not positive.
+    """
+    if instances < 1:
+        raise ValueError(f"instances = {instances}: needs at least 1")
+    if budget_seconds is not None and not budget_seconds > 0:
+        raise ValueError(f"budget_seconds = {budget_seconds}: needs a positive number")
+    deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
+    stop = Event()
+    try_one = partial(
+        _try_claim,
+        instances=instances,
+        seed=seed,
+        error=deciding.error_of_one(max(len(claims), 1)),
+        done=lambda: stop.is_set() or (deadline is not None and time.monotonic() > deadline),
+        optimise=instances >= _MANY if optimise is None else optimise,
+    )
+    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
+    try:
+        for future in as_completed([pool.submit(try_one, claim) for claim in claims]):
+            yield future.result()
+    finally:
+        stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _try_claim(
+    claim: Claim,
+    *,
+    instances: int,
+    seed: int,
+    error: float,
+    done: Callable[[], bool],
+    optimise: bool,
+) -> Result:
+    start = time.monotonic()
+    # The setting belongs to a thread.
+    with jax.enable_x64(True):
+        size = min(claim.chunk, instances)
+        key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(claim.name.encode()))
+        program = _program(claim, size, key, optimise)
+        batches: list[_Batch] = []
+        while not batches or (len(batches) * size < instances and not done()):
+            batches.append(jax.device_get(program(jax.random.fold_in(key, len(batches)))))
+        n = len(batches) * size
+        violations = sum(int(b.violations) for b in batches)
+        if claim.test == "mean":
+            heads = sum(int(b.heads) for b in batches)
+            decision = deciding.decide_mean(n, heads, deciding.coin_bounds(claim), error=error)
+            example = None
+        else:
+            example = _counterexample(claim, batches)
+            decision = deciding.decide_all(
+                n,
+                violations,
+                example is not None,
+                confirms=claim.confirm is not None,
+                error=error,
+            )
+        return Result(
+            claim,
+            decision,
+            n,
+            violations,
+            float(np.min([b.worst_margin for b in batches])),
+            example,
+            time.monotonic() - start,
+        )
+
+
+def _program(claim: Claim, size: int, key: Array, optimise: bool) -> Callable[[Array], _Batch]:
+    """The compiled program that draws a batch and weighs it."""
+    options: dict[str, Any] = {}
+    if not optimise and jax.default_backend() == "cpu":
+        options["xla_backend_optimization_level"] = 0
+    return jax.jit(partial(_weigh, claim, size)).lower(key).compile(compiler_options=options)
+
+
+def _weigh(claim: Claim, size: int, key: Array) -> _Batch:
+    instances = claim.draw(key, size)
+    margin = claim.margin(instances)
+    violates = violating(claim, margin)
+    heads = jnp.zeros((), jnp.int32)
+    if claim.test == "mean":
+        low, high = deciding.coin_bounds(claim)
+        coins = jax.random.uniform(jax.random.fold_in(key, 1), (size,))
+        heads = (low + (high - low) * coins < margin).sum(dtype=jnp.int32)
+    # A NaN is no margin at all: it counts as the worst.
+    worst = jnp.argmin(jnp.where(jnp.isnan(margin), -jnp.inf, margin))
+    return _Batch(
+        margin[worst],
+        violates.sum(dtype=jnp.int32),
+        heads,
+        jax.tree.map(lambda x: x[worst], instances),
+    )
+
+
+def violating(claim: Claim, margin: Float[Array, " n"]) -> Bool[Array, " n"]:
+    """Whether an instance violates the claim, by its margin; one that is NaN does."""
+    return ~(margin >= -claim.tolerance)
+
+
+def _counterexample(claim: Claim, batches: Sequence[_Batch]) -> Counterexample | None:
+    """The first violation that exact arithmetic confirms, made small; without it the worst."""
+    for batch in batches:
+        if not int(batch.violations):
+            continue
+        found = plain(batch.worst)
+        if claim.confirm is None or claim.confirm(found):
+            small = smallest(claim, found)
+            return Counterexample(small, claim.confirm is not None, _explained(claim, small))
+    return None
+
+
+def smallest(claim: Claim, instance: Instance) -> Instance:
+    """A counterexample of which no simpler instance that the claim names is one too."""
+    if claim.simpler is None or claim.confirm is None:
+        return instance
+    for _ in range(_STEPS):
+        smaller = next((x for x in claim.simpler(instance) if claim.confirm(x)), None)
+        if smaller is None:
+            return instance
+        instance = smaller
+    raise RuntimeError(f"{claim.name}: shrinking does not end at {instance}")
+
+
+def plain(instance: Instances) -> Instance:
+    """One instance in plain Python numbers and lists."""
+    return {name: np.asarray(value).tolist() for name, value in instance.items()}
+
+
+def _explained(claim: Claim, instance: Instance) -> str:
+    return "" if claim.explain is None else claim.explain(instance)
