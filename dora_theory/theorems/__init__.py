@@ -13,6 +13,13 @@ _FAMILIES: tuple[str, ...] = (
     "correlation",
     "adaptivity",
     "magnitude_weights",
+    "rules",
+    "rounding",
+    "limits",
+    "unknown_concentration",
+    "other_goals",
+    "replaying",
+    "repetition",
 )
 
 

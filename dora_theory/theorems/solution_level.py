@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from dora_theory import bias, directions, objective, pooling
 from dora_theory.allocation import correlated, exact
-from dora_theory.theorems import drawing, rational, shrinking
+from dora_theory.theorems import drawing, rational, shrinking, splits
 from dora_theory.theorems.claim import Claim, Instances
 
 _BUDGET = 12
@@ -33,7 +33,7 @@ def _margin_totals(x: Instances) -> Float[Array, " n"]:
     table = _failures(jnp.where(drawing.sizes_of(x["labels"], 4) > 0, q, 0), kappa)
     used = jnp.take_along_axis(table, totals[..., None], -1)[..., 0].sum(-1)
     kept = -jnp.abs(given.sum(-1) - n).astype(q.dtype)
-    return jnp.minimum(_best_sum(table, n) - used, kept)
+    return jnp.minimum(splits.least_sum(table, n) - used, kept)
 
 
 def _failures(quality: Array, kappa: Array) -> Array:
@@ -41,18 +41,6 @@ def _failures(quality: Array, kappa: Array) -> Array:
     r = jnp.arange(_BUDGET)
     each = jnp.log1p(-(kappa[:, None] * quality)[..., None] / (kappa[:, None, None] + r))
     return jnp.pad(jnp.cumsum(each, -1), ((0, 0), (0, 0), (1, 0)))
-
-
-def _best_sum(table: Array, budget: Array) -> Array:
-    """Least sum of one entry a direction, over all ways to split the budget."""
-    size = table.shape[-1]
-    # other[n, b] is what is left of n when b are spent, -1 where that is too much.
-    other = jnp.arange(size)[:, None] - jnp.arange(size)
-    best = table[:, 0]
-    for j in range(1, table.shape[1]):
-        sums = best[:, other] + table[:, j, None, :]
-        best = jnp.where(other >= 0, sums, jnp.inf).min(-1)
-    return jnp.take_along_axis(best, budget[:, None], -1)[:, 0]
 
 
 def _draw_parts(key: Array, n: int) -> Instances:
