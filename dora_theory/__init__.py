@@ -76,9 +76,11 @@ _PUBLIC = {
     ),
     "pooling": ("direction_totals", "direction_weights"),
     "populations": ("Population", "Problems", "draw_problems"),
+    "presets": ("PRESETS", "Preset", "preset"),
     "priors": ("BetaPrior", "HierarchicalPrior"),
     "sampling": ("BetaDraws", "log_beta", "log_gamma"),
     "store": ("read_store",),
+    "streamed_magnitude": ("StreamedWeighting", "streamed_magnitude_weighting"),
     "sweep_files": ("read_sweep",),
     "sweeps": ("Sweep", "run_sweep"),
 }

@@ -64,7 +64,7 @@ def cosine_similarity(
 
     Source: eq. 10.
     """
-    unit, m = _unit(embeddings, mask)
+    unit, m = unit_embeddings(embeddings, mask)
     similarity = jnp.einsum("...id,...jd->...ij", unit, unit, precision=_PRECISE)
     eye = jnp.eye(unit.shape[-2], dtype=bool)
     both = m[..., :, None] & m[..., None, :]
@@ -155,7 +155,7 @@ def uniqueness(
 
     Source: eq. 10-12.
     """
-    unit, m = _unit(embeddings, mask)
+    unit, m = unit_embeddings(embeddings, mask)
     t = _temperature("temperature", temperature, unit.dtype)
     batch = jnp.broadcast_shapes(unit.shape[:-2], t.shape, m.shape[:-1])
     unit = jnp.broadcast_to(unit, (*batch, *unit.shape[-2:]))
@@ -253,7 +253,7 @@ def checked_similarity(
     return jnp.where(both, s, 0), t[..., None], m
 
 
-def _unit(embeddings: ArrayLike, mask: ArrayLike | None) -> tuple[Array, Array]:
+def unit_embeddings(embeddings: ArrayLike, mask: ArrayLike | None) -> tuple[Array, Array]:
     """Embeddings of length 1, 0 for padding, and the mask."""
     e = as_float("embeddings", embeddings)
     if e.ndim < 2 or 0 in e.shape[-2:]:

@@ -13,6 +13,8 @@ raised by rounding error (10 k eps), and, for similarities that no embeddings ha
 amount that leaves Z positive semi-definite.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -106,7 +108,13 @@ def _weightings(s: Array, t: Array, mask: Array, ridge: Array) -> Array:
     lowest = jnp.linalg.eigvalsh(jax.lax.stop_gradient(z))[0]
     raised = jnp.maximum(-lowest, 0) + 10 * k * eps
     z = z + jnp.where(eye, raised + ridge, 0)
-    free = _free(jax.lax.stop_gradient(z), leads)
+    fixed = jax.lax.stop_gradient(z)
+    free = free_set(
+        lambda free: _solve(fixed, free),
+        lambda v: jnp.dot(fixed, v, precision=jax.lax.Precision.HIGHEST),
+        leads,
+        slack=10 * k * eps,
+    )
     v = jnp.maximum(_solve(z, free), 0)
     members = segment_sum(mask.astype(s.dtype), leader, k)
     return jnp.where(mask, (v / jnp.maximum(members, 1))[leader], 0)
@@ -130,25 +138,44 @@ def _solve(z: Array, free: Array) -> Array:
     return jnp.where(free, jax.scipy.linalg.cho_solve(factor, free.astype(z.dtype)), 0)
 
 
-def _free(z: Array, candidates: Array) -> Array:
+def free_set(
+    solve: Callable[[Array], Array],
+    multiply: Callable[[Array], Array],
+    candidates: Array,
+    *,
+    slack: float | Array,
+    negative: float | Array = 0.0,
+    most: int | None = None,
+) -> Array:
     """The candidates with v > 0, by block principal pivoting.
 
     Júdice and Pires, Computers & Operations Research 21 (1994). All infeasible candidates change
     sides at once while that leaves fewer of them; else the last one does, which must end (Murty).
+
+    Args:
+        solve: from a boolean `(k,)` of free candidates the v, 0 elsewhere, with Z v = 1 on them.
+        multiply: from v to Z v.
+        candidates: that may be free.
+        slack: Z v may fall short of 1 by this, in units of the largest |v| or 1.
+        negative: v above minus this, in the same units, counts as not negative.
+        most: exchanges after which to stop; by default so many that none is left.
+
+    Returns:
+        A boolean `(k,)`.
     """
-    k = z.shape[-1]
-    slack = 10 * k * jnp.finfo(z.dtype).eps
+    k = candidates.shape[-1]
+    most = 10 * k + 100 if most is None else most
 
     def infeasible(free: Array) -> Array:
-        v = _solve(z, free)
+        v = solve(free)
         # A tie (v = 0 and Z v = 1) stays where it is.
         scale = jnp.maximum(jnp.abs(v).max(initial=1.0), 1)
-        short = 1 - jnp.dot(z, v, precision=jax.lax.Precision.HIGHEST)
-        return candidates & jnp.where(free, v < 0, short > slack * scale)
+        short = 1 - multiply(v)
+        return candidates & jnp.where(free, v < -negative * scale, short > slack * scale)
 
     def open_(state: tuple) -> Array:
         _, bad, _, _, turn = state
-        return jnp.any(bad) & (turn < 10 * k + 100)
+        return jnp.any(bad) & (turn < most)
 
     def exchange(state: tuple) -> tuple:
         free, bad, fewest, patience, turn = state

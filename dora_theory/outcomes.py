@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from dora_theory.allocation.correlated import hierarchical_log_failure
 from dora_theory.contenders import Settings, spend
+from dora_theory.kernels.failures import Outcomes, expected_outcomes, outcomes_of_logits
 from dora_theory.objective import log_failure
 from dora_theory.pooling import segment_sum
 from dora_theory.populations import Population, Problems, problems_at
@@ -54,18 +55,6 @@ class Job:
     level: Level
     samples: int
     most: int
-
-
-class Outcomes(NamedTuple):
-    """Sums over the samples of a chunk.
-
-    Attributes:
-        success: samples with a correct rollout (or their probability), shape `(strategies, n)`.
-        correct: correct rollouts (or their expectation), of the same shape.
-    """
-
-    success: Float[Array, "strategies n"]
-    correct: Float[Array, "strategies n"]
 
 
 class _Units(NamedTuple):
@@ -113,10 +102,13 @@ def chunk(
     if job.level == "closed":
         return _closed(problems, spent, job)
     sample = jnp.arange(job.samples, dtype=jnp.uint32) + first
-    units = _units(drawn, problems, numbers, spent, sample)
     counts = sample < samples
+    if job.level == "conditional" and problems.within_concentration is None:
+        totals = jnp.moveaxis(_totals(problems, spent), -1, 0)
+        return expected_outcomes(*_directions(drawn, problems, numbers), totals, sample, counts)
+    units = _units(drawn, problems, numbers, spent, sample)
     if job.level == "conditional":
-        return _conditional(units, counts)
+        return outcomes_of_logits(*units, counts)
     return _rollouts(stream(drawn, numbers, _ROLLOUTS), units, sample, counts)
 
 
@@ -144,11 +136,16 @@ def _totals(problems: Problems, spent: Array) -> Array:
     return segment_sum(jnp.where(problems.mask, spent, 0), problems.directions, g)
 
 
+def _directions(key: Array, problems: Problems, numbers: Array) -> tuple[Stream, Array, Array]:
+    """Keys of the problems, and a and b of their directions, `(g, n)`."""
+    quality = problems.quality.astype(jnp.float32).T
+    kappa = problems.concentration.astype(jnp.float32)
+    return _each(stream(key, numbers, _DIRECTIONS)), kappa * quality, kappa * (1 - quality)
+
+
 def _units(key: Array, problems: Problems, numbers: Array, spent: Array, sample: Array) -> _Units:
-    quality = problems.quality.astype(jnp.float32).T[..., None]
-    kappa = problems.concentration.astype(jnp.float32)[:, None]
-    keys = _each(stream(key, numbers, _DIRECTIONS))
-    directions = lane_logits(keys, sample, kappa * quality, kappa * (1 - quality))
+    keys, alpha, beta = _directions(key, problems, numbers)
+    directions = lane_logits(keys, sample, alpha[..., None], beta[..., None])
     if problems.within_concentration is None:
         return _Units(directions, jnp.moveaxis(_totals(problems, spent), -1, 0))
 
@@ -174,21 +171,6 @@ def _each(keys: Stream) -> Stream:
 
 def _start(units: _Units) -> Array:
     return jnp.zeros((*units.counts.shape[1:], units.logits.shape[-1]), jnp.float32)
-
-
-def _conditional(units: _Units, counts: Bool[Array, "samples"]) -> Outcomes:
-    """Sums of 1 - Π (1 - p)^B and of Σ B p over the samples that count."""
-
-    def add(failure: Array, one: _Units) -> tuple[Array, Array]:
-        logits, spent = one
-        b = spent[..., None].astype(jnp.float32)
-        # Nothing spent on a p of 1 is no failure: 0, not 0 times -inf.
-        each = jnp.where(b > 0, b * log_sigmoid(-logits), 0)
-        return failure + each, jnp.where(counts, jax.nn.sigmoid(logits), 0).sum(-1)
-
-    failure, p = jax.lax.scan(add, _start(units), units)
-    correct = (units.counts * p[:, None]).sum(0)
-    return Outcomes(jnp.where(counts, -jnp.expm1(failure), 0).sum(-1), correct)
 
 
 def _rollouts(
