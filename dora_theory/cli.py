@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from dora_theory import __version__, cli_allocate, cli_replay, cli_simulate, cli_verify
+from dora_theory import __version__, cli_allocate, cli_explore, cli_replay, cli_simulate, cli_verify
 from dora_theory.errors import InputError
 
 # What shells report of a program that a signal ended.
@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     cli_replay.add_parser(commands)
     cli_simulate.add_parser(commands)
     cli_verify.add_parser(commands)
+    cli_explore.add_parser(commands)
     return top
 
 

@@ -1,0 +1,1 @@
+"""An interactive page on which the bias of solution-level allocation can be felt."""

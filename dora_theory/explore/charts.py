@@ -1,0 +1,244 @@
+"""The page's charts, as Vega-Lite, which the browser draws."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dora_theory import plots
+from dora_theory.explore.scene import Scene
+from dora_theory.explore.view import TEMPERATURES, PriceMap, Subject, View
+
+Spec = dict[str, Any]
+
+_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
+_PAPER_T_S = 0.01
+_WIDTH, _GREY = 420, "#666666"
+# Stated, since Vega's own ticks of a logarithm crowd each other.
+_TICKS = {"values": [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3]}
+# Lines, not dots, since two of them differ in their dashes only.
+_LINES = {"orient": "bottom", "symbolType": "stroke", "symbolSize": 400}
+_LOG = {"type": "log", "nice": False}
+_T_S = {
+    "type": "quantitative",
+    "title": "similarity temperature T_s",
+    "scale": _LOG,
+    "axis": _TICKS,
+}
+
+
+@dataclass(frozen=True)
+class VegaLite:
+    """A chart that marimo shows."""
+
+    spec: Spec
+
+    def _mime_(self) -> tuple[str, str]:
+        spec = {"$schema": _SCHEMA, **self.spec}
+        return "application/vnd.vegalite.v5+json", json.dumps(spec, allow_nan=False)
+
+
+def allocation_chart(problem: Subject, view: View) -> VegaLite:
+    """A bar a strategy: rollouts of every candidate, in the colour of its direction."""
+    k, g = problem.labels.size, problem.quality.size
+    names = [plots.label(name) for name in view.strategies]
+    rows = [
+        {
+            "strategy": name,
+            "candidate": i + 1,
+            "direction": int(j) + 1,
+            "order": int(j) * k + i,
+            "rollouts": int(b),
+        }
+        for name, given in zip(names, view.allocation, strict=True)
+        for i, (j, b) in enumerate(zip(problem.labels, given, strict=True))
+        if b
+    ]
+    colours = [plots.DIRECTIONS[j % len(plots.DIRECTIONS)] for j in range(g)]
+    return VegaLite(
+        {
+            "data": {"values": rows},
+            "width": _WIDTH - 80,
+            "height": 22 * len(names),
+            "mark": {"type": "bar", "stroke": "white", "strokeWidth": 0.7, "tooltip": True},
+            "encoding": {
+                "x": {"field": "rollouts", "type": "quantitative", "title": "rollouts B"},
+                # Named, so that a strategy that spends nothing keeps its place.
+                "y": {
+                    "field": "strategy",
+                    "type": "nominal",
+                    "title": None,
+                    "scale": {"domain": names},
+                },
+                "color": {
+                    "field": "direction",
+                    "type": "nominal",
+                    "scale": {"domain": list(range(1, g + 1)), "range": colours},
+                },
+                "order": {"field": "order"},
+            },
+        }
+    )
+
+
+def similarity_chart(problem: Subject, view: View) -> VegaLite:
+    """The similarity matrix, and beside it γ of every candidate."""
+    k, side = problem.labels.size, 230
+    cells = [
+        {"i": i + 1, "j": j + 1, "cosine": round(float(s), 6)}
+        for i, row in enumerate(problem.similarity)
+        for j, s in enumerate(row)
+    ]
+    axis = {"labels": k <= 16, "ticks": False}
+    place = {"type": "ordinal", "title": "candidate", "axis": axis}
+    matrix = {
+        "data": {"values": cells},
+        "width": side,
+        "height": side,
+        "mark": {"type": "rect", "tooltip": True},
+        "encoding": {
+            "x": {"field": "j", **place},
+            "y": {"field": "i", **place},
+            "color": {
+                "field": "cosine",
+                "type": "quantitative",
+                "scale": {"scheme": "cividis", "domain": [0, 1]},
+                "legend": {"orient": "bottom"},
+            },
+        },
+    }
+    gamma = {
+        "data": {"values": [{"i": i + 1, "γ": float(u)} for i, u in enumerate(view.uniqueness)]},
+        "width": 90,
+        "height": side,
+        "mark": {"type": "bar", "color": plots.COLOURS["dora"], "tooltip": True},
+        "encoding": {
+            "x": {
+                "field": "γ",
+                "type": "quantitative",
+                "title": "uniqueness γ",
+                "scale": {"domain": [0, 1]},
+            },
+            "y": {"field": "i", "type": "ordinal", "axis": None},
+        },
+    }
+    return VegaLite({"hconcat": [matrix, gamma], "spacing": 8})
+
+
+def bias_chart(view: View, temperature: float) -> VegaLite:
+    """KL(Q‖mass) against T_s, the chosen T_s marked: the U of DORA."""
+    names = list(view.divergence)
+    labels = [plots.label(name) for name in names]
+    colours = [plots.COLOURS[name] for name in names]
+    dashes = [[6, 3] if name == "magnitude" else [1, 0] for name in names]
+    rows = [
+        {"T": float(t), "bias": float(x), "weights": label}
+        for label, curve in zip(labels, view.divergence.values(), strict=True)
+        for t, x in zip(TEMPERATURES, curve[:-1], strict=True)
+    ]
+    chosen = [
+        {"T": temperature, "bias": float(curve[-1]), "weights": label}
+        for label, curve in zip(labels, view.divergence.values(), strict=True)
+    ]
+    top = max(0.02, 1.05 * max(float(curve.max()) for curve in view.divergence.values()))
+    weights = {"field": "weights", "type": "nominal", "title": None, "legend": _LINES}
+    encoding = {
+        "x": {"field": "T", **_T_S},
+        "y": {
+            "field": "bias",
+            "type": "quantitative",
+            "title": "bias KL(Q‖mass), nats",
+            "scale": {"domain": [0, top]},
+        },
+        "color": {**weights, "scale": {"domain": labels, "range": colours}},
+    }
+    dash = {"strokeDash": {**weights, "scale": {"domain": labels, "range": dashes}}}
+    paper = {"values": [{"T": _PAPER_T_S}]}
+    return VegaLite(
+        {
+            "width": _WIDTH,
+            "height": 200,
+            "layer": [
+                {
+                    "data": paper,
+                    "mark": {"type": "rule", "strokeDash": [4, 4], "color": _GREY},
+                    "encoding": {"x": {"field": "T", **_T_S}},
+                },
+                {"data": {"values": rows}, "mark": "line", "encoding": {**encoding, **dash}},
+                {
+                    "data": {"values": chosen},
+                    "mark": {"type": "point", "filled": True, "size": 70, "tooltip": True},
+                    "encoding": encoding,
+                },
+            ],
+        }
+    )
+
+
+def price_chart(prices: PriceMap, scene: Scene) -> VegaLite:
+    """The price of DORA's weights over T_s and s_in, with the chosen point."""
+    t, gap = _edges(prices.temperature), _edges(1 - prices.inside)
+    cells = [
+        # A little into the next cell, so that no seam shows.
+        {
+            "t": _short(t[i]),
+            "t2": _short(1.01 * t[i + 1]),
+            "s": _short(gap[j]),
+            "s2": _short(1.01 * gap[j + 1]),
+            "price": _short(price),
+        }
+        for j, row in enumerate(prices.price)
+        for i, price in enumerate(row.tolist())
+    ]
+    here = {
+        "t": min(max(scene.similarity_temperature, t[0]), t[-1]),
+        "s": min(max(1 - scene.inside, gap[0]), gap[-1]),
+    }
+    place = {
+        "x": {"field": "t", **_T_S},
+        "y": {
+            "field": "s",
+            "type": "quantitative",
+            "title": "1 − s_in",
+            "scale": _LOG,
+            "axis": _TICKS,
+        },
+    }
+    colour = {
+        "field": "price",
+        "type": "quantitative",
+        "title": "rollouts ×",
+        "scale": {"scheme": "cividis", "domain": [1, max(1.05, float(prices.price.max()))]},
+    }
+    cross = {"shape": "cross", "size": 160, "filled": True, "color": "white", "stroke": "black"}
+    ends = {"x2": {"field": "t2"}, "y2": {"field": "s2"}}
+    return VegaLite(
+        {
+            "width": _WIDTH - 60,
+            "height": 200,
+            "layer": [
+                {
+                    "data": {"values": cells},
+                    "mark": {"type": "rect", "tooltip": True},
+                    "encoding": {**place, **ends, "color": colour},
+                },
+                {
+                    "data": {"values": [here]},
+                    "mark": {"type": "point", **cross},
+                    "encoding": place,
+                },
+            ],
+        }
+    )
+
+
+def _short(value: float) -> float:
+    """To four digits: more are not seen, and are sent with every change."""
+    return float(f"{value:.4g}")
+
+
+def _edges(centres: np.ndarray) -> list[float]:
+    """Edges of cells around the centres of a rising geometric grid."""
+    step = (centres[-1] / centres[0]) ** (0.5 / (centres.size - 1))
+    return [*(centres / step).tolist(), float(centres[-1] * step)]

@@ -1,0 +1,243 @@
+"""What the page shows, as a setting: directions, scores, similarities, prior, budget."""
+
+import json
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+
+from dora_theory.directions import quality_weights
+from dora_theory.errors import InputError
+
+# The page keeps its arrays at fixed shapes, so that no change compiles anything.
+MOST_CANDIDATES, MOST_DIRECTIONS, MOST_ROLLOUTS = 64, 8, 256
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A setting of the page.
+
+    Attributes:
+        sizes: candidates of each direction.
+        scores: true score of each direction, in [0, 1].
+        noise: standard deviation of a candidate's own error of its score.
+        seed: of these errors.
+        concentration: κ of the directions.
+        within_concentration: ν of candidates around their direction; None for one shared p.
+        quality_temperature: T_b.
+        similarity_temperature: T_s.
+        inside: s_in, cosine of two candidates of one direction.
+        across: s_out, cosine of two of different ones.
+        budget: N rollouts.
+    """
+
+    sizes: tuple[int, ...] = (12, 3, 1)
+    scores: tuple[float, ...] = (0.8, 0.8, 0.8)
+    noise: float = 0.0
+    seed: int = 0
+    concentration: float = 1.0
+    within_concentration: float | None = None
+    quality_temperature: float = 0.1
+    similarity_temperature: float = 0.01
+    inside: float = 0.95
+    across: float = 0.7
+    budget: int = 32
+
+    def __post_init__(self) -> None:
+        sizes, scores, nu = self.sizes, self.scores, self.within_concentration
+        if not 1 <= len(sizes) <= MOST_DIRECTIONS:
+            raise InputError(f"sizes: needs 1 to {MOST_DIRECTIONS} directions, got {len(sizes)}")
+        if min(sizes) < 1 or sum(sizes) > MOST_CANDIDATES:
+            raise InputError(
+                f"sizes: {_listed(sizes)}: needs whole numbers ≥ 1 of sum at most {MOST_CANDIDATES}"
+            )
+        if len(scores) != len(sizes):
+            raise InputError(f"scores: {len(scores)} of them for {len(sizes)} directions")
+        for name, value, low, high in (
+            *(("scores", score, 0, 1) for score in scores),
+            ("noise", self.noise, 0, 1),
+            ("concentration", self.concentration, 1e-6, 1e6),
+            ("within_concentration", 1 if nu is None else nu, 1e-6, 1e6),
+            ("quality_temperature", self.quality_temperature, 1e-3, 1e3),
+            ("similarity_temperature", self.similarity_temperature, 1e-4, 1e3),
+            ("across", self.across, 0, 1),
+            ("inside", self.inside, self.across, 1),
+            ("budget", self.budget, 0, MOST_ROLLOUTS),
+        ):
+            # Not `value < low or value > high`, which lets NaN pass.
+            if not low <= value <= high:
+                raise InputError(f"{name} = {value:g}: needs a number from {low:g} to {high:g}")
+
+    @property
+    def labels(self) -> Int[np.ndarray, " k"]:
+        """The direction of each candidate."""
+        return np.repeat(np.arange(len(self.sizes), dtype=np.int32), self.sizes)
+
+    @property
+    def observed(self) -> Float[np.ndarray, " k"]:
+        """The PRM score of each candidate: its direction's, and noise."""
+        error = jax.random.normal(jax.random.key(self.seed), (MOST_CANDIDATES,), np.float32)
+        noise = self.noise * np.asarray(error, float)[: sum(self.sizes)]
+        return np.asarray(self.scores)[self.labels] + noise
+
+    @property
+    def similarity(self) -> Float[np.ndarray, "k k"]:
+        """The cosine similarity of all candidates."""
+        same = self.labels[:, None] == self.labels
+        similarity = np.where(same, self.inside, self.across)
+        np.fill_diagonal(similarity, 1.0)
+        return similarity
+
+
+class Preset(NamedTuple):
+    """A setting with a story.
+
+    Attributes:
+        scene: the setting.
+        story: what to see.
+    """
+
+    scene: Scene
+    story: str
+
+
+PRESETS = {
+    "Figure 2": Preset(
+        Scene(sizes=(3, 1), scores=(0.95, 0.95), inside=1.0, across=0.1, budget=12),
+        "Three copies of one idea and one other idea, all of score 0.95. Counting candidates gives "
+        "the copies three quarters of the budget. DORA and both optima split it evenly.",
+    ),
+    "Ten copies against one": Preset(
+        Scene(sizes=(10, 1), scores=(0.8, 0.8), inside=1.0, across=0.5, budget=32),
+        "The more copies, the higher the price: REBASE spends ten elevenths of the rollouts on one "
+        "of two equally good ideas. Move the sizes and watch its loss grow.",
+    ),
+    "T_s too small": Preset(
+        Scene(similarity_temperature=0.003),
+        "Near-copies of cosine 0.95 are told apart at T_s = 0.003, so γ is 1 and DORA is REBASE. "
+        "Raise T_s towards 0.05, where the curve is lowest.",
+    ),
+    "T_s too large": Preset(
+        Scene(similarity_temperature=0.5),
+        "At T_s = 0.5 all candidates look alike, γ is nearly the same for all, and DORA is REBASE "
+        "again. Magnitude weighting has no such upper branch.",
+    ),
+    "Certain and uncertain scores": Preset(
+        Scene(
+            sizes=(1, 1, 1, 1),
+            scores=(0.9, 0.8, 0.7, 0.6),
+            concentration=50.0,
+            inside=1.0,
+            across=0.0,
+            budget=8,
+        ),
+        "With κ = 50 the scores are to be believed and the optimum spends nearly all on the best. "
+        "Lower κ to 0.5, where rounding a softmax is optimal, and on to 0.01, where every "
+        "candidate gets a rollout before any gets many.",
+    ),
+    "Correlated candidates": Preset(
+        Scene(
+            sizes=(8, 2),
+            scores=(0.8, 0.75),
+            concentration=1.0,
+            within_concentration=2.0,
+            inside=1.0,
+            across=0.3,
+            budget=32,
+        ),
+        "Candidates of one direction are alike but not the same: each has a success probability "
+        "of its own around its direction's. The larger direction deserves more than one share and "
+        "less than eight; as ν grows, its copies become one.",
+    ),
+}
+
+
+def as_python(scene: Scene) -> str:
+    """Python that gives what the page shows of REBASE, DORA and the oracle."""
+    nu = scene.within_concentration
+    if nu is None:
+        best = "dt.direction_allocation(quality, directions, kappa, budget)"
+        totals = "dt.direction_totals(allocation, directions, len(sizes))"
+        failure = f"dt.log_failure(quality, kappa, {totals})"
+    else:
+        best = f"dt.correlated_allocation(quality, directions, kappa, {nu!r}, budget)"
+        failure = (
+            "dt.hierarchical_log_failure(quality, directions, kappa, "
+            f"{nu!r}, allocation, points=max(budget, 1))"
+        )
+    if scene.noise:
+        scores = f"np.array({_listed(scene.observed)})  # with noise {scene.noise!r}"
+    else:
+        scores = f"np.repeat({_listed(scene.scores)}, sizes)"
+    return f"""\
+import jax
+import numpy as np
+import dora_theory as dt
+
+jax.config.update("jax_enable_x64", True)
+sizes, kappa, budget = {_listed(scene.sizes)}, {scene.concentration!r}, {scene.budget}
+directions = np.repeat(np.arange(len(sizes)), sizes)
+scores = {scores}
+similarity = np.where(directions[:, None] == directions, {scene.inside!r}, {scene.across!r})
+np.fill_diagonal(similarity, 1.0)
+quality = dt.quality_weights(np.array({_listed(scene.scores)}), {scene.quality_temperature!r})
+weights = dt.quality_weights(scores, {scene.quality_temperature!r})
+uniqueness = dt.uniqueness_from_similarity(similarity, {scene.similarity_temperature!r})
+allocations = {{
+    "rebase": dt.apportion(weights, budget),
+    "dora": dt.apportion(weights * uniqueness, budget),
+    "oracle": {best},
+}}
+for name, allocation in allocations.items():
+    success = -np.expm1({failure})
+    print(name, allocation, f"{{success:.6f}}")
+"""
+
+
+def as_command(scene: Scene, strategy: str) -> str:
+    """The command line that gives a strategy's allocation and success in this setting.
+
+    Args:
+        scene: the setting.
+        strategy: "rebase" and "dora", or the oracle: "direction-optimal" if ν is None, else
+            "correlated".
+    """
+    nu, t_b = scene.within_concentration, scene.quality_temperature
+    quality = np.asarray(quality_weights(np.asarray(scene.scores), t_b)).tolist()
+    problem = {
+        # Qualities, for noise may take a score out of [0, 1].
+        "weights": np.asarray(quality_weights(scene.observed, t_b)).tolist(),
+        "directions": scene.labels.tolist(),
+        "direction_weights": dict(zip(map(str, range(len(quality))), quality, strict=True)),
+        "similarity": scene.similarity.tolist(),
+    }
+    options: dict[str, object] = {"strategy": strategy, "budget": scene.budget}
+    if strategy == "dora":
+        options["similarity-temperature"] = scene.similarity_temperature
+    if nu is None or strategy == "correlated":
+        # The others' success is told for one success probability a direction only.
+        options["kappa"] = scene.concentration
+    if strategy == "correlated":
+        options["nu"] = nu
+    given = " ".join(f"--{name} {value}" for name, value in options.items())
+    return f"echo {shlex.quote(json.dumps(problem))} | dora-theory allocate - {given}"
+
+
+def numbers(text: str, name: str, kind: type[int] | type[float]) -> tuple[float, ...]:
+    """Numbers with commas or blanks between, or `InputError` that names what is none."""
+    values = []
+    for part in text.replace(",", " ").split():
+        try:
+            values.append(kind(part))
+        except ValueError:
+            what = "a whole number" if kind is int else "a number"
+            raise InputError(f"{name}: {part!r} is not {what}") from None
+    return tuple(values)
+
+
+def _listed(values: Iterable[float]) -> str:
+    return f"[{', '.join(repr(getattr(x, 'item', lambda x=x: x)()) for x in values)}]"

@@ -1,0 +1,257 @@
+"""What the page shows of a setting: every strategy's allocation, its success, its loss, its bias.
+
+All arrays have fixed shapes, padded and masked, so that a moved slider compiles nothing.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from threading import Thread
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from dora_theory.allocation.correlated import hierarchical_log_failure
+from dora_theory.bias import direction_mass, kl_divergence, similarity_theta
+from dora_theory.contenders import ORACLE, Settings, spend
+from dora_theory.directions import normalised, quality_weights, uniqueness_from_similarity
+from dora_theory.explore.scene import MOST_CANDIDATES, MOST_DIRECTIONS, MOST_ROLLOUTS, Scene
+from dora_theory.hierarchy import after_failure, fresh, tables
+from dora_theory.magnitude import magnitude_weighting_from_similarity
+from dora_theory.objective import candidate_log_failure, log_failure
+from dora_theory.pooling import segment_sum
+from dora_theory.populations import Problems
+
+STRATEGIES = (
+    "temperature",
+    "beam",
+    "dvts",
+    "rebase",
+    "rebase-sequential",
+    "dora",
+    "magnitude",
+    "optimal",
+    "direction-optimal",
+    ORACLE,
+)
+# T_s of the curves, and s_in over T_s of the map.
+TEMPERATURES = np.geomspace(1e-3, 3, 36)
+_MAP_TEMPERATURES = np.geomspace(1e-3, 3, 40)
+# 1 - s_in as shares of 1 - s_out.
+_MAP_GAPS = np.geomspace(2e-3, 0.98, 32)
+
+
+class Subject(NamedTuple):
+    """A problem as the page looks at it, made up or logged.
+
+    Attributes:
+        scores: PRM scores, shape `(k,)`.
+        labels: direction of each candidate, shape `(k,)`.
+        similarity: cosine similarities, shape `(k, k)`.
+        quality: what is taken for the true quality of each direction, shape `(g,)`, sum 1.
+    """
+
+    scores: Float[np.ndarray, " k"]
+    labels: Int[np.ndarray, " k"]
+    similarity: Float[np.ndarray, "k k"]
+    quality: Float[np.ndarray, " g"]
+
+
+@dataclass(frozen=True)
+class View:
+    """What is to be seen of a subject, S strategies.
+
+    Attributes:
+        strategies: their names.
+        allocation: rollouts of each candidate, shape `(S, k)`.
+        totals: of each direction, shape `(S, g)`.
+        success: probability of at least one right rollout, shape `(S,)`.
+        loss: rollouts that the optimum would have left over at that success, shape `(S,)`.
+        uniqueness: γ, shape `(k,)`.
+        magnitude: magnitude weighting v, shape `(k,)`.
+        divergence: KL(Q‖mass) in nats by weighting ("rebase", "dora", "magnitude") at each of
+            `TEMPERATURES`, and at the chosen T_s last, shape `(len(TEMPERATURES) + 1,)`.
+    """
+
+    strategies: tuple[str, ...]
+    allocation: Int[np.ndarray, "s k"]
+    totals: Int[np.ndarray, "s g"]
+    success: Float[np.ndarray, " s"]
+    loss: Float[np.ndarray, " s"]
+    uniqueness: Float[np.ndarray, " k"]
+    magnitude: Float[np.ndarray, " k"]
+    divergence: dict[str, Float[np.ndarray, " t"]]
+
+
+class PriceMap(NamedTuple):
+    """The map of prices: similarity inside a direction against T_s.
+
+    Attributes:
+        temperature: T_s, shape `(t,)`.
+        inside: s_in, shape `(s,)`.
+        price: exp KL(Q‖DORA's mass), the factor in rollouts for many of them, shape `(s, t)`.
+    """
+
+    temperature: Float[np.ndarray, " t"]
+    inside: Float[np.ndarray, " s"]
+    price: Float[np.ndarray, "s t"]
+
+
+def subject(scene: Scene) -> Subject:
+    """The problem that a setting describes."""
+    quality = quality_weights(np.asarray(scene.scores), scene.quality_temperature)
+    return Subject(scene.observed, scene.labels, scene.similarity, np.asarray(quality))
+
+
+def look(problem: Subject, scene: Scene) -> View:
+    """What every strategy makes of a problem under the prior and options of a setting.
+
+    Args:
+        problem: at most 64 candidates in 8 directions; else arrays are padded to powers of two.
+        scene: gives temperatures, κ, ν and N.
+
+    Returns:
+        The view, in float64 if JAX's x64 is on.
+    """
+    k, g = problem.labels.size, problem.quality.size
+    wide, many = _room(k, MOST_CANDIDATES), _room(g, MOST_DIRECTIONS)
+    nu = scene.within_concentration
+    problems = Problems(
+        scores=jnp.asarray(np.pad(problem.scores, (0, wide - k)), float)[None],
+        directions=jnp.asarray(np.pad(problem.labels, (0, wide - k)), jnp.int32)[None],
+        mask=(jnp.arange(wide) < k)[None],
+        quality=jnp.asarray(np.pad(problem.quality, (0, many - g)), float)[None],
+        concentration=jnp.asarray([scene.concentration], float),
+        within_concentration=None if nu is None else jnp.asarray([nu], float),
+        similarity=jnp.asarray(np.pad(problem.similarity, (0, wide - k)), float)[None],
+        embeddings=None,
+    )
+    spent, failure, curve, gamma, v, divergence = jax.tree.map(
+        np.asarray,
+        _look(
+            problems,
+            jnp.asarray(scene.budget),
+            jnp.asarray(scene.quality_temperature, float),
+            jnp.asarray(scene.similarity_temperature, float),
+        ),
+    )
+    totals = np.stack([np.bincount(problem.labels, b[:k], g) for b in spent]).astype(np.int32)
+    needed = _budget_for(failure, curve[: scene.budget + 1])
+    return View(
+        strategies=STRATEGIES,
+        allocation=spent[:, :k],
+        totals=totals,
+        success=-np.expm1(failure),
+        loss=scene.budget - needed,
+        uniqueness=gamma[:k],
+        magnitude=v[:k],
+        divergence=divergence,
+    )
+
+
+@cache
+def warm_up() -> None:
+    """Compiles, beside what else goes on, what a setting with a finite ν needs; the first time."""
+    scene = Scene(within_concentration=1.0)
+    Thread(target=lambda: look(subject(scene), scene), daemon=True).start()
+
+
+def price_map(scene: Scene) -> PriceMap:
+    """The price of DORA's weights over similarity inside and T_s, without noise in the scores.
+
+    Args:
+        scene: gives sizes, scores, T_b and s_out.
+
+    Returns:
+        The map; s_in from near 1 down to near s_out. Empty where s_out = 1.
+    """
+    if scene.across == 1:
+        return PriceMap(_MAP_TEMPERATURES, np.zeros(0), np.zeros((0, _MAP_TEMPERATURES.size)))
+    inside = 1 - (1 - scene.across) * _MAP_GAPS
+    quality = np.asarray(quality_weights(np.asarray(scene.scores), scene.quality_temperature))
+    room = (0, MOST_DIRECTIONS - quality.size)
+    price = _prices(
+        jnp.asarray(np.pad(quality, room), float),
+        jnp.asarray(np.pad(scene.sizes, room), float),
+        jnp.asarray(inside, float)[:, None],
+        jnp.asarray(scene.across, float),
+        jnp.asarray(_MAP_TEMPERATURES, float),
+    )
+    return PriceMap(_MAP_TEMPERATURES, inside, np.asarray(price))
+
+
+@jax.jit
+def _prices(quality: Array, sizes: Array, inside: Array, across: Array, t: Array) -> Array:
+    theta = similarity_theta(sizes.sum(), inside, across, t)
+    return jnp.exp(kl_divergence(quality, direction_mass(quality, sizes, theta)))
+
+
+@jax.jit
+def _look(
+    problems: Problems, budget: Array, t_b: Array, t_s: Array
+) -> tuple[Array, Array, Array, Array, Array, dict[str, Array]]:
+    settings = Settings(temperature=t_b, similarity_temperature=t_s)
+    spent = jnp.concatenate(
+        [spend(name, problems, budget, settings, most=MOST_ROLLOUTS) for name in STRATEGIES]
+    )
+    mask, labels, quality = problems.mask[0], problems.directions[0], problems.quality[0]
+    kappa, g = problems.concentration[0], quality.size
+    nu = None if problems.within_concentration is None else problems.within_concentration[0]
+    if nu is None:
+        failure = log_failure(quality, kappa, segment_sum(spent, labels, g))
+    else:
+        failure = hierarchical_log_failure(
+            quality, labels, kappa, nu, spent, points=MOST_ROLLOUTS, mask=mask
+        )
+    members = segment_sum(mask.astype(jnp.int32), labels, g)
+    curve = _optimum(quality, kappa, nu, members)
+
+    w = quality_weights(problems.scores[0], t_b, mask=mask)
+    assert problems.similarity is not None
+    s = problems.similarity[0]
+    every = jnp.append(jnp.asarray(TEMPERATURES, s.dtype), t_s)
+    gamma = uniqueness_from_similarity(s, every, mask=mask)
+    v = magnitude_weighting_from_similarity(s, every, mask=mask)
+    divergence = {
+        name: kl_divergence(quality, normalised(segment_sum(w * share, labels, g)))
+        for name, share in (("rebase", mask + 0 * gamma), ("dora", gamma), ("magnitude", v))
+    }
+    return spent, failure, curve, gamma[-1], v[-1], divergence
+
+
+def _optimum(quality: Array, kappa: Array, nu: Array | None, members: Array) -> Float[Array, " n"]:
+    """Log failure of the optimum for 0 … MOST_ROLLOUTS rollouts.
+
+    Failure of a direction is log-convex in its total, so the optimum takes the largest drops, from
+    whichever direction (theory 2.1, 5.1).
+    """
+    q = jnp.where(members > 0, quality, 0)
+    rollouts = jnp.arange(MOST_ROLLOUTS + 1)
+    if nu is None:
+        failure = candidate_log_failure(q[:, None], kappa, rollouts)
+        drops = jnp.where(jnp.isneginf(failure[:, 1:]), -jnp.inf, jnp.diff(failure))
+    else:
+        kappas = jnp.broadcast_to(kappa, q.shape)
+
+        def fail(belief, b):  # type: ignore[no-untyped-def]
+            return after_failure(belief, fresh(nu, b // jnp.maximum(members, 1)), kappas)
+
+        first = jnp.log1p(-q)
+        _, later = jax.lax.scan(
+            fail, tables(q, kappas, MOST_ROLLOUTS), jnp.arange(1, MOST_ROLLOUTS)
+        )
+        drops = jnp.concatenate([first[:, None], later.T], 1)
+    best = jnp.sort(drops.reshape(-1))[:MOST_ROLLOUTS]
+    return jnp.concatenate([jnp.zeros(1, best.dtype), jnp.cumsum(best)])
+
+
+def _budget_for(failure: np.ndarray, curve: np.ndarray) -> Float[np.ndarray, " s"]:
+    """Real budgets with which the optimum reaches the given log failures."""
+    finite = np.maximum(curve, -1e300)
+    return np.interp(-np.maximum(failure, -1e300), -finite, np.arange(curve.size))
+
+
+def _room(count: int, least: int) -> int:
+    return max(least, 1 << (count - 1).bit_length())
