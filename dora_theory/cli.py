@@ -9,7 +9,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from dora_theory import __version__, cli_allocate, cli_explore, cli_replay, cli_simulate, cli_verify
+from dora_theory import (
+    __version__,
+    cli_allocate,
+    cli_calibrate,
+    cli_explore,
+    cli_replay,
+    cli_simulate,
+    cli_verify,
+)
 from dora_theory.errors import InputError
 
 # What shells report of a program that a signal ended.
@@ -62,9 +70,10 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     cli_allocate.add_parser(commands)
     cli_replay.add_parser(commands)
+    cli_calibrate.add_parser(commands)
     cli_simulate.add_parser(commands)
-    cli_verify.add_parser(commands)
     cli_explore.add_parser(commands)
+    cli_verify.add_parser(commands)
     return top
 
 

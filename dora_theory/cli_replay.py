@@ -61,7 +61,7 @@ def add_parser(commands: Any) -> None:
     add_reading(parser)
     add(
         "--budgets",
-        type=_wholes,
+        type=wholes,
         default=_DEFAULT.budgets,
         metavar="N,N",
         help=f"further rollouts of a problem (default {','.join(map(str, _DEFAULT.budgets))})",
@@ -231,7 +231,8 @@ def _scale(text: str) -> tuple[str, float]:
         raise argparse.ArgumentTypeError(f"{text!r}: needs a number, or GLOB=number") from None
 
 
-def _wholes(text: str) -> tuple[int, ...]:
+def wholes(text: str) -> tuple[int, ...]:
+    """Whole numbers with commas between; argparse's error if they are none."""
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:

@@ -1,0 +1,86 @@
+"""What `calibrate` found in a log, as a table to read."""
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+_WIDTH = 100
+_HOW = {
+    "score": "the score itself",
+    "calibrated": "the score, recalibrated",
+    "quality": "the paper's softmax",
+}
+
+
+def calibration_table(document: dict[str, Any]) -> str:
+    """κ by mean, depth and difficulty, the scores against outcomes, and what the fit would bring.
+
+    Args:
+        document: what `calibrating.calibrate` returns.
+
+    Returns:
+        Lines without an end of line at the last.
+    """
+    steps, best = document["steps"], document["best"]
+    means = {_HOW[name]: fit for name, fit in document["kappa"].items()}
+    lines = [
+        f"{document['log']}: {document['problems']} problems, cut after step {steps}",
+        "",
+        f"κ of p ~ Beta(κμ, κ(1 − μ)) [95% interval], by what μ is; of the highest likelihood: "
+        f"{_HOW[best]}",
+        *map(_fit, means, means.values()),
+        "",
+        f"by depth, μ {_HOW[best]}",
+        *map(_fit, (f"step {m}" for m in document["depth"]), document["depth"].values()),
+    ]
+    if document["level"]:
+        lines += ["", f"by difficulty, μ {_HOW[best]}"]
+        lines += map(_fit, document["level"], document["level"].values())
+    lines += ["", "scores against outcomes"]
+    for name, at in (("step", f"after step {steps}"), ("final", "after the last step")):
+        lines.append(f"  {at:24}{_scores(document['scores'][name])}")
+    lines += [
+        "",
+        f"success, % of problems [95% interval], with κ = {document['replayed']['kappa']:.3g} as "
+        "fitted, and with Webster's 0.5",
+        *_replayed(document["replayed"]),
+        "",
+        *textwrap.wrap(document["caveat"], _WIDTH),
+    ]
+    return "\n".join(lines)
+
+
+def _fit(name: str, fit: Mapping[str, Any]) -> str:
+    high = "∞" if fit["high"] is None else f"{fit['high']:.3g}"
+    line = (
+        f"  {name:24}{fit['kappa']:9.3g} [{fit['low']:.3g}, {high}]  {fit['divisor']}; "
+        f"{fit['telling']} of {fit['groups']} directions tell"
+    )
+    if (fit["intercept"], fit["slope"]) != (0, 1):
+        line += f"; logit μ = {fit['intercept']:.2f} + {fit['slope']:.2f} logit score"
+    return "\n    ! ".join([line, *fit["warnings"]])
+
+
+def _scores(found: Mapping[str, Any]) -> str:
+    auc = "-" if found["auc"] is None else f"{found['auc']:.3f}"
+    return (
+        f"expected calibration error {found['error']:.3f} "
+        f"[{found['error_low']:.3f}, {found['error_high']:.3f}] ({found['floor']:.3f} if scores "
+        f"were exact), Brier {found['brier']:.3f}, AUC {auc}"
+    )
+
+
+def _replayed(found: Mapping[str, Any]) -> list[str]:
+    rows = {"rebase": found["fitted"]["rebase"]}
+    for name in ("optimal", "direction-optimal"):
+        rows |= {f"{name}, fitted": found["fitted"][name], f"{name}, 0.5": found["webster"][name]}
+    budgets = list(rows["rebase"])
+    cells = [("rollouts N", budgets)]
+    cells += [(name, [_success(row[n]) for n in budgets]) for name, row in rows.items()]
+    width = max(len(cell) for _, row in cells for cell in row)
+    return [f"  {name:26}" + "".join(f"  {c:>{width}}" for c in row) for name, row in cells]
+
+
+def _success(cell: Mapping[str, float]) -> str:
+    sign = "≥" if cell["clipped"] else ""
+    return f"{sign}{100 * cell['success']:.1f} [{100 * cell['low']:.1f}, {100 * cell['high']:.1f}]"
