@@ -6,19 +6,23 @@ from dora_theory.theorems.claim import Claim
 
 # Modules with claims, one idea each.
 _FAMILIES: tuple[str, ...] = (
+    "failing",
+    "optimum",
+    "classical",
+    "relaxing",
+    "rules",
+    "rounding",
+    "limits",
     "solution_level",
     "price",
     "recovery",
     "similarity",
     "correlation",
     "adaptivity",
-    "magnitude_weights",
-    "rules",
-    "rounding",
-    "limits",
     "unknown_concentration",
     "other_goals",
     "replaying",
+    "magnitude_weights",
     "repetition",
 )
 

@@ -28,6 +28,11 @@ def whole(key: Array, shape: tuple[int, ...], low: int, high: int) -> Array:
     return jax.random.randint(key, shape, low, high + 1)
 
 
+def shares(parts: Array) -> Array:
+    """Whole parts over their sum."""
+    return parts / parts.sum(-1, keepdims=True)
+
+
 def sizes_of(labels: Array, directions: int) -> Array:
     """Number of candidates of each direction, shape `(n, directions)`."""
     return jax.nn.one_hot(labels, directions).sum(-2)
