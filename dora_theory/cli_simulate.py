@@ -25,6 +25,7 @@ A sweep is a TOML file:
   rollouts_lost = false                       also N less what the optimum needs for the same
 
   [population]                                fields of dora_theory.populations.Population
+  preset = "math500-llama31-8b"               optional: of dora_theory.presets.PRESETS
   candidates = 16
   directions = 4
 

@@ -28,6 +28,8 @@ Sizes = Literal["equal", "zipf", "crp"]
         "within_concentration",
         "quality_temperature",
         "spread",
+        "level",
+        "difficulty",
         "slope",
         "offset",
         "noise",
@@ -35,6 +37,7 @@ Sizes = Literal["equal", "zipf", "crp"]
         "similarity_inside",
         "similarity_across",
         "skew",
+        "discount",
     ],
     meta_fields=["candidates", "fewest", "directions", "sizes", "quality", "dimension"],
 )
@@ -49,11 +52,18 @@ class Population:
             j^-skew with at least one each; `"crp"`, the Chinese restaurant process of concentration
             `skew`, which opens no table beyond g; or the sizes themselves, g numbers of sum k.
         skew: exponent of `"zipf"`, concentration of `"crp"`.
+        discount: of `"crp"`, in [0, 1): above 0 it is Pitman and Yor's process, with more of the
+            smallest tables beside the same large ones.
         fewest: the fewest candidates of a problem; their number is uniform from here to k, and the
             candidates beyond it are padding. None for k.
         quality: Q of the directions, g numbers in [0, 1], the same in every problem; None for
-            softmax(r/T) of latent scores r_j uniform in [0, spread].
-        quality_temperature: T of that softmax; scores are right when it is the strategies' T_b.
+            qualities made of latent scores r_j uniform in [0, spread].
+        level: None for Q = softmax(r/T), of which a problem's sum to 1. A number for problems whose
+            directions may all be good or all bad: Q_j = sigmoid(level + difficulty ε + r_j/T), ε
+            standard normal and one for a problem.
+        difficulty: standard deviation of that shift, which strategies do not see: all that they do
+            with scores stays the same if a number is added to all scores of a problem.
+        quality_temperature: T of either; scores are right when it is the strategies' T_b.
         spread: range of the latent scores.
         concentration: κ > 0 of the directions. From about 1e6 on p_j is Q_j, "given".
         within_concentration: ν > 0 of candidates around their direction; None for one shared p.
@@ -75,10 +85,13 @@ class Population:
     directions: int = 4
     sizes: Sizes | tuple[int, ...] = "zipf"
     skew: Any = 1.0
+    discount: Any = 0.0
     fewest: int | None = None
     quality: tuple[float, ...] | None = None
     quality_temperature: Any = 0.1
     spread: Any = 0.3
+    level: Any = None
+    difficulty: Any = 0.0
     concentration: Any = 1.0
     within_concentration: Any = None
     slope: Any = 1.0
@@ -96,8 +109,14 @@ class Population:
             value = getattr(self, name)
             if value is not None:
                 check_range(name, value, 0, low_open=True)
-        for name in ("spread", "noise", "direction_noise", "skew"):
+        for name in ("spread", "difficulty", "noise", "direction_noise", "skew"):
             check_range(name, getattr(self, name), 0, low_open=name == "skew")
+        check_range("discount", self.discount, 0, float(np.nextafter(1, 0)))
+        if self.level is None:
+            # Softmax does not see it: a number that does nothing is a mistake.
+            check_range("difficulty without a level", self.difficulty, 0, 0)
+        else:
+            check_range("level", self.level)
         inside, across = self.similarity_inside, self.similarity_across
         check_range("similarity_inside", inside, 0, 1)
         check_range("similarity_across", across, 0, 1)
@@ -179,7 +198,7 @@ def _problem(key: Array, population: Population, number: Array) -> Problems:
     mask = jnp.arange(k) < jax.random.randint(keys[2], (), fewest, k + 1)
     exists = jnp.zeros(g, bool).at[labels].max(mask)
 
-    latent, quality = _quality(keys[3], population, exists)
+    latent, quality = _quality(keys[3], keys[6], population, exists)
     noise = jax.random.normal(keys[4], (g + k,))
     of_direction = population.slope * latent + population.direction_noise * noise[:g]
     scores = population.offset + of_direction[labels] + population.noise * noise[g:]
@@ -211,7 +230,7 @@ def _labels(key: Array, population: Population) -> Int[Array, "k"]:
     if population.sizes == "equal":
         return place % g
     if population.sizes == "crp":
-        return _restaurant(key, k, g, population.skew)
+        return _restaurant(key, k, g, population.skew, population.discount)
     if population.sizes == "zipf":
         # Adams' method gives each direction its first candidate before any a second one.
         shares = jnp.arange(1.0, g + 1) ** -jnp.asarray(population.skew, float)
@@ -221,27 +240,38 @@ def _labels(key: Array, population: Population) -> Int[Array, "k"]:
     return jnp.searchsorted(jnp.cumsum(sizes), place, side="right").astype(jnp.int32)
 
 
-def _restaurant(key: Array, k: int, g: int, skew: Array | float) -> Int[Array, "k"]:
-    """Each guest joins a table in proportion to its guests, or opens one in proportion to skew."""
+def _restaurant(
+    key: Array, k: int, g: int, skew: Array | float, discount: Array | float
+) -> Int[Array, "k"]:
+    """Each guest joins a table in proportion to its guests, or opens one in proportion to skew.
+
+    Every table gives its discount to the one that is not open yet (Pitman and Yor 1997).
+    """
 
     def seat(guests: Array, key: Array) -> tuple[Array, Array]:
         tables = (guests > 0).sum()
-        opens = (jnp.arange(g) == tables) * jnp.asarray(skew, guests.dtype)
-        table = jax.random.categorical(key, jnp.log(guests + opens)).astype(jnp.int32)
+        joins = jnp.where(guests > 0, guests - discount, 0)
+        opens = (jnp.arange(g) == tables) * (skew + discount * tables)
+        table = jax.random.categorical(key, jnp.log(joins + opens)).astype(jnp.int32)
         return guests.at[table].add(1), table
 
     return jax.lax.scan(seat, jnp.zeros(g), jax.random.split(key, k))[1]
 
 
-def _quality(key: Array, population: Population, exists: Array) -> tuple[Array, Array]:
+def _quality(
+    key: Array, shift: Array, population: Population, exists: Array
+) -> tuple[Array, Array]:
     """Latent scores and qualities of the directions."""
     if population.quality is not None:
         quality = jnp.asarray(population.quality, float)
         latent = population.quality_temperature * jnp.log(jnp.maximum(quality, 1e-30))
         return latent, jnp.where(exists, quality, 0)
     latent = population.spread * jax.random.uniform(key, exists.shape)
-    logits = jnp.where(exists, latent / population.quality_temperature, -jnp.inf)
-    return latent, jax.nn.softmax(logits)
+    logits = latent / population.quality_temperature
+    if population.level is not None:
+        logits += population.level + population.difficulty * jax.random.normal(shift)
+        return latent, jnp.where(exists, jax.nn.sigmoid(logits), 0)
+    return latent, jax.nn.softmax(jnp.where(exists, logits, -jnp.inf))
 
 
 def _embeddings(key: Array, population: Population, labels: Array) -> Float[Array, "k d"]:
@@ -275,6 +305,8 @@ def _check_shapes(population: Population) -> None:
     elif len(sizes) != g or sum(sizes) != k or min(sizes) < 1:
         raise ValueError(f"sizes = {sizes}: needs {g} positive numbers of sum {k}")
     if population.quality is not None:
+        if population.level is not None:
+            raise ValueError(f"level = {population.level}: quality is given, which needs None")
         if len(population.quality) != g:
             raise ValueError(f"quality = {population.quality}: needs {g} numbers")
         check_range("quality", np.asarray(population.quality), 0, 1)

@@ -13,6 +13,7 @@ from dora_theory.contenders import Settings
 from dora_theory.errors import InputError
 from dora_theory.montecarlo import check_simulation
 from dora_theory.populations import Population
+from dora_theory.presets import preset
 from dora_theory.sweeps import Sweep, arguments
 
 _WHOLE = "candidates", "directions", "fewest", "dimension", "beam_width"
@@ -29,7 +30,8 @@ def read_sweep(path: str | Path) -> Sweep:
     Top-level fields are those of `Sweep` without its axes; `[population]` and `[settings]` have the
     attributes of `Population` and `Settings`; `[grid]` has axes, each a list of values or
     `{ from = a, to = b, count = n, spacing = "linear" | "log" }`. `within_concentration = inf` is
-    one success probability for all candidates of a direction.
+    one success probability for all candidates of a direction. `[population] preset = "…"` is a
+    preset's attributes, of which others, and axes, take the place.
 
     Args:
         path: the file.
@@ -53,6 +55,7 @@ def read_sweep(path: str | Path) -> Sweep:
 
 def _checked(given: dict[str, Any]) -> Sweep:
     axes = dict(_axes(given.pop("grid", {})))
+    fitted = _preset(given.get("population"))
     fixed: dict[str, Any] = {part: _attributes(part, given.pop(part, {})) for part in _PARTS}
     _check_names("", given, (*_FIELDS, *_PARTS, "grid"))
     values = {name: _FIELDS[name](name, value) for name, value in given.items()}
@@ -60,6 +63,9 @@ def _checked(given: dict[str, Any]) -> Sweep:
         part, _, attribute = name.rpartition(".")
         if attribute in (fixed[part] if part else values):
             raise ValueError(f"grid.{name}: is fixed as well, as {name}")
+    taken = {name.removeprefix("population.") for name in axes}
+    fitted = {name: x for name, x in fitted.items() if name not in taken}
+    fixed["population"] = fitted | fixed["population"]
     sweep = Sweep(axes=axes, **fixed, **values)
     if sweep.problems < 2:
         raise ValueError(f"problems = {sweep.problems}: needs at least 2")
@@ -67,6 +73,15 @@ def _checked(given: dict[str, Any]) -> Sweep:
         population, settings, budget = arguments(sweep, place)
         check_simulation(population, sweep.strategies, budget, sweep.samples, sweep.level, settings)
     return sweep
+
+
+def _preset(population: Any) -> dict[str, Any]:
+    """Attributes of the preset that is named, which is taken out, as far as they say anything."""
+    if not isinstance(population, dict) or "preset" not in population:
+        return {}
+    made = preset(_text("population.preset", population.pop("preset")))
+    given = {f.name: getattr(made, f.name) for f in fields(made)}
+    return {name: x for name, x in given.items() if x != getattr(Population(), name)}
 
 
 def _check_names(where: str, given: dict[str, Any], known: tuple[str, ...]) -> None:

@@ -41,6 +41,20 @@ def test_the_restaurant_seats_guests_as_chinese_restaurants_do():
     assert scipy.stats.chisquare(seen, expected * count).pvalue > 1e-5
 
 
+def test_a_discount_makes_it_pitman_and_yors():
+    """P(same table) = (1 - d)/(1 + θ), and (θ/d)(Π (θ + d + i)/(θ + i) - 1) tables on average."""
+    n, theta, discount, count = 6, 0.8, 0.4, 40_000
+    made = Population(candidates=n, directions=n, sizes="crp", skew=theta, discount=discount)
+    seen = sizes(draw_problems(KEY, made, count), n)
+    same = (seen * (seen - 1)).sum(1) / (n * (n - 1))
+    steps = np.prod([(theta + discount + i) / (theta + i) for i in range(n)])
+    for values, expected in (
+        (same, (1 - discount) / (1 + theta)),
+        ((seen > 0).sum(1), theta / discount * (steps - 1)),
+    ):
+        assert abs(values.mean() - expected) < 4.5 * values.std() / np.sqrt(count)
+
+
 def test_no_more_tables_than_directions():
     made = Population(candidates=12, directions=3, sizes="crp", skew=50.0)
     assert np.all(sizes(draw_problems(KEY, made, 50), 3).sum(1) == 12)
@@ -63,6 +77,27 @@ def test_quality_is_the_softmax_of_latent_scores_which_a_calibrated_prm_shows():
     assert latent.max() < 0.5
     assert scipy.stats.kstest(latent.ravel() / 0.5, "uniform").pvalue > 1e-5
     np.testing.assert_allclose(p.quality, scipy.special.softmax(latent / 0.2, 1), rtol=2e-5)
+
+
+def test_a_level_lets_all_directions_be_good_or_bad():
+    """Logits are level + shift + r/T: the shift is normal and one for all of a problem."""
+    made = Population(
+        candidates=6, directions=3, sizes="equal", spread=0.5, level=-0.7, difficulty=1.5, noise=0.0
+    )
+    p = draw_problems(KEY, made, 4000)
+    latent = np.zeros((4000, 3))
+    np.put_along_axis(latent, np.asarray(p.directions), np.asarray(p.scores, np.float64), 1)
+    shift = scipy.special.logit(np.asarray(p.quality, np.float64)) - latent / 0.1 + 0.7
+    np.testing.assert_allclose(shift, np.broadcast_to(shift[:, :1], shift.shape), atol=2e-3)
+    assert scipy.stats.kstest(shift[:, 0] / 1.5, "norm").pvalue > 1e-5
+    # The same latent scores without it: what strategies see does not change.
+    plain = draw_problems(KEY, made.with_changes(level=None, difficulty=0.0), 4000)
+    np.testing.assert_array_equal(p.scores, plain.scores)
+    ragged = draw_problems(KEY, made.with_changes(fewest=1), 300)
+    there = np.zeros((300, 3), bool)
+    rows, places = np.nonzero(np.asarray(ragged.mask))
+    there[rows, np.asarray(ragged.directions)[rows, places]] = True
+    assert np.all((np.asarray(ragged.quality) > 0) == there)
 
 
 def test_given_quality_is_the_same_in_every_problem_and_scores_tell_it():
@@ -163,7 +198,7 @@ def test_a_population_is_a_pytree_whose_numbers_are_traced():
     assert len(seen) == 1
     np.testing.assert_allclose(np.diff(values), 1, rtol=1e-5)
     leaves = jax.tree.leaves(Population(within_concentration=jnp.float32(2.0)))
-    assert len(leaves) == 11
+    assert len(leaves) == 13
 
 
 @pytest.mark.parametrize(
@@ -178,6 +213,10 @@ def test_a_population_is_a_pytree_whose_numbers_are_traced():
         ({"concentration": 0.0}, "concentration = 0.0"),
         ({"within_concentration": -1.0}, "within_concentration = -1.0"),
         ({"noise": float("nan")}, "noise = nan"),
+        ({"difficulty": 1.0}, "difficulty without a level = 1.0"),
+        ({"level": float("inf")}, "level = inf"),
+        ({"level": 0.0, "quality": (0.1,) * 4}, "level = 0.0: quality is given"),
+        ({"discount": 1.0}, "discount = 1.0"),
         ({"similarity_across": 0.99}, "similarity_inside - similarity_across = -0.0"),
         ({"dimension": -1}, "dimension = -1"),
     ],

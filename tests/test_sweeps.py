@@ -18,9 +18,10 @@ from dora_theory.contenders import Settings
 from dora_theory.errors import InputError
 from dora_theory.montecarlo import rollouts_lost, simulate
 from dora_theory.populations import Population
+from dora_theory.presets import preset
 from dora_theory.store import read_store
 from dora_theory.sweep_files import read_sweep
-from dora_theory.sweeps import Sweep, run_sweep, simulate_cells
+from dora_theory.sweeps import Sweep, arguments, run_sweep, simulate_cells
 
 TOML = """
 strategies = ["rebase", "oracle"]
@@ -75,6 +76,23 @@ def test_sequences_are_values_and_lists_of_them_axes(tmp_path):
     assert [p["population.sizes"] for p in sweep.places()] == ["equal", (5, 1)]
     assert sweep.population["quality"] == (0.6, 0.4)
     assert sweep.columns()["population.sizes"] == "string"
+
+
+def test_a_preset_is_its_attributes_and_what_is_said_takes_their_place(tmp_path):
+    path = tmp_path / "s.toml"
+    path.write_text(
+        '[population]\npreset = "math500-llama31-8b"\nlevel = 0\n'
+        "[grid.population]\nnoise = [0, 1]\n"
+    )
+    sweep = read_sweep(path)
+    assert "preset" not in sweep.population
+    made = preset("math500-llama31-8b")
+    for place in sweep.places():
+        changes = {"level": 0.0, "noise": place["population.noise"]}
+        assert arguments(sweep, place)[0] == made.with_changes(**changes)
+    path.write_text('[population]\npreset = "gsm8k"\n')
+    with pytest.raises(InputError, match="preset = 'gsm8k': needs one of"):
+        read_sweep(path)
 
 
 def test_a_row_is_what_simulate_says(sweep_file):
