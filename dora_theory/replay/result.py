@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from dora_theory.replay.integrity import Finding
 from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.record import Kind
+from dora_theory.replay.similarity import Similarity
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Replay:
         notes: what the user should know about the log.
         search: of trees: by what share of a problem's decisions the logged search itself kept a
             node from which the problem can be solved, shape `(problems,)`; else None.
+        similarity: how alike the candidates are, of a problem or of a decision.
     """
 
     log: str
@@ -39,4 +41,5 @@ class Replay:
     clipped: Bool[np.ndarray, "strategies budgets problems"]
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
+    similarity: Similarity
     search: Float[np.ndarray, " problems"] | None = None

@@ -24,6 +24,7 @@ from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.readers import read_log
 from dora_theory.replay.record import Record
 from dora_theory.replay.result import Replay
+from dora_theory.replay.similarity import Similarities
 from dora_theory.replay.trees import replay_trees
 
 Note = Callable[[str], None]
@@ -69,10 +70,12 @@ def _replay_solutions(
     path: str, records: Iterator[Record], encoder: Encoder, options: ReplayOptions, note: Note
 ) -> Replay:
     watch, tally, groups = Watch(options.step_end), _Tally(), Groups(partial(_success, options))
+    similarities = Similarities()
     with Judge() as judge:
         for record in watch.over(records):
             problem = cut_record(record, options, judge, encoder)
             tally.add(problem)
+            similarities.add(problem)
             groups.add(problem)
         if judge.undecided:
             note(f"{judge.undecided} answers took too long to judge and count as wrong")
@@ -90,6 +93,7 @@ def _replay_solutions(
         clipped=clipped,
         findings=tuple(watch.findings()),
         notes=(),
+        similarity=similarities.done(),
     )
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from dora_theory.replay.estimator import bootstrap
+from dora_theory.replay.estimator import Interval, bootstrap
 from dora_theory.replay.options import BASELINE
 from dora_theory.replay.result import Replay
+from dora_theory.replay.similarity import TEMPERATURES
 
 SOLUTIONS_CAVEAT = (
     "Off-policy: what is replayed is one decision, taken after the first steps of logged solutions "
@@ -39,7 +40,10 @@ def summary(result: Replay) -> dict[str, Any]:
         `difference` to it with its interval, over the `problems` where the log suffices for both
         (null if there is none), and between which bounds, `lowest` and `highest`, the difference
         over all problems lies. `search`, of trees: what the logged search itself kept, its mean and
-        interval.
+        interval. `similarity`: cosines of candidates of a problem inside and across directions (5%,
+        50%, 95%), directions by size, their effective number, and the loss of DORA's uniqueness at
+        each T_s with its interval, beside that of counting candidates (null if no problem has two
+        directions).
     """
     options = result.options
     success = bootstrap(result.lower, seed=options.seed, resamples=options.resamples)
@@ -74,6 +78,7 @@ def summary(result: Replay) -> dict[str, Any]:
         "strategies": strategies,
         "paired": paired,
         **search,
+        "similarity": _similarity(result),
         "options": options.as_json(),
         "checks": [asdict(finding) for finding in result.findings],
         "notes": list(result.notes),
@@ -118,3 +123,37 @@ def _paired(result: Replay) -> dict[str, Any]:
         for i, name in enumerate(options.strategies)
         if i != base
     }
+
+
+def _similarity(result: Replay) -> dict[str, Any]:
+    options, found = result.options, result.similarity
+
+    def mean(values: np.ndarray) -> Interval:
+        return bootstrap(values, seed=options.seed, resamples=options.resamples)
+
+    effective = mean(found.effective)
+    document: dict[str, Any] = {
+        "within": [_known(x) for x in found.within_quantiles],
+        "across": [_known(x) for x in found.across_quantiles],
+        "sizes": {str(k + 1): int(n) for k, n in enumerate(found.sizes) if n},
+        "effective": dict(zip(("mean", "low", "high"), map(float, effective), strict=True)),
+        "telling": int(found.counting.size),
+        "temperature": None,
+    }
+    if found.counting.size:
+        loss, counting = mean(found.loss), mean(found.counting)
+        best = int(loss.mean.argmin())
+        cells = zip(TEMPERATURES, *loss, strict=True)
+        document |= {
+            "temperature": float(TEMPERATURES[best]),
+            "loss": [
+                {"temperature": float(t), "mean": float(m), "low": float(a), "high": float(b)}
+                for t, m, a, b in cells
+            ],
+            "counting": dict(zip(("mean", "low", "high"), map(float, counting), strict=True)),
+        }
+    return document
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value

@@ -3,6 +3,8 @@
 import textwrap
 from typing import Any
 
+from dora_theory.replay.similarity import PAPER
+
 _WIDTH = 100
 
 
@@ -46,7 +48,7 @@ def table(summary: dict[str, Any]) -> str:
                 for name, pair in summary["paired"].items()
             ]
         )
-    lines.append("")
+    lines += ["", *textwrap.wrap(similarity_in_words(summary["similarity"]), _WIDTH), ""]
     if not tree:
         lines += textwrap.wrap(
             "≥ is a lower bound: on some problems a direction was given more rollouts than were "
@@ -56,6 +58,40 @@ def table(summary: dict[str, Any]) -> str:
         )
     lines += textwrap.wrap(summary["caveat"], _WIDTH)
     return "\n".join(lines)
+
+
+def similarity_in_words(found: dict[str, Any]) -> str:
+    """How alike candidates are and what T_s that calls for, in sentences.
+
+    Args:
+        found: `similarity` of what `replay.summary.summary` returns.
+
+    Returns:
+        One line.
+    """
+    effective = found["effective"]
+    sentences = [
+        f"Effective number of directions: {effective['mean']:.2f} [{effective['low']:.2f}, "
+        f"{effective['high']:.2f}]."
+    ]
+    for name, where in (("within", "inside a direction"), ("across", "across directions")):
+        if found[name][0] is not None:
+            low, middle, high = found[name]
+            sentences.append(f"Cosine {where}: {middle:.2f}, 90% in {low:.2f} to {high:.2f}.")
+    if found["temperature"] is None:
+        return " ".join([*sentences, "No problem has two directions."])
+    loss = {cell["temperature"]: cell["mean"] for cell in found["loss"]}
+    paper = min(loss, key=lambda t: abs(t - PAPER))
+    best = found["temperature"]
+    return " ".join(
+        [
+            *sentences,
+            f"These call for T_s = {best:.3g}, where the mass of γ is {loss[best]:.3f} nats from "
+            f"equal shares of directions; at the paper's {PAPER:g} it is {loss[paper]:.3f}, "
+            f"counting candidates {found['counting']['mean']:.3f} ({found['telling']} with two "
+            "directions or more).",
+        ]
+    )
 
 
 def _rows(rows: list[tuple[str, list[str]]]) -> list[str]:

@@ -22,6 +22,7 @@ from dora_theory.replay.integrity import Finding
 from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.record import Node, Record
 from dora_theory.replay.result import Replay
+from dora_theory.replay.similarity import Similarities
 
 if TYPE_CHECKING:
     from dora_theory.replay.policies import Batch
@@ -120,7 +121,7 @@ def replay_trees(
     Raises:
         InputError: a record that is no tree or cannot be used; no decision at all.
     """
-    groups = Groups(partial(_alive, options))
+    groups, similarities = Groups(partial(_alive, options)), Similarities()
     nodes = trees = unknown = 0
     counts: list[int] = []
     directions: list[float] = []
@@ -135,6 +136,7 @@ def replay_trees(
             continue
         for decision in found:
             groups.add(decision.candidates)
+            similarities.add(decision.candidates)
         counts.append(len(found))
         directions.append(float(np.mean([d.candidates.directions.max() + 1 for d in found])))
         known = [d.kept for d in found if d.kept is not None]
@@ -159,6 +161,7 @@ def replay_trees(
         clipped=np.zeros(success.shape, dtype=bool),
         findings=(Finding("nodes known to be solvable or not", "good", what),),
         notes=(),
+        similarity=similarities.done(),
         search=None if np.isnan(kept).any() else np.array(kept),
     )
 
