@@ -6,6 +6,7 @@ import os
 import sys
 from dataclasses import fields
 from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any
 
 from dora_theory.errors import InputError
@@ -94,6 +95,12 @@ def add_parser(commands: Any) -> None:
     add("--json", action="store_true", help="one JSON document: an object, an array for many logs")
     add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")
     add("--figure", metavar="PATH.png", help="draw success against budget there, as PNG and SVG")
+    add(
+        "--report",
+        metavar="FOLDER",
+        help="write report.html there, one page with everything in it, and its numbers as "
+        "replay.json",
+    )
     parser.set_defaults(run=run)
 
 
@@ -198,14 +205,15 @@ def run(arguments: argparse.Namespace) -> int:
 
         summaries = list(map(summary, found))
         if arguments.json:
-            document = summaries if len(summaries) > 1 else summaries[0]
-            text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
+            text = _json(summaries)
         else:
             from dora_theory.replay.table import table
 
             text = "\n\n".join(map(table, summaries))
         if figure is not None:
             _draw(summaries, figure)
+        if arguments.report is not None:
+            _report(summaries, Path(arguments.report))
         file.write(text.encode() + b"\n")
     return 0
 
@@ -217,6 +225,22 @@ def _draw(summaries: list[dict[str, Any]], path: str) -> None:
     titles = [os.path.basename(s["log"]).split(".jsonl")[0] for s in summaries]
     files = save(success_against_budget(summaries, titles), path[:-4])
     _say("wrote " + " and ".join(map(str, files)))
+
+
+def _json(summaries: list[dict[str, Any]]) -> str:
+    document = summaries if len(summaries) > 1 else summaries[0]
+    return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
+
+
+def _report(summaries: list[dict[str, Any]], folder: Path) -> None:
+    from dora_theory.replay.report import report
+
+    page = report(summaries)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in (("report.html", page), ("replay.json", _json(summaries) + "\n")):
+        with whole_output(str(folder / name)) as file:
+            file.write(text.encode())
+    _say(f"wrote {folder / 'report.html'} and {folder / 'replay.json'}")
 
 
 def _say(text: str) -> None:

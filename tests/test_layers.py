@@ -15,6 +15,7 @@ PACKAGE = Path(dora_theory.__file__).parent
 LAYERS = {
     "": 9,  # the package itself: an index, imported from nowhere inside
     "checks": 0,
+    "checkout": 0,
     "errors": 0,
     "output": 0,
     "store": 0,
@@ -42,6 +43,8 @@ LAYERS = {
     "search": 3,
     "replay": 3,
     "replay.picture": 5,
+    "replay.report": 5,
+    "replay.similarity_picture": 5,
     "sweeps": 4,
     "sweep_files": 4,
     "theorems": 4,

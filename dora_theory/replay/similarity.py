@@ -20,7 +20,7 @@ from dora_theory.replay.candidates import Candidates
 PAPER = 0.01
 # Four to a tenfold; the paper's is one of them.
 TEMPERATURES = 10.0 ** np.arange(-3, 0.6, 0.25)
-_EDGES = np.linspace(-1, 1, 401)
+EDGES = np.linspace(-1, 1, 401)
 _LEVELS = (0.05, 0.5, 0.95)
 
 
@@ -55,7 +55,7 @@ class Similarities:
 
     def __init__(self) -> None:
         """Makes an empty one."""
-        self._within, self._across = np.zeros((2, len(_EDGES) - 1), dtype=np.int64)
+        self._within, self._across = np.zeros((2, len(EDGES) - 1), dtype=np.int64)
         self._sizes = np.zeros(1, dtype=np.int64)
         self._effective: list[float] = []
         self._loss: list[np.ndarray] = []
@@ -67,8 +67,8 @@ class Similarities:
         upper = np.triu_indices(len(cosines), 1)
         same = problem.directions[upper[0]] == problem.directions[upper[1]]
         pairs = np.clip(cosines[upper], -1, 1)
-        self._within += np.histogram(pairs[same], _EDGES)[0]
-        self._across += np.histogram(pairs[~same], _EDGES)[0]
+        self._within += np.histogram(pairs[same], EDGES)[0]
+        self._across += np.histogram(pairs[~same], EDGES)[0]
         sizes = np.bincount(problem.directions)
         counts = np.bincount(sizes, minlength=len(self._sizes))
         counts[: len(self._sizes)] += self._sizes
@@ -115,6 +115,6 @@ def _quantiles(counts: Int[np.ndarray, " bins"]) -> tuple[float, ...]:
     total = counts.sum()
     if not total:
         return (np.nan,) * len(_LEVELS)
-    middles = (_EDGES[:-1] + _EDGES[1:]) / 2
+    middles = (EDGES[:-1] + EDGES[1:]) / 2
     at = np.searchsorted(np.cumsum(counts), np.array(_LEVELS) * total)
     return tuple(middles[at].tolist())

@@ -8,7 +8,7 @@ import numpy as np
 from dora_theory.replay.estimator import Interval, bootstrap
 from dora_theory.replay.options import BASELINE
 from dora_theory.replay.result import Replay
-from dora_theory.replay.similarity import TEMPERATURES
+from dora_theory.replay.similarity import EDGES, TEMPERATURES
 
 SOLUTIONS_CAVEAT = (
     "Off-policy: what is replayed is one decision, taken after the first steps of logged solutions "
@@ -23,8 +23,9 @@ TREE_CAVEAT = (
     "some can and some cannot; whether the model finds the way from there is not asked."
 )
 
-
 _SEARCH = ("success", "low", "high")
+# Bins of cosines, of which so many make one of the summary.
+_COARSE = 10
 
 
 def summary(result: Replay) -> dict[str, Any]:
@@ -135,6 +136,9 @@ def _similarity(result: Replay) -> dict[str, Any]:
     document: dict[str, Any] = {
         "within": [_known(x) for x in found.within_quantiles],
         "across": [_known(x) for x in found.across_quantiles],
+        "edges": EDGES[::_COARSE].tolist(),
+        "density_within": _density(found.within),
+        "density_across": _density(found.across),
         "sizes": {str(k + 1): int(n) for k, n in enumerate(found.sizes) if n},
         "effective": dict(zip(("mean", "low", "high"), map(float, effective), strict=True)),
         "telling": int(found.counting.size),
@@ -153,6 +157,11 @@ def _similarity(result: Replay) -> dict[str, Any]:
             "counting": dict(zip(("mean", "low", "high"), map(float, counting), strict=True)),
         }
     return document
+
+
+def _density(counts: np.ndarray) -> list[float]:
+    coarse = counts.reshape(-1, _COARSE).sum(-1)
+    return (coarse / max(coarse.sum(), 1) / (EDGES[_COARSE] - EDGES[0])).tolist()
 
 
 def _known(value: float) -> float | None:
