@@ -22,8 +22,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from exact_allocation import processor
-
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PICTURED = "T_s too small"
 SLIDERS = "budget N", "κ", "T_s", "s_in, cosine inside"
@@ -123,7 +121,7 @@ def main() -> None:
         "cores": os.cpu_count(),
         # Others at work on the machine slow the page.
         "load_before": load,
-        "processor": processor(),
+        "processor": platform.processor() or platform.machine(),
         "python": platform.python_version(),
         **{
             what: {
