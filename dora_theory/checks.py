@@ -5,6 +5,7 @@ pass, and only those of shapes remain. Outside of them a bad value raises `Value
 the argument, the place and the value.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -43,13 +44,21 @@ def as_mask(
     """`mask` broadcast to `shape` (all true if None); `ValueError` if it cannot be."""
     if mask is None:
         return jnp.ones(shape, dtype=bool)
-    array = jnp.asarray(mask)
-    if array.dtype != jnp.bool_:
+    array = mask if isinstance(mask, jax.Array) else np.asarray(mask)
+    if array.dtype != np.bool_:
         raise ValueError(f"{name}: needs booleans, got dtype {array.dtype}")
     try:
-        return jnp.broadcast_to(array, shape)
+        # NumPy's own broadcasting needs no program to be compiled.
+        of = jnp if isinstance(array, jax.Array) else np
+        return jnp.asarray(of.broadcast_to(array, shape))
     except ValueError:
         raise ValueError(f"{name}: shape {array.shape} does not fit {shape}") from None
+
+
+@partial(jax.jit, static_argnames="fill")
+def filled(x: Array, mask: Array, fill: float = 0) -> Array:
+    """`x` broadcast to the shape of `mask`, with `fill` for padding."""
+    return jnp.where(mask, x, jnp.asarray(fill, x.dtype))
 
 
 def check_candidates(name: str, x: Any) -> None:
@@ -69,8 +78,8 @@ def check_range(
 ) -> None:
     """`ValueError` unless every (unmasked) value of `x` is finite and in [low, high].
 
-    With `low_open` the interval is (low, high]. The message gives the first offending place and
-    its value. Passes silently for a traced `x`.
+    `x` and `mask` are broadcast against each other. With `low_open` the interval is (low, high].
+    The message gives the first offending place and its value. Passes silently for a traced `x`.
     """
     if not (is_concrete(x) and is_concrete(mask)):
         return
@@ -80,7 +89,8 @@ def check_range(
         if low_open:
             bad |= values == low
     if mask is not None:
-        bad = bad & np.broadcast_to(np.asarray(mask), bad.shape)
+        bad = bad & np.asarray(mask)
+        values = np.broadcast_to(values, bad.shape)
     if not bad.any():
         return
     place = tuple(int(i) for i in np.argwhere(bad)[0])

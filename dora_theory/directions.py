@@ -4,6 +4,8 @@ Quality is a softmax of PRM scores. The uniqueness γ of a candidate is its own 
 over similarities: 1/k for one of k copies that are alike and unlike all others. DORA weighs by w γ.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -43,8 +45,7 @@ def quality_weights(
 
     Source: eq. 4; theory 0.
     """
-    r, t, m = checked_scores(scores, temperature, mask)
-    return masked_softmax(r / t, m)
+    return _softmax(*checked_scores(scores, temperature, mask))
 
 
 def cosine_similarity(
@@ -64,11 +65,7 @@ def cosine_similarity(
 
     Source: eq. 10.
     """
-    unit, m = unit_embeddings(embeddings, mask)
-    similarity = jnp.einsum("...id,...jd->...ij", unit, unit, precision=_PRECISE)
-    eye = jnp.eye(unit.shape[-2], dtype=bool)
-    both = m[..., :, None] & m[..., None, :]
-    return jnp.where(both, jnp.where(eye, 1, similarity), 0)
+    return _cosines(*unit_embeddings(embeddings, mask))
 
 
 def affinity(
@@ -92,9 +89,7 @@ def affinity(
 
     Source: eq. 11.
     """
-    s, t, m = checked_similarity(similarity, temperature, mask)
-    rows = masked_softmax(s / t[..., None], m[..., None, :])
-    return jnp.where(m[..., :, None], rows, 0)
+    return _affinity(*checked_similarity(similarity, temperature, mask))
 
 
 def uniqueness_from_similarity(
@@ -118,7 +113,7 @@ def uniqueness_from_similarity(
 
     Source: eq. 12.
     """
-    return jnp.diagonal(affinity(similarity, temperature, mask=mask), axis1=-2, axis2=-1)
+    return _own_affinity(*checked_similarity(similarity, temperature, mask))
 
 
 def uniqueness(
@@ -157,18 +152,7 @@ def uniqueness(
     """
     unit, m = unit_embeddings(embeddings, mask)
     t = _temperature("temperature", temperature, unit.dtype)
-    batch = jnp.broadcast_shapes(unit.shape[:-2], t.shape, m.shape[:-1])
-    unit = jnp.broadcast_to(unit, (*batch, *unit.shape[-2:]))
-    m = jnp.broadcast_to(m, (*batch, m.shape[-1]))
-    total = similarity_sums(
-        unit,
-        m.astype(unit.dtype),
-        jnp.broadcast_to(t, batch),
-        precision=precision,
-        block=block_size,
-        implementation=implementation,
-    )
-    return jnp.where(m, 1 / jnp.where(m, total, 1), 0)
+    return _uniqueness(unit, t, m, precision, block_size, implementation)
 
 
 def dora_weights(
@@ -198,7 +182,59 @@ def dora_weights(
     """
     w = quality_weights(scores, temperature, mask=mask)
     gamma = uniqueness(embeddings, similarity_temperature, mask=mask)
-    return normalised(w * gamma)
+    return _product(w, gamma)
+
+
+@jax.jit
+def _softmax(r: Array, t: Array, m: Array) -> Array:
+    return masked_softmax(r / t, m)
+
+
+@jax.jit
+def _cosines(unit: Array, m: Array) -> Array:
+    similarity = jnp.einsum("...id,...jd->...ij", unit, unit, precision=_PRECISE)
+    eye = jnp.eye(unit.shape[-2], dtype=bool)
+    both = m[..., :, None] & m[..., None, :]
+    return jnp.where(both, jnp.where(eye, 1, similarity), 0)
+
+
+@jax.jit
+def _affinity(s: Array, t: Array, m: Array) -> Array:
+    rows = masked_softmax(s / t[..., None], m[..., None, :])
+    return jnp.where(m[..., :, None], rows, 0)
+
+
+@jax.jit
+def _own_affinity(s: Array, t: Array, m: Array) -> Array:
+    return jnp.diagonal(_affinity(s, t, m), axis1=-2, axis2=-1)
+
+
+@partial(jax.jit, static_argnames=("precision", "block", "implementation"))
+def _uniqueness(
+    unit: Array,
+    t: Array,
+    m: Array,
+    precision: Precision,
+    block: int,
+    implementation: Implementation,
+) -> Array:
+    batch = jnp.broadcast_shapes(unit.shape[:-2], t.shape, m.shape[:-1])
+    unit = jnp.broadcast_to(unit, (*batch, *unit.shape[-2:]))
+    m = jnp.broadcast_to(m, (*batch, m.shape[-1]))
+    total = similarity_sums(
+        unit,
+        m.astype(unit.dtype),
+        jnp.broadcast_to(t, batch),
+        precision=precision,
+        block=block,
+        implementation=implementation,
+    )
+    return jnp.where(m, 1 / jnp.where(m, total, 1), 0)
+
+
+@jax.jit
+def _product(w: Array, share: Array) -> Array:
+    return normalised(w * share)
 
 
 def normalised(weights: Float[Array, "*batch k"]) -> Float[Array, "*batch k"]:
@@ -224,9 +260,13 @@ def checked_scores(
     t = _temperature("temperature", temperature, r.dtype)
     shape = jnp.broadcast_shapes(r.shape, (*t.shape, 1), () if mask is None else jnp.shape(mask))
     m = as_mask(mask, shape)
-    r = jnp.broadcast_to(r, shape)
     check_range("scores", r, mask=m)
-    return jnp.where(m, r, 0), t[..., None], m
+    return (*_scored(r, t, m), m)
+
+
+@jax.jit
+def _scored(r: Array, t: Array, m: Array) -> tuple[Array, Array]:
+    return jnp.where(m, r, 0), t[..., None]
 
 
 def _temperature(name: str, temperature: ArrayLike, dtype: np.dtype) -> Array:
@@ -247,10 +287,15 @@ def checked_similarity(
         s.shape[:-1], (*t.shape, 1), () if mask is None else jnp.shape(mask)
     )
     m = as_mask(mask, rows)
-    s = jnp.broadcast_to(s, (*rows, rows[-1]))
+    s, t, both = _compared(s, t, m)
+    check_range("similarity", similarity, mask=both)
+    return s, t, m
+
+
+@jax.jit
+def _compared(s: Array, t: Array, m: Array) -> tuple[Array, Array, Array]:
     both = m[..., :, None] & m[..., None, :]
-    check_range("similarity", s, mask=both)
-    return jnp.where(both, s, 0), t[..., None], m
+    return jnp.where(both, s, 0), t[..., None], both
 
 
 def unit_embeddings(embeddings: ArrayLike, mask: ArrayLike | None) -> tuple[Array, Array]:
@@ -259,15 +304,20 @@ def unit_embeddings(embeddings: ArrayLike, mask: ArrayLike | None) -> tuple[Arra
     if e.ndim < 2 or 0 in e.shape[-2:]:
         raise ValueError(f"embeddings: needs a vector for each candidate, got shape {e.shape}")
     m = as_mask(mask, e.shape[:-1])
-    check_range("embeddings", e, mask=m[..., None])
+    check_range("embeddings", e, mask=np.asarray(m)[..., None] if is_concrete(m) else m)
     if is_concrete(e) and is_concrete(m):
         zero = np.asarray(m) & ~np.any(np.asarray(e), -1)
         if zero.any():
             place = ", ".join(map(str, np.argwhere(zero)[0]))
             raise ValueError(f"embeddings[{place}] is zero, which has no direction")
+    return _unit(e, m), m
+
+
+@jax.jit
+def _unit(e: Array, m: Array) -> Array:
     # The largest entry first: a square may overflow or underflow where a cosine does not.
     e = jnp.where(m[..., None], e, 0)
     largest = jax.lax.stop_gradient(jnp.abs(e).max(-1, keepdims=True))
     e = jnp.where(m[..., None], e / jnp.where(largest > 0, largest, 1), 1)
     unit = e / jnp.sqrt(jnp.sum(e * e, -1, keepdims=True))
-    return jnp.where(m[..., None], unit, 0), m
+    return jnp.where(m[..., None], unit, 0)

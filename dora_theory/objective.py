@@ -11,7 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Real
 
-from dora_theory.checks import as_float, as_mask, check_candidates, check_range
+from dora_theory.checks import as_float, as_mask, check_candidates, check_range, is_concrete
 from dora_theory.rising import log_failure_of, log_rising_ratio
 
 
@@ -41,8 +41,7 @@ def log_failure(
 
     Source: eq. 7 in logarithms, theory 1.
     """
-    each, m = _checked(weights, concentration, allocation, mask)
-    return jnp.where(m, each, 0).sum(-1)
+    return _joint(*_arguments(weights, concentration, allocation, mask))
 
 
 def success_probability(
@@ -91,7 +90,7 @@ def candidate_log_failure(
 
     Source: eq. 6, theory 1.
     """
-    return _checked(weights, concentration, allocation, None)[0]
+    return _each(*_arguments(weights, concentration, allocation, None))
 
 
 def log_failure_beta(
@@ -122,14 +121,12 @@ def log_failure_beta(
     check_candidates("alpha", a)
     shape = _common(alpha=a.shape, beta=b.shape, allocation=n.shape, mask=_shape(mask))
     m = as_mask(mask, shape)
-    a, b, n = _same(shape, a, b, n)
     check_range("alpha", a, 0, mask=m)
     check_range("beta", b, 0, mask=m)
-    check_range("alpha + beta", a + b, 0, low_open=True, mask=m)
+    if is_concrete(a) and is_concrete(b):
+        check_range("alpha + beta", np.asarray(a) + np.asarray(b), 0, low_open=True, mask=m)
     check_range("allocation", n, 0, mask=m)
-    # Padding may hold anything, NaN too: it must not reach a sum or a derivative.
-    a, b, n = (jnp.where(m, x, 1) for x in (a, b, n))
-    return jnp.where(m, _beta(a, b, n), 0).sum(-1)
+    return _joint_beta(a, b, n, m)
 
 
 def priorities(
@@ -153,33 +150,37 @@ def priorities(
 
     Source: theory 2.1, 5.2.
     """
-    w, kappa, n, _ = _arguments(weights, concentration, allocation, None)
-    return w / (kappa + n)
+    return _priorities(*_arguments(weights, concentration, allocation, None))
 
 
 @jax.jit
-def _quality(w: Array, kappa: Array, n: Array) -> Array:
-    return log_failure_of(w, kappa, n)
-
-
-@jax.jit
-def _beta(a: Array, b: Array, n: Array) -> Array:
-    return log_rising_ratio(a, b, n)
-
-
-def _checked(
-    weights: ArrayLike, concentration: ArrayLike, allocation: ArrayLike, mask: ArrayLike | None
-) -> tuple[Array, Array]:
-    w, kappa, n, m = _arguments(weights, concentration, allocation, mask)
+def _each(w: Array, kappa: Array, n: Array, m: Array) -> Array:
+    w, kappa, n = _same(m.shape, w, kappa[..., None], n)
     # Padding may hold anything, NaN too: it must not reach a sum or a derivative.
-    w, n = jnp.where(m, w, 0.5), jnp.where(m, n, 0)
-    return _quality(w, kappa, n), m
+    return log_failure_of(jnp.where(m, w, 0.5), kappa, jnp.where(m, n, 0))
+
+
+@jax.jit
+def _joint(w: Array, kappa: Array, n: Array, m: Array) -> Array:
+    return jnp.where(m, _each(w, kappa, n, m), 0).sum(-1)
+
+
+@jax.jit
+def _joint_beta(a: Array, b: Array, n: Array, m: Array) -> Array:
+    a, b, n = (jnp.where(m, x, 1) for x in _same(m.shape, a, b, n))
+    return jnp.where(m, log_rising_ratio(a, b, n), 0).sum(-1)
+
+
+@jax.jit
+def _priorities(w: Array, kappa: Array, n: Array, m: Array) -> Array:
+    w, kappa, n = _same(m.shape, w, kappa[..., None], n)
+    return w / (kappa + n)
 
 
 def _arguments(
     weights: ArrayLike, concentration: ArrayLike, allocation: ArrayLike, mask: ArrayLike | None
 ) -> tuple[Array, Array, Array, Array]:
-    """Checked w, κ, B and mask, all of the full shape `(..., k)` and of one dtype."""
+    """Checked w, κ and B, which fit the shape `(..., k)` of the mask."""
     w, n = as_float("weights", weights), as_float("allocation", allocation)
     kappa = as_float("concentration", concentration)
     check_candidates("weights", w)
@@ -191,7 +192,6 @@ def _arguments(
     )
     m = as_mask(mask, shape)
     check_range("concentration", kappa, 0, low_open=True)
-    w, n, kappa = _same(shape, w, n, kappa[..., None])
     check_range("weights", w, 0, 1, mask=m)
     check_range("allocation", n, 0, mask=m)
     return w, kappa, n, m

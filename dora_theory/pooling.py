@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Real
 
-from dora_theory.checks import as_mask, check_candidates, check_range
+from dora_theory.checks import as_mask, check_candidates, check_range, filled
 from dora_theory.directions import checked_scores, masked_softmax, normalised
 
 Pool = Literal["mean-exp", "max", "mean"]
@@ -119,7 +119,12 @@ def direction_totals(
     shape = jnp.broadcast_shapes(x.shape, jnp.shape(directions))
     m = as_mask(mask, shape)
     labels = as_directions(directions, num_directions, m)
-    return segment_sum(jnp.where(m, x, 0), labels, num_directions)
+    return _totals(x, labels, m, num_directions)
+
+
+@partial(jax.jit, static_argnames="segments")
+def _totals(x: Array, labels: Array, mask: Array, segments: int) -> Array:
+    return segment_sum(jnp.where(mask, x, 0), labels, segments)
 
 
 def as_directions(directions: ArrayLike, num_directions: int, mask: Array) -> Int[Array, "..."]:
@@ -128,13 +133,13 @@ def as_directions(directions: ArrayLike, num_directions: int, mask: Array) -> In
     if not jnp.issubdtype(array.dtype, jnp.integer):
         raise ValueError(f"directions: needs whole numbers, got dtype {array.dtype}")
     try:
-        labels = jnp.broadcast_to(array.astype(jnp.int32), mask.shape)
+        np.broadcast_to(np.empty(array.shape, bool), mask.shape)
     except ValueError:
         raise ValueError(f"directions: shape {array.shape} does not fit {mask.shape}") from None
     if num_directions < 1:
         raise ValueError(f"num_directions = {num_directions}: needs a positive number")
-    check_range("directions", labels, 0, num_directions - 1, mask=mask)
-    return jnp.where(mask, labels, 0)
+    check_range("directions", array, 0, num_directions - 1, mask=mask)
+    return filled(array, mask).astype(jnp.int32)
 
 
 def segment_sum(values: Array, labels: Array, segments: int) -> Array:

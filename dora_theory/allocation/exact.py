@@ -93,7 +93,7 @@ def optimal_allocation(
     Source: theory 2.1; no loop over N, O(k) a pass and typically 5 to 12 passes.
     """
     w, kappa, n, m = checked_problem(weights, concentration, budget, mask)
-    return _largest(w, kappa[..., None], n, m, implementation)
+    return _optimal(w, kappa, n, m, implementation)
 
 
 def optimal_allocation_beta(
@@ -167,9 +167,7 @@ def apportion(
     check_range("weights", w, 0, mask=m)
     n = _budget(budget, w, m)
     if divisor == 0:
-        # Adams' method must see the order of the weights alone, not their scale.
-        top = jnp.where(m, w, 0).max(-1, keepdims=True)
-        w = w / jnp.where(top > 0, top, 1)
+        w = _over_largest(w, m)
     return _largest(w, jnp.asarray(divisor or _ADAMS, w.dtype), n, m)
 
 
@@ -199,7 +197,7 @@ def certificate(
     given = as_count("allocation", allocation)
     w, kappa, _, m = checked_problem(weights, concentration, 0, mask, given.shape)
     given = _allocation(given, w, m)
-    return _certificate(w, kappa[..., None], given, m)
+    return _certificate(w, kappa, given, m)
 
 
 def is_optimal(
@@ -237,13 +235,7 @@ def is_optimal(
         weights, concentration, 0 if budget is None else budget, mask, given.shape
     )
     given = _allocation(given, w, m)
-    found = _certificate(w, kappa[..., None], given, m)
-    spent = given.sum(-1)
-    sure = m & (w == 1)
-    certain = jnp.any(sure & (given > 0), -1)
-    decided = jnp.any(sure, -1) & (spent > 0)
-    best = jnp.where(decided, certain, found.largest_next <= found.smallest_last)
-    return best if budget is None else best & (spent == n)
+    return _is_optimal(w, kappa, given, None if budget is None else n, m)
 
 
 def optimal_set(
@@ -276,14 +268,44 @@ def optimal_set(
         values = np.where(np.asarray(m), np.asarray(w), 0)
         if np.any(values == 1) or not np.all(values.max(-1) > 0):
             raise ValueError("weights: the set of optima needs all w < 1 and a w > 0 in each row")
+    return _optimal_set(w, kappa, n, m)
+
+
+@partial(jax.jit, static_argnames="implementation")
+def _optimal(
+    w: Array, kappa: Array, budget: Array, mask: Array, implementation: Implementation
+) -> Array:
+    return _largest(w, kappa[..., None], budget, mask, implementation)
+
+
+@jax.jit
+def _is_optimal(w: Array, kappa: Array, given: Array, n: Array | None, m: Array) -> Array:
+    found = _certificate(w, kappa, given, m)
+    spent = given.sum(-1)
+    sure = m & (w == 1)
+    certain = jnp.any(sure & (given > 0), -1)
+    decided = jnp.any(sure, -1) & (spent > 0)
+    best = jnp.where(decided, certain, found.largest_next <= found.smallest_last)
+    return best if n is None else best & (spent == n)
+
+
+@jax.jit
+def _optimal_set(w: Array, kappa: Array, n: Array, m: Array) -> OptimalSet:
     counts = _largest(w, kappa[..., None], n, m)
-    found = _certificate(w, kappa[..., None], counts, m)
+    found = _certificate(w, kappa, counts, m)
     level = found.smallest_last[..., None]
     last = (counts > 0) & (w / (kappa[..., None] + (counts - 1)) == level)
     following = m & (w / (kappa[..., None] + counts) == level)
     choice = (found.largest_next == found.smallest_last)[..., None]
     last &= choice
     return OptimalSet(counts - last, (last | following) & choice, last.sum(-1, dtype=jnp.int32))
+
+
+@jax.jit
+def _over_largest(w: Array, mask: Array) -> Array:
+    # Adams' method must see the order of the weights alone, not their scale.
+    top = jnp.where(mask, w, 0).max(-1, keepdims=True)
+    return w / jnp.where(top > 0, top, 1)
 
 
 @partial(jax.jit, static_argnames="implementation")
@@ -297,6 +319,7 @@ def _largest(
 
 @jax.jit
 def _certificate(w: Array, kappa: Array, given: Array, mask: Array) -> Certificate:
+    kappa = kappa[..., None]
     following = jnp.where(mask, w / (kappa + given), -jnp.inf)
     last = jnp.where(given > 0, w / (kappa + (given - 1)), jnp.inf)
     return Certificate(following.max(-1), last.min(-1))

@@ -52,7 +52,7 @@ def temperature_allocation(
     _, n, m = _problem(scores, budget, mask)
     if literal:
         return m.astype(jnp.int32)
-    return jnp.where(m, _evenly(n[..., None], _count(m), _place(m)), 0)
+    return _everyone(n, m)
 
 
 def beam_allocation(
@@ -272,7 +272,7 @@ def round_allocation(
     """
     w, n, m = _problem(weights, budget, mask, "weights")
     check_range("weights", w, 0, 1, mask=m)
-    return jnp.where(m, jnp.round(w * n[..., None].astype(w.dtype)).astype(jnp.int32), 0)
+    return _rounded(w, n, m)
 
 
 def sequential_ceiling_allocation(
@@ -318,11 +318,14 @@ def _problem(
     check_candidates(name, r)
     shape = jnp.broadcast_shapes(r.shape, (*n.shape, 1), () if mask is None else jnp.shape(mask))
     m = as_mask(mask, shape)
-    r = jnp.broadcast_to(r, shape)
     check_range(name, r, mask=m)
-    n = jnp.broadcast_to(n, shape[:-1])
     check_spendable(n, m)
-    return jnp.where(m, r, 0), n, m
+    return (*_whole(r, n, m), m)
+
+
+@jax.jit
+def _whole(r: Array, n: Array, mask: Array) -> tuple[Array, Array]:
+    return jnp.where(mask, r, 0), jnp.broadcast_to(n, mask.shape[:-1])
 
 
 def _width(beam_width: int) -> int:
@@ -351,6 +354,17 @@ def _descending(scores: Array, mask: Array) -> Array:
     padding = jnp.take_along_axis(~mask, order, -1)
     last = jnp.argsort(padding, axis=-1, stable=True)
     return jnp.take_along_axis(order, last, -1)
+
+
+@jax.jit
+def _everyone(budget: Array, mask: Array) -> Array:
+    return jnp.where(mask, _evenly(budget[..., None], _count(mask), _place(mask)), 0)
+
+
+@jax.jit
+def _rounded(weights: Array, budget: Array, mask: Array) -> Array:
+    whole = jnp.round(weights * budget[..., None].astype(weights.dtype))
+    return jnp.where(mask, whole.astype(jnp.int32), 0)
 
 
 @partial(jax.jit, static_argnames=("literal",))
