@@ -4,13 +4,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help reproduce test lint bench clean
+.PHONY: help reproduce test lint docs explore package bench gpu clean
 
 help:
 	@echo 'make reproduce  install into $(VENV) and make the pictures and figures/report.md'
 	@echo 'make test       install into $(VENV) and run the tests'
 	@echo 'make lint       formatting, lint and types'
-	@echo 'make bench      time the exact optimum against what one would use instead'
+	@echo 'make docs       the documentation, as a site in .cache/site'
+	@echo 'make explore    open the interactive page'
+	@echo 'make package    build wheel and sdist, and try the wheel in an empty environment'
+	@echo 'make bench      time each job against what one would use instead'
+	@echo 'make gpu        kernel tests, benchmarks and roofline by $(PYTHON) as it is, without installing'
 	@echo 'make clean      remove $(VENV) and caches'
 
 $(VENV)/.ready: pyproject.toml
@@ -18,7 +22,7 @@ $(VENV)/.ready: pyproject.toml
 	  || { echo 'dora-theory needs Python 3.11 or later: set PYTHON=…' >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
 	  || { echo 'python3 -m venv failed: install it first (Debian: apt-get install python3-venv)' >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,replay]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench,dev,docs,explore,replay]'
 	@touch $@
 
 # Writes a log, replays it, and makes every picture and figures/report.md.
@@ -33,8 +37,26 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/.ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
+explore: $(VENV)/.ready
+	$(BIN)/dora-theory explore
+
+# Built from the sdist, so that both are tried; used where there is no source.
+package: $(VENV)/.ready
+	rm -rf dist .cache/package && $(BIN)/python -m build --outdir dist
+	$(PYTHON) -m venv .cache/package
+	.cache/package/bin/python -m pip install --quiet --disable-pip-version-check "$$(ls dist/*.whl)[explore]"
+	.cache/package/bin/python .ci/try_wheel.py
+
 bench: $(VENV)/.ready
-	$(BIN)/python benchmarks/exact_allocation.py
+	$(BIN)/dora-theory bench
+
+# For a machine without network: $(PYTHON) needs JAX with CUDA, numpy, scipy, matplotlib, optax,
+# scikit-learn, jaxtyping, tqdm, pytest. Figures go to $OUT if that is set.
+gpu:
+	$(PYTHON) benchmarks/gpu.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,26 +1,20 @@
 """Monte Carlo against what one would write instead: NumPy's generator, and `jax.random.beta`.
 
-`python benchmarks/monte_carlo.py [--out FILE.json]` times, in one process and in turn,
+Timed in one process and in turn are
 
 * estimators of the success of three strategies, in problems × samples a second. The others are
   given the problems and what strategies spend on them, and only draw and average; ours does all.
   NumPy's is timed as one writes it, and with a generator for each core.
 * samplers of Beta(a, b), in draws a second, at four pairs (a, b).
 
-and how ours grows with problems, candidates, budget, samples and devices. Ratios are medians over
-rounds with the least and the greatest; every time is that of a whole call with its result on hand.
+and how ours grows with problems, candidates, budget, samples and devices.
 `jax.random.beta` does a sixteenth of the samples, scaled up: it takes that long.
 """
 
-import argparse
-import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -30,7 +24,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from exact_allocation import processor
+from timing import Call, race, seconds
 
 from dora_theory.contenders import Settings, spend
 from dora_theory.montecarlo import simulate
@@ -46,6 +40,7 @@ SHAPES = (0.016, 0.984), (0.5, 0.5), (5.0, 3.0), (1000.0, 500.0)
 DRAWS = 1 << 22
 CORES = os.cpu_count() or 1
 JAX_SHARE = 16
+DOES = {"jax.random.beta": 1 / JAX_SHARE}
 
 
 def ours(
@@ -102,43 +97,11 @@ def with_jax(key: jax.Array, a: jax.Array, b: jax.Array, n: jax.Array) -> jax.Ar
     return jax.lax.map(some, jax.random.split(key, SAMPLES // JAX_SHARE // 8)).mean(0)
 
 
-def seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    jax.block_until_ready(call())
-    return time.perf_counter() - start
-
-
-def compare(calls: dict[str, Callable[[], object]], work: int, rounds: int) -> dict[str, Any]:
-    """Work a second of each, and how many times faster the first is than the others."""
-    first, *others = calls
-    for call in calls.values():
-        jax.block_until_ready(call())
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    # In turn, so that a machine that slows down slows all of them.
-    for _ in range(rounds):
-        for name, call in calls.items():
-            repeat = 3 if name == first else 1
-            once = statistics.median(seconds(call) for _ in range(repeat))
-            times[name].append(once * (JAX_SHARE if name == "jax.random.beta" else 1))
-    result: dict[str, Any] = {
-        "millions_a_second": {n: work / statistics.median(t) / 1e6 for n, t in times.items()},
-        "times_faster_than": {},
-    }
-    for name in others:
-        ratios = sorted(b / a for a, b in zip(times[first], times[name], strict=True))
-        result["times_faster_than"][name] = {
-            "median": statistics.median(ratios),
-            "low": ratios[0],
-            "high": ratios[-1],
-        }
-    return result
-
-
 def estimators(rounds: int) -> dict[str, Any]:
     a, b, n = given()
     rng, pool = np.random.default_rng(0), ThreadPoolExecutor(CORES)
     on_device = [jnp.asarray(x, jnp.float32) for x in (a, b, n)]
-    calls: dict[str, Callable[[], object]] = {
+    calls: dict[str, Call] = {
         "ours": ours,
         "numpy": lambda: with_numpy(rng, a, b, n),
         "numpy, a generator a core": lambda: with_numpy_threads(pool, a, b, n),
@@ -148,7 +111,7 @@ def estimators(rounds: int) -> dict[str, Any]:
     ourselves, results = ours(), [float(x[1]) for x in others]
     # All estimate one number: to a few parts in a thousand they agree, or the race is void.
     assert max(abs(x - ourselves) for x in results) < 3e-3, (ourselves, results)
-    return compare(calls, PROBLEMS * SAMPLES, rounds)
+    return race(calls, rounds, does=DOES)
 
 
 def samplers(rounds: int) -> dict[str, Any]:
@@ -160,16 +123,16 @@ def samplers(rounds: int) -> dict[str, Any]:
         plain = jax.jit(
             lambda key, a=a, b=b: jax.random.beta(key, a, b, (rows // JAX_SHARE, columns))
         )
-        calls: dict[str, Callable[[], object]] = {
+        calls: dict[str, Call] = {
             "ours, both logarithms": partial(log_beta, KEY, alpha, beta, rows),
             "numpy": partial(rng.beta, a, b, (rows, columns)),
             "jax.random.beta": lambda plain=plain: plain(KEY),
         }
-        found[f"Beta({a:g}, {b:g})"] = compare(calls, DRAWS, rounds)
+        found[f"Beta({a:g}, {b:g})"] = race(calls, rounds, does=DOES)
     return found
 
 
-def growth() -> dict[str, dict[str, float]]:
+def growing() -> dict[str, dict[str, float]]:
     """Millions of problems × samples a second as one thing grows."""
 
     def rate(problems: int = PROBLEMS, samples: int = SAMPLES, **changes: Any) -> float:
@@ -181,38 +144,41 @@ def growth() -> dict[str, dict[str, float]]:
         return replace(POPULATION, candidates=k, directions=g)
 
     return {
-        "problems": {str(n): rate(problems=n) for n in (256, 1024, 4096, 16384, 65536)},
-        "samples": {str(s): rate(samples=s) for s in (16, 64, 256, 1024, 4096)},
-        "k (g = 4)": {str(k): rate(population=sized(k, 4)) for k in (8, 16, 64, 256)},
-        "g (k = 64)": {str(g): rate(population=sized(64, g)) for g in (2, 4, 16, 64)},
-        "N": {str(n): rate(budget=n) for n in (16, 64, 256, 1024)},
+        "problems": {str(n): rate(problems=n) for n in (1024, 4096, 16384, 65536)},
+        "samples": {str(s): rate(samples=s) for s in (64, 256, 1024)},
+        "k (g = 4)": {str(k): rate(population=sized(k, 4)) for k in (8, 64, 256)},
+        "g (k = 64)": {str(g): rate(population=sized(64, g)) for g in (4, 16, 64)},
+        "N": {str(n): rate(budget=n) for n in (16, 256, 1024)},
         "level": {name: rate(level=name) for name in ("rollouts", "conditional")},
     }
 
 
-def devices(out: dict[str, float]) -> dict[str, float]:
+def devices() -> dict[str, float]:
     """The same job on virtual devices, which share the cores: what sharding itself costs."""
+    out = {}
     for n in (1, 2):
         flags = f"--xla_force_host_platform_device_count={n}"
         code = (
-            "import monte_carlo as m; m.ours(problems=16384); "
-            "print(16384 * m.SAMPLES / m.statistics.median("
-            "m.seconds(lambda: m.ours(problems=16384)) for _ in range(5)) / 1e6)"
+            "import statistics, monte_carlo as m, timing; "
+            "call = lambda: m.ours(problems=16384); call(); "
+            "print(statistics.median(timing.seconds(call) for _ in range(5)))"
         )
         ran = subprocess.run(
             [sys.executable, "-c", code], env=os.environ | {"XLA_FLAGS": flags},
             cwd=Path(__file__).parent, capture_output=True, text=True, check=True,
         )  # fmt: skip
-        out[str(n)] = float(ran.stdout)
+        out[str(n)] = 16384 * SAMPLES / float(ran.stdout) / 1e6
     return out
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, help="write the figures as JSON here")
-    parser.add_argument("--rounds", type=int, default=7)
-    arguments = parser.parse_args()
-    result = {
+def run(rounds: int) -> dict[str, Any]:
+    work, draws = PROBLEMS * SAMPLES, DRAWS
+    races = {"Monte Carlo": estimators(rounds) | {"work": work, "unit": "problems × samples"}}
+    races |= {n: r | {"work": draws, "unit": "draws"} for n, r in samplers(rounds).items()}
+    grown = growing()
+    if jax.default_backend() == "cpu":
+        grown["virtual devices"] = devices()
+    return {
         "job": {
             "problems": PROBLEMS,
             "samples": SAMPLES,
@@ -222,25 +188,11 @@ def main() -> None:
             "strategies": STRATEGIES,
             "dtype": "float32; numpy float64",
         },
-        "device": jax.devices()[0].device_kind,
-        "cores": CORES,
-        # Others at work on the machine slow what uses all cores more than what uses one.
-        "load_before": os.getloadavg()[0],
-        "processor": processor(),
-        "python": platform.python_version(),
-        "jax": jax.__version__,
-        "numpy": np.__version__,
-        "estimators": estimators(arguments.rounds),
-        "samplers": samplers(arguments.rounds),
-        "growth": growth(),
+        "races": {name: _with_rates(r) for name, r in races.items()},
+        "millions_a_second_as_it_grows": grown,
     }
-    if jax.default_backend() == "cpu":
-        result["growth"]["virtual devices"] = devices({})
-    text = json.dumps(result, indent=2)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text + "\n")
 
 
-if __name__ == "__main__":
-    main()
+def _with_rates(found: dict[str, Any]) -> dict[str, Any]:
+    rates = {name: found["work"] / t / 1e3 for name, t in found["milliseconds"].items()}
+    return found | {"millions_a_second": rates}

@@ -12,9 +12,11 @@ from typing import Any, NoReturn
 from dora_theory import (
     __version__,
     cli_allocate,
+    cli_bench,
     cli_calibrate,
     cli_explore,
     cli_replay,
+    cli_reproduce,
     cli_simulate,
     cli_verify,
 )
@@ -72,6 +74,8 @@ def parser() -> argparse.ArgumentParser:
     cli_replay.add_parser(commands)
     cli_calibrate.add_parser(commands)
     cli_simulate.add_parser(commands)
+    cli_bench.add_parser(commands)
+    cli_reproduce.add_parser(commands)
     cli_explore.add_parser(commands)
     cli_verify.add_parser(commands)
     return top

@@ -186,11 +186,12 @@ def expected_outcomes_kernel(
             def coefficient(i: int) -> Array:
                 return table[unit, i]
 
-            here = BetaSetup(
+            # A list does for rows: Horner's rule takes them one by one.
+            rows: tuple[Any, Any] = (
                 [coefficient(i) for i in range(degree)],
                 [coefficient(degree + i) for i in range(degree)],
-                *(coefficient(2 * degree + i) for i in range(len(_SCALARS))),
             )
+            here = BetaSetup(*rows, *(coefficient(2 * degree + i) for i in range(len(_SCALARS))))
             logits = beta_logits(stream, unit, number, here)
             spent = budget[unit, :]
             p = jnp.where(counted, jax.nn.sigmoid(logits), 0).sum()

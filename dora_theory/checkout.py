@@ -1,0 +1,27 @@
+"""What lies beside the package in a source checkout and is not installed with it."""
+
+from pathlib import Path
+
+from dora_theory.errors import InputError
+
+
+def beside_the_package(path: str) -> Path:
+    """A file of the source checkout that this package is imported from.
+
+    Args:
+        path: relative to the checkout's root, such as `benchmarks/run.py`.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        InputError: it is not there, as in an installed package.
+    """
+    root = Path(__file__).resolve().parent.parent
+    found = root / path
+    if not found.is_file():
+        raise InputError(
+            f"{path} is not beside the package in {root}: this command needs a source checkout "
+            "(and pip install -e . there)"
+        )
+    return found

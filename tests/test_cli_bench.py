@@ -1,0 +1,75 @@
+"""The command finds the benchmarks, passes on what is asked, and says where they are missing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dora_theory import checkout, cli_bench
+from dora_theory.cli import main
+
+ROOT = Path(checkout.__file__).parent.parent
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "benchmarks" / "run.py").exists(), reason="needs a source checkout"
+)
+
+
+def test_without_a_checkout_one_line_says_so(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(checkout, "__file__", str(tmp_path / "dora_theory" / "checkout.py"))
+    with pytest.raises(SystemExit) as stop:
+        sys.exit(main(["bench"]))
+    assert stop.value.code == 2
+    said = capsys.readouterr()
+    assert not said.out
+    assert said.err.count("\n") == 1
+    assert "benchmarks/run.py is not beside the package" in said.err
+
+
+def test_what_is_asked_is_passed_on(monkeypatch):
+    asked = []
+
+    def pretend(command, check):
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 3)
+
+    monkeypatch.setattr(cli_bench.subprocess, "run", pretend)
+    assert main(["bench", "uniqueness", "--rounds", "2", "--out", "here", "--json"]) == 3
+    assert asked[0][1].endswith("benchmarks/run.py")
+    assert asked[0][2:] == ["uniqueness", "--out=here", "--rounds=2", "--json"]
+
+
+def bench(*arguments):
+    return subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "run.py", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [(["speed"], "'speed' is none of exact_allocation"), (["--rounds", "0"], "needs at least 1")],
+)
+def test_bad_arguments_end_with_one_line(arguments, says):
+    ran = bench(*arguments)
+    assert ran.returncode == 2
+    assert says in ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
+def test_a_run_leaves_figures_and_a_picture(tmp_path):
+    ran = bench("uniqueness", "--rounds", "1", "--out", str(tmp_path), "--json")
+    assert ran.returncode == 0, ran.stderr
+    (figures,) = tmp_path.glob("*.json")
+    found = json.loads(ran.stdout)
+    assert found == json.loads(figures.read_text(encoding="utf-8"))
+    assert found["machine"]["packages"]["jax"]
+    for race in found["jobs"]["uniqueness"]["races"].values():
+        assert race["milliseconds"]["ours"] > 0
+        for ratio in race["times_faster_than"].values():
+            assert 0 < ratio["low"] <= ratio["median"] <= ratio["high"]
+    assert figures.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
