@@ -163,6 +163,12 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         "be on this machine",
     )
     add(
+        "--encoder-cache",
+        default="",
+        metavar="FILE",
+        help="keep a sentence model's embeddings there, by model and text, and embed none twice",
+    )
+    add(
         "--threshold",
         type=float,
         default=_DEFAULT.threshold,

@@ -21,9 +21,8 @@ from jaxtyping import Float, Int
 
 from dora_theory.errors import InputError
 from dora_theory.replay.correctness import Judge
-from dora_theory.replay.encoders import make_encoder
 from dora_theory.replay.options import ReplayOptions
-from dora_theory.replay.run import Note, cut_record, opened, progress, replay
+from dora_theory.replay.run import Note, cut_record, encoder_of, opened, progress, replay
 
 MEANS = ("score", "calibrated", "quality")
 # A mean of exactly 0 or 1 would exclude what happens. PRMs that answer in bfloat16 know no number
@@ -156,7 +155,7 @@ def _replayed(path: str, options: ReplayOptions, kappa: float) -> dict[str, Any]
 def _collected(
     path: str, options: ReplayOptions, depths: tuple[int, ...], note: Note
 ) -> tuple[dict[int, Counts], Outcomes, int]:
-    encoder = make_encoder(options.encoder)
+    encoder = encoder_of(options)
     groups: dict[int, list[tuple]] = {m: [] for m in depths}
     samples: list[tuple] = []
     problems = unscored = 0

@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from dora_theory.errors import InputError
 
-_SENTENCE = "sentence-transformers"
+SENTENCE = "sentence-transformers"
 
 
 class Encoder(Protocol):
@@ -47,9 +47,9 @@ def make_encoder(name: str = "tfidf") -> Encoder:
     kind, _, model = name.partition(":")
     if name in _TFIDF:
         return _TfIdf(name)
-    if kind == _SENTENCE and model:
+    if kind == SENTENCE and model:
         return _SentenceModel(name, model)
-    known = ", ".join([*_TFIDF, f"{_SENTENCE}:MODEL"])
+    known = ", ".join([*_TFIDF, f"{SENTENCE}:MODEL"])
     raise InputError(f"--encoder: {name!r} is none of {known}")
 
 

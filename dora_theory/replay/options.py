@@ -46,6 +46,7 @@ class ReplayOptions:
         log_format: a format's name, or `auto`.
         mapping: field → column of a table of any other form, or empty.
         repair: whether completions that were dealt to other problems are dealt back.
+        encoder_cache: file that keeps embeddings, none if empty; no result depends on it.
 
     Raises:
         InputError: an option out of its range.
@@ -68,6 +69,7 @@ class ReplayOptions:
     log_format: str = "auto"
     mapping: Mapping[str, str] = field(default_factory=dict)
     repair: bool = False
+    encoder_cache: str = ""
 
     def __post_init__(self) -> None:
         for name in ("budgets", "strategies"):
@@ -97,7 +99,8 @@ class ReplayOptions:
 
     def as_json(self) -> dict[str, object]:
         """Name → value, of what a result depends on."""
-        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        names = (entry.name for entry in fields(self) if entry.name != "encoder_cache")
+        return {name: getattr(self, name) for name in names}
 
 
 def _check_whole(name: str, value: int, least: int, most: int) -> None:

@@ -16,7 +16,8 @@ import numpy as np
 from dora_theory.errors import InputError
 from dora_theory.replay.candidates import Candidates, candidates
 from dora_theory.replay.correctness import Judge, final_answer
-from dora_theory.replay.encoders import Encoder, make_encoder
+from dora_theory.replay.encoder_cache import CachedEncoder
+from dora_theory.replay.encoders import SENTENCE, Encoder, make_encoder
 from dora_theory.replay.grouping import Groups
 from dora_theory.replay.integrity import Watch
 from dora_theory.replay.mispaired import check_paired, repaired
@@ -53,7 +54,7 @@ def replay(
         notes.append(text)
         note(text)
 
-    encoder = make_encoder(options.encoder)
+    encoder = encoder_of(options)
     records = opened(path, options, remember)
     first = next(records)
     records = progress(chain([first], records))
@@ -122,6 +123,29 @@ def _remarks(found: Replay) -> Iterator[str]:
             yield finding.what
     if len(found.directions) < 20:
         yield f"only {len(found.directions)} problems: the intervals cover less than 95%"
+
+
+def encoder_of(options: ReplayOptions) -> Encoder:
+    """The encoder that the options name, with its cache if they name one.
+
+    Args:
+        options: `encoder` and `encoder_cache`.
+
+    Returns:
+        The encoder.
+
+    Raises:
+        InputError: there is no such encoder, or its embeddings cannot be kept.
+    """
+    name, cache = options.encoder, options.encoder_cache
+    if not cache:
+        return make_encoder(name)
+    if not name.startswith(SENTENCE):
+        raise InputError(
+            f"--encoder-cache: {name} has nothing to keep: its embedding of a text depends on the "
+            "other texts of the problem"
+        )
+    return CachedEncoder(name, cache, lambda: make_encoder(name))
 
 
 def opened(path: str, options: ReplayOptions, note: Note) -> Iterator[Record]:

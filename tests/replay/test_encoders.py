@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dora_theory.errors import InputError
+from dora_theory.replay.encoder_cache import CachedEncoder
 from dora_theory.replay.encoders import compact, make_encoder
+from dora_theory.replay.options import ReplayOptions
+from dora_theory.replay.run import encoder_of
 
 
 def cosines(rows):
@@ -69,3 +72,48 @@ def test_sentence_transformers_by_name(monkeypatch):
     assert make_encoder("sentence-transformers:some/model")(["a", "b"]).shape == (2, 3)
     with pytest.raises(InputError, match=r"cannot be loaded .*\(no such model\)"):
         make_encoder("sentence-transformers:other/model")
+
+
+class Counting:
+    """An encoder that remembers what it was asked."""
+
+    name = "sentence-transformers:m"
+
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, texts):
+        self.asked += texts
+        return np.array([[len(text), 1 / 3] for text in texts])
+
+
+def test_no_text_is_embedded_twice(tmp_path):
+    path, inner = str(tmp_path / "cache"), Counting()
+    texts = ["a", "bb", "a", "\ud800"]
+    rows = CachedEncoder(inner.name, path, lambda: inner)(texts)
+    np.testing.assert_array_equal(rows, inner(texts))
+    assert inner.asked[:3] == ["a", "bb", "\ud800"]
+    inner.asked.clear()
+    again = CachedEncoder(inner.name, path, lambda: pytest.fail("the model is not needed"))
+    np.testing.assert_array_equal(again(texts), rows)
+    many = [str(i) for i in range(1200)]
+    CachedEncoder(inner.name, path, lambda: inner)([*many, "a"])
+    assert inner.asked == many
+    # Another model has embeddings of its own.
+    CachedEncoder("sentence-transformers:n", path, lambda: inner)(["a"])
+    assert inner.asked[-1] == "a"
+
+
+def test_caches_that_cannot_be_used(tmp_path):
+    bad = tmp_path / "bad"
+    bad.write_bytes(b"something else" * 100)
+    for path in (bad, tmp_path / "nowhere" / "cache"):
+        with pytest.raises(InputError, match=f"--encoder-cache: {path}: "):
+            CachedEncoder("m", str(path), Counting)
+    grown = CachedEncoder("m", str(tmp_path / "cache"), Counting)
+    grown(["a"])
+    other = CachedEncoder("m", str(tmp_path / "cache"), lambda: lambda texts: np.ones((1, 3)))
+    with pytest.raises(InputError, match="several lengths"):
+        other(["a", "b"])
+    with pytest.raises(InputError, match="tfidf has nothing to keep"):
+        encoder_of(ReplayOptions(encoder_cache=str(tmp_path / "cache")))
