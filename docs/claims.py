@@ -1,0 +1,88 @@
+"""Claims as documents show them, from what the package says of them.
+
+`python docs/claims.py` prints the table of the README.
+"""
+
+import re
+from collections.abc import Iterable
+
+from dora_theory.theorems import claims
+from dora_theory.theorems.claim import Claim
+
+_KINDS = {"holds": "success", "refuted": "failure"}
+_SOURCES = {
+    "paper": "the paper's",
+    "corrected": "the paper's, corrected",
+    "new": "not in the paper",
+}
+
+
+def chapter(claim: Claim) -> str:
+    """The page of the theory on which a claim stands."""
+    return claim.id.partition(".")[0]
+
+
+def boxes(number: str) -> str:
+    """All claims of a chapter, each in a box: statement, formula, proof, and how it is tried."""
+    return "\n\n".join(_box(claim) for claim in claims() if chapter(claim) == number)
+
+
+def said_by_the_paper() -> str:
+    """What the paper says, and what becomes of it, as a table."""
+    rows = [
+        f"| {claim.id} | {_plain(claim.statement)} | {claim.expected} |"
+        for claim in claims()
+        if claim.source == "paper"
+    ]
+    return "\n".join(["| theory | the paper's claim | verdict |", "|---|---|---|", *rows])
+
+
+def counts() -> str:
+    """How many claims there are of each source and verdict, as a table."""
+    every = claims()
+    rows = [
+        f"| {what} | {_count(every, source, 'holds')} | {_count(every, source, 'refuted')} |"
+        for source, what in _SOURCES.items()
+    ]
+    return "\n".join(["| claims | hold | refuted |", "|---|---|---|", *rows])
+
+
+def _count(found: Iterable[Claim], source: str, verdict: str) -> int:
+    return sum((claim.source, claim.expected) == (source, verdict) for claim in found)
+
+
+def _box(claim: Claim) -> str:
+    why = "Proof" if claim.expected == "holds" else "Why not"
+    paragraphs = [
+        _plain(claim.statement),
+        rf"\[ {claim.latex} \]",
+        f"**Assumed.** {_plain(claim.assumptions)}",
+        f"**{why}.** {_plain(claim.proof)}",
+        f"**Tried.** `dora-theory verify --claims {claim.id}`: {_tried(claim)}",
+    ]
+    title = f"{claim.id} · {claim.name} · {_SOURCES[claim.source]}: {claim.expected}"
+    body = "\n\n".join(f"    {paragraph}" for paragraph in paragraphs)
+    return f'!!! {_KINDS[claim.expected]} "{title}"\n\n{body}'
+
+
+def _tried(claim: Claim) -> str:
+    if claim.test == "mean":
+        how = "the expected margin of random instances is at least 0, by an exact binomial test"
+    elif claim.expected == "refuted":
+        how = "an instance violates it, and the smallest one found is shown"
+    else:
+        how = f"every random instance obeys, to within {claim.tolerance:g} of rounding"
+        if claim.tolerance == 0:
+            how = "every random instance obeys, without any tolerance"
+    if claim.confirm is not None:
+        how += "; whatever violates it is confirmed in exact or 50-digit arithmetic"
+    return how + "."
+
+
+def _plain(text: str) -> str:
+    """Text in which nothing is markup."""
+    return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", text).replace("\\<", "&lt;").replace("\\>", "&gt;")
+
+
+if __name__ == "__main__":
+    print(said_by_the_paper())

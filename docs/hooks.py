@@ -1,0 +1,80 @@
+"""What mkdocs makes while it builds: the gallery, the API pages, boxes of claims, MathML.
+
+Formulas become MathML here, which browsers show by themselves, so that no script is fetched.
+"""
+
+import re
+import shutil
+import sys
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+from latex2mathml.converter import convert
+from mkdocs.structure.files import File, Files
+
+import dora_theory
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "docs"))
+
+import claims  # noqa: E402
+
+_FORMULA = re.compile(r'<(span|div) class="arithmatex">(.*?)</\1>', re.DOTALL)
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Adds the pages that are made, and the pictures that they show."""
+    for name, text in {"gallery.md": gallery(), "api.md": api()}.items():
+        files.append(File.generated(config, name, content=text))
+    for picture in sorted((ROOT / "figures").glob("*.png")):
+        name = f"figures/{picture.name}"
+        files.append(File.generated(config, name, content=picture.read_bytes()))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Claims where a page asks for them."""
+    markdown = markdown.replace("<!-- counts of claims -->", claims.counts())
+    return re.sub(r"<!-- claims of (\w+) -->", lambda found: claims.boxes(found[1]), markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Formulas as MathML."""
+    return _FORMULA.sub(_as_mathml, html)
+
+
+def on_post_build(config: Any) -> None:
+    """Leaves this file out of the site."""
+    shutil.rmtree(Path(config["site_dir"]) / "__pycache__", ignore_errors=True)
+
+
+def gallery() -> str:
+    """`figures/README.md`, seen from the folder above."""
+    text = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
+    text = re.sub(r"\]\((?!https?:)(\w+\.png)\)", r"](figures/\1)", text)
+    return re.sub(r"\[([^\]]*)\]\((?!https?:)\w+\.md\)", r"`figures/\1`", text)
+
+
+def api() -> str:
+    """All public names by module."""
+    lines = [
+        "# API",
+        "Everything that `import dora_theory as dt` offers, and nothing else is public. Arrays are "
+        "NumPy's or JAX's; leading axes are batch axes; `mask` is false for padding.",
+    ]
+    for module, names in dora_theory._PUBLIC.items():
+        lines += [f"## {module.rpartition('.')[2].replace('_', ' ')}"]
+        lines += [
+            f"::: dora_theory.{module}.{name}\n    options:\n      heading_level: 3"
+            for name in names
+        ]
+    return "\n\n".join(lines) + "\n"
+
+
+def _as_mathml(found: re.Match[str]) -> str:
+    tag, text = found[1], unescape(found[2]).strip()
+    # What the converter does not know.
+    text = re.sub(r"\\[Bb]ig+(?=\\)", "", text).replace(r"\arg", r"\operatorname{arg}")
+    # \( … \) and \[ … \].
+    return convert(text[2:-2].strip(), display="inline" if tag == "span" else "block")
