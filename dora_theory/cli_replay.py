@@ -92,6 +92,13 @@ def add_parser(commands: Any) -> None:
         )
     add("--beam-width", type=int, default=4, metavar="M", help="beam, dvts (default %(default)s)")
     add("--seed", type=int, default=0, metavar="I", help="of the bootstrap (default %(default)s)")
+    add(
+        "--votes",
+        type=int,
+        default=0,
+        metavar="R",
+        help="accuracy of the voted answer too, drawing the continuations of a problem R times",
+    )
     add("--json", action="store_true", help="one JSON document: an object, an array for many logs")
     add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")
     add("--figure", metavar="PATH.png", help="draw success against budget there, as PNG and SVG")

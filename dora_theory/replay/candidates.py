@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from dora_theory.errors import InputError
+from dora_theory.replay.answers import answer_labels
 from dora_theory.replay.encoders import Encoder, compact
 from dora_theory.replay.record import Record, StepEnd
 
@@ -32,6 +33,9 @@ class Candidates:
         correct: whether the logged continuation was right, shape `(k,)`.
         scored: whether the scores are the log's.
         finished: whether the solution had no more than m steps, shape `(k,)`.
+        answers: which of them vote for the same answer, as `answers.answer_labels`, shape `(k,)`;
+            None if no vote is asked for.
+        final: weight of a vote, the score after the last step, 1 if the log has none; likewise.
     """
 
     problem_id: str
@@ -41,6 +45,8 @@ class Candidates:
     correct: Bool[np.ndarray, " k"]
     scored: bool
     finished: Bool[np.ndarray, " k"]
+    answers: Int[np.ndarray, " k"] | None = None
+    final: Float[np.ndarray, " k"] | None = None
 
 
 def steps_of(text: str, end: StepEnd = "blank-line") -> list[str]:
@@ -56,6 +62,7 @@ def candidates(
     step_end: StepEnd = "blank-line",
     threshold: float = 0.3,
     score_scale: float = 1.0,
+    votes: bool = False,
 ) -> Candidates:
     """Cuts the solutions of a record after their first m steps and groups them by direction.
 
@@ -67,6 +74,7 @@ def candidates(
         step_end: what ends a step.
         threshold: of `hard_directions`, the largest mean cosine distance inside a direction.
         score_scale: scores are divided by it, 1 for probabilities.
+        votes: whether answers and final scores are wanted.
 
     Returns:
         The candidates, one for each sample, in order.
@@ -81,6 +89,7 @@ def candidates(
     prefixes = ["\n\n".join(p[:steps]) for p in parts]
     embeddings = compact(encoder(prefixes))
     scores = _scores(record, steps, score_scale)
+    last = _scores(record, None, score_scale) if votes else None
     return Candidates(
         problem_id=record.problem_id,
         scores=np.full(len(parts), 0.5) if scores is None else scores,
@@ -89,11 +98,13 @@ def candidates(
         correct=np.array([bool(sample.correct) for sample in record.samples]),
         scored=scores is not None,
         finished=np.array([len(p) <= steps for p in parts]),
+        answers=answer_labels(record.samples) if votes else None,
+        final=np.ones(len(parts)) if votes and last is None else last,
     )
 
 
-def _scores(record: Record, steps: int, scale: float) -> Float[np.ndarray, " k"] | None:
-    """The score after step m, or after the last step of a shorter solution; None if unscored."""
+def _scores(record: Record, steps: int | None, scale: float) -> Float[np.ndarray, " k"] | None:
+    """The score after step m, or after the last step if there is no m-th; None if unscored."""
     has = [sample.step_scores is not None for sample in record.samples]
     # A repaired log has scores where they belong only: too few to choose by.
     if not any(has) or (record.repaired and not all(has)):

@@ -42,6 +42,8 @@ class ReplayOptions:
         score_scale: scores of the log are divided by it.
         seed: of the bootstrap.
         resamples: of the bootstrap.
+        votes: how often the continuations of a problem are drawn for the accuracy of its vote; 0
+            leaves votes out.
         skip_bad: bad records that may be skipped, for each log.
         log_format: a format's name, or `auto`.
         mapping: field → column of a table of any other form, or empty.
@@ -65,6 +67,7 @@ class ReplayOptions:
     score_scale: float = 1.0
     seed: int = 0
     resamples: int = 2000
+    votes: int = 0
     skip_bad: int = 0
     log_format: str = "auto"
     mapping: Mapping[str, str] = field(default_factory=dict)
@@ -89,6 +92,7 @@ class ReplayOptions:
             raise InputError("--map: says what the format is; leave --format out")
         for name, least in (("steps", 1), ("beam_width", 1), ("seed", 0), ("skip_bad", 0)):
             _check_whole(name, getattr(self, name), least, 2**31 - 1)
+        _check_whole("votes", self.votes, 0, 1_000_000)
         _check_whole("resamples", self.resamples, 100, 1_000_000)
         if not 0 <= self.threshold <= 2:
             raise InputError(f"--threshold: {self.threshold:g}: needs a number in [0, 2]")

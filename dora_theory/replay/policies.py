@@ -19,6 +19,7 @@ from dora_theory.allocation.heuristics import (
 )
 from dora_theory.directions import quality_weights
 from dora_theory.pooling import direction_weights
+from dora_theory.replay.answers import NONE
 from dora_theory.replay.candidates import Candidates
 from dora_theory.replay.options import ReplayOptions
 
@@ -33,6 +34,8 @@ class Batch(NamedTuple):
         correct: shape `(problems, k)`.
         mask: false for padding, shape `(problems, k)`.
         num_directions: g, as large as the largest problem needs.
+        answers: as of `Candidates`, `answers.NONE` for padding; None if no vote is asked for.
+        final: likewise, 0 for padding.
     """
 
     scores: Float[np.ndarray, "problems k"]
@@ -41,6 +44,8 @@ class Batch(NamedTuple):
     correct: Bool[np.ndarray, "problems k"]
     mask: Bool[np.ndarray, "problems k"]
     num_directions: int
+    answers: Int[np.ndarray, "problems k"] | None = None
+    final: Float[np.ndarray, "problems k"] | None = None
 
 
 def pad(problems: Sequence[Candidates], at_least: tuple[int, int, int] = (0, 0, 0)) -> Batch:
@@ -70,7 +75,13 @@ def pad(problems: Sequence[Candidates], at_least: tuple[int, int, int] = (0, 0, 
         directions[i, :size] = p.directions
         correct[i, :size] = p.correct
         mask[i, :size] = True
-    return Batch(scores, embeddings, directions, correct, mask, g)
+    if problems[0].answers is None:
+        return Batch(scores, embeddings, directions, correct, mask, g)
+    answers, final = np.full((count, k), NONE), np.zeros((count, k))
+    for i, p in enumerate(problems):
+        answers[i, : len(p.scores)] = p.answers
+        final[i, : len(p.scores)] = p.final
+    return Batch(scores, embeddings, directions, correct, mask, g, answers, final)
 
 
 def allocate(

@@ -112,6 +112,7 @@ def _section(number: int, summary: dict[str, Any], title: str) -> str:
             "than were logged of it in the share of problems in brackets.",
         ),
     ]
+    parts += _votes(strategies, budgets)
     if summary["paired"]:
         paired = [
             [
@@ -143,6 +144,30 @@ def _section(number: int, summary: dict[str, Any], title: str) -> str:
         f"<details><summary>Options</summary>{_table(['option', 'value'], options, '')}</details>"
     )
     return "\n".join(parts) + "\n"
+
+
+def _votes(strategies: dict[str, Any], budgets: Sequence[str]) -> list[str]:
+    first = next(iter(strategies.values()))["budget"][budgets[0]]
+    return [
+        _table(
+            ["further rollouts N", *budgets],
+            [
+                [escape(label(name)), *(_vote(result["budget"][n][vote]) for n in budgets)]
+                for name, result in strategies.items()
+            ],
+            f"Accuracy of the answer that is voted for, {vote}, %, over the problems (their number "
+            "behind /) where the log suffices.",
+        )
+        for vote in ("majority", "weighted")
+        if vote in first
+    ]
+
+
+def _vote(cell: dict[str, Any]) -> str:
+    if cell["accuracy"] is None:
+        return "–"
+    mean, low, high = (100 * cell[name] for name in ("accuracy", "low", "high"))
+    return f"{mean:.1f}<br><small>{low:.1f} to {high:.1f} / {cell['problems']}</small>"
 
 
 def _success(cell: dict[str, float]) -> str:

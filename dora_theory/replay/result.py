@@ -28,6 +28,9 @@ class Replay:
         notes: what the user should know about the log.
         search: of trees: by what share of a problem's decisions the logged search itself kept a
             node from which the problem can be solved, shape `(problems,)`; else None.
+        votes: accuracy of the vote by majority and by final scores, an estimate where `clipped` is
+            false, shape `(2, strategies, budgets, problems)`; None if not asked for, or if no
+            wrong answer is logged.
         similarity: how alike the candidates are, of a problem or of a decision.
     """
 
@@ -42,4 +45,5 @@ class Replay:
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
     similarity: Similarity
+    votes: Float[np.ndarray, "2 strategies budgets problems"] | None = None
     search: Float[np.ndarray, " problems"] | None = None

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from dora_theory.errors import InputError
+from dora_theory.replay.answers import RIGHT
 from dora_theory.replay.candidates import Candidates, candidates
 from dora_theory.replay.correctness import Judge, final_answer
 from dora_theory.replay.encoder_cache import CachedEncoder
@@ -27,6 +28,7 @@ from dora_theory.replay.record import Record
 from dora_theory.replay.result import Replay
 from dora_theory.replay.similarity import Similarities
 from dora_theory.replay.trees import replay_trees
+from dora_theory.replay.votes import voted
 
 Note = Callable[[str], None]
 
@@ -80,7 +82,7 @@ def _replay_solutions(
             groups.add(problem)
         if judge.undecided:
             note(f"{judge.undecided} answers took too long to judge and count as wrong")
-    lower, upper, clipped = groups.done()
+    lower, upper, clipped, *votes = groups.done()
     for text in tally.remarks(options):
         note(f"{path}: {text}")
     return Replay(
@@ -95,6 +97,7 @@ def _replay_solutions(
         findings=tuple(watch.findings()),
         notes=(),
         similarity=similarities.done(),
+        votes=np.stack(votes) if votes and tally.opposed else None,
     )
 
 
@@ -103,17 +106,18 @@ def _success(options: ReplayOptions, batch: Any) -> tuple[np.ndarray, ...]:
     from dora_theory.replay.estimator import replayed_success
     from dora_theory.replay.policies import allocate
 
+    given = [allocate(strategy, batch, options) for strategy in options.strategies]
     by_strategy = [
         replayed_success(
-            allocate(strategy, batch, options),
-            batch.directions,
-            batch.correct,
-            batch.num_directions,
-            mask=batch.mask,
+            allocation, batch.directions, batch.correct, batch.num_directions, mask=batch.mask
         )
-        for strategy in options.strategies
+        for allocation in given
     ]
-    return tuple(np.stack(list(map(np.asarray, x))) for x in zip(*by_strategy, strict=True))
+    found = tuple(np.stack(list(map(np.asarray, x))) for x in zip(*by_strategy, strict=True))
+    if not options.votes:
+        return found
+    votes = [voted(np.asarray(x), batch, draws=options.votes, seed=options.seed) for x in given]
+    return found + tuple(map(np.stack, zip(*votes, strict=True)))
 
 
 def _remarks(found: Replay) -> Iterator[str]:
@@ -187,6 +191,7 @@ def cut_record(
         step_end=options.step_end,
         threshold=options.threshold,
         score_scale=options.score_scale,
+        votes=options.votes > 0,
     )
 
 
@@ -225,6 +230,7 @@ class _Tally:
     unscored: int = 0
     finished: int = 0
     largest: int = 0
+    opposed: bool = False
     directions: list[int] = field(default_factory=list)
 
     def add(self, problem: Candidates) -> None:
@@ -232,12 +238,17 @@ class _Tally:
         self.unscored += not problem.scored
         self.finished += int(problem.finished.sum())
         self.largest = max(self.largest, len(problem.scores))
+        self.opposed = self.opposed or (
+            problem.answers is not None and problem.answers.max() > RIGHT
+        )
         self.directions.append(int(problem.directions.max()) + 1)
 
     def remarks(self, options: ReplayOptions) -> Iterator[str]:
         """What the candidates themselves give reason to say."""
         if self.unscored:
             yield f"{self.unscored} problems have no scores: their candidates all have the same one"
+        if options.votes and not self.opposed:
+            yield "no wrong solution has an answer: nothing can be voted on"
         finished = self.finished / self.samples
         if finished > 0.05:
             hint = "; --step-end line cuts them finer" if options.step_end == "blank-line" else ""

@@ -37,14 +37,15 @@ def summary(result: Replay) -> dict[str, Any]:
     Returns:
         `strategies`: for each and each budget `success` with its interval `low`, `high`, and beside
         it `upper_bound` and `clipped`, the share of problems where the log does not suffice;
-        `success` counts its lower bound there. `paired`: for each strategy but REBASE the
-        `difference` to it with its interval, over the `problems` where the log suffices for both
-        (null if there is none), and between which bounds, `lowest` and `highest`, the difference
-        over all problems lies. `search`, of trees: what the logged search itself kept, its mean and
-        interval. `similarity`: cosines of candidates of a problem inside and across directions (5%,
-        50%, 95%), directions by size, their effective number, and the loss of DORA's uniqueness at
-        each T_s with its interval, beside that of counting candidates (null if no problem has two
-        directions).
+        `success` counts its lower bound there; if votes were asked for, `majority` and `weighted`,
+        the accuracy of the voted answer, over the `problems` where the log suffices. `paired`: for
+        each strategy but REBASE the `difference` to it with its interval, over the `problems` where
+        the log suffices for both (null if there is none), and between which bounds, `lowest` and
+        `highest`, the difference over all problems lies. `search`, of trees: what the logged search
+        itself kept, its mean and interval. `similarity`: cosines of candidates of a problem inside
+        and across directions (5%, 50%, 95%, and their densities), directions by size, their
+        effective number, and the loss of DORA's uniqueness at each T_s with its interval, beside
+        that of counting candidates (null if no problem has two directions).
     """
     options = result.options
     success = bootstrap(result.lower, seed=options.seed, resamples=options.resamples)
@@ -64,6 +65,7 @@ def summary(result: Replay) -> dict[str, Any]:
         }
         for i, name in enumerate(options.strategies)
     }
+    _add_votes(strategies, result)
     paired = _paired(result) if BASELINE in options.strategies else {}
     search = {}
     if result.search is not None:
@@ -85,6 +87,23 @@ def summary(result: Replay) -> dict[str, Any]:
         "notes": list(result.notes),
         "caveat": TREE_CAVEAT if result.kind == "tree" else SOLUTIONS_CAVEAT,
     }
+
+
+def _add_votes(strategies: dict[str, Any], result: Replay) -> None:
+    """Accuracy of votes, into the cells of the strategies."""
+    if result.votes is None:
+        return
+    options, suffices = result.options, ~result.clipped
+    counts = suffices.sum(-1)
+    for vote, values in zip(("majority", "weighted"), result.votes, strict=True):
+        found = bootstrap(values, suffices, seed=options.seed, resamples=options.resamples)
+        for i, name in enumerate(options.strategies):
+            for j, budget in enumerate(options.budgets):
+                numbers = [_known(float(x[i, j])) for x in found]
+                strategies[name]["budget"][str(budget)][vote] = {
+                    **dict(zip(("accuracy", "low", "high"), numbers, strict=True)),
+                    "problems": int(counts[i, j]),
+                }
 
 
 def _paired(result: Replay) -> dict[str, Any]:

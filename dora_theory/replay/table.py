@@ -37,6 +37,18 @@ def table(summary: dict[str, Any]) -> str:
     ]
     if "search" in summary:
         lines += [f"{'logged search':18}  {_success({**summary['search'], 'clipped': 0})}"]
+    for vote in ("majority", "weighted"):
+        if vote in next(iter(strategies.values()))["budget"][budgets[0]]:
+            lines += [
+                "",
+                f"accuracy of the answer voted for, {vote}, % [95%] over how many problems",
+            ]
+            lines += _rows(
+                [
+                    (name, [_vote(result["budget"][n][vote]) for n in budgets])
+                    for name, result in strategies.items()
+                ]
+            )
     if summary["paired"]:
         lines += [
             "",
@@ -107,6 +119,13 @@ def _success(cell: dict[str, float]) -> str:
     sign = "≥" if cell["clipped"] else ""
     low, high = 100 * cell["low"], 100 * cell["high"]
     return f"{sign}{100 * cell['success']:.1f} [{low:.1f}, {high:.1f}]"
+
+
+def _vote(cell: dict[str, Any]) -> str:
+    if cell["accuracy"] is None:
+        return "-"
+    mean, low, high = (100 * cell[name] for name in ("accuracy", "low", "high"))
+    return f"{mean:.1f} [{low:.1f}, {high:.1f}] {cell['problems']}"
 
 
 def _difference(cell: dict[str, Any]) -> str:
