@@ -95,14 +95,14 @@ def allocation_kernel(
         interpret: run without a GPU, operation by operation.
 
     Returns:
-        Counts, int32. Reads and writes 8 bytes a candidate in float32, and a few a row.
+        Counts, int32. Reads 5 and writes 4 bytes a candidate in float32, and a few a row.
     """
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton
 
     *batch, k = numerators.shape
     rows_each, warps = tile or tiling(k)
-    n = jnp.where(mask, numerators, -1).reshape(-1, k)
+    n, exists = numerators.reshape(-1, k), mask.reshape(-1, k)
     rows = n.shape[0]
     if rows == 0:
         return jnp.zeros(numerators.shape, jnp.int32)
@@ -116,12 +116,13 @@ def allocation_kernel(
 
     divide = jnp.divide if interpret or n.dtype != jnp.float32 else _rounded_quotient
 
-    def kernel(n_ref: Any, c_ref: Any, target_ref: Any, out_ref: Any) -> None:
+    def kernel(n_ref: Any, exists_ref: Any, c_ref: Any, target_ref: Any, out_ref: Any) -> None:
         row = pl.program_id(0) * rows_each + jnp.arange(rows_each)[:, None]
         here = row < rows
         there = here & (jnp.arange(width) < k)[None, :]
         # Rows past the end spend nothing; columns past it are padding.
-        n = triton.load(n_ref, mask=there, other=-1)
+        exists = triton.load(exists_ref, mask=there, other=False)
+        n = jnp.where(exists, triton.load(n_ref, mask=there, other=-1), -1)
         c = triton.load(c_ref, mask=there if own else here, other=1)
         target = triton.load(target_ref, mask=here, other=0)
         triton.store(out_ref, largest_in_block(n, c, target, divide), mask=there)
@@ -130,12 +131,12 @@ def allocation_kernel(
         kernel,
         out_shape=jax.ShapeDtypeStruct(n.shape, jnp.int32),
         grid=(pl.cdiv(rows, rows_each),),
-        in_specs=[block(width), block(width if own else 1), block(1)],
+        in_specs=[block(width), block(width), block(width if own else 1), block(1)],
         out_specs=block(width),
         compiler_params=triton.CompilerParams(num_warps=warps, num_stages=1),
         interpret=interpret,
         name="largest_priorities",
-    )(n, c, target)
+    )(n, exists, c, target)
     return counts.reshape(numerators.shape)
 
 
