@@ -1,5 +1,6 @@
 """One picture of a run: how many times faster than what, and how time grows."""
 
+from math import ceil, floor, log10
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,12 @@ def draw(result: dict[str, Any], path: Path) -> Path:
         axes = bottom.subplots(rows, columns, squeeze=False).ravel()
         for axis, (job, unit, name, points) in zip(axes, curves, strict=False):
             axis.loglog([int(x) for x in points], list(points.values()), "o-", color="#2b6cb0")
-            axis.set(title=job, xlabel=name, ylabel=unit)
+            axis.set(title=job, xlabel=name, ylabel=unit, xticks=[int(x) for x in points])
+            axis.set_xticklabels(points)
+            axis.minorticks_off()
+            low, high = min(points.values()), max(points.values())
+            # Whole decades, so that a tick is always seen.
+            axis.set_ylim(10 ** floor(log10(low * 0.99)), 10 ** ceil(log10(high * 1.01)))
         for axis in axes[len(curves) :]:
             axis.set_axis_off()
     machine = result["machine"]

@@ -8,12 +8,11 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import jax
 from picture import draw
 from timing import machine
 
@@ -22,7 +21,8 @@ JOBS = "exact_allocation", "uniqueness", "monte_carlo", "first_result"
 RESULTS = Path(__file__).parent / "results"
 
 
-def measure(jobs: list[str], rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
+def measure(jobs: list[str], rounds: int, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    """All that is known so far, after each job."""
     result: dict[str, Any] = {"machine": machine(), "rounds": rounds, "jobs": {}}
     for job in jobs:
         say(f"{job} …")
@@ -31,7 +31,7 @@ def measure(jobs: list[str], rounds: int, say: Callable[[str], None]) -> dict[st
         for name, each in found.get("races", {}).items():
             if each.get("left_out"):
                 say(f"  {name}: not installed and left out: {', '.join(each['left_out'])}")
-    return result
+        yield result
 
 
 def table(result: dict[str, Any]) -> str:
@@ -81,12 +81,14 @@ def main() -> None:
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    result = measure(options.jobs or list(JOBS), options.rounds, say)
-    path = options.out / f"{device_name(result['machine'])}.json"
-    text = json.dumps(result, indent=2, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    # Written after each job: a run that is stopped leaves what it has.
+    for result in measure(options.jobs or list(JOBS), options.rounds, say):
+        path = options.out / f"{device_name(result['machine'])}.json"
+        text = json.dumps(result, indent=2, ensure_ascii=False)
+        path.write_text(text + "\n", encoding="utf-8")
+        picture = draw(result, path.with_suffix(".png"))
     print(text if options.json else table(result))
-    say(f"wrote {path} and {draw(result, path.with_suffix('.png'))} on {jax.devices()[0]}")
+    say(f"wrote {path} and {picture}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import pytest
 
 from dora_theory import checkout, cli_bench
 from dora_theory.cli import main
+from dora_theory.kernels.choice import unavailable
 
 ROOT = Path(checkout.__file__).parent.parent
 pytestmark = pytest.mark.skipif(
@@ -73,3 +74,13 @@ def test_a_run_leaves_figures_and_a_picture(tmp_path):
         for ratio in race["times_faster_than"].values():
             assert 0 < ratio["low"] <= ratio["median"] <= ratio["high"]
     assert figures.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.skipif(unavailable() is None, reason="has an NVIDIA GPU")
+def test_without_a_gpu_its_benchmarks_say_so():
+    script = ROOT / "benchmarks" / "gpu.py"
+    ran = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ran.returncode == 2
+    assert ran.stderr == "make gpu: " + unavailable() + "\n"

@@ -1,5 +1,8 @@
 """Which of a kernel and its reference is called, and what is said where a kernel cannot run."""
 
+import subprocess
+import sys
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -33,6 +36,18 @@ def test_the_name_decides_and_auto_takes_what_can_run():
 def test_a_kernel_that_is_asked_for_by_name_on_a_cpu_is_refused():
     with pytest.raises(ValueError, match="kernels need an NVIDIA GPU, and this process has only: "):
         optimal_allocation(np.ones(3), 1, 2, implementation="pallas")
+
+
+@pytest.mark.skipif(ON_GPU, reason="has an NVIDIA GPU")
+def test_without_a_gpu_pallas_is_not_loaded():
+    code = (
+        "import sys, dora_theory.kernels.choice as choice\n"
+        "import dora_theory.kernels.failures, dora_theory.kernels.priorities\n"
+        "import dora_theory.streamed_magnitude\n"
+        "assert choice.unavailable()\n"
+        "assert 'jax.experimental.pallas' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_a_jax_without_the_backend_is_named(monkeypatch):

@@ -1,0 +1,212 @@
+"""What the kernels achieve of what the device can do, and against their references.
+
+Two ceilings are measured, not taken from a datasheet: bytes a second of a copy that is many times
+the cache, read and written, and the rate of square matrix products in each precision. Beside them
+
+* exact allocation: time over that of a copy of the same weights and counts, 8 bytes a candidate;
+* γ: its rate, counting the product's arithmetic only, over that of the plain product of the same
+  shape and precision;
+* Monte Carlo: time of the `jax.numpy` reference over that of the kernel, and the bandwidth it asks
+  for, which is next to nothing if arithmetic binds it.
+"""
+
+import statistics
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from timing import Call, seconds
+
+from dora_theory.allocation.divisor import largest_priorities
+from dora_theory.kernels.failures import (
+    Tiling,
+    expected_outcomes_kernel,
+    expected_outcomes_reference,
+)
+from dora_theory.kernels.priorities import allocation_kernel
+from dora_theory.kernels.similarities import similarity_kernel, similarity_reference
+from dora_theory.sampling import stream
+
+PRECISIONS = {
+    "full": jax.lax.DotAlgorithmPreset.F32_F32_F32,
+    "tf32": jax.lax.DotAlgorithmPreset.TF32_TF32_F32,
+    "bfloat16": jax.lax.DotAlgorithmPreset.BF16_BF16_F32,
+}
+
+
+class Sizes(NamedTuple):
+    """How much each measurement takes; `DRY` is to see that it runs, in interpret mode."""
+
+    copied: int  # float32 numbers
+    side: int  # of the square product
+    candidates: tuple[int, ...]  # k of exact allocation, ragged ones among them
+    weights: int  # of all its problems
+    shapes: tuple[tuple[int, int, int], ...]  # problems, k and d of γ
+    problems: int  # of Monte Carlo
+    samples: int
+
+
+FULL = Sizes(
+    copied=1 << 28,
+    side=8192,
+    candidates=(8, 64, 100, 1000, 4096),
+    weights=1 << 26,
+    shapes=((256, 64, 384), (16, 1024, 384), (1, 8192, 384)),
+    problems=4096,
+    samples=4096,
+)
+DRY = Sizes(1 << 16, 64, (8, 20), 1 << 8, ((2, 20, 16),), 3, 300)
+
+
+def roofline(*, dry: bool = False) -> Iterator[dict[str, Any]]:
+    """All that is known so far, after each measurement; of `dry` the figures mean nothing."""
+    sizes = DRY if dry else FULL
+    found: dict[str, Any] = {"dry_run": dry}
+    found["copy"] = _copy(sizes.copied)
+    found["product"] = _products(sizes.side, dry)
+    found["Monte Carlo"] = _failures(sizes.problems, sizes.samples, dry)
+    yield found
+    found["uniqueness"], found["exact allocation"] = {}, {}
+    for shape in sizes.shapes:
+        for precision in PRECISIONS:
+            found["uniqueness"][f"{shape} {precision}"] = _similarity(shape, precision, dry)
+        yield found
+    for k in sizes.candidates:
+        found["exact allocation"][str(k)] = _allocation(k, sizes.weights, dry)
+        yield found
+
+
+def _time(call: Call) -> float:
+    """Median of ten, after two that compile and warm up."""
+    for _ in range(2):
+        jax.block_until_ready(call())
+    return statistics.median(seconds(call) for _ in range(10))
+
+
+def _copy(numbers: int) -> float:
+    """Gigabytes a second, read and written."""
+    x = jnp.arange(numbers, dtype=jnp.float32)
+    add = jax.jit(lambda x: x + 1)
+    return 8 * numbers / _time(lambda: add(x)) / 1e9
+
+
+def _products(side: int, dry: bool) -> dict[str, float]:
+    """Teraflop/s of each precision."""
+    x = jax.random.normal(jax.random.key(0), (1, side, side))
+    return {name: 2 * side**3 / _time(_product(x, name, dry)) / 1e12 for name in PRECISIONS}
+
+
+def _product(x: jax.Array, precision: str, dry: bool) -> Call:
+    """E E' of each problem, as a user writes it who wants that precision."""
+    # A CPU knows of these algorithms only the first.
+    how = jax.lax.Precision.HIGHEST if dry else PRECISIONS[precision]
+    if precision == "bfloat16":
+        x = x.astype(jnp.bfloat16)
+
+    @jax.jit
+    def multiply(x: jax.Array) -> jax.Array:
+        contract = ((2,), (2,)), ((0,), (0,))
+        return jax.lax.dot_general(
+            x, x, contract, precision=how, preferred_element_type=jnp.float32
+        )
+
+    return partial(multiply, x)
+
+
+def _allocation(k: int, weights: int, dry: bool) -> dict[str, float]:
+    rng = np.random.default_rng(0)
+    rows = weights // k
+    made = jnp.asarray(rng.dirichlet(np.full(k, 0.3), size=min(rows, 4096)).astype(np.float32))
+    w = jnp.tile(made, (-(-rows // made.shape[0]), 1))[:rows]
+    given = w, jnp.ones((1, 1)), jnp.full(rows, 4 * k, jnp.int32), jnp.ones(w.shape, bool)
+    kernel = jax.jit(partial(allocation_kernel, interpret=dry))
+    reference, copy = jax.jit(largest_priorities), jax.jit(lambda x: x + 1)
+    assert np.array_equal(kernel(*given), reference(*given))
+    ours, theirs = _time(lambda: kernel(*given)), _time(lambda: reference(*given))
+    return {
+        "milliseconds": ours * 1e3,
+        "times_a_copy": ours / _time(lambda: copy(w)),
+        "times_faster_than_reference": theirs / ours,
+    }
+
+
+def _similarity(shape: tuple[int, int, int], precision: Any, dry: bool) -> dict[str, float]:
+    problems, k, d = shape
+    e = jax.random.normal(jax.random.key(1), shape)
+    unit = e / jnp.linalg.norm(e, axis=-1, keepdims=True)
+    given = unit, jnp.ones((problems, k)), jnp.full(problems, 0.1)
+    kernel = jax.jit(partial(similarity_kernel, precision=precision, interpret=dry))
+    reference = partial(similarity_reference, precision=precision)
+    off = np.asarray(kernel(*given)) / np.asarray(reference(*given)) - 1
+    assert np.abs(off).max() < 1e-3, (shape, precision)
+    ours, theirs = _time(lambda: kernel(*given)), _time(lambda: reference(*given))
+    plain = _time(_product(unit, precision, dry))
+    return {
+        "milliseconds": ours * 1e3,
+        "teraflops": 2 * problems * k * k * d / ours / 1e12,
+        "share_of_product": plain / ours,
+        "times_faster_than_reference": theirs / ours,
+    }
+
+
+def _failures(problems: int, samples: int, dry: bool) -> dict[str, float]:
+    rng, units, strategies = np.random.default_rng(0), 4, 3
+    alpha = rng.uniform(0.01, 1, size=(units, problems)).astype(np.float32)
+    given = (
+        stream(jax.random.key(0), jnp.arange(problems, dtype=jnp.uint32)[:, None]),
+        jnp.asarray(alpha),
+        jnp.asarray(1 - alpha),
+        jnp.asarray(rng.integers(0, 32, size=(units, strategies, problems)), jnp.int32),
+        jnp.arange(samples, dtype=jnp.uint32),
+        jnp.ones(samples, bool),
+    )
+    tile = Tiling(128, 4) if dry else None
+    kernel = jax.jit(partial(expected_outcomes_kernel, tile=tile, interpret=dry))
+    reference = jax.jit(expected_outcomes_reference)
+    for x, y in zip(kernel(*given), reference(*given), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-5)
+    ours, theirs = _time(lambda: kernel(*given)), _time(lambda: reference(*given))
+    moved = sum(x.nbytes for x in jax.tree.leaves(given)) + 2 * 4 * strategies * problems
+    return {
+        "milliseconds": ours * 1e3,
+        "billion_draws_a_second": units * problems * samples / ours / 1e9,
+        "gigabytes_a_second": moved / ours / 1e9,
+        "times_faster_than_reference": theirs / ours,
+    }
+
+
+def table(found: dict[str, Any]) -> str:
+    """Markdown; the bars stand in the headings."""
+    rates = ", ".join(f"{name} {rate:.1f} TFLOP/s" for name, rate in found["product"].items())
+    lines = [
+        f"Copy: {found['copy']:.0f} GB/s read and written. Products: {rates}.",
+        "",
+        "| exact allocation, k | ms | times a copy (bar: 2) | times faster than the reference |",
+        "|---|---|---|---|",
+    ]
+    for k, row in found.get("exact allocation", {}).items():
+        lines.append(
+            f"| {k} | {row['milliseconds']:.3f} | {row['times_a_copy']:.2f} "
+            f"| {row['times_faster_than_reference']:.1f} |"
+        )
+    lines += [
+        "",
+        "| γ, problems, k, d | ms | TFLOP/s | share of the product (bar: 0.6) | times faster |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in found.get("uniqueness", {}).items():
+        lines.append(
+            f"| {name} | {row['milliseconds']:.3f} | {row['teraflops']:.2f} "
+            f"| {row['share_of_product']:.2f} | {row['times_faster_than_reference']:.1f} |"
+        )
+    row = found["Monte Carlo"]
+    lines += [
+        "",
+        f"Monte Carlo: {row['billion_draws_a_second']:.2f} billion draws/s, "
+        f"{row['gigabytes_a_second']:.3g} GB/s moved, "
+        f"{row['times_faster_than_reference']:.1f} times faster than the reference (bar: 10).",
+    ]
+    return "\n".join(lines)
