@@ -1,7 +1,7 @@
 """Uses the installed package as somebody without its source would: `python try_wheel.py`.
 
-Allocates, verifies, serves the page and fetches it, and imports with JAX's x64 off and on; a warning
-anywhere is an error.
+Allocates, verifies, serves the page and fetches it, and imports with JAX's x64 off and on; a
+warning anywhere is an error.
 """
 
 import json
@@ -74,7 +74,8 @@ def main() -> None:
     for step in (both_precisions, allocate, verify, explore):
         start = time.monotonic()
         step()
-        print(f"{step.__name__.replace('_', ' ')}: good, {time.monotonic() - start:.0f} s", flush=True)
+        seconds = time.monotonic() - start
+        print(f"{step.__name__.replace('_', ' ')}: good, {seconds:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

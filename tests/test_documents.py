@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
 
 import claims  # noqa: E402
+import walk  # noqa: E402
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINKED = [*PAGES, *sorted((ROOT / "figures").glob("*.md"))]
@@ -151,3 +152,13 @@ def test_every_picture_is_in_the_gallery_with_its_command():
         assert f"]({Path(picture).name})" in text, picture
     for script in re.findall(r"`python (\S+\.py)", text):
         assert (ROOT / script).exists(), script
+
+
+def test_a_link_that_leads_nowhere_is_found(tmp_path):
+    (tmp_path / "a.html").write_text("<p id='x'><a href='b.html#y'><a href='#x'><a href='c.html'>")
+    (tmp_path / "b.html").write_text("<a href='a.html#x'><img src='https://elsewhere/p.png'>")
+    assert list(walk.broken(tmp_path)) == [
+        "a.html: b.html#y: no such place",
+        "a.html: c.html: no such file",
+        "b.html: loads https://elsewhere/p.png",
+    ]
