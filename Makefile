@@ -39,6 +39,7 @@ lint: $(VENV)/.ready
 
 docs: $(VENV)/.ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+	$(BIN)/python docs/walk.py
 
 explore: $(VENV)/.ready
 	$(BIN)/dora-theory explore
