@@ -8,17 +8,47 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
+import adaptivity
+import bias_maps
+import correlation
 import figure1
 import figure2
 import figure5
+import gap_over_kappa
+import price
 import proposition1
 import replay_synthetic
+import rounding
+import rules_regret
+import score_noise
+import sharpening
+import similarity_temperature
+import solution_level
+import wrong_concentration
 from script import table
 
 from dora_theory.errors import InputError
 from dora_theory.output import whole_output
 
-SCRIPTS = (figure1, figure2, proposition1, figure5)
+# The paper's figures, then the theorems in the order of the theory, then what is measured.
+SCRIPTS = (
+    figure1,
+    figure2,
+    proposition1,
+    figure5,
+    rounding,
+    rules_regret,
+    gap_over_kappa,
+    solution_level,
+    price,
+    similarity_temperature,
+    score_noise,
+    correlation,
+    adaptivity,
+    wrong_concentration,
+    sharpening,
+    bias_maps,
+)
 
 
 def main(out: Path, extra: Sequence[Path] = ()) -> Path:

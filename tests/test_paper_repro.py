@@ -165,6 +165,7 @@ def test_report_is_one_page_with_every_picture_and_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: tuple[Path, dict[str, Any]]
 ) -> None:
     out, rows = made
+    monkeypatch.setattr(report, "SCRIPTS", SCRIPTS)
     for module in (*SCRIPTS, replay_synthetic):
         kept = list(rows[module.__name__].values())
         monkeypatch.setattr(module, "main", lambda _, kept=kept: kept)
