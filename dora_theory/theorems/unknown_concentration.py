@@ -1,7 +1,9 @@
 """Planning with a wrong κ, or with several (theory 5.3)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from math import prod
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -86,9 +88,12 @@ def _draw_sample(key: Array, n: int) -> Instances:
 
 
 def _margin_half(x: Instances) -> Float[Array, " n"]:
-    w = directions.quality_weights(x["scores"], mask=x["mask"])
-    w = jnp.where(x["mask"], w, 0)
-    return _COSTS - bias.regret_of_concentration(w, 0.5, x["concentration"], 64)
+    mask, kappa = x["mask"], x["concentration"]
+    w = directions.quality_weights(x["scores"], mask=mask)
+    both = jnp.stack([kappa, jnp.full_like(kappa, 0.5)])
+    given = exact.optimal_allocation(w, both, 64, mask=mask)
+    best, used = objective.log_failure(w, kappa, given, mask=mask)
+    return _COSTS + jnp.exp(used) * jnp.expm1(jnp.minimum(best - used, 0))
 
 
 def _draw_mixed(key: Array, n: int) -> Instances:
@@ -162,32 +167,47 @@ def _margin_shared(x: Instances) -> Float[Array, " n"]:
     return best / fails(given) - 1
 
 
-def _shared_failure(x: dict, given: Sequence[int]) -> Fraction:
-    w = rational.shares(x["parts"])
-    kappas = Fraction(x["low"]), Fraction(x["high"])
-    return sum(
-        (
-            p * rational.joint_failure(w, kappa, given)
-            for p, kappa in zip(rational.shares(x["prior"]), kappas, strict=True)
-        ),
-        Fraction(0),
-    )
+def _shared_failure(x: dict) -> Callable[[Sequence[int]], Fraction]:
+    """Failure of an allocation, each candidate's own being worked out once for all of them."""
+    weights, most = rational.shares(x["parts"]), x["budget"] + 1
+    tables = [
+        [[rational.failure(w, Fraction(x[name]), b) for b in range(most)] for w in weights]
+        for name in ("low", "high")
+    ]
+
+    def failure(given: Sequence[int]) -> Fraction:
+        out = Fraction(0)
+        for p, table in zip(rational.shares(x["prior"]), tables, strict=True):
+            own = (fails[b] for fails, b in zip(table, given, strict=True))
+            out += p * prod(own, start=Fraction(1))
+        return out
+
+    return failure
 
 
-def _greedy_and_best(x: dict) -> tuple[list[int], tuple[int, ...]]:
+class _Compared(NamedTuple):
+    """Rollouts one by one, the best of all allocations, and the failure of each."""
+
+    greedy: Sequence[int]
+    best: Sequence[int]
+    fails: tuple[Fraction, Fraction]
+
+
+def _compared(x: dict) -> _Compared:
+    failure = _shared_failure(x)
     given = [0] * len(x["parts"])
     for _ in range(x["budget"]):
         ways = [[b + (i == j) for j, b in enumerate(given)] for i in range(len(given))]
-        given = min(ways, key=lambda way: _shared_failure(x, way))
-    every = rational.allocations(x["budget"], len(given))
-    return given, min(every, key=lambda way: _shared_failure(x, way))
+        given = min(ways, key=failure)
+    best = min(rational.allocations(x["budget"], len(given)), key=failure)
+    return _Compared(given, best, (failure(given), failure(best)))
 
 
 def _confirm_shared(x: dict) -> bool:
     if not 0 < x["low"] < x["high"]:
         return False
-    greedy, best = _greedy_and_best(x)
-    return _shared_failure(x, best) < _shared_failure(x, greedy)
+    greedy, best = _compared(x).fails
+    return best < greedy
 
 
 def _simpler_shared(x: dict) -> Iterator[dict]:
@@ -203,13 +223,13 @@ def _simpler_shared(x: dict) -> Iterator[dict]:
 
 
 def _explain_shared(x: dict) -> str:
-    greedy, best = _greedy_and_best(x)
+    greedy, best, fails = _compared(x)
     low, high = (Fraction(x[name]) for name in ("low", "high"))
     return (
         f"w = {rational.listed(rational.shares(x['parts']))}, κ = {low} or {high} with chances "
         f"{rational.listed(rational.shares(x['prior']))}, N = {x['budget']}: one by one gives "
-        f"{rational.listed(greedy)}, failure {float(_shared_failure(x, greedy)):.6g}; "
-        f"{rational.listed(best)} has {float(_shared_failure(x, best)):.6g}"
+        f"{rational.listed(greedy)}, failure {float(fails[0]):.6g}; "
+        f"{rational.listed(best)} has {float(fails[1]):.6g}"
     )
 
 
