@@ -14,6 +14,7 @@ Spec = dict[str, Any]
 
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 _PAPER_T_S = 0.01
+_NO_MENU = {"embedOptions": {"actions": False}}
 _WIDTH, _GREY = 420, "#666666"
 # Stated, since Vega's own ticks of a logarithm crowd each other.
 _TICKS = {"values": [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3]}
@@ -35,7 +36,7 @@ class VegaLite:
     spec: Spec
 
     def _mime_(self) -> tuple[str, str]:
-        spec = {"$schema": _SCHEMA, **self.spec}
+        spec = {"$schema": _SCHEMA, "usermeta": _NO_MENU, **self.spec}
         return "application/vnd.vegalite.v5+json", json.dumps(spec, allow_nan=False)
 
 

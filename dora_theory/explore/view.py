@@ -38,9 +38,9 @@ STRATEGIES = (
 )
 # T_s of the curves, and s_in over T_s of the map.
 TEMPERATURES = np.geomspace(1e-3, 3, 36)
-_MAP_TEMPERATURES = np.geomspace(1e-3, 3, 40)
+_MAP_TEMPERATURES = np.geomspace(1e-3, 3, 30)
 # 1 - s_in as shares of 1 - s_out.
-_MAP_GAPS = np.geomspace(2e-3, 0.98, 32)
+_MAP_GAPS = np.geomspace(2e-3, 0.98, 24)
 
 
 class Subject(NamedTuple):
