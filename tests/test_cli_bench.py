@@ -1,8 +1,11 @@
 """The command finds the benchmarks, passes on what is asked, and says where they are missing."""
 
+import importlib
 import json
 import subprocess
 import sys
+import time
+import types
 from pathlib import Path
 
 import pytest
@@ -62,17 +65,33 @@ def test_bad_arguments_end_with_one_line(arguments, says):
     assert ran.stderr.count("\n") == 1
 
 
-def test_a_run_leaves_figures_and_a_picture(tmp_path):
-    ran = bench("uniqueness", "--rounds", "1", "--out", str(tmp_path), "--json")
-    assert ran.returncode == 0, ran.stderr
+def test_a_run_leaves_figures_and_a_picture(monkeypatch, tmp_path, capsys):
+    """Of a job that takes no time to speak of; the races of all jobs are run so."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    run, timing = importlib.import_module("run"), importlib.import_module("timing")
+
+    def napping(rounds):
+        calls = {"ours": lambda: time.sleep(0.001), "theirs": lambda: time.sleep(0.004)}
+        return {
+            "races": {
+                "nap": timing.race(calls, rounds, does={"theirs": 0.5}) | {"left_out": ["x"]}
+            },
+            "milliseconds_as_it_grows": {"N": timing.growth({"1": int, "10": int})},
+        }
+
+    monkeypatch.setitem(sys.modules, "naps", types.SimpleNamespace(run=napping))
+    monkeypatch.setattr(run, "JOBS", ("naps",))
+    monkeypatch.setattr(sys, "argv", ["run.py", "--rounds", "3", "--out", str(tmp_path), "--json"])
+    run.main()
+    said = capsys.readouterr()
+    assert "nap: not installed and left out: x" in said.err
     (figures,) = tmp_path.glob("*.json")
-    found = json.loads(ran.stdout)
+    found = json.loads(said.out)
     assert found == json.loads(figures.read_text(encoding="utf-8"))
     assert found["machine"]["packages"]["jax"]
-    for race in found["jobs"]["uniqueness"]["races"].values():
-        assert race["milliseconds"]["ours"] > 0
-        for ratio in race["times_faster_than"].values():
-            assert 0 < ratio["low"] <= ratio["median"] <= ratio["high"]
+    # 4 ms for half of the work.
+    ratio = found["jobs"]["naps"]["races"]["nap"]["times_faster_than"]["theirs"]
+    assert 1 < ratio["low"] <= ratio["median"] <= ratio["high"]
     assert figures.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
