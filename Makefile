@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .PHONY: help reproduce test lint docs explore package bench gpu clean
 
 help:
-	@echo 'make reproduce  install into $(VENV) and make the pictures and figures/report.md'
+	@echo 'make reproduce  install into $(VENV) and make the pictures, figures/report.md and audit.md'
 	@echo 'make test       install into $(VENV) and run the tests'
 	@echo 'make lint       formatting, lint and types'
 	@echo 'make docs       the documentation, as a site in .cache/site'
@@ -25,9 +25,9 @@ $(VENV)/.ready: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench,dev,docs,explore,replay]'
 	@touch $@
 
-# Writes a log, replays it, and makes every picture and figures/report.md.
+# Writes a log, replays it, and makes every picture, figures/report.md and figures/audit.md.
 reproduce: $(VENV)/.ready
-	$(BIN)/python paper_repro/report.py --out figures
+	$(BIN)/dora-theory reproduce --out figures
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest -n auto --dist loadscope
