@@ -1,6 +1,6 @@
 """Claims as documents show them, from what the package says of them.
 
-`python docs/claims.py` prints the table of the README.
+`python docs/claims.py` prints the tables of the README.
 """
 
 import re
@@ -85,4 +85,4 @@ def _plain(text: str) -> str:
 
 
 if __name__ == "__main__":
-    print(said_by_the_paper())
+    print(said_by_the_paper(), counts(), sep="\n\n")
