@@ -1,10 +1,14 @@
-"""`dora-theory calibrate`: how far the scores of logs can be trusted, and which κ that means."""
+"""`dora-theory calibrate`: how far the scores of logs can be trusted, and which κ that means.
+
+With `--paper` it fits published curves instead, see `cli_calibrate_paper`.
+"""
 
 import argparse
 import json
 import sys
 from typing import Any
 
+from dora_theory import cli_calibrate_paper
 from dora_theory.cli_replay import add_reading, options_of, wholes
 from dora_theory.errors import InputError
 from dora_theory.output import whole_output
@@ -20,6 +24,7 @@ method that κ makes optimal, how well scores are calibrated, and what success i
 had.
 
 Logs are read and cut as by replay, see dora-theory replay --help.
+
 """
 
 
@@ -27,13 +32,13 @@ def add_parser(commands: Any) -> None:
     """Adds the command to the subparsers of `dora-theory`."""
     parser = commands.add_parser(
         "calibrate",
-        help="fit κ to logged outcomes, and hold scores against them",
-        description=_DESCRIPTION,
+        help="fit κ to logged outcomes, or a population to published curves",
+        description=_DESCRIPTION + cli_calibrate_paper.DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("logs", metavar="LOG", nargs="+", help="a log of scored solutions; - is standard input")
+    add("logs", metavar="LOG", nargs="*", help="a log of scored solutions; - is standard input")
     add_reading(parser)
     add(
         "--depths",
@@ -58,11 +63,16 @@ def add_parser(commands: Any) -> None:
     )
     add("--json", action="store_true", help="one JSON document: an object, an array for many logs")
     add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")
+    cli_calibrate_paper.add_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; `InputError` if an option or a log cannot be used."""
+    if arguments.paper is not None:
+        return cli_calibrate_paper.run(arguments)
+    if not arguments.logs:
+        raise InputError("LOG: needs a log, or --paper")
     options = [options_of(arguments, log) for log in arguments.logs]
     if not arguments.depths or min(arguments.depths) < 1:
         raise InputError("--depths: needs whole numbers from 1 on")

@@ -10,7 +10,7 @@ sampling. `width="full"` spends N at every step until N have finished, of which 
 so does the code of DORA's authors, on which the paper's figures rest.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import jax
@@ -22,15 +22,15 @@ State = TypeVar("State")
 
 
 class World(Protocol[State]):
-    """What a search runs on. A pytree; problems and states are pytrees of its own.
+    """What a search runs on. A pytree; problems and states are pytrees of its own."""
 
-    Attributes:
-        steps: the most steps of a solution, by which every beam has finished.
-        answers: answers are numbers from 0 to `answers` - 1.
-    """
+    @property
+    def steps(self) -> int:
+        """The most steps of a solution, by which every beam has finished."""
 
-    steps: int
-    answers: int
+    @property
+    def answers(self) -> int:
+        """Answers are numbers from 0 to `answers` - 1."""
 
     def start(self, key: Array, problem: Any, slots: int) -> State:
         """Empty solutions, leading axis `slots`."""
@@ -101,6 +101,14 @@ class Trace(NamedTuple):
     width: Int[Array, "steps"]
     allocation: Int[Array, "steps slots"]
     parents: Int[Array, "steps slots"]
+
+
+def one_of(rules: Sequence[Rule], which: Int[Array, ""]) -> Rule:
+    """The rule at a place that may be traced: one program for many rules.
+
+    The search around a rule is most of what there is to compile.
+    """
+    return lambda candidates, budget: jax.lax.switch(which, rules, candidates, budget)
 
 
 def search(

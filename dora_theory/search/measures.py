@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from dora_theory.search.engine import Rule, Trace, Width, World, search
+from dora_theory.search.engine import Rule, Trace, Width, World, one_of, search
 from dora_theory.search.voting import counted, elect
 
 
@@ -93,7 +94,8 @@ def run_searches(
     world: World,
     problems: Any,
     *,
-    rule: Rule,
+    rule: Rule | tuple[Rule, ...],
+    which: Int[ArrayLike, ""] = 0,
     slots: int,
     repetitions: int = 1,
     width: Width = "remaining",
@@ -107,7 +109,8 @@ def run_searches(
             however many problems and repetitions there are.
         world: what is searched.
         problems: leading axis n.
-        rule: a hashable rule, such as `Strategy`.
+        rule: a hashable rule, such as `Strategy`, or several that share one program.
+        which: the place of the one to use, if there are several.
         slots: N.
         repetitions: of each problem.
         width: as for `search`.
@@ -118,12 +121,13 @@ def run_searches(
         Measures of shape `(n, repetitions)`.
     """
     count = jax.tree.leaves(problems)[0].shape[0]
+    used = one_of(rule, jnp.asarray(which)) if isinstance(rule, tuple) else rule
 
     def one(number: Int[Array, ""]) -> Measures:
         problem = number // repetitions
         own = jax.random.fold_in(jax.random.fold_in(key, problem), number % repetitions)
         of_it = jax.tree.map(lambda x: x[problem], problems)
-        trace = search(own, world, of_it, rule, slots, width=width, padding=padding)
+        trace = search(own, world, of_it, used, slots, width=width, padding=padding)
         return measure(trace, world.answers, padding=padding)
 
     found = jax.lax.map(one, jnp.arange(count * repetitions), batch_size=block)

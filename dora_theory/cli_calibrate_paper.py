@@ -1,0 +1,171 @@
+"""`dora-theory calibrate --paper`: a population fitted to published curves, and DORA foretold."""
+
+import argparse
+import csv
+import io
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dora_theory
+from dora_theory.errors import InputError
+from dora_theory.output import whole_output
+
+if TYPE_CHECKING:
+    from dora_theory.search.calibration import Fit
+    from dora_theory.search.published import Panel
+
+DESCRIPTION = """\
+With --paper instead of logs: fits the synthetic tree's six free parameters for each benchmark and
+policy model to the curves of temperature, beam, dvts and rebase in a file like the paper's Figure
+3, by least squares on an emulator of simulated searches, and foretells DORA's curves. Rows of DORA
+are not read. A fit that misses its points by more than twice their scatter is reported as failed.
+"""
+
+# Searches of the design by budget: those of many rollouts cost more and scatter less.
+_SEARCHES = {16: 8192, 32: 8192, 64: 8192, 128: 4096, 256: 2048}
+_HERE = Path(dora_theory.__file__).resolve().parents[1] / "paper_repro" / "data" / "figure3.csv"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `--paper` to the parser of `calibrate`."""
+    group = parser.add_argument_group("published curves")
+    add = group.add_argument
+    add(
+        "--paper",
+        nargs="?",
+        const="",
+        metavar="FIGURE3.csv",
+        help="fit a population to these curves; without a file to those of paper_repro/data",
+    )
+    add("--predictions", metavar="PATH.csv", help="write what is foretold of DORA there, as CSV")
+    add(
+        "--effort",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="so many times the usual number of searches (default %(default)s: minutes)",
+    )
+    add("--draws", type=int, default=30, metavar="B", help="of the bootstrap (default %(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the fit; `InputError` if an option or the file cannot be used."""
+    if arguments.logs:
+        raise InputError("--paper: stands instead of logs, not beside them")
+    if not 0 < arguments.effort <= 64:
+        raise InputError(f"--effort: {arguments.effort:g}: needs a number above 0, at most 64")
+    if not 2 <= arguments.draws <= 10_000:
+        raise InputError(f"--draws: {arguments.draws}: needs a whole number from 2 to 10000")
+    if not arguments.paper and not _HERE.exists():
+        raise InputError("--paper: needs the file, a CSV like the paper's Figure 3")
+    path = arguments.paper or str(_HERE)
+
+    from dora_theory.search.published import read_panels
+
+    panels = read_panels(path)
+    # Opened before minutes of simulation, not after.
+    with ExitStack() as files:
+        out = files.enter_context(whole_output(arguments.out))
+        foretold = arguments.predictions and files.enter_context(
+            whole_output(arguments.predictions)
+        )
+        fits = _fit(panels, arguments.effort, arguments.draws)
+        found = document(path, fits)
+        text = json.dumps(found, indent=1, allow_nan=False) if arguments.json else table(fits)
+        out.write(text.encode() + b"\n")
+        if foretold:
+            foretold.write(predictions(fits).encode())
+    return 0
+
+
+def _fit(panels: Sequence["Panel"], effort: float, draws: int) -> list["Fit"]:
+    from tqdm import tqdm
+
+    from dora_theory.search.calibration import ASSUMED, FITTED, RULES, fit_panel
+    from dora_theory.search.emulator import fit_emulator, run_design
+    from dora_theory.search.tree import Tree
+
+    searches = {n: max(64, round(effort * count)) for n, count in _SEARCHES.items()}
+    steps = len(searches) * len(RULES) + 1 + len(panels)
+    with tqdm(total=steps, unit=" steps", leave=False, disable=not sys.stderr.isatty()) as bar:
+        design = run_design(
+            Tree(), {**FITTED, **ASSUMED}, RULES, searches, after=lambda *_: bar.update()
+        )
+        emulator = fit_emulator(design)
+        bar.update()
+        fits = []
+        for panel in panels:
+            fits.append(fit_panel(panel, emulator, draws=draws))
+            bar.update()
+    return fits
+
+
+def document(path: str, fits: Sequence["Fit"]) -> dict[str, Any]:
+    """The JSON document of a calibration."""
+    from dora_theory.search.calibration import ASSUMED, STRATEGIES
+
+    return {
+        "curves": Path(path).name,
+        "strategies": list(STRATEGIES[:-1]),
+        "assumed": {name: list(ends) for name, ends in ASSUMED.items()},
+        "panels": [_panel(fit) for fit in fits],
+    }
+
+
+def _panel(fit: "Fit") -> dict[str, Any]:
+    from dora_theory.search.emulator import METRICS
+
+    names = ("value", "low", "high")
+    return {
+        "benchmark": fit.panel.benchmark,
+        "policy_model": fit.panel.model,
+        "verdict": "fails" if fit.fails else "fits",
+        "misfit": fit.misfit,
+        "rms_points": dict(zip(METRICS, fit.rms.tolist(), strict=True)),
+        "scatter_points": dict(zip(METRICS, fit.panel.deviation.tolist(), strict=True)),
+        "parameters": {
+            name: dict(zip(names, values, strict=True)) for name, values in fit.parameters.items()
+        },
+        "at_bound": list(fit.at_bound),
+        "budgets": list(fit.panel.budgets),
+        # By budget, strategy and metric.
+        "fitted_percent": fit.fitted.tolist(),
+    }
+
+
+def predictions(fits: Sequence["Fit"]) -> str:
+    """What is foretold of DORA, as CSV: a line for each metric, panel and budget."""
+    from dora_theory.search.calibration import FORETOLD
+    from dora_theory.search.emulator import METRICS
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    head = ("metric", "benchmark", "policy_model", "strategy", "budget", "percent", "low", "high")
+    writer.writerow([*head, "fit_rms_points", "fit"])
+    for m, metric in enumerate(METRICS):
+        for fit in fits:
+            verdict = "fails" if fit.fails else "fits"
+            for n, values in zip(fit.panel.budgets, fit.foretold[:, m], strict=True):
+                place = (metric, fit.panel.benchmark, fit.panel.model, FORETOLD, n)
+                numbers = [f"{x:.2f}" for x in (*values, fit.rms[m])]
+                writer.writerow([*place, *numbers, verdict])
+    return text.getvalue()
+
+
+def table(fits: Sequence["Fit"]) -> str:
+    """The fits as a Markdown table."""
+    names = list(fits[0].parameters)
+    head = ["benchmark", "policy model", *names, "rms accuracy", "rms pass rate", "misfit", "fit"]
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for fit in fits:
+        values = []
+        for name, (value, low, high) in fit.parameters.items():
+            mark = " (bound)" if name in fit.at_bound else ""
+            values.append(f"{value:.2f}{mark} [{low:.2f}, {high:.2f}]")
+        rest = [*(f"{x:.2f}" for x in (*fit.rms, fit.misfit)), "**fails**" if fit.fails else "yes"]
+        lines.append(f"| {' | '.join([fit.panel.benchmark, fit.panel.model, *values, *rest])} |")
+    return "\n".join(lines)
