@@ -33,7 +33,7 @@ class Groups:
         """Takes a problem."""
         self._waiting.append(problem)
         self._largest = max(self._largest, len(problem.scores))
-        if len(self._waiting) >= (self._full or max(1, _NUMBERS // self._largest**2)):
+        if len(self._waiting) >= (self._full or max(1, _NUMBERS // _round(self._largest) ** 2)):
             self._full = len(self._waiting)
             self._flush()
 
@@ -49,12 +49,22 @@ class Groups:
 
         from dora_theory.replay.policies import pad
 
-        # What is short of a full group are copies of its last problem, left out afterwards.
+        # What is short of a full group are copies of its last problem, left out afterwards. Sizes
+        # are powers of two, so that logs of about the same size share their programs.
         count = len(self._waiting)
-        filled = self._waiting + [self._waiting[-1]] * max(0, self._full - count)
+        filled = self._waiting + [self._waiting[-1]] * ((self._full or _round(count)) - count)
+        k, _, g = self._shape
+        k = max(k, _round(self._largest))
+        g = max(g, *(_round(int(p.directions.max()) + 1) for p in filled))
+        # k vectors have at most k coordinates.
+        self._shape = (k, k, g)
         batch = pad(filled, at_least=self._shape)
-        self._shape = (*batch.embeddings.shape[1:], batch.num_directions)
         with jax.enable_x64(True):
             estimates = self._estimate(batch)
         self._parts.append(tuple(x[..., :count] for x in estimates))
         self._waiting = []
+
+
+def _round(size: int) -> int:
+    """The next power of two."""
+    return 1 << (size - 1).bit_length()
