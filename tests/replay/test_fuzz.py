@@ -92,7 +92,9 @@ def mistyped(row, values, generator):
     """A row with one to three of its values replaced, doubled, moved or gone."""
     row = copy.deepcopy(row)
     for _ in range(generator.randint(1, 3)):
-        *path, last = generator.choice([at for at in places(row) if at] or [("problem",)])
+        if not row:
+            break
+        *path, last = generator.choice([at for at in places(row) if at])
         owner = row
         for key in path:
             owner = owner[key]

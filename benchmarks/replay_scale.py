@@ -1,0 +1,68 @@
+"""Time and memory of `dora-theory replay` against the length of the log.
+
+Writes a synthetic log for each length, replays it in a process of its own under every strategy, and
+prints the processor seconds and the highest memory of that process. What a problem costs is the
+slope between the first and the last length; compiling is in all of them.
+
+    python benchmarks/replay_scale.py --problems 250 1000 --samples 64
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from dora_theory.replay.synthetic import write_synthetic_log
+
+CHUNK = 250
+
+
+def write(path, problems, samples):
+    """A log of any length in little memory: some problems at a time."""
+    part = path.with_suffix(".part")
+    with path.open("wb") as file:
+        for start in range(0, problems, CHUNK):
+            count = min(CHUNK, problems - start)
+            write_synthetic_log(part, seed=start, problems=count, samples=samples)
+            file.write(part.read_bytes())
+    part.unlink()
+
+
+def measure(path):
+    """Processor seconds and mebibytes of a replay."""
+    command = [sys.executable, "-m", "dora_theory", "replay", str(path), "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"replay ended with {os.waitstatus_to_exitcode(status)}")
+    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--problems", nargs="+", type=int, default=[250, 1000], metavar="N")
+    parser.add_argument("--samples", type=int, default=64, metavar="N")
+    options = parser.parse_args()
+    print("| problems | samples | log, MiB | processor seconds | memory, MiB |")
+    print("|---|---|---|---|---|")
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for problems in options.problems:
+            path = Path(folder) / "log.jsonl"
+            write(path, problems, options.samples)
+            seconds, memory = measure(path)
+            found.append((problems, seconds))
+            size = path.stat().st_size / 2**20
+            print(
+                f"| {problems} | {options.samples} | {size:.0f} | {seconds:.0f} | {memory:.0f} |",
+                flush=True,
+            )
+    (few, less), (many, more) = found[0], found[-1]
+    if many > few:
+        print(f"\n{1000 * (more - less) / (many - few):.1f} processor milliseconds a problem")
+
+
+if __name__ == "__main__":
+    main()
