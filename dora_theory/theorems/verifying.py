@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from dora_theory.theorems import deciding
 from dora_theory.theorems.claim import Claim, Instance, Instances
@@ -29,6 +29,8 @@ _QUICK: dict[str, str | bool] = {
 _STEPS = 1000
 # Where it starts decides where it ends.
 _STARTS = 8
+# How many violations of a batch are looked at, besides the worst.
+_SUSPECTS = 15
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,12 @@ class Result:
 
 
 class _Batch(NamedTuple):
-    """What a program says of a batch: counts, and the instance with the least margin."""
+    """What a program says of a batch: counts, the worst instance and then some that violate."""
 
-    worst_margin: Float[Array, ""]
     violations: Int[Array, ""]
     heads: Int[Array, ""]
-    worst: Instances
+    margins: Float[Array, " suspects"]
+    suspects: Instances
 
 
 def verify(
@@ -173,7 +175,7 @@ def _try_claim(
             decision,
             n,
             violations,
-            float(np.min([b.worst_margin for b in batches])),
+            float(np.min([b.margins[0] for b in batches])),
             example,
             time.monotonic() - start,
         )
@@ -194,7 +196,7 @@ def _program(claim: Claim, size: int, key: Array, optimise: bool) -> Callable[[A
 def _weigh(claim: Claim, size: int, key: Array) -> _Batch:
     instances = claim.draw(key, size)
     margin = claim.margin(instances)
-    violates = violating(claim, margin)
+    violates = ~(margin >= -claim.tolerance)
     heads = jnp.zeros((), jnp.int32)
     if claim.test == "mean":
         low, high = deciding.coin_bounds(claim)
@@ -202,27 +204,28 @@ def _weigh(claim: Claim, size: int, key: Array) -> _Batch:
         heads = (low + (high - low) * coins < margin).sum(dtype=jnp.int32)
     # A NaN is no margin at all: it counts as the worst.
     worst = jnp.argmin(jnp.where(jnp.isnan(margin), -jnp.inf, margin))
+    # Exact arithmetic may not confirm the worst, but others.
+    _, first = jax.lax.top_k(violates.astype(jnp.float32), min(_SUSPECTS, size))
+    places = jnp.concatenate([worst[None], first])
     return _Batch(
-        margin[worst],
         violates.sum(dtype=jnp.int32),
         heads,
-        jax.tree.map(lambda x: x[worst], instances),
+        margin[places],
+        jax.tree.map(lambda x: x[places], instances),
     )
-
-
-def violating(claim: Claim, margin: Float[Array, " n"]) -> Bool[Array, " n"]:
-    """Whether an instance violates the claim, by its margin; one that is NaN does."""
-    return ~(margin >= -claim.tolerance)
 
 
 def _counterexample(claim: Claim, batches: Sequence[_Batch]) -> Counterexample | None:
     """Of the violations that exact arithmetic confirms, made small, the one shortest to write."""
     found: list[Instance] = []
     for batch in batches:
-        if int(batch.violations) and len(found) < _STARTS:
-            suspect = plain(batch.worst)
+        for i in np.flatnonzero(~(batch.margins >= -claim.tolerance)):
+            suspect = {name: np.asarray(x)[i].tolist() for name, x in batch.suspects.items()}
             if claim.confirm is None or claim.confirm(suspect):
                 found.append(smallest(claim, suspect))
+                break
+        if len(found) == _STARTS:
+            break
     if not found:
         return None
     small = [Counterexample(x, claim.confirm is not None, _explained(claim, x)) for x in found]
@@ -239,11 +242,6 @@ def smallest(claim: Claim, instance: Instance) -> Instance:
             return instance
         instance = smaller
     raise RuntimeError(f"{claim.name}: shrinking does not end at {instance}")
-
-
-def plain(instance: Instances) -> Instance:
-    """One instance in plain Python numbers and lists."""
-    return {name: np.asarray(value).tolist() for name, value in instance.items()}
 
 
 def _explained(claim: Claim, instance: Instance) -> str:
