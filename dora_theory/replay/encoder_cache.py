@@ -51,8 +51,8 @@ class CachedEncoder:
         if missing:
             if self._encoder is None:
                 self._encoder = self._make()
-            rows = np.asarray(self._encoder(list(missing.values())), dtype="<f8")
-            new = {key: row.tobytes() for key, row in zip(missing, rows, strict=True)}
+            made = np.asarray(self._encoder(list(missing.values())), dtype="<f8")
+            new = {key: row.tobytes() for key, row in zip(missing, made, strict=True)}
             self._run(lambda base: _write(base, new))
             found |= new
         rows = [np.frombuffer(found[key], dtype="<f8") for key in keys]

@@ -24,8 +24,8 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto
   color: #1a1a1a; background: #fff; overflow-wrap: anywhere }
 h1, h2, h3 { line-height: 1.2 }
 h2 { margin-top: 3rem; border-top: 1px solid #ccc; padding-top: 1.5rem }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 0.7rem 0 }
-caption { text-align: left; color: #555; padding-bottom: 0.3rem }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 0.3rem 0 0.7rem }
+.said { color: #555; margin: 1.4rem 0 0 }
 th, td { padding: 0.2rem 0.8rem; text-align: right; border-bottom: 1px solid #e4e4e4;
   vertical-align: top }
 th:first-child, td:first-child, td.words, th.words { text-align: left }
@@ -199,8 +199,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> 
     """A table of cells that are HTML already; head and caption are text."""
     titles = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>\n" for row in rows)
-    said = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f"<div class='wide'><table>{said}<tr>{titles}</tr>\n{body}</table></div>\n"
+    said = f"<p class='said'>{escape(caption)}</p>\n" if caption else ""
+    return f"{said}<div class='wide'><table><tr>{titles}</tr>\n{body}</table></div>\n"
 
 
 def _image(figure: Figure, words: str) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from dora_theory import plots
 from dora_theory.replay.similarity import PAPER
@@ -69,4 +70,5 @@ def _sizes(axes: Axes, found: dict[str, Any]) -> None:
     k = np.array([int(size) for size in found["sizes"]])
     axes.bar(k, list(found["sizes"].values()), color=_GREY, width=0.8)
     axes.set(xlabel="candidates of a direction", ylabel="directions", yscale="log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=0.7)

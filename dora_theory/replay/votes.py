@@ -75,6 +75,7 @@ def _rank(order: Float[np.ndarray, "problems k"], batch: "Batch") -> Int[np.ndar
 
 
 def _ballots(batch: "Batch") -> Bool[np.ndarray, "problems k answers"]:
+    assert batch.answers is not None
     return batch.answers[..., None] == np.arange(batch.answers.max(initial=RIGHT) + 1)
 
 
