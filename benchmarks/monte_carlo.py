@@ -144,10 +144,10 @@ def growing() -> dict[str, dict[str, float]]:
         return replace(POPULATION, candidates=k, directions=g)
 
     return {
-        "problems": {str(n): rate(problems=n) for n in (1024, 4096, 16384, 65536)},
+        "problems": {str(n): rate(problems=n) for n in (1024, 4096, 16384)},
         "samples": {str(s): rate(samples=s) for s in (64, 256, 1024)},
         "k (g = 4)": {str(k): rate(population=sized(k, 4)) for k in (8, 64, 256)},
-        "g (k = 64)": {str(g): rate(population=sized(64, g)) for g in (4, 16, 64)},
+        "g (k = 64)": {str(g): rate(population=sized(64, g)) for g in (4, 16)},
         "N": {str(n): rate(budget=n) for n in (16, 256, 1024)},
         "level": {name: rate(level=name) for name in ("rollouts", "conditional")},
     }

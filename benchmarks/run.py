@@ -65,7 +65,7 @@ def main() -> None:
     )
     parser.add_argument("jobs", nargs="*", metavar="JOB", help=f"of {', '.join(JOBS)}; default all")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for figures and picture")
-    parser.add_argument("--rounds", type=int, default=7, help="of each race (default 7)")
+    parser.add_argument("--rounds", type=int, default=5, help="of each race (default 5)")
     parser.add_argument("--json", action="store_true", help="print figures as JSON, not a table")
     options = parser.parse_args()
     for job in options.jobs:

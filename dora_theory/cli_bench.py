@@ -33,7 +33,7 @@ def add_parser(commands: Any) -> None:
         help="exact_allocation, uniqueness, monte_carlo, first_result; default all",
     )
     add("--out", metavar="FOLDER", help="by default benchmarks/results of the checkout")
-    add("--rounds", metavar="N", help="of each race, by default 7")
+    add("--rounds", metavar="N", help="of each race, by default 5")
     add("--json", action="store_true", help="print the figures as JSON, not a table")
     parser.set_defaults(run=run)
 
