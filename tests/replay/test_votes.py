@@ -45,10 +45,10 @@ def test_the_mean_over_all_draws(totals):
     # How a direction's rollouts are spread over its candidates makes no difference.
     allocation[0, [1, 4]] = totals
     allocation[1, [0, 6]] = totals
-    found = voted(allocation[None], BATCH, draws=2000)
+    found = voted(allocation[None], BATCH, draws=1000)
     for problem, counts in ((0, totals), (1, (sum(totals), 0))):
         for votes, weights in ((found.majority, np.ones_like(FINAL)), (found.weighted, FINAL)):
-            assert votes[0, problem] == pytest.approx(exact(problem, counts, weights), abs=0.05)
+            assert votes[0, problem] == pytest.approx(exact(problem, counts, weights), abs=0.065)
 
 
 def test_answers():
