@@ -288,7 +288,7 @@ def test_help_does_not_load_jax():
         "except SystemExit: pass\n"
         "assert not {'jax', 'matplotlib', 'sklearn'} & set(sys.modules), 'loaded'\n"
     )
-    for arguments in ([], ["allocate"]):
+    for arguments in ([], ["allocate"], ["bench"]):
         command = [sys.executable, "-c", code, *arguments, "--help"]
         done = subprocess.run(command, capture_output=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
