@@ -1,0 +1,162 @@
+"""The Game of 24: every strategy where the truth is known and duplicates are real.
+
+Algorithm 1 on puzzles with a solution, a player who takes any legal move, nothing fitted. Success:
+one of the N solutions is 24. Left, scores that read the truth; right, the noise of their logit has
+standard deviation 1.5, one error for a state, so that copies err alike. Copies of a state are one
+direction, and embeddings say so exactly. With `--log`, the player prefers the moves that GPT-4
+proposed in a logged tree search, ten to one, and scores are GPT-4's own values where there is one.
+
+Intervals are two standard errors over puzzles and repetitions; the same numbers are drawn for every
+strategy. The first row is one round of allocation by REBASE, exactly and by the engine.
+"""
+
+import argparse
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from drawing import panels
+from script import Row, row, table
+
+from dora_theory.errors import InputError
+from dora_theory.plots import draw_strategy, label
+from dora_theory.replay.readers import read_log
+from dora_theory.search.game24 import Game24, game24
+from dora_theory.search.measures import run_searches
+from dora_theory.search.one_round import OneRound, one_round_success
+from dora_theory.search.proposals import logged_game
+from dora_theory.search.puzzles import State, all_puzzles, solvable, state
+from dora_theory.search.rules import STRATEGIES, Strategy
+
+BUDGETS = (8, 16, 32, 64)
+# Its optimum takes N² integrals at every step of every search.
+MOST = {"correlated": 8}
+PUZZLES, REPETITIONS = 64, 8
+NOISE = {"scores read the truth": 0.0, "scores of noise 1.5": 1.5}
+EXACT = state(4, 5, 6, 10)
+# Sums of three votes of at most 20.
+VALUES = 60.0
+
+Curve = dict[int, np.ndarray]
+
+
+def spread_puzzles() -> list[State]:
+    """Puzzles that can be solved, evenly over the order of all."""
+    every = [s for s in all_puzzles() if solvable(s)]
+    return [every[i] for i in np.linspace(0, len(every) - 1, PUZZLES).astype(int)]
+
+
+def success(
+    world: Game24, starts: np.ndarray, names: Sequence[str], which: int, slots: int, noise: float
+) -> np.ndarray:
+    """Success of each puzzle in each repetition."""
+    found = run_searches(
+        jax.random.key(0),
+        world.with_score(noise=noise),
+        jnp.asarray(starts),
+        rule=tuple(map(Strategy, names)),
+        which=jnp.int32(which),
+        slots=slots,
+        repetitions=REPETITIONS,
+        block=64,
+    )
+    return np.asarray(found.success)
+
+
+def curves(world: Game24, starts: np.ndarray, noises: Sequence[float]) -> list[dict[str, Curve]]:
+    """Strategy → budget → success, for each noise. A budget is one program."""
+    found: list[dict[str, Curve]] = [{} for _ in noises]
+    for n in BUDGETS:
+        names = [name for name in STRATEGIES if n <= MOST.get(name, n)]
+        for which, name in enumerate(names):
+            for noise, curve in zip(noises, found, strict=True):
+                one = success(world, starts, names, which, n, noise)
+                curve.setdefault(name, {})[n] = one
+    return found
+
+
+def draw(out: Path, stem: str, found: dict[str, dict[str, Curve]]) -> None:
+    with panels(out / stem, len(found), height=3.9) as axes:
+        for one, (title, curve) in zip(axes, found.items(), strict=True):
+            for name, points in curve.items():
+                mean = np.array([100 * x.mean() for x in points.values()])
+                draw_strategy(one, list(points), mean, name)
+            one.set_xscale("log", base=2)
+            one.set_xticks(BUDGETS, list(map(str, BUDGETS)))
+            one.set(title=title, xlabel="rollouts N", ylabel="puzzles solved, %", ylim=(0, None))
+            one.grid(axis="y")
+        axes[0].legend(fontsize=7.5, handlelength=2.6, loc="upper left")
+
+
+def needed(curve: Curve, target: float) -> float:
+    """Rollouts to a success, straight in log N between budgets; NaN if it is out of reach."""
+    mean = np.array([x.mean() for x in curve.values()])
+    if not mean[0] <= target <= mean[-1]:
+        return float("nan")
+    return float(2 ** np.interp(target, np.maximum.accumulate(mean), np.log2(list(curve))))
+
+
+def rows_of(item: str, curve: dict[str, Curve]) -> list[Row]:
+    rows = []
+    for name, points in curve.items():
+        budgets = ", ".join(map(str, points))
+        mean = [100 * x.mean() for x in points.values()]
+        rows.append(row(item, f"{label(name)}: % solved at N = {budgets}", None, mean, 1))
+    for name in ("dora", "direction-optimal"):
+        lost = [curve[name][n] - curve["rebase"][n] for n in BUDGETS]
+        error = [2 * x.mean(1).std(ddof=1) / np.sqrt(len(x)) for x in lost]
+        what = f"{label(name)} less REBASE, points; two standard errors"
+        rows.append(row(item, what, None, [*(100 * x.mean() for x in lost)], 1))
+        rows.append(row(item, f"{what}: the errors", None, [100 * x for x in error], 1))
+        target = curve["rebase"][BUDGETS[-1]].mean()
+        ratio = BUDGETS[-1] / needed(curve[name], target)
+        what = f"REBASE's {BUDGETS[-1]} rollouts over those {label(name)} needs for as much"
+        rows.append(row(item, what, None, ratio))
+    return rows
+
+
+def one_round() -> list[Row]:
+    world, starts, number = game24([EXACT])
+    above = min(i for s, i in number.items() if len(s) == 2)
+    rule = Strategy("rebase")
+    found = run_searches(
+        jax.random.key(1), world, jnp.asarray(starts), rule=OneRound(rule, above), slots=3,
+        repetitions=20_000, block=1000,
+    )  # fmt: skip
+    sampled = np.asarray(found.success)
+    exact = float(one_round_success(EXACT, rule, 3))
+    error = 2 * sampled.std() / np.sqrt(sampled.size)
+    what = "4 5 6 10, N = 3, REBASE: % exactly; % by the engine; two standard errors"
+    return [row("one round", what, None, [100 * exact, 100 * sampled.mean(), 100 * error], 3)]
+
+
+def main(out: Path, log: str | None = None) -> list[Row]:
+    """Draws `out/game24`, or `out/game24_gpt4` from a log; returns the numbers."""
+    with jax.enable_x64(True):
+        if log is None:
+            world, starts, _ = game24(spread_puzzles())
+            found = dict(zip(NOISE, curves(world, starts, list(NOISE.values())), strict=True))
+            draw(out, "game24", found)
+            return one_round() + [r for title, c in found.items() for r in rows_of(title, c)]
+        game = logged_game(islice(read_log(log), PUZZLES), score_scale=VALUES)
+        world, starts, _ = game24(game.puzzles, game.proposals, game.scores)
+        title = "GPT-4's moves and values"
+        curve = curves(world, starts, [0.0])[0]
+    draw(out, "game24_gpt4", {title: curve})
+    facts = [game.nodes, game.illegal, len(game.scores)]
+    logged = row("log", "steps; of these illegal; states with a value", None, facts)
+    return [logged, *rows_of(title, curve)]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("figures"), help="folder of the picture")
+    parser.add_argument("--log", help="tree searches of GPT-4, a log of the plain format")
+    arguments = parser.parse_args()
+    try:
+        print(table(main(arguments.out, arguments.log)), end="")
+    except (InputError, OSError) as error:
+        parser.error(str(error))
