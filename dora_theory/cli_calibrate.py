@@ -5,6 +5,7 @@ With `--paper` it fits published curves instead, see `cli_calibrate_paper`.
 
 import argparse
 import json
+import os
 import sys
 from typing import Any
 
@@ -63,6 +64,11 @@ def add_parser(commands: Any) -> None:
     )
     add("--json", action="store_true", help="one JSON document: an object, an array for many logs")
     add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")
+    add(
+        "--figure",
+        metavar="PATH.png",
+        help="draw scores against outcomes, and κ by depth, of one log, as PNG and SVG",
+    )
     cli_calibrate_paper.add_options(parser)
     parser.set_defaults(run=run)
 
@@ -76,6 +82,9 @@ def run(arguments: argparse.Namespace) -> int:
     options = [options_of(arguments, log) for log in arguments.logs]
     if not arguments.depths or min(arguments.depths) < 1:
         raise InputError("--depths: needs whole numbers from 1 on")
+    figure = arguments.figure
+    if figure is not None and (len(options) > 1 or not figure.endswith((".png", ".svg"))):
+        raise InputError(f"--figure: {figure}: needs one log and a name that ends in .png or .svg")
     from dora_theory.replay.calibrating import calibrate
     from dora_theory.replay.calibration_table import calibration_table
 
@@ -89,8 +98,19 @@ def run(arguments: argparse.Namespace) -> int:
             text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
         else:
             text = "\n\n".join(map(calibration_table, found))
+        if figure is not None:
+            _draw(found[0], figure)
         file.write(text.encode() + b"\n")
     return 0
+
+
+def _draw(document: dict[str, Any], path: str) -> None:
+    from dora_theory.plots import save
+    from dora_theory.replay.calibration_picture import calibration_panels
+
+    title = os.path.basename(document["log"]).split(".jsonl")[0]
+    files = save(calibration_panels(document, title), path[:-4])
+    _say("wrote " + " and ".join(map(str, files)))
 
 
 def _say(text: str) -> None:

@@ -42,6 +42,7 @@ LAYERS = {
     "montecarlo": 3,
     "search": 3,
     "replay": 3,
+    "replay.calibration_picture": 5,
     "replay.picture": 5,
     "replay.report": 5,
     "replay.similarity_picture": 5,

@@ -8,6 +8,7 @@ import pytest
 from dora_theory.cli import main
 from dora_theory.errors import InputError
 from dora_theory.replay.calibrating import EDGE, calibrate
+from dora_theory.replay.calibration_picture import calibration_panels
 from dora_theory.replay.calibration_table import calibration_table
 from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.reliability import fit_concentration
@@ -81,6 +82,20 @@ def test_table(document):
     assert "! nobody knows" in calibration_table(doubtful)
 
 
+def test_picture(document):
+    figure = calibration_panels(document, "made up")
+    step, _, depth = figure.axes
+    found = document["scores"]["step"]
+    points = [(s, a) for s, a in zip(found["score"], found["accuracy"], strict=True) if a]
+    drawn = step.collections[-1].get_offsets()
+    assert {tuple(p) for p in np.round(points, 9)} <= {tuple(p) for p in np.round(drawn, 9)}
+    (line,) = (c[0] for c in depth.containers)
+    assert list(line.get_ydata()) == [fit["kappa"] for fit in document["depth"].values()]
+    # No interval at all is drawn where the likelihood does not end.
+    open_ = {m: fit | {"low": 0, "high": None} for m, fit in document["depth"].items()}
+    calibration_panels(document | {"depth": open_}, "").draw_without_rendering()
+
+
 def test_logs_that_tell_nothing(tmp_path):
     path = tmp_path / "log.jsonl"
     row = {"problem": "p", "samples": [{"text": "a\n\nb\n\nc", "correct": True}] * 2}
@@ -97,7 +112,12 @@ def test_command_line(path, truths, capsysbinary, tmp_path):
     assert main(["calibrate", path, "--depths", "0"]) == 2
     assert b"--depths: needs whole numbers" in capsysbinary.readouterr().err
     out = tmp_path / "out.json"
-    assert main(["calibrate", path, "--budgets", "2,4", "--json", "--out", str(out)]) == 0
+    picture = ["--figure", str(tmp_path / "a.png")]
+    assert main(["calibrate", path, path, *picture]) == 2
+    assert b"--figure: " in capsysbinary.readouterr().err
+    options = ["--budgets", "2,4", "--json", "--out", str(out), *picture]
+    assert main(["calibrate", path, *options]) == 0
+    assert (tmp_path / "a.svg").exists()
     assert json.loads(out.read_text())["kappa"]["score"]["kappa"] > 0
     assert main(["calibrate", str(tmp_path / "nowhere"), "--out", str(out)]) == 2
     assert b"No such file" in capsysbinary.readouterr().err
