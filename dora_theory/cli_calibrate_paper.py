@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 With --paper instead of logs: fits the synthetic tree's six free parameters for each benchmark and
 policy model to the curves of temperature, beam, dvts and rebase in a file like the paper's Figure
-3, by least squares on an emulator of simulated searches, and foretells DORA's curves. Rows of DORA
-are not read. A fit that misses its points by more than twice their scatter is reported as failed.
+3, by least squares on an emulator of simulated searches; then searches the fitted populations,
+which says how good the fit is and foretells DORA's curves. Rows of DORA are not read. A fit that
+misses its points by more than twice their scatter is reported as failed.
 """
 
 # Searches of the design by budget: those of many rollouts cost more and scatter less.
@@ -49,7 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="so many times the usual number of searches (default %(default)s: minutes)",
     )
-    add("--draws", type=int, default=30, metavar="B", help="of the bootstrap (default %(default)s)")
+    add("--draws", type=int, default=16, metavar="B", help="of the bootstrap (default %(default)s)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -127,6 +128,8 @@ def _panel(fit: "Fit") -> dict[str, Any]:
         "misfit": fit.misfit,
         "rms_points": dict(zip(METRICS, fit.rms.tolist(), strict=True)),
         "scatter_points": dict(zip(METRICS, fit.panel.deviation.tolist(), strict=True)),
+        # Between emulator and searches, by metric, over all five strategies.
+        "emulator_rms_points": _emulator_rms(fit),
         "parameters": {
             name: dict(zip(names, values, strict=True)) for name, values in fit.parameters.items()
         },
@@ -135,6 +138,16 @@ def _panel(fit: "Fit") -> dict[str, Any]:
         # By budget, strategy and metric.
         "fitted_percent": fit.fitted.tolist(),
     }
+
+
+def _emulator_rms(fit: "Fit") -> dict[str, float]:
+    import numpy as np
+
+    from dora_theory.search.emulator import METRICS
+
+    searched = np.concatenate([fit.fitted, fit.foretold[:, None, :, 0]], 1)
+    rms = np.sqrt(np.mean((searched - fit.emulated) ** 2, axis=(0, 1)))
+    return dict(zip(METRICS, rms.tolist(), strict=True))
 
 
 def predictions(fits: Sequence["Fit"]) -> str:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -13,6 +14,7 @@ from scipy import integrate, special, stats
 
 from dora_theory import cli
 from dora_theory.errors import InputError
+from dora_theory.search import calibration
 from dora_theory.search import emulator as emulation
 from dora_theory.search.calibration import ASSUMED, FITTED, RULES, STRATEGIES, fit_panel
 from dora_theory.search.emulator import ABILITIES, Design, Emulator, fit_emulator, run_design
@@ -70,6 +72,18 @@ def test_a_population_is_the_mean_over_normal_abilities(emulator):
         assert found[i, 3, 0] == pytest.approx(mean, abs=2e-3)
 
 
+def searched(emulator, noise=0.0):
+    """Searches whose outcome is the emulator's, give or take."""
+
+    def simulate(parameters, panel):
+        unit = [2 * (parameters[n] - a) / (b - a) - 1 for n, (a, b) in FITTED.items()]
+        at = parameters["ability"], parameters["spread"]
+        found = 100 * emulator.population(*at, np.array([*unit, 0.0]), panel.budgets)
+        return found + noise
+
+    return simulate
+
+
 def panel_of(emulator: Emulator, at, unit):
     curves = 100 * emulator.population(*at, np.array([*unit, 0.0]), BUDGETS)
     return Panel("B", "M", BUDGETS, curves[:, :4], np.array([1.0, 0.5])), curves[:, 4]
@@ -81,7 +95,7 @@ def test_known_parameters_come_back_and_dora_is_foretold(emulator):
     panel, dora = panel_of(emulator, truth, unit)
     # Points that are not there are left out.
     panel.percent[0, 0, 0] = np.nan
-    fit = fit_panel(panel, emulator, draws=12)
+    fit = fit_panel(panel, emulator, draws=12, simulate=searched(emulator))
     assert fit.misfit < 0.02
     assert not fit.fails
     assert not fit.at_bound
@@ -91,6 +105,12 @@ def test_known_parameters_come_back_and_dora_is_foretold(emulator):
         assert value == pytest.approx(low + (x + 1) / 2 * (high - low), abs=0.02 * (high - low))
         assert below < value < above
     np.testing.assert_allclose(fit.foretold[..., 0], dora, atol=0.5)
+    # What searches give counts, not what the emulator says.
+    other = fit_panel(panel, emulator, draws=2, simulate=searched(emulator, 3.0))
+    assert other.parameters["ability"][0] == fit.parameters["ability"][0]
+    np.testing.assert_allclose(other.foretold[..., 0], fit.foretold[..., 0] + 3)
+    assert other.fails
+    np.testing.assert_allclose(other.rms, 3, atol=0.1)
     assert np.all(fit.foretold[..., 1] < dora)
     assert np.all(fit.foretold[..., 2] > dora)
 
@@ -98,7 +118,7 @@ def test_known_parameters_come_back_and_dora_is_foretold(emulator):
 def test_curves_that_no_population_has_are_a_failed_fit(emulator):
     panel, _ = panel_of(emulator, (-1.5, 2.5), np.zeros(4))
     panel.percent[1::2] += 25
-    fit = fit_panel(panel, emulator, draws=2)
+    fit = fit_panel(panel, emulator, draws=2, simulate=searched(emulator))
     assert fit.fails
     assert fit.misfit > 5
     assert np.all(fit.rms > 5)
@@ -182,7 +202,10 @@ def test_a_rule_among_several_is_the_rule_alone():
 @pytest.fixture
 def quick(monkeypatch):
     """No searches: outcomes made up."""
-    monkeypatch.setattr(emulation, "run_design", lambda *_, **__: made_up(1500))
+    design = made_up()
+    monkeypatch.setattr(emulation, "run_design", lambda *_, **__: design)
+    simulate = searched(fit_emulator(design))
+    monkeypatch.setattr(calibration, "fit_panel", partial(fit_panel, simulate=simulate))
 
 
 def test_the_command(tmp_path, quick, capsys):
@@ -224,3 +247,25 @@ def test_bad_options_are_one_line(options, message, capsys, tmp_path):
     assert message in said
     assert said.count("\n") == 1
     assert not out.exists()
+
+
+def test_what_is_committed_is_what_it_says_it_is():
+    """The fit's error from the file's own curves, and every panel foretold, Qwen's as well."""
+    document = json.loads((FIGURE3.parent / "calibration.json").read_text(encoding="utf-8"))
+    panels = read_panels(str(FIGURE3))
+    assert len(document["panels"]) == len(panels)
+    for made, panel in zip(document["panels"], panels, strict=True):
+        assert made["policy_model"] == panel.model
+        off = np.array(made["fitted_percent"]) - panel.percent
+        rms = np.sqrt(np.nanmean(off**2, axis=(0, 1)))
+        np.testing.assert_allclose(list(made["rms_points"].values()), rms, atol=1e-6)
+        free = np.sum(~np.isnan(off)) - len(made["parameters"])
+        misfit = np.sqrt(np.nansum((off / panel.deviation) ** 2) / free)
+        assert made["misfit"] == pytest.approx(misfit, rel=1e-6)
+        assert made["verdict"] == ("fails" if misfit > 2 else "fits")
+    with (FIGURE3.parent / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    models = {p.model for p in panels}
+    assert len(rows) == 2 * len(panels) * len(BUDGETS)
+    assert {r["policy_model"] for r in rows} == models
+    assert all(0 <= float(r["low"]) <= float(r["percent"]) <= float(r["high"]) for r in rows)
