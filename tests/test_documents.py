@@ -97,6 +97,9 @@ def check_line(line, monkeypatch, capsys):
             assert extra in project["optional-dependencies"], line
     elif line.startswith("python "):
         assert (ROOT / shlex.split(line)[1]).exists(), line
+    elif line.startswith("export JAX_"):
+        name = line.removeprefix("export ").partition("=")[0].lower()
+        assert name in jax.config.values, line
     else:
         assert not line, f"{line}: nobody knows whether this works"
 
