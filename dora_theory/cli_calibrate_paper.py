@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import dora_theory
 from dora_theory.errors import InputError
 from dora_theory.output import whole_output
 
@@ -28,7 +27,7 @@ misses its points by more than twice their scatter is reported as failed.
 
 # Searches of the design by budget: those of many rollouts cost more and scatter less.
 _SEARCHES = {16: 8192, 32: 8192, 64: 8192, 128: 4096, 256: 2048}
-_HERE = Path(dora_theory.__file__).resolve().parents[1] / "paper_repro" / "data" / "figure3.csv"
+_HERE = Path(__file__).resolve().parents[1] / "paper_repro" / "data" / "figure3.csv"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
