@@ -38,8 +38,10 @@ def test_the_truth_is_found(float64, log, result):
     """Where the log suffices the mean error is noise; elsewhere the truth is within the bounds."""
     path, truths = log
     encoder = make_encoder()
-    batch = pad([candidates(record, encoder) for record in read_log(path)])
-    chance = np.zeros((300, batch.num_directions))
+    problems = [candidates(record, encoder) for record in read_log(path)]
+    # Of the shape that the replay itself has used, so that nothing is compiled twice.
+    batch = pad(problems + problems[:1] * 212, at_least=(16, 16, 8))
+    chance = np.zeros((512, batch.num_directions))
     for i, truth in enumerate(truths):
         chance[i, : len(truth.success)] = truth.success
     for s, strategy in enumerate(REPLAYED):
@@ -47,7 +49,7 @@ def test_the_truth_is_found(float64, log, result):
         totals = np.zeros((*given.shape[:2], batch.num_directions))
         for j in range(batch.num_directions):
             totals[..., j] = (given * (batch.directions == j) * batch.mask).sum(-1)
-        truth = 1 - np.prod((1 - chance) ** totals, axis=-1)
+        truth = 1 - np.prod((1 - chance) ** totals, axis=-1)[:, :300]
         for b in range(len(BUDGETS)):
             sure = ~result.clipped[s, b]
             error = (result.lower[s, b] - truth[b])[sure]
@@ -163,9 +165,11 @@ def test_trees_do_not_mix_with_solutions(tmp_path):
 def test_groups_change_nothing(log, result, monkeypatch):
     """A log that is estimated a few problems at a time gives the same, compiled once."""
     monkeypatch.setattr("dora_theory.replay.grouping._NUMBERS", 110 * 16**2)
-    grouped = replay(log[0], ReplayOptions(budgets=BUDGETS))
-    np.testing.assert_allclose(grouped.lower, result.lower, rtol=0, atol=1e-12)
-    np.testing.assert_array_equal(grouped.clipped, result.clipped)
+    some = ("rebase", "dora", "direction-optimal")
+    rows = [REPLAYED.index(name) for name in some]
+    grouped = replay(log[0], ReplayOptions(budgets=BUDGETS, strategies=some))
+    np.testing.assert_allclose(grouped.lower, result.lower[rows], rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(grouped.clipped, result.clipped[rows])
     np.testing.assert_array_equal(grouped.directions, result.directions)
 
 
