@@ -88,7 +88,8 @@ def draw(out: Path, stem: str, found: dict[str, dict[str, Curve]]) -> None:
             one.set_xticks(BUDGETS, list(map(str, BUDGETS)))
             one.set(title=title, xlabel="rollouts N", ylabel="puzzles solved, %", ylim=(0, None))
             one.grid(axis="y")
-        axes[0].legend(fontsize=7.5, handlelength=2.6, loc="upper left")
+        handles, names = axes[0].get_legend_handles_labels()
+        axes[0].figure.legend(handles, names, loc="outside right upper", fontsize=8)
 
 
 def needed(curve: Curve, target: float) -> float:
