@@ -5,7 +5,7 @@ All arrays have fixed shapes, padded and masked, so that a moved slider compiles
 
 from dataclasses import dataclass
 from functools import cache
-from threading import Thread
+from threading import Lock, Thread
 from typing import NamedTuple
 
 import jax
@@ -41,6 +41,9 @@ TEMPERATURES = np.geomspace(1e-3, 3, 36)
 _MAP_TEMPERATURES = np.geomspace(1e-3, 3, 30)
 # 1 - s_in as shares of 1 - s_out.
 _MAP_GAPS = np.geomspace(2e-3, 0.98, 24)
+# Two programs that run at once may each hold a thread of XLA's pool that the other waits for; on
+# two cores both then wait for ever.
+_ONE_AT_A_TIME = Lock()
 
 
 class Subject(NamedTuple):
@@ -128,15 +131,16 @@ def look(problem: Subject, scene: Scene) -> View:
         similarity=jnp.asarray(np.pad(problem.similarity, (0, wide - k)), float)[None],
         embeddings=None,
     )
-    spent, failure, curve, gamma, v, divergence = jax.tree.map(
-        np.asarray,
-        _look(
-            problems,
-            jnp.asarray(scene.budget),
-            jnp.asarray(scene.quality_temperature, float),
-            jnp.asarray(scene.similarity_temperature, float),
-        ),
-    )
+    with _ONE_AT_A_TIME:
+        spent, failure, curve, gamma, v, divergence = jax.tree.map(
+            np.asarray,
+            _look(
+                problems,
+                jnp.asarray(scene.budget),
+                jnp.asarray(scene.quality_temperature, float),
+                jnp.asarray(scene.similarity_temperature, float),
+            ),
+        )
     totals = np.stack([np.bincount(problem.labels, b[:k], g) for b in spent]).astype(np.int32)
     needed = _budget_for(failure, curve[: scene.budget + 1])
     return View(
@@ -172,14 +176,15 @@ def price_map(scene: Scene) -> PriceMap:
     inside = 1 - (1 - scene.across) * _MAP_GAPS
     quality = np.asarray(quality_weights(np.asarray(scene.scores), scene.quality_temperature))
     room = (0, MOST_DIRECTIONS - quality.size)
-    price = _prices(
-        jnp.asarray(np.pad(quality, room), float),
-        jnp.asarray(np.pad(scene.sizes, room), float),
-        jnp.asarray(inside, float)[:, None],
-        jnp.asarray(scene.across, float),
-        jnp.asarray(_MAP_TEMPERATURES, float),
-    )
-    return PriceMap(_MAP_TEMPERATURES, inside, np.asarray(price))
+    with _ONE_AT_A_TIME:
+        price = _prices(
+            jnp.asarray(np.pad(quality, room), float),
+            jnp.asarray(np.pad(scene.sizes, room), float),
+            jnp.asarray(inside, float)[:, None],
+            jnp.asarray(scene.across, float),
+            jnp.asarray(_MAP_TEMPERATURES, float),
+        )
+        return PriceMap(_MAP_TEMPERATURES, inside, np.asarray(price))
 
 
 @jax.jit
