@@ -119,27 +119,9 @@ def look(problem: Subject, scene: Scene) -> View:
         The view, in float64 if JAX's x64 is on.
     """
     k, g = problem.labels.size, problem.quality.size
-    wide, many = _room(k, MOST_CANDIDATES), _room(g, MOST_DIRECTIONS)
-    nu = scene.within_concentration
-    problems = Problems(
-        scores=jnp.asarray(np.pad(problem.scores, (0, wide - k)), float)[None],
-        directions=jnp.asarray(np.pad(problem.labels, (0, wide - k)), jnp.int32)[None],
-        mask=(jnp.arange(wide) < k)[None],
-        quality=jnp.asarray(np.pad(problem.quality, (0, many - g)), float)[None],
-        concentration=jnp.asarray([scene.concentration], float),
-        within_concentration=None if nu is None else jnp.asarray([nu], float),
-        similarity=jnp.asarray(np.pad(problem.similarity, (0, wide - k)), float)[None],
-        embeddings=None,
-    )
     with _ONE_AT_A_TIME:
         spent, failure, curve, gamma, v, divergence = jax.tree.map(
-            np.asarray,
-            _look(
-                problems,
-                jnp.asarray(scene.budget),
-                jnp.asarray(scene.quality_temperature, float),
-                jnp.asarray(scene.similarity_temperature, float),
-            ),
+            np.asarray, _look(*_arguments(problem, scene))
         )
     totals = np.stack([np.bincount(problem.labels, b[:k], g) for b in spent]).astype(np.int32)
     needed = _budget_for(failure, curve[: scene.budget + 1])
@@ -159,7 +141,31 @@ def look(problem: Subject, scene: Scene) -> View:
 def warm_up() -> None:
     """Compiles, beside what else goes on, what a setting with a finite ν needs; the first time."""
     scene = Scene(within_concentration=1.0)
-    Thread(target=lambda: look(subject(scene), scene), daemon=True).start()
+    arguments = _arguments(subject(scene), scene)
+    Thread(target=lambda: _look.lower(*arguments).compile(), daemon=True).start()
+
+
+def _arguments(problem: Subject, scene: Scene) -> tuple[Problems, Array, Array, Array]:
+    """What `_look` takes, padded."""
+    k, g = problem.labels.size, problem.quality.size
+    wide, many = _room(k, MOST_CANDIDATES), _room(g, MOST_DIRECTIONS)
+    nu = scene.within_concentration
+    problems = Problems(
+        scores=jnp.asarray(np.pad(problem.scores, (0, wide - k)), float)[None],
+        directions=jnp.asarray(np.pad(problem.labels, (0, wide - k)), jnp.int32)[None],
+        mask=(jnp.arange(wide) < k)[None],
+        quality=jnp.asarray(np.pad(problem.quality, (0, many - g)), float)[None],
+        concentration=jnp.asarray([scene.concentration], float),
+        within_concentration=None if nu is None else jnp.asarray([nu], float),
+        similarity=jnp.asarray(np.pad(problem.similarity, (0, wide - k)), float)[None],
+        embeddings=None,
+    )
+    return (
+        problems,
+        jnp.asarray(scene.budget),
+        jnp.asarray(scene.quality_temperature, float),
+        jnp.asarray(scene.similarity_temperature, float),
+    )
 
 
 def price_map(scene: Scene) -> PriceMap:
