@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from drawing import BLACK, GREY, ORDER, panels
 from figure4 import populations
-from script import Row, row, run, table
+from script import Row, row, run, written
 
 from dora_theory.output import whole_output
 from dora_theory.search.measures import Measures, run_searches
@@ -76,16 +76,29 @@ def main(out: Path) -> list[Row]:
                     off.mean(), error, 100 * (m.pass_rate - base.pass_rate).mean(),
                     100 * (m.success - base.success).mean(), m.directions.mean(),
                 ]  # fmt: skip
-                what = f"{name}: accuracy less REBASE's, its two standard errors, pass rate less, "
-                rows.append(row(model, f"{what}success@N less; directions", None, values, 1))
+                rows.append(row(model, name, None, values, 1))
             one.axvline(0, color=GREY, linewidth=1, linestyle=":")
             one.set_yticks(place, list(RULES) if one is axes[0] else [""] * len(RULES), fontsize=8)
             one.set(title=model.removesuffix("-Instruct"), xlabel="accuracy less REBASE's, points")
-    title, _, text = (__doc__ or "").strip().partition("\n\n")
-    page = f"# {title.rstrip('.')}\n\n{' '.join(text.split())}\n\n{table(rows)}"
     with whole_output(str(out / "open_questions.md")) as file:
-        file.write(page.encode())
+        file.write(page(rows).encode())
     return rows
+
+
+def page(rows: list[Row]) -> str:
+    """The numbers as a Markdown page."""
+    title, _, text = (__doc__ or "").strip().partition("\n\n")
+    lines = [
+        f"# {title.rstrip('.')}\n\n{' '.join(text.split())}\n",
+        "Accuracy, pass rate and success@N are less REBASE's, in points.\n",
+        "| model | rule | accuracy | pass rate | success@N | directions |",
+        "|---|---|---|---|---|---|",
+    ]
+    for r in rows:
+        accuracy, error, *others = (written(x, 1) for x in r["ours"])
+        cells = [r["item"], r["quantity"], f"{accuracy} ± {error}", *others]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
