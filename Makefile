@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help reproduce test lint docs explore package bench gpu clean
+.PHONY: help reproduce test test-slow lint docs explore package bench gpu clean
 
 help:
 	@echo 'make reproduce  install into $(VENV) and make the pictures, figures/report.md and audit.md'
-	@echo 'make test       install into $(VENV) and run the tests'
+	@echo 'make test       install into $(VENV) and run the tests, but for those that take minutes'
+	@echo 'make test-slow  run those: Monte Carlo, searches, sweeps, the page in a browser, all documents'
 	@echo 'make lint       formatting, lint and types'
 	@echo 'make docs       the documentation, as a site in .cache/site'
 	@echo 'make explore    open the interactive page'
@@ -30,7 +31,10 @@ reproduce: $(VENV)/.ready
 	$(BIN)/dora-theory reproduce --out figures
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest -n auto --dist loadscope
+	$(BIN)/python -m pytest -n auto --dist loadscope -m 'not slow'
+
+test-slow: $(VENV)/.ready
+	$(BIN)/python -m pytest -n auto --dist loadscope -m slow
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

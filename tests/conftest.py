@@ -17,6 +17,14 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("default")
 
 
+@pytest.fixture(autouse=True)
+def _modes_stay() -> Iterator[None]:
+    """Commands and examples turn x64 on for their process, which here is that of other tests."""
+    before = jax.config.read("jax_enable_x64")
+    yield
+    jax.config.update("jax_enable_x64", before)
+
+
 @pytest.fixture(params=[False, True], ids=["float32", "float64"])
 def x64(request: pytest.FixtureRequest) -> Iterator[bool]:
     with jax.enable_x64(request.param):

@@ -12,7 +12,7 @@ from dora_theory.contenders import CONTENDERS, ORACLE, Settings, spend
 from dora_theory.pooling import direction_totals
 from dora_theory.populations import Population, draw_problems
 
-pytestmark = pytest.mark.usefixtures("float64")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("float64")]
 
 BUDGET = 13
 SETTINGS = Settings(temperature=0.2, similarity_temperature=0.05, beam_width=3, pool="mean")

@@ -20,6 +20,8 @@ sys.path.insert(0, str(ROOT / "docs"))
 import claims  # noqa: E402
 import walk  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINKED = [*PAGES, *sorted((ROOT / "figures").glob("*.md"))]
 # Languages of blocks that are text, which nothing can be done with.

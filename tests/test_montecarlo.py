@@ -16,6 +16,8 @@ from dora_theory.contenders import ORACLE
 from dora_theory.montecarlo import rollouts_lost, simulate, simulate_until
 from dora_theory.populations import Population
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(5)
 # Each problem of it is the same but for the order of candidates, which these two do not see.
 KNOWN = Population(

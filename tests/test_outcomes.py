@@ -20,6 +20,8 @@ from dora_theory.outcomes import Job, chunk
 from dora_theory.populations import Population, problems_at
 from dora_theory.sampling import stream
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(21)
 STRATEGIES = "temperature", "rebase", "oracle"
 PROBLEMS, SAMPLES, BUDGET = 24, 4096, 11

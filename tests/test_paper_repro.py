@@ -24,6 +24,8 @@ import replay_synthetic  # noqa: E402
 import report  # noqa: E402
 import script  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = (figure1, figure2, figure5, proposition1)
 
 

@@ -15,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "paper_repro"))
 import fit_populations
 from fit_populations import Table, drawn, fit, logged, population
 
+pytestmark = pytest.mark.slow
+
 LOGS = os.environ.get("DORA_THEORY_LOGS")
 # Preset → file, m, what ends a step; the last two as in its command.
 FILES = {

@@ -12,6 +12,8 @@ import pytest
 from dora_theory.errors import InputError
 from dora_theory.store import open_store, read_store
 
+pytestmark = pytest.mark.slow
+
 COLUMNS = {"cell": "int64", "name": "string", "value": "float64"}
 WHAT = {"seed": 3, "axes": [["x", [1, 2]]]}
 

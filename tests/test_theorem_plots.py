@@ -23,7 +23,7 @@ import script  # noqa: E402
 import sharpening  # noqa: E402
 import similarity_temperature  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("float64")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("float64")]
 
 
 def test_gap_over_kappa_tends_to_kl() -> None:

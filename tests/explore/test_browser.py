@@ -25,6 +25,7 @@ from explore_page import CHROMIUM, opened, served
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
 pytest.importorskip("marimo", reason="needs marimo")
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)"),
     pytest.mark.filterwarnings("ignore"),
 ]

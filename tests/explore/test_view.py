@@ -17,7 +17,7 @@ from dora_theory.explore import charts
 from dora_theory.explore.scene import PRESETS, Scene, as_command, as_python
 from dora_theory.explore.view import TEMPERATURES, look, price_map, subject
 
-pytestmark = pytest.mark.usefixtures("float64")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("float64")]
 
 
 def rows(view):

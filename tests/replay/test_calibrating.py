@@ -14,6 +14,8 @@ from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.reliability import fit_concentration
 from dora_theory.replay.synthetic import write_synthetic_log
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = ReplayOptions(budgets=(2, 4))
 
 

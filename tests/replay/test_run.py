@@ -19,6 +19,8 @@ from dora_theory.replay.run import judged, replay
 from dora_theory.replay.summary import summary
 from dora_theory.replay.synthetic import write_synthetic_log
 
+pytestmark = pytest.mark.slow
+
 NODE = {"step": 0, "parent": -1, "line": "a", "value": 0}
 BUDGETS = (2, 4, 8, 64)
 

@@ -23,6 +23,8 @@ from dora_theory.search.published import BASELINES, Panel, read_panels
 from dora_theory.search.rules import Strategy
 from dora_theory.search.tree import Tree
 
+pytestmark = pytest.mark.slow
+
 FIGURE3 = Path(__file__).parents[2] / "paper_repro" / "data" / "figure3.csv"
 BUDGETS = (16, 32, 64, 128, 256)
 

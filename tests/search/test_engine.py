@@ -16,7 +16,7 @@ from dora_theory.search.measures import measure
 from dora_theory.search.rules import STRATEGIES, Strategy, as_rule
 from dora_theory.search.tree import Tree
 
-pytestmark = pytest.mark.usefixtures("float64")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("float64")]
 
 
 class Codes(NamedTuple):

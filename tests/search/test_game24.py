@@ -22,7 +22,7 @@ from dora_theory.search.proposals import Proposals, logged_game
 from dora_theory.search.puzzles import all_puzzles, moves, policy, solvable, state, success
 from dora_theory.search.rules import Strategy
 
-pytestmark = pytest.mark.usefixtures("float64")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("float64")]
 
 # Three first moves of one state are alike in it, and it can be won by 5 (5 - 1/5) and no sum.
 PUZZLES = [state(1, 5, 5, 5), state(4, 5, 6, 10), state(3, 3, 8, 8), state(1, 1, 1, 1)]

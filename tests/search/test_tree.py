@@ -11,6 +11,8 @@ from dora_theory.search.measures import run_searches
 from dora_theory.search.rules import Strategy
 from dora_theory.search.tree import Tree
 
+pytestmark = pytest.mark.slow
+
 WORLD = Tree(ability=0.3, spread=1.0, directions=3, steps=5, first=3, switch=0.3, answers=6)
 
 

@@ -14,6 +14,8 @@ from dora_theory.theorems import claims, rational
 from dora_theory.theorems.claim import Claim
 from dora_theory.theorems.verifying import verify
 
+pytestmark = pytest.mark.slow
+
 # Sections 1 to 5 and 6.1 of the theory.
 IDS = [
     "1",

@@ -11,6 +11,8 @@ from dora_theory.allocation import correlated, exact, relaxed
 from dora_theory.theorems import claims
 from dora_theory.theorems.verifying import verify
 
+pytestmark = pytest.mark.slow
+
 CLAIMS = {claim.name: claim for claim in claims()}
 Function = Callable[..., Any]
 
