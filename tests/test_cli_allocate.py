@@ -295,6 +295,7 @@ def test_help_does_not_load_jax():
         assert b"usage" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
 def test_memory_does_not_grow_with_the_file(tmp_path):
     """Two runs, one on ten times the lines: the peaks differ by less than the inputs do.

@@ -100,6 +100,7 @@ def test_certain_candidate_has_derivative_zero_by_convention(dtype):
     assert [float(x) for x in slopes] == [0, 0, 0]
 
 
+@pytest.mark.slow
 def test_second_derivatives_match_differences(float64):
     def f(x):
         return log_failure_of(x[0], x[1], x[2])

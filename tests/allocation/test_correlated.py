@@ -185,6 +185,7 @@ def test_edges(quality, concentration):
                 assert value == 0
 
 
+@pytest.mark.slow
 def test_padding_batches_and_traces():
     rng = np.random.default_rng(3)
     quality = rng.random((2, 5, 4)) / 4

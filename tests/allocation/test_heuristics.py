@@ -195,6 +195,7 @@ def test_edges(scores, n, x64):
     assert sequential_ceiling_allocation(s * 0, n).tolist() == [n] + [0] * (len(s) - 1)
 
 
+@pytest.mark.slow
 def test_batches_traces_and_large_budgets():
     rng = np.random.default_rng(9)
     s, n = rng.random((2, 3, 6)), np.array([[1], [20]])

@@ -59,6 +59,7 @@ class TestSeparable:
         np.testing.assert_array_equal(found.allocation.sum(-1), n)
         np.testing.assert_allclose(found.real_value, surrogate(exact), rtol=1e-13, atol=1e-13)
 
+    @pytest.mark.slow
     def test_rounding_of_log_failure_is_the_exact_optimum(self):
         w, kappa, n, mask = instances(60, budgets=(0, 1, 16, 64))
         w = np.where(mask.sum(-1, keepdims=True) == 1, 0.9 * w, w)

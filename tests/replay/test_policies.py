@@ -13,6 +13,8 @@ from dora_theory.replay.policies import POLICIES, allocate, pad
 from dora_theory.replay.readers import read_log
 from dora_theory.replay.synthetic import write_synthetic_log
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = ReplayOptions(budgets=(1, 7, 32))
 
 

@@ -7,6 +7,8 @@ from scipy.special import betaln, expit, logit
 
 from dora_theory.replay.reliability import divisor_method, fit_concentration, log_likelihood
 
+pytestmark = pytest.mark.slow
+
 
 def drawn(kappa, groups=250, most=12, seed=0, mean=None):
     generator = np.random.default_rng(seed)
