@@ -64,7 +64,8 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; `InputError` if an option cannot be used.
 
-    An interrupt is passed on when what was found until then has been written.
+    An interrupt is passed on when what was found until then stands on standard output; a file
+    stays as it was.
     """
     _check(arguments)
     # Not for `--help`: these load JAX.
@@ -74,18 +75,27 @@ def run(arguments: argparse.Namespace) -> int:
     start = time.monotonic()
     with whole_output(arguments.out) as file:
         results = _results(chosen, arguments)
-        missing = [c.name for c in chosen if c.name not in {r.claim.name for r in results}]
+        tried = {r.claim.name for r in results}
+        left = [c for c in chosen if c.name not in tried]
+        if left:
+            ids = ", ".join(dict.fromkeys(c.id for c in left))
+            count = f"{len(tried)} of {len(chosen)} claims tried"
+            print(f"interrupted: {count}; not tried: {ids}", file=sys.stderr)
+            if arguments.out or not results:
+                raise KeyboardInterrupt
         if arguments.json:
             seconds = time.monotonic() - start
             found = reporting.document(
-                results, seed=arguments.seed, seconds=seconds, not_tried=missing
+                results,
+                seed=arguments.seed,
+                seconds=seconds,
+                not_tried=[c.name for c in left],
             )
             text = json.dumps(found, indent=1, allow_nan=False, ensure_ascii=False)
         else:
             text = (reporting.markdown if arguments.markdown else reporting.table)(results)
         file.write(text.encode() + b"\n")
-    if missing:
-        print(f"interrupted; not tried: {', '.join(missing)}", file=sys.stderr)
+    if left:
         raise KeyboardInterrupt
     return 0 if all(r.as_expected for r in results) else 1
 

@@ -3,7 +3,7 @@
 Mean over problems of the success lost: 2 to 39 candidates with uniform scores, T_b = 0.1, N = 64.
 Left, against the true κ, for several κ'. Right, the largest mean regret over all true κ of an
 interval, against κ': its least point is the minimax choice. REBASE with the budget kept is κ' = 1/2
-(theory 3.3, 5.3): it costs less than half a point whatever is true.
+(theory 3.3, 5.3): it costs less than half a point for every κ drawn.
 """
 
 from pathlib import Path

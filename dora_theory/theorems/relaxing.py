@@ -239,8 +239,8 @@ CLAIMS = (
         name="same maximisers as the surrogate",
         statement="The paper's surrogate Σ κw_i [ψ(κ+B_i) - ψ(κ)] has the integer maximisers of "
         "the objective, all of them and no others.",
-        latex=r"rg\max_{\sum B_i=N}\sum_i\kappa w_i\,[\psi(\kappa+B_i)-\psi(\kappa)]="
-        r"rg\max_{\sum B_i=N}J(B)",
+        latex=r"\arg\max_{\sum B_i=N}\sum_i\kappa w_i\,[\psi(\kappa+B_i)-\psi(\kappa)]="
+        r"\arg\max_{\sum B_i=N}J(B)",
         source="new",
         expected="holds",
         assumptions="w < 1. Three candidates, up to six rollouts, all allocations; qualities n/16 "
@@ -291,7 +291,7 @@ CLAIMS = (
         name="water-filling",
         statement="B_i = max(0, w_i/λ - κ) with Σ B_i = N satisfies the conditions of Kuhn and "
         "Tucker for Σ w_i log(κ+B_i), and is Proposition 1's rule wherever that is not negative.",
-        latex=r"rac{w_i}{\kappa+B_i}=\lambda\ (B_i>0),\quadrac{w_i}\kappa\le\lambda\ (B_i=0),"
+        latex=r"\frac{w_i}{\kappa+B_i}=\lambda\ (B_i>0),\quad\frac{w_i}\kappa\le\lambda\ (B_i=0),"
         r"\quad\sum_iB_i=N",
         source="corrected",
         expected="holds",
@@ -308,7 +308,7 @@ CLAIMS = (
         name="shifted by a half, N w at κ = 1/2",
         statement="At κ = 1/2 water-filling shifted by a half gives N w_i exactly, and rounded by "
         "Webster's method the exact optimum.",
-        latex=r"\kappa=	frac12:\quad\max(0,w_i/\lambda-(\kappa-	frac12))=Nw_i,\quad[Nw]=B^*",
+        latex=r"\kappa=\tfrac12:\quad\max(0,w_i/\lambda-(\kappa-\tfrac12))=Nw_i,\quad[Nw]=B^*",
         source="new",
         expected="holds",
         assumptions="Weights with sum 1.",
@@ -323,7 +323,7 @@ CLAIMS = (
         name="at most k elsewhere",
         statement="Shifted water-filling, rounded by Webster's method, spends N and places at most "
         "as many rollouts otherwise than the optimum as there are candidates.",
-        latex=r"	frac12\sum_i|B_i-B_i^*|\le k",
+        latex=r"\tfrac12\sum_i|B_i-B_i^*|\le k",
         source="new",
         expected="holds",
         assumptions="κ from 0.01 to 100, N up to 256, eight candidates.",
@@ -337,7 +337,7 @@ CLAIMS = (
         name="nearer than Proposition 1",
         statement="In the mean the real solution shifted by a half is nearer to the integer "
         "optimum than Proposition 1's rule.",
-        latex=r"\mathbb E\,	frac12\sum_i|B_i^{	ext{shifted}}-B_i^*|\le\mathbb E\,	frac12\sum_i"
+        latex=r"\mathbb E\,\tfrac12\sum_i|B_i^{\text{shifted}}-B_i^*|\le\mathbb E\,\tfrac12\sum_i"
         r"|(N+k\kappa)w_i-\kappa-B_i^*|",
         source="new",
         expected="holds",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
-from threading import Event
+from threading import Event, Lock
 from typing import NamedTuple
 
 import jax
@@ -125,6 +125,7 @@ def verify(
         instances=instances,
         seed=seed,
         error=deciding.error_of_one(max(len(claims), 1)),
+        alone=Lock(),
         done=lambda: stop.is_set() or (deadline is not None and time.monotonic() > deadline),
         optimise=instances >= _MANY if optimise is None else optimise,
     )
@@ -143,6 +144,7 @@ def _try_claim(
     instances: int,
     seed: int,
     error: float,
+    alone: Lock,
     done: Callable[[], bool],
     optimise: bool,
 ) -> Result:
@@ -154,7 +156,10 @@ def _try_claim(
         program = _program(claim, size, key, optimise)
         batches: list[_Batch] = []
         while not batches or (len(batches) * size < instances and not done()):
-            batches.append(jax.device_get(program(jax.random.fold_in(key, len(batches)))))
+            # Two programs at once may each hold a thread of XLA's pool that the other waits for, on
+            # few cores for ever. One uses all cores as it is; what takes time is compiling.
+            with alone:
+                batches.append(jax.device_get(program(jax.random.fold_in(key, len(batches)))))
         n = len(batches) * size
         violations = sum(int(b.violations) for b in batches)
         if claim.test == "mean":

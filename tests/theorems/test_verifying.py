@@ -201,7 +201,13 @@ def test_an_interrupt_prints_what_was_decided(call: Callable, monkeypatch) -> No
     assert status == 130
     assert [c["name"] for c in json.loads(out)["claims"]] == ["below ninety"]
     assert json.loads(out)["not_tried"] == ["another"]
-    assert "interrupted; not tried: another" in err
+    assert "interrupted: 1 of 2 claims tried; not tried: 2.1" in err
+
+
+def test_formulas_are_text_and_raw() -> None:
+    for claim in theorems.claims():
+        for text in (claim.statement, claim.latex, claim.assumptions, claim.proof):
+            assert text.isprintable(), (claim.name, text)
 
 
 def _then_interrupt(results: list[Result]) -> Iterator[Result]:
