@@ -3,9 +3,8 @@
 Mean over problems of the success lost against the exact optimum: 16 candidates with uniform scores,
 T_b = 0.1, N = 32. Adams', Webster's and Jefferson's methods are optimal for κ → 0, κ = 1/2 and
 κ = 1, where their curves fall to zero. REBASE with the budget kept is Webster's method: it loses
-little anywhere, and nothing at κ = 1/2. Temperature, which ignores the
-scores, loses little for small κ only; beam search and DVTS lose less at either end than
-between.
+little anywhere, and nothing at κ = 1/2. Temperature, which ignores the scores, loses little for
+small κ only; beam search and DVTS lose less at either end than between.
 """
 
 from pathlib import Path
