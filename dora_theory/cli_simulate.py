@@ -67,6 +67,11 @@ def run(arguments: argparse.Namespace) -> int:
     told = arguments.coordinator, arguments.processes, arguments.process
     if any(x is not None for x in told) and None in told:
         raise InputError("--coordinator, --processes, --process: needs all three or none")
+    if arguments.processes is not None and not 0 <= arguments.process < arguments.processes:
+        raise InputError(
+            f"--process: {arguments.process}: needs a number from 0 to --processes - 1 = "
+            f"{arguments.processes - 1}"
+        )
     # Not for `--help`: these load JAX.
     import jax
 

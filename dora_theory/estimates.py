@@ -40,7 +40,7 @@ def mean_interval(values: ArrayLike, *, level: float = 0.95) -> Estimate:
         others from some tens on, if the mean is not ruled by rare ones.
 
     Raises:
-        ValueError: fewer than two values, a level outside (0, 1).
+        ValueError: fewer than two values, NaN or infinite ones, a level outside (0, 1).
 
     Source: Student (1908).
     """
@@ -66,10 +66,8 @@ def proportion_interval(values: ArrayLike, *, level: float = 0.95) -> Estimate:
 
     Source: Wilson (1927); effective sample size as by Korn and Graubard (1998).
     """
-    x = np.asarray(values, np.float64)
-    if np.any((x < 0) | (x > 1)):
-        raise ValueError("values: needs numbers in [0, 1]")
-    return wilson(*_moments(x), level=level)
+    _check(values, 0, 1, "numbers in [0, 1]")
+    return wilson(*_moments(values), level=level)
 
 
 def student(mean: ArrayLike, error: ArrayLike, n: int, *, level: float = 0.95) -> Estimate:
@@ -95,10 +93,20 @@ def wilson(mean: ArrayLike, error: ArrayLike, n: int, *, level: float = 0.95) ->
 
 def _moments(values: ArrayLike) -> tuple[np.ndarray, np.ndarray, int]:
     x = np.asarray(values, np.float64)
+    _check(x, -np.inf, np.inf, "finite numbers")
     if x.ndim == 0 or x.shape[-1] < 2:
         raise ValueError(f"values: needs at least two, got shape {x.shape}")
     n = x.shape[-1]
     return x.mean(-1), x.std(-1, ddof=1) / np.sqrt(n), n
+
+
+def _check(values: ArrayLike, low: float, high: float, wants: str) -> None:
+    x = np.asarray(values, np.float64)
+    bad = ~np.isfinite(x) | (x < low) | (x > high)
+    if bad.any():
+        place = tuple(int(i) for i in np.argwhere(bad)[0])
+        where = f"values[{', '.join(map(str, place))}]" if place else "values"
+        raise ValueError(f"{where} = {x[place]}: needs {wants}")
 
 
 def _quantile(n: int, level: float) -> float:

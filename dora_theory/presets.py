@@ -115,7 +115,8 @@ def preset(name: str) -> Population:
         name: a key of `PRESETS`, which says where it comes from.
 
     Returns:
-        The population; `with_changes` makes others of it, of other numbers of candidates too.
+        The population; `with_changes` makes others of it. Its directions are at most as many as its
+        candidates, so another number of these needs one of directions too.
 
     Raises:
         ValueError: an unknown name.

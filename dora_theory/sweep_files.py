@@ -1,5 +1,6 @@
 """Sweeps as TOML: every field checked, and named where it is bad."""
 
+import math
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import fields
@@ -17,6 +18,8 @@ from dora_theory.presets import preset
 from dora_theory.sweeps import Sweep, arguments
 
 _WHOLE = "candidates", "directions", "fewest", "dimension", "beam_width"
+# Numbers of problems and samples are words of 32 bits; an axis of more values is a slip.
+_MOST, _MOST_VALUES = 2**31 - 1, 10**6
 _WAYS: dict[str, Callable[..., Any]] = {"linear": np.linspace, "log": np.geomspace}
 _PARTS = {
     part: tuple(f.name for f in fields(kind))
@@ -113,7 +116,10 @@ def _axis(where: str, given: Any, one: Callable[[str, Any], Any]) -> tuple[Any, 
         if missing:
             raise ValueError(f"{where}: {', '.join(sorted(missing))} missing")
         ends = [_number(f"{where}.{end}", given[end]) for end in ("from", "to")]
-        count = _positive(f"{where}.count", given["count"])
+        for end, value in zip(("from", "to"), ends, strict=True):
+            if not math.isfinite(value):
+                raise ValueError(f"{where}.{end} = {value:g}: needs a finite number")
+        count = _between(f"{where}.count", given["count"], 1, _MOST_VALUES)
         spacing = given.get("spacing", "linear")
         if spacing not in _WAYS:
             raise ValueError(f"{where}.spacing = {spacing!r}: needs one of {', '.join(_WAYS)}")
@@ -156,8 +162,12 @@ def _whole(where: str, value: Any) -> int:
 
 
 def _positive(where: str, value: Any) -> int:
-    if (number := _whole(where, value)) < 1:
-        raise ValueError(f"{where} = {value!r}: needs a whole number of at least 1")
+    return _between(where, value, 1, _MOST)
+
+
+def _between(where: str, value: Any, low: int, high: int) -> int:
+    if not low <= (number := _whole(where, value)) <= high:
+        raise ValueError(f"{where} = {value!r}: needs a whole number from {low} to {high}")
     return number
 
 
@@ -192,6 +202,6 @@ _FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "problems": _positive,
     "samples": _positive,
     "level": _text,
-    "seed": _whole,
+    "seed": lambda where, value: _between(where, value, 0, 2**63 - 1),
     "rollouts_lost": _truth,
 }

@@ -8,7 +8,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from math import isfinite, isinf, prod
+from math import inf, isfinite, prod
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +202,7 @@ def arguments(sweep: Sweep, place: Mapping[str, Any]) -> tuple[Population, Setti
         if part:
             parts[part][attribute] = value
     population = parts["population"]
-    if isinf(population.get("within_concentration", 0.0)):
+    if population.get("within_concentration") == inf:
         del population["within_concentration"]
     return (
         Population(**population),

@@ -82,6 +82,12 @@ def test_a_mean_beyond_its_range_by_a_rounding_is_taken():
     assert found.low < 1
 
 
+@pytest.mark.parametrize("interval", [mean_interval, proportion_interval])
+def test_a_value_that_is_no_number_is_named(interval):
+    with pytest.raises(ValueError, match=r"values\[1, 0\] = nan: needs"):
+        interval([[0.0, 1.0], [np.nan, 0.5]])
+
+
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="at least two"):
         mean_interval([1.0])
