@@ -4,8 +4,10 @@ Directions of 12, 3 and 1 candidates and equal quality, cosine s_in inside and s
 Theorem 1 has the mass of a direction equal to its quality; the distance from there is KL(Q‖mass).
 Left, DORA: too cold, and near-copies with s_in < 1 count as ideas of their own; too hot, and all
 directions look alike. Both ends are REBASE (theory 4.5); the dotted line is the paper's T_s.
-Right, magnitude weighting v of Z v = 1 (dashed) in place of γ has no hot end (theory 5.6). Crosses:
-random embeddings of 384 dimensions with these cosines on average, weighted by the package.
+Right, magnitude weighting v of Z v = 1 (dashed) in place of γ has no hot end (theory 5.6). Marks
+are means over 32 draws of noisy embeddings, weighted by the package: × by DORA, + by magnitude. An
+embedding is √0.7 of a normal vector that all share, √0.25 of one that its direction shares and
+√0.05 of its own, in 384 dimensions, so that cosines are 0.95 inside and 0.7 across on average.
 """
 
 from pathlib import Path
