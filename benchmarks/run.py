@@ -39,8 +39,9 @@ def table(result: dict[str, Any]) -> str:
     lines = []
     for found in result["jobs"].values():
         for name, race in found.get("races", {}).items():
-            ours = race["milliseconds"]["ours"]
-            lines.append(f"{name}: {ours:.3g} ms")
+            # What is raced against the others comes first.
+            ours, milliseconds = next(iter(race["milliseconds"].items()))
+            lines.append(f"{name}, {ours}: {milliseconds:.3g} ms")
             for other, r in race["times_faster_than"].items():
                 spread = f"({r['low']:.3g} to {r['high']:.3g})"
                 lines.append(f"  {r['median']:10.3g} times faster {spread} than {other}")
