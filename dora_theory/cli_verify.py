@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 _DESCRIPTION = """\
 Tries every claim of the theory on random instances. A claim holds or is refuted; claims of the
 paper that fail stay in the table as refuted, each with the smallest counterexample that a search
-finds, confirmed in exact arithmetic.
+finds, confirmed in exact arithmetic. Undecided is a claim whose violations exact arithmetic does
+not confirm, or one about a mean that is too near to call, as when --budget-seconds cuts its test
+short.
 
 Exit status 1 if a verdict differs from what the theory expects.
 """
@@ -45,7 +47,8 @@ def add_parser(commands: Any) -> None:
         type=int,
         default=100_000,
         metavar="N",
-        help="of each claim, at least (default %(default)s)",
+        help="of each claim, at least (default %(default)s); no claim is judged by fewer than it "
+        "needs, which is 4096 or, about a mean, 65536",
     )
     add("--seed", type=int, default=0, metavar="I", help="default %(default)s")
     add(

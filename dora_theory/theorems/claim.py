@@ -32,6 +32,7 @@ class Claim:
         margin: instances to a margin each, traceable. An instance obeys iff margin ≥ -tolerance.
         tolerance: of rounding only; its reason stands beside it.
         chunk: most instances drawn at once.
+        least: instances below which its verdict is not to be had; fewer are not drawn.
         test: "all": every instance obeys. "mean": the expected margin is ≥ 0, which is decided
             by an exact binomial test.
         bounds: between which the margin lies, for "mean" only.
@@ -53,6 +54,7 @@ class Claim:
     margin: Callable[[Instances], Float[Array, " n"]]
     tolerance: float = 0.0
     chunk: int = 4096
+    least: int = 4096
     test: Literal["all", "mean"] = "all"
     bounds: tuple[float, float] = (-1.0, 1.0)
     confirm: Callable[[Instance], bool] | None = None

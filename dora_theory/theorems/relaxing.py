@@ -346,5 +346,6 @@ CLAIMS = (
         draw=_draw_rounded,
         margin=_margin_nearer,
         test="mean",
+        least=65536,
     ),
 )

@@ -283,6 +283,7 @@ CLAIMS = (
         draw=_draw_sample,
         margin=_margin_half,
         test="mean",
+        least=65536,
         bounds=(_COSTS - 1, _COSTS),
     ),
     Claim(

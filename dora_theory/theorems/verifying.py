@@ -100,9 +100,11 @@ def verify(
 
     Args:
         claims: any number of them; error rates are corrected for it.
-        instances: at least so many of each claim, in whole batches.
+        instances: at least so many of each claim, and at least as many as it needs for a verdict
+            (`Claim.least`), in whole batches.
         seed: of all random numbers.
-        budget_seconds: after so long no further batch is begun, but each claim sees one.
+        budget_seconds: after so long no further batch is begun, but each claim sees one. A mean
+            may then stay undecided.
         workers: how many claims at a time, the number of processors if None.
         optimise: whether to compile for speed of the program rather than of the compiler; if
             None, where there are many instances.
@@ -151,11 +153,12 @@ def _try_claim(
     start = time.monotonic()
     # The setting belongs to a thread.
     with jax.enable_x64(True):
-        size = min(claim.chunk, instances)
+        wanted = max(instances, claim.least)
+        size = min(claim.chunk, wanted)
         key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(claim.name.encode()))
         program = _program(claim, size, key, optimise)
         batches: list[_Batch] = []
-        while not batches or (len(batches) * size < instances and not done()):
+        while not batches or (len(batches) * size < wanted and not done()):
             # Two programs at once may each hold a thread of XLA's pool that the other waits for, on
             # few cores for ever. One uses all cores as it is; what takes time is compiling.
             with alone:

@@ -1,6 +1,7 @@
 """A wrong rule in place of each right one: `verify` must then say something else than expected."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -188,7 +189,7 @@ def test_verify_sees_it(
     claim: str,
 ) -> None:
     monkeypatch.setattr(home, name, wrong(getattr(home, name)))
-    [found] = verify([CLAIMS[claim]], instances=128, workers=1)
+    [found] = verify([replace(CLAIMS[claim], least=128)], instances=128, workers=1)
     assert found.claim.id == id_
     assert not found.as_expected
     assert found.violations > 0

@@ -35,6 +35,7 @@ def below_ninety(expected: str = "refuted", **changes: object) -> Claim:
         confirm=lambda x: x["number"] >= 90,
         simpler=simpler,
         explain=lambda x: f"{x['number']} is not below 90",
+        least=1,
     )
     return dataclasses.replace(claim, **changes)  # type: ignore[arg-type]
 
@@ -99,6 +100,13 @@ def test_a_budget_leaves_each_claim_one_batch() -> None:
     for bad in ({"instances": 0}, {"budget_seconds": 0.0}):
         with pytest.raises(ValueError, match="= 0"):
             run(below_ninety(), **bad)  # type: ignore[arg-type]
+
+
+def test_no_claim_is_judged_by_fewer_than_it_needs() -> None:
+    claim = below_ninety(chunk=64, least=150)
+    assert run(claim, instances=1)[0].instances == 192
+    assert run(claim, instances=200)[0].instances == 256
+    assert run(claim, instances=1, budget_seconds=1e-9)[0].instances == 64
 
 
 @pytest.mark.parametrize(
