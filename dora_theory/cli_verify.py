@@ -81,9 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
         tried = {r.claim.name for r in results}
         left = [c for c in chosen if c.name not in tried]
         if left:
-            ids = ", ".join(dict.fromkeys(c.id for c in left))
-            count = f"{len(tried)} of {len(chosen)} claims tried"
-            print(f"interrupted: {count}; not tried: {ids}", file=sys.stderr)
+            count = f"interrupted: {len(tried)} of {len(chosen)} claims tried"
+            print(f"{count}; not tried: {_few([c.id for c in left])}", file=sys.stderr)
             if arguments.out or not results:
                 raise KeyboardInterrupt
         if arguments.json:
@@ -97,10 +96,19 @@ def run(arguments: argparse.Namespace) -> int:
             text = json.dumps(found, indent=1, allow_nan=False, ensure_ascii=False)
         else:
             text = (reporting.markdown if arguments.markdown else reporting.table)(results)
+            if left:
+                text = f"{count}\n\n{text}"
         file.write(text.encode() + b"\n")
     if left:
         raise KeyboardInterrupt
     return 0 if all(r.as_expected for r in results) else 1
+
+
+def _few(ids: Sequence[str], most: int = 6) -> str:
+    """Different ones, the first few of them by name."""
+    different = list(dict.fromkeys(ids))
+    more = len(different) - most
+    return ", ".join(different[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -210,6 +210,24 @@ def test_an_interrupt_prints_what_was_decided(call: Callable, monkeypatch) -> No
     assert [c["name"] for c in json.loads(out)["claims"]] == ["below ninety"]
     assert json.loads(out)["not_tried"] == ["another"]
     assert "interrupted: 1 of 2 claims tried; not tried: 2.1" in err
+    others = tuple(below_ninety(name=f"{i}", id=f"9.{i}") for i in range(8))
+    _, out, err = call(claims=(below_ninety(), *others))
+    assert out.startswith("interrupted: 1 of 9 claims tried\n\n")
+    assert "not tried: 9.0, 9.1, 9.2, 9.3, 9.4, 9.5 and 2 more\n" in err
+
+
+def test_an_interrupt_leaves_a_file_as_it_was(call: Callable, monkeypatch, tmp_path) -> None:
+    path = tmp_path / "table.txt"
+    path.write_text("before")
+    for found in (run(below_ninety()), []):
+        monkeypatch.setattr(
+            "dora_theory.theorems.verifying.verify",
+            lambda *a, found=found, **o: _then_interrupt(found),
+        )
+        two = (below_ninety(), below_ninety(name="another"))
+        status, out, err = call("--out", str(path), claims=two)
+        assert (status, out, path.read_text()) == (130, "", "before")
+        assert err.startswith(f"interrupted: {len(found)} of 2 claims tried")
 
 
 def test_formulas_are_text_and_raw() -> None:
