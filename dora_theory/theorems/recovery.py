@@ -307,10 +307,10 @@ CLAIMS = (
     Claim(
         id="4.6",
         name="Theorem 1 with unequal scores",
-        statement="With unequal scores inside a direction DORA still weighs it as the softmax of "
-        "its mean score does.",
+        statement="One might conclude that with unequal scores inside a direction DORA still "
+        "weighs it as the softmax of its mean score does.",
         latex=r"\sum_{i\in E_j}w'_i=\mathrm{softmax}_j\Big(\frac1{k_j}\sum_{i\in E_j}R_i/T_b\Big)",
-        source="paper",
+        source="new",
         expected="refuted",
         assumptions="γ_i = 1/k_j, two directions of two candidates, T_b = 0.1; a share may be off "
         "by 0.01.",

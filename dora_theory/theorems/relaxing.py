@@ -271,7 +271,8 @@ CLAIMS = (
     Claim(
         id="2.5",
         name="Proposition 1's rule is an allocation",
-        statement="(N + kκ) w_i - κ, the rule for finite κ, is not negative.",
+        statement="(N + kκ) w_i - κ, the rule for finite κ, is an allocation: none of its numbers "
+        "is negative.",
         latex=r"(N+k\kappa)\,w_i-\kappa\ge0",
         source="paper",
         expected="refuted",

@@ -257,7 +257,7 @@ CLAIMS = (
         statement="k copies of cosine s_in count for less than k/2 directions exactly if "
         "s_in > 1 - T_s log(k - 1).",
         latex=r"\sum_{i\in E}\gamma_i<\tfrac k2\iff s_{in}>1-T_s\ln(k-1)",
-        source="corrected",
+        source="new",
         expected="holds",
         assumptions="k ≥ 3, no other direction near. (1 - T_s log k is close to it for large k.)",
         proof="k γ = k/(1 + (k-1) a) < k/2 iff a > 1/(k-1), with a = e^{-(1-s_in)/T_s}.",
@@ -269,9 +269,10 @@ CLAIMS = (
     Claim(
         id="4.5",
         name="T_s → 0 recovers directions",
-        statement="The lower the similarity temperature, the nearer DORA's weights are to Q.",
+        statement="One might conclude that the lower the similarity temperature, the nearer "
+        "DORA's weights are to Q.",
         latex=r"T_1<T_2\ \Rightarrow\ \mathrm{KL}(Q\,\|\,m(T_1))\le\mathrm{KL}(Q\,\|\,m(T_2))",
-        source="paper",
+        source="new",
         expected="refuted",
         assumptions="Block model with s_in < 1, two directions of equal quality.",
         proof="As T_s → 0 the softmax of a row sees only its largest entry, the candidate itself: "

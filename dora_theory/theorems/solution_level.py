@@ -200,10 +200,10 @@ CLAIMS = (
     Claim(
         id="4.1",
         name="shares of Q maximise success",
-        statement="Giving directions rollouts in proportion to Q, rounded, maximises the "
-        "probability of a success whatever κ is.",
+        statement="One might conclude that giving directions rollouts in proportion to Q, "
+        "rounded, maximises the probability of a success whatever κ is.",
         latex=r"B_j=\mathrm{round}(N Q_j)\ \text{maximises}\ J\ \text{for all}\ \kappa",
-        source="paper",
+        source="new",
         expected="refuted",
         assumptions="Eq. 9 rounded by Webster's method; the model of 4.1.",
         proof="The optimum is the divisor method with divisors κ + r, and rounding that with "
@@ -252,10 +252,10 @@ CLAIMS = (
     Claim(
         id="4.2",
         name="shares of Q succeed at least as often",
-        statement="Spending in proportion to Q has at least the success of spending in proportion "
-        "to Q̂, which counts candidates.",
+        statement="One might conclude from the log utility that spending in proportion to Q has at "
+        "least the success of spending in proportion to Q̂, which counts candidates.",
         latex=r"J(\mathrm{round}(NQ))\ge J(\mathrm{round}(N\hat Q))",
-        source="paper",
+        source="new",
         expected="refuted",
         assumptions="Both rounded by Webster's method; success under one p_j for each direction.",
         proof="Proposition 2 compares log utilities, which Q maximises; success it does not. For "
