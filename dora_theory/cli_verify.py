@@ -122,6 +122,8 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _chosen(every: Sequence["Claim"], ids: Sequence[str] | None) -> list["Claim"]:
     known = list(dict.fromkeys(claim.id for claim in every))
+    if ids and "" in ids:
+        raise InputError(f"--claims: {','.join(ids)!r}: an id is empty, a comma too many")
     for name in ids or ():
         if name not in known:
             raise InputError(f"--claims: {name!r} is none of {', '.join(known)}")

@@ -183,7 +183,8 @@ def _try_claim(
             decision,
             n,
             violations,
-            float(np.min([b.margins[0] for b in batches])),
+            # Nobody wants to read -0.0.
+            float(np.min([b.margins[0] for b in batches])) + 0.0,
             example,
             time.monotonic() - start,
         )

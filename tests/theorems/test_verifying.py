@@ -84,6 +84,11 @@ def test_nan_is_a_violation_and_no_number_in_json() -> None:
     assert entry["worst_margin"] is None
 
 
+def test_a_margin_of_nothing_has_no_sign() -> None:
+    [found] = run(below_ninety("holds", margin=lambda x: -0.0 * x["number"]))
+    assert str(found.worst_margin) == "0.0"
+
+
 def test_instances_come_in_whole_batches_and_do_not_depend_on_company() -> None:
     alone = run(below_ninety(chunk=100), instances=250)[0]
     other = below_ninety(name="another", chunk=100)
@@ -180,6 +185,9 @@ def test_claims_are_chosen_by_id(call: Callable) -> None:
     status, out, err = call("--claims", "4.5,9", claims=two)
     assert (status, out) == (2, "")
     assert err == "--claims: '9' is none of 2.1, 4.5\n"
+    status, out, err = call("--claims", "2.1,", claims=two)
+    assert (status, out) == (2, "")
+    assert err == "--claims: '2.1,': an id is empty, a comma too many\n"
 
 
 @pytest.mark.parametrize(
