@@ -52,6 +52,13 @@ def table(rows: list[Row]) -> str:
     return head + "|" + "---|" * len(rows_of_cells[0]) + "\n" + "".join(body)
 
 
+def page(text: str | None, rows: list[Row], *more: str) -> str:
+    """A Markdown page: a script's own words, its table, and whatever else there is."""
+    title, _, rest = (text or "").strip().partition("\n\n")
+    head = [f"# {title.rstrip('.')}", " ".join(rest.split()), table(rows).rstrip()]
+    return "\n\n".join([*head, *(part.strip() for part in more)]) + "\n"
+
+
 def success_lost(used: ArrayLike, best: ArrayLike) -> np.ndarray:
     """Success lost by log failure `used` where `best` was to be had, without cancellation."""
     used, best = np.asarray(used), np.asarray(best)
