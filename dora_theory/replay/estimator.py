@@ -161,19 +161,22 @@ def bootstrap(
     problems = values.shape[-1]
     if problems == 0:
         raise ValueError("values: needs at least one problem")
-    counted = np.ones(values.shape) if where is None else where.astype(np.float64)
+    # Where every problem counts, each resample has as many as there are.
+    counted = None if where is None else where.astype(np.float64)
     generator = np.random.default_rng(seed)
-    kept = np.where(counted > 0, values, 0)
+    kept = values if where is None else np.where(where, values, 0)
     means = np.empty((*values.shape[:-1], resamples))
     # Some resamples at a time: all weights of a long log would fill the memory.
     size = max(1, _WEIGHTS // problems)
     with np.errstate(invalid="ignore"):
-        mean = kept.sum(-1) / counted.sum(-1)
+        mean = kept.sum(-1) / (problems if counted is None else counted.sum(-1))
         for start in range(0, resamples, size):
             count = min(size, resamples - start)
             chances = np.full(problems, 1 / problems)
-            weights = generator.multinomial(problems, chances, size=count)
-            means[..., start : start + count] = (kept @ weights.T) / (counted @ weights.T)
+            # As floats at once: products with whole numbers take NumPy's own slow loop.
+            weights = generator.multinomial(problems, chances, size=count).T.astype(np.float64)
+            of = problems if counted is None else counted @ weights
+            means[..., start : start + count] = (kept @ weights) / of
     empty = np.isnan(mean)
     means[empty] = 0
     low, high = np.nanquantile(means, [0.025, 0.975], axis=-1)
