@@ -89,9 +89,7 @@ def main(out: Path) -> list[Row]:
                 rows += _rows(model, called, values)
             what = "candidates: theory 6.1 in real shares"
             rows.append(row(model, what, None, real, 1))
-            one.set(
-                title=model.removesuffix("-Instruct"), ylabel="candidates", ylim=(0, None)
-            )
+            one.set(title=model.removesuffix("-Instruct"), ylabel="candidates", ylim=(0, None))
             one.set_xticks(rounds)
             one.grid(axis="y")
         axes[-1].set_xlabel("step t")

@@ -49,7 +49,7 @@ def test_descent_and_effective_numbers_one_by_one(traces):
             of_directions = effective(trace.view.directions[t].tolist(), given)
             assert numbers.candidates[t] == pytest.approx(effective(owner, given), rel=1e-6)
             assert numbers.directions[t] == pytest.approx(of_directions, rel=1e-6)
-            spent |= 0 < t and given.sum() > 0
+            spent |= t > 0 and given.sum() > 0
             owner = [owner[p] for p in trace.parents[t]]
     assert spent
 
