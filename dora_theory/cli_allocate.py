@@ -119,19 +119,23 @@ def _usable(problems: Iterable[tuple[str, Problem]], options: Options) -> Iterat
 
 def _answers(problems: Iterable[Problem], options: Options) -> Iterator[tuple[Problem, "Answer"]]:
     """Each problem with its answer, in order, computed in batches."""
-    for batch in _batches(problems):
+    account = options.budget if options.strategy == "correlated" else 0
+    for batch in _batches(problems, account):
         # Not before the first lines have proved good: JAX takes longer to load than to use.
         from dora_theory.batches import answer
 
         yield from zip(batch, answer(batch, options), strict=True)
 
 
-def _batches(problems: Iterable[Problem]) -> Iterator[list[Problem]]:
+def _batches(problems: Iterable[Problem], account: int) -> Iterator[list[Problem]]:
+    """Problems to be computed at once; each direction takes an account of so many numbers more."""
     batch: list[Problem] = []
     numbers = 0
     for problem in problems:
         batch.append(problem)
         numbers += problem.size
+        if account and problem.directions is not None:
+            numbers += account * (int(problem.directions.max()) + 1)
         for matrix in (problem.embeddings, problem.similarity):
             numbers += 0 if matrix is None else matrix.size
         if len(batch) == _BATCH_PROBLEMS or numbers >= _BATCH_NUMBERS:

@@ -134,6 +134,8 @@ def json_object(line: bytes) -> dict[str, Any]:
 @contextmanager
 def _open(path: str) -> Iterator[IO[bytes] | gzip.GzipFile]:
     """The bytes of a file or of standard input, unpacked if they are compressed."""
+    if path == "-" and sys.stdin is None:
+        raise InputError("<stdin>: is closed")
     with nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as raw:
         lines: Any = raw if hasattr(raw, "peek") else io.BufferedReader(cast(Any, raw))
         if lines.peek(len(_ZSTD)).startswith(_ZSTD):

@@ -32,9 +32,11 @@ def whole_output(path: str | None) -> Iterator[IO[bytes]]:
         A binary file. If the block raises, nothing of it is left anywhere.
 
     Raises:
-        InputError: the place cannot be written to.
+        InputError: the place cannot be written to, or standard output is closed.
     """
     if path is None or path == "-":
+        if sys.stdout is None:
+            raise InputError("standard output: is closed")
         with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
             yield spool
             spool.seek(0)

@@ -52,8 +52,11 @@ STRATEGIES = {
 POOLS = ("mean-exp", "max", "mean")
 
 MOST_ROLLOUTS = 2**31 - 1
-# Beyond these a quotient such as w/κ or R/T may leave the range of a double.
-_LEAST, _MOST = 1e-300, 1e300
+# The account of a direction is as long as the budget, and takes the square of it in time.
+MOST_CORRELATED = 2**20
+# Beyond these a quotient such as w/κ or R/T may leave the range of a double, or κ(1-w) fall among
+# the subnormal numbers, which count as 0.
+_LEAST, _MOST = 1e-290, 1e290
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,11 @@ class Options:
                     f"{_flag(name)}: {getattr(self, name)}: "
                     f"needs a whole number in [{least}, {MOST_ROLLOUTS}]"
                 )
+        if self.strategy == "correlated" and self.budget > MOST_CORRELATED:
+            raise InputError(
+                f"--budget: {self.budget}: strategy correlated keeps an account as long as the "
+                f"budget, needs a whole number in [0, {MOST_CORRELATED}]"
+            )
         for name in ("quality_temperature", "similarity_temperature", "kappa", "nu"):
             value = getattr(self, name)
             if value is not None and not _LEAST <= value <= _MOST:

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 
 from dora_theory.cli import main
+from dora_theory.cli_allocate import _batches
+from dora_theory.problems import parse_problem
 from dora_theory.strategies import STRATEGIES
 
 
@@ -162,6 +164,20 @@ def test_edges_have_answers_and_no_warnings(allocate, kappa, budget):
     assert answers[2]["success"] == (1 if budget else 0)
 
 
+def test_the_least_concentration_takes_no_near_certainty_for_certainty(allocate):
+    # κ(1-w) must not fall among the subnormal numbers, which count as 0.
+    options = "--strategy", "optimal", "--budget", 1, "--kappa", "1e-290"
+    for w in (1 - 1e-9, math.nextafter(1, 0)):
+        _, answers, _ = allocate([{"weights": [w]}], *options)
+        assert answers[0]["log_failure"] == pytest.approx(math.log1p(-w), rel=1e-12)
+
+
+def test_a_batch_of_long_accounts_is_computed_in_parts():
+    lines = [b'{"scores": [0.5, 0.5], "directions": [0, 1]}'] * 9
+    batches = list(_batches(map(parse_problem, lines), 1 << 18))
+    assert [len(batch) for batch in batches] == [2, 2, 2, 2, 1]
+
+
 def test_minus_infinity_is_strict_json(tmp_path, capsys):
     path = tmp_path / "sure.jsonl"
     path.write_text('{"weights": [1]}\n')
@@ -231,7 +247,12 @@ def test_gzip_is_read_and_half_a_gzip_refused(allocate):
         (["--strategy", "correlated", "--budget", "4", "--kappa", "1"], "--nu: missing"),
         (["--strategy", "waterfill", "--budget", "4", "--kappa", "0"], "--kappa: 0"),
         (["--strategy", "optimal", "--budget", "4", "--kappa", "nan"], "--kappa: nan"),
+        (["--strategy", "optimal", "--budget", "4", "--kappa", "1e-300"], "--kappa: 1e-300"),
         (["--strategy", "rebase", "--budget", "-1"], "--budget: -1"),
+        (
+            ["--strategy", "correlated", "--budget", "1048577", "--kappa", "1", "--nu", "1"],
+            "--budget: 1048577: strategy correlated",
+        ),
         (["--strategy", "rebase", "--budget", "1.5"], "no whole number"),
         (["--strategy", "rebase"], "--budget"),
         (["--strategy", "beam", "--budget", "4", "--beam-width", "0"], "--beam-width: 0"),
@@ -279,6 +300,14 @@ def test_standard_input_as_a_process():
     done = run("allocate", "-", "--strategy", "rebase", "--budget", "3", data=b'{"scores":[1')
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.startswith(b"<stdin>:1: line: not JSON")
+
+
+@pytest.mark.parametrize(("closed", "name"), [("stdin", "<stdin>"), ("stdout", "standard output")])
+def test_a_closed_stream_is_named(closed, name, monkeypatch, capsys):
+    # As a shell closes them (`<&-`, `>&-`): the interpreter then starts without them.
+    monkeypatch.setattr(sys, closed, None)
+    assert main(["allocate", "-", "--strategy", "rebase", "--budget", "3"]) == 2
+    assert capsys.readouterr().err == f"{name}: is closed\n"
 
 
 def test_help_does_not_load_jax():
