@@ -121,6 +121,7 @@ def run_searches(
         Measures of shape `(n, repetitions)`.
     """
     count = jax.tree.leaves(problems)[0].shape[0]
+    total = count * repetitions
     used = one_of(rule, jnp.asarray(which)) if isinstance(rule, tuple) else rule
 
     def one(number: Int[Array, ""]) -> Measures:
@@ -130,5 +131,8 @@ def run_searches(
         trace = search(own, world, of_it, used, slots, width=width, padding=padding)
         return measure(trace, world.answers, padding=padding)
 
-    found = jax.lax.map(one, jnp.arange(count * repetitions), batch_size=block)
-    return jax.tree.map(lambda x: x.reshape(count, repetitions), found)
+    # Whole blocks only: a last one that is shorter would be a second program to compile.
+    block = max(1, min(block, total))
+    numbers = jnp.arange(-(-total // block) * block) % max(1, total)
+    found = jax.lax.map(one, numbers, batch_size=block)
+    return jax.tree.map(lambda x: x[:total].reshape(count, repetitions), found)
