@@ -34,6 +34,9 @@ _ACCOUNTS: dict[str, Callable[[Array, Array, int], Belief]] = {
     "quadrature": hierarchy.nodes,
 }
 
+# Up to so many candidates, comparing all pairs is faster than sorting twice.
+_FEW = 64
+
 
 def direction_allocation(
     direction_weights: Real[ArrayLike, "*#batch g"],
@@ -210,16 +213,26 @@ def spread_evenly(
 @jax.jit
 def _spread(totals: Array, labels: Array, mask: Array, members: Array) -> Array:
     g = totals.shape[-1]
-    # Place of a candidate in its direction: its place in the stable order of labels, padding last,
-    # less the place where its direction starts.
-    order = jnp.argsort(jnp.where(mask, labels, g), axis=-1, stable=True)
-    place = jnp.argsort(order, axis=-1).astype(jnp.int32)
-    count = jnp.where(segment_sum(mask.astype(jnp.int32), labels, g) > 0, members, 0)
-    start = jnp.cumsum(count, -1, dtype=jnp.int32) - count
-    rank = place - jnp.take_along_axis(start, labels, -1)
+    rank = (_rank_by_counting if labels.shape[-1] <= _FEW else _rank_by_sorting)(labels, mask, g)
     each = jnp.take_along_axis(totals // members, labels, -1)
     more = rank < jnp.take_along_axis(totals % members, labels, -1)
     return jnp.where(mask, each + more, 0).astype(jnp.int32)
+
+
+def _rank_by_counting(labels: Array, mask: Array, g: int) -> Array:
+    """How many candidates of the same direction come before each: k² comparisons."""
+    k = labels.shape[-1]
+    same = (labels[..., :, None] == labels[..., None, :]) & mask[..., None, :]
+    return (same & jnp.tri(k, k=-1, dtype=bool)).sum(-1, dtype=jnp.int32)
+
+
+def _rank_by_sorting(labels: Array, mask: Array, g: int) -> Array:
+    """The same: the place in the stable order of labels, padding last, less the direction's start."""
+    order = jnp.argsort(jnp.where(mask, labels, g), axis=-1, stable=True)
+    place = jnp.argsort(order, axis=-1).astype(jnp.int32)
+    count = segment_sum(mask.astype(jnp.int32), labels, g)
+    start = jnp.cumsum(count, -1, dtype=jnp.int32) - count
+    return place - jnp.take_along_axis(start, labels, -1)
 
 
 @partial(jax.jit, static_argnames=("method", "points"))

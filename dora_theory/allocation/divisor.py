@@ -236,7 +236,7 @@ def _settle(
     are gathered: then the loop costs what they cost.
     """
     rows = n.shape[0]
-    part = max(64, rows // 16)
+    part = max(512, rows // 16)
     if rows <= part:
         return _finish(n, c, counts, target, jnp.divide)
 

@@ -97,9 +97,29 @@ def expected_outcomes_reference(
     sample: UInt32[Array, "samples"],
     counts: Bool[Array, "samples"],
 ) -> Outcomes:
-    """`expected_outcomes` in `jax.numpy`."""
-    logits = lane_logits(keys, sample, alpha[..., None], beta[..., None])
-    return outcomes_of_logits(logits, spent, counts)
+    """`expected_outcomes` in `jax.numpy`.
+
+    A unit is used while the next is drawn: so XLA writes its logits down, once (fused into what
+    uses them they would be drawn again for each strategy), and holds those of two units only.
+    """
+
+    def step(
+        state: tuple[Array, Array], unit: tuple[Array, Array, Array, Array]
+    ) -> tuple[tuple[Array, Array], Array]:
+        failure, logits = state
+        lane, a, b, spent_before = unit
+        failure, p = _added(failure, logits, spent_before, counts)
+        return (failure, beta_logits(keys, lane, sample, setup_beta(a, b))), p
+
+    lanes = jnp.arange(alpha.shape[0])
+    # Before the first unit comes one that has no rollouts and p = 0.
+    before = jnp.concatenate([jnp.zeros_like(spent[:1]), spent[:-1]])
+    start = _certain(spent, sample.size), jnp.full((spent.shape[-1], sample.size), -jnp.inf)
+    (failure, logits), p = jax.lax.scan(
+        step, start, (lanes, alpha[..., None], beta[..., None], before)
+    )
+    failure, last = _added(failure, logits, spent[-1], counts)
+    return _summed(failure, jnp.concatenate([p[1:], last[None]]), spent, counts)
 
 
 def outcomes_of_logits(
@@ -108,14 +128,26 @@ def outcomes_of_logits(
     counts: Bool[Array, "samples"],
 ) -> Outcomes:
     """The same of draws that are made: logit p of every unit, problem and sample."""
+    failure, p = jax.lax.scan(
+        lambda failure, unit: _added(failure, *unit, counts),
+        _certain(spent, logits.shape[-1]),
+        (logits, spent),
+    )
+    return _summed(failure, p, spent, counts)
 
-    def add(failure: Array, unit: tuple[Array, Array]) -> tuple[Array, Array]:
-        logits, spent = unit
-        each = _log_failure(logits, spent[..., None])
-        return failure + each, jnp.where(counts, jax.nn.sigmoid(logits), 0).sum(-1)
 
-    start = jnp.zeros((*spent.shape[1:], logits.shape[-1]), jnp.float32)
-    failure, p = jax.lax.scan(add, start, (logits, spent))
+def _certain(spent: Array, samples: int) -> Array:
+    """The log failure of who has spent nothing."""
+    return jnp.zeros((*spent.shape[1:], samples), jnp.float32)
+
+
+def _added(failure: Array, logits: Array, spent: Array, counts: Array) -> tuple[Array, Array]:
+    """Log failure with one more unit, and the sum over samples of that unit's p."""
+    each = _log_failure(logits, spent[..., None])
+    return failure + each, jnp.where(counts, jax.nn.sigmoid(logits), 0).sum(-1)
+
+
+def _summed(failure: Array, p: Array, spent: Array, counts: Array) -> Outcomes:
     correct = (spent * p[:, None]).sum(0)
     return Outcomes(jnp.where(counts, -jnp.expm1(failure), 0).sum(-1), correct)
 

@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dora_theory.allocation.correlated import (
+    _rank_by_counting,
+    _rank_by_sorting,
     correlated_allocation,
     direction_allocation,
     hierarchical_log_failure,
@@ -234,6 +236,18 @@ def test_even_spread():
     assert spread_evenly(np.array([3, 1]), np.array([0, 0, 0, 1]), mask=mask).tolist() == [
         2, 0, 1, 1,
     ]  # fmt: skip
+
+
+def test_both_ways_to_rank_agree():
+    rng = np.random.default_rng(9)
+    labels, mask = rng.integers(0, 4, (200, 9)), rng.random((200, 9)) < 0.7
+    counted, sorted_ = (
+        np.where(mask, rank(jnp.asarray(labels), jnp.asarray(mask), 4), 0)
+        for rank in (_rank_by_counting, _rank_by_sorting)
+    )
+    np.testing.assert_array_equal(counted, sorted_)
+    first = [[(labels[i, :j] == labels[i, j])[mask[i, :j]].sum() for j in range(9)] for i in range(9)]
+    np.testing.assert_array_equal(counted[:9], np.where(mask[:9], first, 0))
 
 
 def test_float32_decides_as_float64():
