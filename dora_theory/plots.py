@@ -1,7 +1,9 @@
 """Pictures of results: one style, one colour a strategy, files that come out the same every time.
 
 Functions take arrays and return a matplotlib `Figure` that belongs to no window and no global
-state, so they work anywhere; `save` writes it as PNG and SVG.
+state, so they work anywhere; `save` writes it as PNG and SVG. A picture is drawn at the size at
+which it is printed, the width of a column, with no letter below 7 points; panels stand below one
+another.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -16,6 +18,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Int, Real
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from dora_theory.output import whole_output
 
@@ -43,23 +46,39 @@ _NAMES = {"dvts": "DVTS", "rebase": "REBASE", "dora": "DORA"}
 _SERIES = (_BLUE, _VERMILLION, _GREEN, _ORANGE, _PURPLE, _SKY, _BLACK, _GREY)
 DIRECTIONS = (_SKY, _ORANGE, _GREEN, _PURPLE, _GREY, _BLUE, _VERMILLION, _BLACK)
 
+_FAINT = "#444444"  # what is written beside lines of reference
+_IMPOSSIBLE = "#f3d9d9"
+
+# Inches: a column of 8 cm.
+COLUMN = 8 / 2.54
+
 _STYLE: dict[str, Any] = {
-    "font.size": 10,
-    "axes.titlesize": 10.5,
+    "font.size": 7.5,
+    "axes.titlesize": 8,
     "axes.titlelocation": "left",
-    "axes.labelsize": 10,
+    "axes.titlepad": 4,
+    "axes.labelsize": 7.5,
+    "axes.labelpad": 2,
+    **{f"{axis}tick.labelsize": 7 for axis in "xy"},
+    **{f"{axis}tick.major.size": 2.5 for axis in "xy"},
+    **{f"{axis}tick.major.width": 0.6 for axis in "xy"},
+    **{f"{axis}tick.major.pad": 2 for axis in "xy"},
+    **{f"{axis}tick.minor.size": 1.5 for axis in "xy"},
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.linewidth": 0.8,
+    "axes.linewidth": 0.6,
     "axes.axisbelow": True,
     "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-    "lines.linewidth": 1.8,
-    "lines.markersize": 4.5,
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3,
     "legend.frameon": False,
-    "legend.fontsize": 9.5,
-    "legend.handlelength": 3.2,
-    "savefig.dpi": 170,
+    "legend.fontsize": 7,
+    "legend.title_fontsize": 7,
+    "legend.handlelength": 2.2,
+    "legend.labelspacing": 0.3,
+    "legend.columnspacing": 1.2,
+    "savefig.dpi": 300,
     # Without it SVG takes its ids from a random number.
     "svg.hashsalt": "dora-theory",
 }
@@ -72,6 +91,20 @@ def style() -> Iterator[None]:
     """The look of every picture; a user's own matplotlib settings are put aside and come back."""
     with matplotlib.style.context(["default", _STYLE]):
         yield
+
+
+def column(panels: int = 1, *, height: float = 2.0) -> tuple[Figure, list[Axes]]:
+    """An empty picture as wide as a column, with panels below one another; call it in `style`.
+
+    Args:
+        panels: how many.
+        height: of one panel with what is written around it, in inches.
+
+    Returns:
+        The picture and its panels, from top to bottom.
+    """
+    figure = Figure(figsize=(COLUMN, height * panels), layout="constrained")
+    return figure, list(figure.subplots(panels, 1, squeeze=False)[:, 0])
 
 
 def label(strategy: str) -> str:
@@ -125,10 +158,9 @@ def density_curves(
         The picture.
     """
     with style():
-        figure = Figure(figsize=(5.6, 3.6), layout="constrained")
-        axes = figure.subplots()
-        axes.axvline(mean, color=_GREY, linewidth=1, linestyle=":")
-        axes.text(mean, top, f" mean {mean:g}", color="#666666", va="top", ha="left", fontsize=9)
+        figure, (axes,) = column()
+        axes.axvline(mean, color=_GREY, linewidth=0.8, linestyle=":")
+        axes.text(mean, top, f" mean {mean:g}", color=_FAINT, va="top", ha="left")
         for (name, density), colour in zip(densities.items(), cycle(_SERIES), strict=False):
             axes.plot(np.asarray(points), np.asarray(density), label=name, color=colour)
         axes.set(xlim=(0, 1), ylim=(0, top), ylabel="density")
@@ -141,25 +173,26 @@ def bar_panels(
     panels: Mapping[str, Real[ArrayLike, "k"]],
     directions: Int[ArrayLike, "k"],
     *,
-    columns: int = 1,
     own_scale: Collection[str] = (),
     totals: Collection[str] = (),
     groups: Mapping[str, Int[ArrayLike, "cuts"]] | None = None,
-    height: float = 1.15,
+    ylabels: Mapping[str, str] | None = None,
+    height: float = 0.78,
 ) -> Figure:
     """A row of bars for each quantity, a bar for each candidate, coloured by direction.
 
-    Values stand over their bars, whole numbers as such and others to two decimals; a bar of 0 has
-    no number.
+    Values stand over their bars, whole numbers as such and others to two decimals, without the zero
+    before the point where bars are narrow; a bar of 0 has no number. The picture is a column wide,
+    or as wide as the candidates need.
 
     Args:
         panels: title → value ≥ 0 of each candidate, shape `(k,)`. A strategy's name as title is
             written in its colour.
         directions: number of each candidate's direction, shape `(k,)`.
-        columns: panels beside one another.
         own_scale: titles of the panels with a scale of their own; the others share one.
         totals: titles of the panels that show the sum of each direction.
         groups: title → first candidate of each group after the first, marked by a line.
+        ylabels: title → name of the vertical axis (default: rollouts).
         height: of a panel, in inches.
 
     Returns:
@@ -168,37 +201,36 @@ def bar_panels(
     owner = np.asarray(directions)
     values = {title: np.asarray(value) for title, value in panels.items()}
     shared = max((v.max() for title, v in values.items() if title not in own_scale), default=1)
-    rows = -(-len(values) // columns)
+    width = max(COLUMN, 0.17 * owner.size + 0.3)
     with style():
-        size = (max(2.3, min(9.0, 0.42 * owner.size + 1)) * columns, height * rows + 0.5)
-        figure = Figure(figsize=size, layout="constrained")
-        grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
-        for axes in grid.flat[len(values) :]:
-            axes.remove()
-        for axes, (title, value) in zip(grid.flat, values.items(), strict=False):
+        figure = Figure(figsize=(width, height * len(values) + 0.4), layout="constrained")
+        grid = figure.subplots(len(values), 1, squeeze=False, sharex=True)[:, 0]
+        for axes, (title, value) in zip(grid, values.items(), strict=True):
             _bars(axes, value, owner, value.max() if title in own_scale else shared)
+            axes.set_ylabel((ylabels or {}).get(title, "rollouts"))
             axes.set_title(label(title), color=COLOURS.get(title, _BLACK), fontweight="bold")
             if title in totals:
                 sums = (
                     f"{_letter(j)}: {_number(value[owner == j].sum())}" for j in np.unique(owner)
                 )
-                axes.set_title("by direction   " + "   ".join(sums), loc="right", fontsize=9.5)
+                axes.set_title("by direction   " + "   ".join(sums), loc="right", fontsize=7)
             for cut in np.asarray((groups or {}).get(title, ())):
                 axes.axvline(cut - 0.5, color=_BLACK, linewidth=0.8, linestyle=":")
-        for axes in grid.flat[max(0, len(values) - columns) : len(values)]:
-            _name_candidates(axes, owner)
+        _name_candidates(grid[-1], owner)
     return figure
 
 
 def _bars(axes: Axes, values: np.ndarray, owner: np.ndarray, top: float) -> None:
     colours = [DIRECTIONS[j % len(DIRECTIONS)] for j in owner]
     axes.bar(range(values.size), values, color=colours, width=0.72)
+    narrow = values.size > 12
     for i in np.flatnonzero(values):
+        text = _number(values[i])
         axes.annotate(
-            _number(values[i]), (i, values[i]), (0, 1.5), textcoords="offset points",
-            ha="center", va="bottom", fontsize=8.5,
+            text.removeprefix("0") if narrow else text, (i, values[i]), (0, 1),
+            textcoords="offset points", ha="center", va="bottom", fontsize=7,
         )  # fmt: skip
-    axes.set(xlim=(-0.7, values.size - 0.3), ylim=(0, 1.25 * (top or 1)), yticks=[])
+    axes.set(xlim=(-0.55, values.size - 0.45), ylim=(0, 1.35 * (top or 1)), yticks=[])
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="x", length=0)
 
@@ -207,10 +239,10 @@ def _name_candidates(axes: Axes, owner: np.ndarray) -> None:
     """Numbers under the bars, and the direction's letter under each run of its candidates."""
     axes.set_xticks(range(owner.size), [str(i + 1) for i in range(owner.size)])
     axes.tick_params(axis="x", labelbottom=True)
-    axes.set_xlabel("candidate, and its direction", labelpad=17)
+    axes.set_xlabel("candidate, and its direction", labelpad=11)
     for run in np.split(np.arange(owner.size), np.flatnonzero(np.diff(owner)) + 1):
         axes.annotate(
-            _letter(owner[run[0]]), (run.mean(), 0), (0, -19), textcoords="offset points",
+            _letter(owner[run[0]]), (run.mean(), 0), (0, -12), textcoords="offset points",
             ha="center", va="top", fontweight="bold", annotation_clip=False,
             color=DIRECTIONS[owner[run[0]] % len(DIRECTIONS)],
         )  # fmt: skip
@@ -253,52 +285,55 @@ def allocation_against_concentration(
     kappa, exact, rule = np.asarray(concentration), np.asarray(exact), np.asarray(rule)
     start, end, rule_start = np.asarray(start), np.asarray(end), np.asarray(rule_start)
     budget = int(exact[0].sum())
-    low, high = -0.45 * budget, 1.2 * budget
     with style():
-        figure = Figure(figsize=(10.5, 4.6), layout="constrained")
-        left, right = figure.subplots(1, 2, sharey=True)
+        figure, (top, bottom) = column(2, height=2.3)
         for i, (w, colour) in enumerate(zip(np.asarray(weights), cycle(_SERIES), strict=False)):
             name = f"w = {w:g}"
-            left.plot(kappa, exact[:, i], drawstyle="steps-post", color=colour, label=name)
-            right.plot(kappa, rule[:, i], color=colour, linestyle="--", linewidth=1.1)
+            top.plot(kappa, exact[:, i], drawstyle="steps-post", color=colour, label=name)
+            bottom.plot(kappa, rule[:, i], color=colour, linestyle="--", linewidth=1)
             for axes, at, value in (
-                (left, kappa[0], start[i]),
-                (left, kappa[-1], end[i]),
-                (right, kappa[0], rule_start[i]),
-                (right, kappa[-1], end[i]),
+                (top, kappa[0], start[i]),
+                (top, kappa[-1], end[i]),
+                (bottom, kappa[0], rule_start[i]),
+                (bottom, kappa[-1], end[i]),
             ):
                 axes.plot(at, value, "o", color=colour, clip_on=False, zorder=3)
-        for axes in (left, right):
-            axes.axhline(0, color=_BLACK, linewidth=0.8)
-            axes.axhspan(low, 0, color="#f3d9d9", zorder=0)
-            axes.set(xscale="log", xlim=(kappa[0], kappa[-1]), ylim=(low, high))
-            axes.set_xlabel("concentration κ")
-        left.set_ylabel(f"rollouts, out of {budget}")
-        left.set_title("Exact optimum", fontweight="bold")
-        right.set_title("The paper's rule, by regime", fontweight="bold")
-        _marks(left, {"Adams, κ → 0": kappa[0], **marks}, 0.98 * budget)
-        left.legend(loc="center right", title="quality", alignment="left")
-        middle = np.sqrt(kappa[0] * kappa[-1])
+        for axes, low in ((top, -0.04), (bottom, -0.45)):
+            axes.axhline(0, color=_BLACK, linewidth=0.6)
+            axes.set(xscale="log", xlim=(kappa[0], kappa[-1]), ylim=(low * budget, 1.2 * budget))
+            axes.set_ylabel(f"rollouts, out of {budget}")
+        bottom.axhspan(-0.45 * budget, 0, color=_IMPOSSIBLE, zorder=0)
+        bottom.set_xlabel("concentration κ")
+        top.set_title("Exact optimum", fontweight="bold")
+        bottom.set_title("The paper's rule, by regime", fontweight="bold")
+        _marks(top, {"Adams, κ → 0": kappa[0], **marks}, exact.max(1), kappa)
+        top.legend(loc="center right", title="quality", alignment="left", handlelength=1.4)
         for x, y, words, side in (
-            (3 * kappa[0], -0.06 * budget, "κ → 0: one each,\nthe rest arbitrary", "left"),
-            (3 * kappa[0], 0.53 * budget, "κ finite: (N + kκ)w − κ", "left"),
-            (kappa[-1] / 3, 1.08 * budget, "κ → ∞: all to the best", "right"),
-            (3e2 * middle, -0.18 * budget, "less than\nno rollout", "left"),
+            (2, 1.0, "dot, κ → 0: one each,\nthe rest arbitrary", "left"),
+            (2, 0.58, "κ finite: (N + kκ)w − κ", "left"),
+            (-2, 0.96, "dot, κ → ∞:\nall to the best", "right"),
         ):
-            right.text(x, y, words, ha=side, va="top", fontsize=9.5, color="#444444")
+            at = kappa[0] * x if x > 0 else kappa[-1] / -x
+            bottom.text(at, y * budget, words, ha=side, va="top", fontsize=7, color=_FAINT)
+        below = Patch(color=_IMPOSSIBLE, label="less than\nno rollout")
+        bottom.legend(handles=[below], loc="center right", handlelength=1.2)
     return figure
 
 
-def _marks(axes: Axes, marks: Mapping[str, float], height: float) -> None:
-    """Lines at ascending κ, with upright labels: left of a line that has the next one close by."""
+def _marks(axes: Axes, marks: Mapping[str, float], highest: np.ndarray, kappa: np.ndarray) -> None:
+    """Lines at ascending κ, with upright labels: left of a line that has the next one close by.
+
+    Labels hang from the top; where the highest curve is as high as it ever gets, from the curve.
+    """
     places = [*marks.values(), np.inf]
     for (name, at), following in zip(marks.items(), places[1:], strict=True):
-        axes.axvline(at, color=_GREY, linewidth=1, linestyle=":")
+        axes.axvline(at, color=_GREY, linewidth=0.8, linestyle=":")
         crowded = following < 10 * at
+        level = highest[min(int(np.searchsorted(kappa, at)), kappa.size - 1)]
+        height = 0.97 * level if level == highest.max() else axes.get_ylim()[1]
         axes.annotate(
-            name, (at, height), (-3 if crowded else 3, 0), textcoords="offset points",
-            rotation=90, ha="right" if crowded else "left", va="top", fontsize=8.5,
-            color="#444444",
+            name, (at, height), (-1 if crowded else 1, 0), textcoords="offset points",
+            rotation=90, ha="right" if crowded else "left", va="top", fontsize=7, color=_FAINT,
         )  # fmt: skip
 
 
@@ -349,8 +384,7 @@ def success_curves(
     """
     n = np.asarray(budgets)
     with style():
-        figure = Figure(figsize=(6.2, 4.0), layout="constrained")
-        axes = figure.subplots()
+        figure, (axes,) = column(height=2.9)
         for name, values in success.items():
             draw_strategy(axes, n, values, name, band=(intervals or {}).get(name))
         axes.set_xscale("log", base=2)
@@ -358,5 +392,5 @@ def success_curves(
         axes.minorticks_off()
         axes.set(xlabel="rollouts N", ylabel=ylabel, title=title)
         axes.grid(axis="y")
-        figure.legend(loc="outside right upper")
+        figure.legend(loc="outside lower center", ncols=3)
     return figure

@@ -1,9 +1,9 @@
 """Adaptivity is free: the policy that learns from failures walks through the offline optima.
 
 Five candidates, κ = 2. After every failure the posterior of a candidate is updated by Bayes' rule,
-and the next rollout goes to the largest posterior mean (crosses). Left, the rollouts that each
+and the next rollout goes to the largest posterior mean (crosses). Above, the rollouts that each
 candidate has had after N failures: at every N they are the offline optimum for that N (steps;
-theory 5.2). Right, that largest mean, the chance that the next rollout is the first success: it is
+theory 5.2). Below, that largest mean, the chance that the next rollout is the first success: it is
 κ times the N-th largest priority of theory 2.1, and falls.
 """
 
@@ -43,19 +43,19 @@ def main(out: Path) -> list[Row]:
         every = KAPPA * np.asarray(dt.priorities(WEIGHTS, KAPPA, np.tile(depth, WEIGHTS.size)))
         success = np.asarray(dt.success_probability(WEIGHTS, KAPPA, best))
     largest = np.sort(every, axis=None)[::-1][:LONGEST]
-    with panels(out / "adaptivity", 2, height=3.6) as (left, right):
+    with panels(out / "adaptivity", 2) as (top, bottom):
         for i, colour in zip(range(WEIGHTS.size), ORDER, strict=False):
-            left.plot(
-                budgets, best[:, i], color=colour, drawstyle="steps-post", linewidth=1.2,
+            top.plot(
+                budgets, best[:, i], color=colour, drawstyle="steps-post", linewidth=0.9,
                 label=f"w = {WEIGHTS[i]:g}",
             )  # fmt: skip
-            left.plot(budgets, spent[:, i], "x", color=colour, markersize=3.5)
+            top.plot(budgets, spent[:, i], "x", color=colour, markersize=3)
             mine = served == i
-            right.plot(budgets[1:][mine], chances[mine], "o", color=colour)
-        left.set(xlabel="failures N", ylabel="rollouts of a candidate", yticks=range(0, 20, 5))
-        right.plot(budgets[1:], largest, color=BLACK, linewidth=0.8, zorder=1)
-        right.set(xlabel="rollout number", ylabel="chance that it succeeds", ylim=(0, None))
-        left.figure.legend(loc="outside lower center", ncols=5, handlelength=1.4, columnspacing=1.4)
+            bottom.plot(budgets[1:][mine], chances[mine], "o", markersize=2.5, color=colour)
+        top.set(xlabel="failures N", ylabel="rollouts of a candidate", yticks=range(0, 20, 5))
+        bottom.plot(budgets[1:], largest, color=BLACK, linewidth=0.8, zorder=1)
+        bottom.set(xlabel="rollout number", ylabel="chance that it succeeds", ylim=(0, None))
+        top.legend(loc="upper left")
     name = "Adaptivity"
     chain = 1 - np.cumprod(1 - chances)
     apart = (spent != best).any(-1).sum()

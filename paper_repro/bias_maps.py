@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from script import Row, row, run
 
-from dora_theory.plots import save, style
+from dora_theory.plots import COLUMN, save, style
 from dora_theory.sweep_files import read_sweep
 from dora_theory.sweeps import Sweep, simulate_cells
 
@@ -31,8 +31,10 @@ MAPS = {
 def main(out: Path) -> list[Row]:
     rows = []
     with style():
-        figure = Figure(figsize=(8.2, 9.6), layout="constrained")
-        for axes, (name, names) in zip(figure.subplots(3, 2), MAPS.items(), strict=True):
+        figure = Figure(figsize=(COLUMN, 6.6), layout="constrained")
+        for axes, (name, names) in zip(
+            figure.subplots(3, 2, sharey="row"), MAPS.items(), strict=True
+        ):
             with jax.enable_x64(True):
                 sweep = read_sweep(SWEEPS / f"{name}.toml")
                 cells = list(simulate_cells(sweep))
@@ -42,16 +44,10 @@ def main(out: Path) -> list[Row]:
             )
             points = 100 * regret
             share = 1 - other / np.where(points > 0.01, regret, np.nan)
-            draw(
-                axes[0],
-                sweep,
-                names,
-                points,
-                "viridis",
-                (0, points.max()),
-                "regret of REBASE, points",
-            )
-            draw(axes[1], sweep, names, share, "RdBu", (-1, 1), "share that DORA recovers")
+            ends, title = (0, points.max()), "regret of REBASE,\npoints"
+            draw(axes[0], sweep, names[1], points, "viridis", ends, title)
+            draw(axes[1], sweep, names[1], share, "RdBu", (-1, 1), "share that\nDORA recovers")
+            axes[0].set_ylabel(names[0])
             label = name.replace("_", " × ")
             rows += [
                 row(label, "regret of REBASE in points, least and most", None, extremes(points)),
@@ -70,7 +66,7 @@ def extremes(values: np.ndarray) -> np.ndarray:
 
 
 def draw(
-    axes: Axes, sweep: Sweep, names: tuple[str, str], values: np.ndarray, colours: str,
+    axes: Axes, sweep: Sweep, name: str, values: np.ndarray, colours: str,
     ends: tuple[float, float], title: str,
 ) -> None:  # fmt: skip
     """A map: the first axis of the sweep upwards, the second to the right."""
@@ -79,13 +75,16 @@ def draw(
     extend = {(False, False): "neither", (True, False): "min", (False, True): "max"}.get(
         (bool(np.nanmin(values) < low), bool(np.nanmax(values) > high)), "both"
     )
-    axes.figure.colorbar(picture, ax=axes, extend=extend)
+    bar = axes.figure.colorbar(picture, ax=axes, location="top", extend=extend, aspect=12)
+    bar.set_label(title)
+    if low < 0:
+        bar.set_ticks([low, 0, high])
     for set_ticks, points in zip(
         (axes.set_yticks, axes.set_xticks), sweep.axes.values(), strict=True
     ):
-        every = range(0, len(points), 1 if len(points) < 8 else 2)
+        every = range(0, len(points), 1 if len(points) < 8 else 3)
         set_ticks([*every], [f"{points[i]:.2g}" if points[i] < 100 else points[i] for i in every])
-    axes.set(ylabel=names[0], xlabel=names[1], title=title)
+    axes.set_xlabel(name)
 
 
 if __name__ == "__main__":

@@ -2,25 +2,28 @@
 
 Three directions of 12, 3 and 1 candidates and equal quality, 16 rollouts, κ = 10. Each candidate's
 chance is drawn around its direction's with concentration ν: large ν is one chance for all of a
-direction, small ν is a chance of its own for each, all or nothing (theory 5.1). Left, the totals of
-directions under the exact optimum: from one rollout for each candidate, which is also the optimum
-if candidates are taken for independent, to equal totals, the optimum if all of a direction share
-one chance. Right, what these two models lose in success: each is right at its own end.
+direction, small ν is a chance of its own for each, all or nothing (theory 5.1). Above, the totals
+of directions under the exact optimum: from one rollout for each candidate, which is also the
+optimum if candidates are taken for independent, to equal totals, the optimum if all of a direction
+share one chance. Below, what these two models lose in success: each is right at its own end.
 """
 
 from pathlib import Path
 
 import jax
 import numpy as np
-from drawing import ORDER, panels
+from drawing import panels
 from script import Row, row, run, success_lost
 
 import dora_theory as dt
+from dora_theory.plots import COLOURS, DIRECTIONS
 
 SIZES = np.array([12, 3, 1])
 OWNER = np.repeat(np.arange(3), SIZES)
 QUALITY, KAPPA, BUDGET = np.full(3, 0.1), 10.0, 16
 WITHIN = np.logspace(-2, 3, 101)
+# Without green, which is a strategy's below.
+_DIRECTIONS = (DIRECTIONS[0], DIRECTIONS[1], DIRECTIONS[3])
 
 
 def independent(within: np.ndarray) -> np.ndarray:
@@ -50,23 +53,23 @@ def main(out: Path) -> list[Row]:
         }
         spent = {name: totals(b) for name, b in given.items()}
     lost = {name: 100 * success_lost(f, fails["optimum"]) for name, f in fails.items()}
-    with panels(out / "correlation", 2, height=3.4) as (left, right):
-        for j, colour in zip(range(SIZES.size), ORDER, strict=False):
+    with panels(out / "correlation", 2) as (top, bottom):
+        for j, colour in zip(range(SIZES.size), _DIRECTIONS, strict=True):
             s = "s" if SIZES[j] > 1 else ""
-            left.plot(
+            top.plot(
                 WITHIN, spent["optimum"][:, j], drawstyle="steps-mid", color=colour,
                 label=f"{SIZES[j]} candidate{s}",
             )  # fmt: skip
-        left.set(xscale="log", ylim=(0, BUDGET), ylabel=f"rollouts of a direction, out of {BUDGET}")
-        left.legend(loc="upper right", handlelength=2)
+        top.set(xscale="log", ylim=(0, BUDGET), ylabel=f"rollouts, out of {BUDGET}")
+        top.legend(loc="upper right", title="a direction of", alignment="left")
         for name, colour, line in (
-            ("one chance a direction", ORDER[4], "-"),
-            ("independent candidates", ORDER[5], "--"),
+            ("one chance a direction", COLOURS["direction-optimal"], "-"),
+            ("independent candidates", COLOURS["optimal"], "--"),
         ):
-            right.plot(WITHIN, lost[name], color=colour, linestyle=line, label=name)
-        right.set(xscale="log", ylabel="success lost (percentage points)")
-        right.legend(loc="best", handlelength=2)
-        for axes in (left, right):
+            bottom.plot(WITHIN, lost[name], color=colour, linestyle=line, label=name)
+        bottom.set(xscale="log", ylabel="success lost, points")
+        bottom.legend(loc="best")
+        for axes in (top, bottom):
             axes.set(xlabel="concentration inside a direction ν", xlim=(WITHIN[0], WITHIN[-1]))
     name = "Correlation"
     ends = {"0.01": 0, "1": int(np.argmin(abs(WITHIN - 1))), "1000": -1}

@@ -54,6 +54,7 @@ def main(out: Path) -> list[Row]:
         own_scale=["PRM score"],
         totals=tuple(rollouts),
         groups={"dvts": np.array([4, 8, 12])},
+        ylabels={"PRM score": "score"},
     )
     save(figure, out / "figure1")
     return [

@@ -25,8 +25,9 @@ def main(out: Path) -> list[Row]:
         quality = np.asarray(dt.quality_weights(SCORES))
         gamma = np.asarray(dt.uniqueness(EMBEDDINGS))
         dora = np.asarray(dt.dora_weights(SCORES, EMBEDDINGS))
-    panels = {"quality w": quality, "uniqueness γ": gamma, "DORA, w' ∝ wγ": dora}
-    save(bar_panels(panels, np.array([0, 0, 0, 1]), columns=3, height=2.2), out / "figure2")
+    panels = {"quality": quality, "uniqueness": gamma, "DORA, quality times uniqueness": dora}
+    symbols = dict(zip(panels, ("w", "γ", "w' ∝ wγ"), strict=True))
+    save(bar_panels(panels, np.array([0, 0, 0, 1]), ylabels=symbols), out / "figure2")
     return [
         row("Figure 2", "similarity of the first to each", [1, 1, 1, 0.1], similarity[0]),
         row("Figure 2", "solution level, w", [0.25] * 4, quality),

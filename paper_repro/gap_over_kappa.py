@@ -1,8 +1,8 @@
 """What KL(Q‖Q̂) has to do with success: the gap in log failure over κ tends to it.
 
-Three directions of equal quality with 10, 3 and 1 candidates. Left, log failure of N Q̂ (counting
+Three directions of equal quality with 10, 3 and 1 candidates. Above, log failure of N Q̂ (counting
 candidates) less that of N Q (directions), over κ: Proposition 2 has it as the loss of a log
-utility, and it is the limit of the true loss for every κ (theory 4.3). Right, the loss itself, in
+utility, and it is the limit of the true loss for every κ (theory 4.3). Below, the loss itself, in
 success, of whole rollouts against the exact optimum for N: large while the smallest direction goes
 without a rollout, to N = 7, and then gone the sooner the larger κ is, or if κ is next to nothing.
 """
@@ -46,14 +46,14 @@ def main(out: Path) -> list[Row]:
         gaps = {f"κ = {k:g}": gap(BUDGETS, k) for k in CONCENTRATIONS}
         losses = {f"κ = {k:g}": 100 * loss(FEW, k) for k in CONCENTRATIONS}
         measured = {k: gap(TABLE, k) for k in (0.001, 1.0, 10.0)}
-    with panels(out / "gap_over_kappa", 2) as (left, right):
-        curves(left, BUDGETS, gaps, marker="o")
-        level(left, limit, f"KL(Q‖Q̂) = {limit:.5f}", x=0.98)
-        left.set(xscale="log", ylim=(0, 0.5), xlabel="rollouts N", ylabel="gap in log failure / κ")
-        left.legend(loc="lower right")
-        curves(right, FEW, losses, marker="o", markersize=2, linewidth=1.2)
-        right.set(xscale="log", xlabel="rollouts N", ylabel="success lost (percentage points)")
-        right.legend(loc="upper right")
+    with panels(out / "gap_over_kappa", 2) as (top, bottom):
+        curves(top, BUDGETS, gaps, marker="o")
+        level(top, limit, f"KL(Q‖Q̂) = {limit:.5f}", x=0.98)
+        top.set(xscale="log", ylim=(0, 0.5), xlabel="rollouts N", ylabel="gap in log failure / κ")
+        top.legend(loc="lower right")
+        curves(bottom, FEW, losses, marker="o", markersize=1.5, linewidth=0.9)
+        bottom.set(xscale="log", xlabel="rollouts N", ylabel="success lost, points")
+        bottom.legend(loc="upper right")
     name = "Gap over κ"
     return [
         row(name, "KL(Q‖Q̂) for k = 10, 3, 1 and equal Q", None, limit, 5),

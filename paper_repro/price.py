@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from drawing import BLACK, GREY, ORDER, level, panels
+from drawing import BLACK, GREY, ORDER, level, mark, panels
 from scipy import optimize
 from script import Row, row, run
 
@@ -61,19 +61,20 @@ def main(out: Path) -> list[Row]:
         )
         measured_worst, measured_equal = measured
         savings = {s: needed(s) for s in (2.0, 4.0)}
-    with panels(out / "price", 1, height=3.9) as (axes,):
-        axes.plot(imbalance, found, ".", color=GREY, alpha=0.35, markersize=3, markeredgewidth=0)
+    with panels(out / "price", 1, height=3.1) as (axes,):
+        axes.plot(imbalance, found, ".", color=GREY, alpha=0.35, markersize=2, markeredgewidth=0)
         axes.plot(h, bound, color=BLACK, label="Specht's ratio")
         axes.plot(
-            FEW, measured_worst, "x", color=ORDER[1], ms=7, label="worst Q: $N_{sol}/N_{dir}$"
+            FEW, measured_worst, "x", color=ORDER[1], ms=4.5, label="worst Q: $N_{sol}/N_{dir}$"
         )
         axes.plot(FEW, by_equal, color=ORDER[0], linestyle="--", label="h, 1, 1, 1, equal Q")
         axes.plot(
-            FEW, measured_equal, "+", color=ORDER[0], ms=8, label="the same: $N_{sol}/N_{dir}$"
+            FEW, measured_equal, "+", color=ORDER[0], ms=5, label="the same: $N_{sol}/N_{dir}$"
         )
         for saving, at in savings.items():
-            level(axes, saving, f"h ≥ {at:.1f}", x=0.02)
-        axes.set(xscale="log", yscale="log", xlim=(1, 66), ylim=(0.97, 7))
+            level(axes, saving, f"{saving:g} times", x=0.02)
+            mark(axes, at, f"h ≥ {at:.1f}", left=True)
+        axes.set(xscale="log", yscale="log", xlim=(1, 70), ylim=(0.97, 7))
         axes.set_xticks([1, 2, 4, 8, 16, 32, 64], ["1", "2", "4", "8", "16", "32", "64"])
         axes.set_yticks([1, 2, 4, 6], ["1", "2", "4", "6"])
         axes.minorticks_off()

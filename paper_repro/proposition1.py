@@ -1,9 +1,9 @@
 """Proposition 1: the optimal allocation against the concentration κ, over twelve decades.
 
-Left, the exact integer optimum for five candidates and 32 rollouts. It is a divisor method of
+Above, the exact integer optimum for five candidates and 32 rollouts. It is a divisor method of
 apportionment with divisors κ + r, so that classical methods lie on the way: Adams' as κ → 0,
 Webster's at κ = 1/2, Jefferson's at κ = 1; from κ = w₂(N - 1)/(w₁ - w₂) on the winner takes all.
-Right, what Proposition 1 says: one rollout each for κ → 0 (the others "arbitrarily"),
+Below, what Proposition 1 says: one rollout each for κ → 0 (the others "arbitrarily"),
 (N + kκ)w - κ for finite κ, which is negative in the shaded part, and all to the best for κ → ∞.
 """
 

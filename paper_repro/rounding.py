@@ -1,9 +1,10 @@
 """Rounding: how often and how far round(N w) misses the budget N.
 
 REBASE and DORA give each candidate its rounded share of N, and the sum of rounded shares is not N
-(theory 3.2). Scores are uniform, 2 to 39 candidates, T_b = 0.1. Left, the distribution of the miss:
-more below than above, because the many small shares of a softmax are rounded to nothing. Right, the
-share of problems that miss: more candidates make it worse, and more rollouts do not help.
+(theory 3.2). Scores are uniform, 2 to 39 candidates, T_b = 0.1. Above, the distribution of the
+miss: more below than above, because the many small shares of a softmax are rounded to nothing.
+Below, the share of problems that miss: more candidates make it worse, and more rollouts do not
+help.
 """
 
 from pathlib import Path
@@ -37,20 +38,22 @@ def main(out: Path) -> list[Row]:
     share = {
         n: np.array([np.mean(m == s) for s in steps]) for n, m in zip(BUDGETS, miss, strict=True)
     }
-    with panels(out / "rounding", 2) as (left, right):
+    with panels(out / "rounding", 2) as (top, bottom):
         for i, (n, heights) in enumerate(share.items()):
-            left.bar(
+            top.bar(
                 steps + 0.27 * (i - 1), 100 * heights, width=0.25, color=ORDER[i], label=f"N = {n}"
             )
-        left.set(xlabel="rollouts spent − N", ylabel="share of problems (%)", xticks=steps)
-        left.legend(handlelength=1.2)
+        top.set(xlabel="rollouts spent − N", ylabel="share of problems (%)")
+        # Further off there is too little to be seen.
+        top.set(xlim=(-4.6, 2.6), xticks=range(-4, 3))
+        top.legend(loc="upper left", handlelength=1.2)
         curves(
-            right,
+            bottom,
             sizes,
             {f"N = {n}": 100 * np.mean(m != 0, -1) for n, m in zip(BUDGETS, miss, strict=True)},
         )
-        right.set(xlabel="candidates k", ylabel="problems that miss N (%)", ylim=(0, 100))
-        right.legend(loc="lower right")
+        bottom.set(xlabel="candidates k", ylabel="problems that miss N (%)", ylim=(0, 100))
+        bottom.legend(loc="lower right")
     name = "Rounding"
     return [
         row(name, "share of problems that miss N", None, np.mean(miss != 0)),

@@ -56,7 +56,7 @@ def regrets() -> dict[str, np.ndarray]:
 def main(out: Path) -> list[Row]:
     with jax.enable_x64(True):
         found = regrets()
-    with panels(out / "rules_regret", 1, height=4.3) as (axes,):
+    with panels(out / "rules_regret", 1, height=3.6) as (axes,):
         for name, regret in found.items():
             colour, line = LOOKS[name]
             # Zero has no place on a logarithmic axis: the curve leaves the picture.

@@ -1,11 +1,11 @@
 """Bias from noise in the scores: what three ways to pool a direction make of it.
 
 A direction of k_j candidates of one true score, each read with normal noise of deviation σ. Its
-quality is e^{R/T_b} pooled over them, against a direction without noise. Left, the factor by which
-the mean of exponentials, which is DORA's pool, exaggerates it: e^{σ²/2T_b²} whatever k_j is
-(theory 4.6); the exponential of the mean score nearly not, the maximum the more the larger k_j is.
-Right, the relative deviation of the pooled quality at σ = T_b, which falls as 1/√k_j. Lines are
-closed forms and quadrature, points are measured on random scores.
+quality is e^{R/T_b} pooled over them, against a direction without noise. Above, the factor by which
+the mean of exponentials, which is DORA's pool, exaggerates it: e^{σ²/2T_b²} whatever k_j is (theory
+4.6); the exponential of the mean score nearly not, the maximum the more the larger k_j is. Below,
+the relative deviation of the pooled quality at σ = T_b, which falls as 1/√k_j. Lines are closed
+forms and quadrature, points are measured on random scores.
 """
 
 from pathlib import Path
@@ -63,22 +63,22 @@ def main(out: Path) -> list[Row]:
         factors = {p: [measured(p, s, COPIES)[0] for s in FEW_NOISE] for p in POOLS}
         spreads = {p: [measured(p, 1.0, k)[1] for k in FEW_SIZES] for p in POOLS}
         root_e = float(dt.noise_inflation(0.1, 0.1, 1)[0])
-    with panels(out / "score_noise", 2, height=3.6) as (left, right):
+    with panels(out / "score_noise", 2) as (top, bottom):
         for (pool, name), colour in zip(POOLS.items(), ORDER, strict=False):
-            left.plot(NOISE, by_noise[pool], color=colour, label=name)
-            left.plot(FEW_NOISE, factors[pool], "o", color=colour)
-            right.plot(SIZES, by_size[pool], color=colour)
-            right.plot(FEW_SIZES, spreads[pool], "o", color=colour)
-        left.set(xlabel="noise $σ/T_b$", ylabel="inflation of the quality", yscale="log")
-        left.set_yticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
-        left.set_title(f"$k_j$ = {COPIES}")
-        right.set(xscale="log", yscale="log", xlabel="candidates of the direction $k_j$")
-        right.set(ylabel="relative deviation", title="$σ = T_b$")
-        right.set_xticks(FEW_SIZES, [str(k) for k in FEW_SIZES])
-        right.set_yticks([0.1, 0.2, 0.5, 1], ["0.1", "0.2", "0.5", "1"])
-        for axes in (left, right):
+            top.plot(NOISE, by_noise[pool], color=colour, label=name)
+            top.plot(FEW_NOISE, factors[pool], "o", color=colour)
+            bottom.plot(SIZES, by_size[pool], color=colour)
+            bottom.plot(FEW_SIZES, spreads[pool], "o", color=colour)
+        top.set(xlabel="noise $σ/T_b$", ylabel="inflation of the quality", yscale="log")
+        top.set_yticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
+        top.set_title(f"$k_j$ = {COPIES}")
+        bottom.set(xscale="log", yscale="log", xlabel="candidates of the direction $k_j$")
+        bottom.set(ylabel="relative deviation", title="$σ = T_b$")
+        bottom.set_xticks(FEW_SIZES, [str(k) for k in FEW_SIZES])
+        bottom.set_yticks([0.1, 0.2, 0.5, 1], ["0.1", "0.2", "0.5", "1"])
+        for axes in (top, bottom):
             axes.minorticks_off()
-        left.figure.legend(loc="outside lower center", ncols=3, handlelength=2)
+        top.figure.legend(loc="outside lower center", ncols=2)
     last = {p: FEW_SIZES.tolist().index(COPIES) for p in POOLS}
     return [
         row("Score noise", "inflation at σ = T_b, mean of exponentials: √e", None, root_e, 4),

@@ -1,12 +1,12 @@
 """Sharpening by repetition: rounds of REBASE whose copies keep their score.
 
-Three directions of quality 0.5, 0.3 and 0.2, one candidate each at the start. Left, their shares:
+Three directions of quality 0.5, 0.3 and 0.2, one candidate each at the start. Above, their shares:
 counting copies multiplies them by Q in every round, so that after t rounds they are ∝ Q^t, a
-softmax at T_b/t (lines; theory 6.1). What sees copies as one direction stays at Q (dotted).
-Right, the price in rollouts, exp KL(Q‖shares), for this and other qualities. That is so in real
-numbers. Crosses: 64 whole rollouts, REBASE run round by round on 64 copies. There rounding decides:
-a copy that is due between 1/2 and 3/2 rollouts gets one, and nothing sharpens; one that is due less
-than 1/2 gets none, and its direction dies out in a single round (Q = 0.8, 0.2).
+softmax at T_b/t (lines; theory 6.1). What sees copies as one direction stays at Q (dotted). Below,
+the price in rollouts, exp KL(Q‖shares), for this and other qualities. That is so in real numbers.
+Crosses: 64 whole rollouts, REBASE run round by round on 64 copies. There rounding decides: a copy
+that is due between 1/2 and 3/2 rollouts gets one, and nothing sharpens; one that is due less than
+1/2 gets none, and its direction dies out in a single round (Q = 0.8, 0.2).
 """
 
 from pathlib import Path
@@ -50,18 +50,18 @@ def main(out: Path) -> list[Row]:
         prices = {name: price(q, ROUNDS) for name, q in OTHERS.items()}
         table = price(QUALITY, TABLE)
         whole, dying = repeated(QUALITY), repeated(UNEQUAL)
-    with panels(out / "sharpening", 2, height=3.3) as (left, right):
+    with panels(out / "sharpening", 2) as (top, bottom):
         for q, share, crosses, colour in zip(QUALITY, shares.T, whole.T, ORDER, strict=False):
-            left.plot(ROUNDS, share, color=colour, label=f"Q = {q:g}")
-            left.axhline(q, color=colour, linewidth=1, linestyle=":")
-            left.plot(ROUNDS, crosses, "x", color=colour, markersize=6)
-        left.set(xlabel="rounds t", ylabel="share of rollouts", ylim=(-0.02, 1), xticks=ROUNDS)
-        left.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, handlelength=1.6)
-        curves(right, ROUNDS, prices, marker="o")
-        level(right, 1, "copies seen as one", x=0.98)
-        right.set(xlabel="rounds t", ylabel="price exp KL(Q‖shares)", ylim=(0.9, None))
-        right.set_xticks(ROUNDS)
-        right.legend(title="Q", loc="upper left", handlelength=2, alignment="left")
+            top.plot(ROUNDS, share, color=colour, label=f"Q = {q:g}")
+            top.axhline(q, color=colour, linewidth=0.8, linestyle=":")
+            top.plot(ROUNDS, crosses, "x", color=colour, markersize=4)
+        top.set(xlabel="rounds t", ylabel="share of rollouts", ylim=(-0.02, 1), xticks=ROUNDS)
+        top.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, handlelength=1.6)
+        curves(bottom, ROUNDS, prices, marker="o")
+        level(bottom, 1, "copies seen as one", x=0.98, below=True)
+        bottom.set(xlabel="rounds t", ylabel="price exp KL(Q‖shares)", ylim=(0.5, None))
+        bottom.set_xticks(ROUNDS)
+        bottom.legend(title="Q", loc="upper left", alignment="left")
     name = "Sharpening"
     return [
         row(name, "price at t = 2, 4, 6", None, table),

@@ -1,10 +1,10 @@
 """Bias against the similarity temperature: DORA's is U-shaped, magnitude weighting's is not.
 
-Directions of 12, 3 and 1 candidates and equal quality, cosine s_in inside and s_out across.
-Theorem 1 has the mass of a direction equal to its quality; the distance from there is KL(Q‖mass).
-Left, DORA: too cold, and near-copies with s_in < 1 count as ideas of their own; too hot, and all
-directions look alike. Both ends are REBASE (theory 4.5); the dotted line is the paper's T_s.
-Right, magnitude weighting v of Z v = 1 (dashed) in place of γ has no hot end (theory 5.6). Marks
+Directions of 12, 3 and 1 candidates and equal quality, cosine s_in inside and s_out across. Theorem
+1 has the mass of a direction equal to its quality; the distance from there is KL(Q‖mass). Above,
+DORA: too cold, and near-copies with s_in < 1 count as ideas of their own; too hot, and all
+directions look alike. Both ends are REBASE (theory 4.5); the vertical line is the paper's T_s.
+Below, magnitude weighting v of Z v = 1 (dashed) in place of γ has no hot end (theory 5.6). Marks
 are means over 32 draws of noisy embeddings, weighted by the package: × by DORA, + by magnitude. An
 embedding is √0.7 of a normal vector that all share, √0.25 of one that its direction shares and
 √0.05 of its own, in 384 dimensions, so that cosines are 0.95 inside and 0.7 across on average.
@@ -71,23 +71,23 @@ def main(out: Path) -> list[Row]:
         beside = {c: magnitude(c, TEMPERATURES) for c in COSINES}
         few = np.array([noisy(float(t)) for t in FEW])
         hot = dora(SHOWN, np.array([0.1, 5])), magnitude(SHOWN, np.array([0.1, 5]))
-    with panels(out / "similarity_temperature", 2, height=3.7) as (left, right):
+    with panels(out / "similarity_temperature", 2, height=2.2) as (top, bottom):
         names = {c: f"{c[0]:g}, {c[1]:g}" for c in COSINES}
-        curves(left, TEMPERATURES, {names[c]: x for c, x in lines.items()})
-        mark(left, PAPER, "paper's $T_s$", y=0.09, left=True)
-        left.figure.legend(
-            title="cosine inside, across", loc="outside lower center", ncols=4, handlelength=2
+        curves(top, TEMPERATURES, {names[c]: x for c, x in lines.items()})
+        mark(top, PAPER, "paper's $T_s$", y=0.09, left=True)
+        top.figure.legend(
+            title="cosine inside, across", loc="outside lower center", ncols=4, handlelength=1.4
         )
         colour = dict(zip(COSINES, ORDER, strict=False))
         for c in COSINES[1:]:
-            right.plot(TEMPERATURES, lines[c], color=colour[c], linewidth=1)
-            right.plot(TEMPERATURES, beside[c], color=colour[c], linestyle="--")
+            bottom.plot(TEMPERATURES, lines[c], color=colour[c], linewidth=0.8)
+            bottom.plot(TEMPERATURES, beside[c], color=colour[c], linestyle="--")
         for x, marker in zip(few.T, "x+", strict=True):
-            right.plot(FEW, x, marker, color=colour[SHOWN], markersize=7, markeredgewidth=1.6)
-        mark(right, PAPER, "paper's $T_s$", y=0.09, left=True)
-        right.annotate("DORA", (1.5, 0.38), color="#444444")
-        right.annotate("magnitude", (0.9, 0.035), color="#444444")
-        for axes in (left, right):
+            bottom.plot(FEW, x, marker, color=colour[SHOWN], markersize=4.5, markeredgewidth=1)
+        mark(bottom, PAPER, "paper's $T_s$", y=0.09, left=True)
+        bottom.annotate("DORA", (1.5, 0.38), color="#444444", fontsize=7)
+        bottom.annotate("magnitude", (0.9, 0.035), color="#444444", fontsize=7)
+        for axes in (top, bottom):
             level(axes, rebase, "REBASE", x=0.98)
             axes.set(xscale="log", xlim=(1e-3, 10), ylim=(0, 0.54))
             axes.set(xlabel="similarity temperature $T_s$", ylabel="bias KL(Q‖mass) (nats)")

@@ -1,9 +1,9 @@
 """Solution-level allocation: what counting candidates costs as directions grow unequal.
 
-Four directions of equal quality, one with h candidates and three with one each; κ = 1. Left,
-success lost against the exact optimum over directions. Right, the rollout efficiency: how many
-times the rollouts it needs for the same success, which tends to exp KL(Q‖Q̂) as N grows
-(theory 4.2, 4.3, 4.7). The loss in success fades with N; the factor in rollouts does not.
+Four directions of equal quality, one with h candidates and three with one each; κ = 1. Above,
+success lost against the exact optimum over directions. Below, the rollout efficiency: how many
+times the rollouts it needs for the same success, which tends to exp KL(Q‖Q̂) as N grows (theory
+4.2, 4.3, 4.7). The loss in success fades with N; the factor in rollouts does not.
 """
 
 from pathlib import Path
@@ -31,15 +31,15 @@ def main(out: Path) -> list[Row]:
             best = dt.log_failure(QUALITY, KAPPA, dt.optimal_allocation(QUALITY, KAPPA, n))
             losses[f"N = {n}"] = 100 * success_lost(used, best)
             ratios[f"N = {n}"] = np.asarray(dt.rollouts_to_match(QUALITY, counted, KAPPA, n)) / n
-    with panels(out / "solution_level", 2) as (left, right):
-        curves(left, IMBALANCE, losses)
-        left.set(ylabel="success lost (percentage points)")
-        left.legend()
-        curves(right, IMBALANCE, ratios)
-        right.plot(IMBALANCE, price, color=BLACK, linestyle=":", label="exp KL(Q‖Q̂)")
-        right.set(ylabel="rollout efficiency $N_{sol}/N_{dir}$")
-        right.legend(loc="upper left")
-        for axes in (left, right):
+    with panels(out / "solution_level", 2) as (top, bottom):
+        curves(top, IMBALANCE, losses)
+        top.set(ylabel="success lost, points")
+        top.legend()
+        curves(bottom, IMBALANCE, ratios)
+        bottom.plot(IMBALANCE, price, color=BLACK, linestyle=":", label="exp KL(Q‖Q̂)")
+        bottom.set(ylabel="rollout efficiency $N_{sol}/N_{dir}$")
+        bottom.legend(loc="upper left")
+        for axes in (top, bottom):
             axes.set(xscale="log", xlabel="imbalance $h = k_{max}/k_{min}$", xlim=(1, 64))
             axes.set_xticks([1, 2, 4, 8, 16, 32, 64], ["1", "2", "4", "8", "16", "32", "64"])
             axes.minorticks_off()

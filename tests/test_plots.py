@@ -1,5 +1,6 @@
 """Pictures show the numbers they are given, and their files never change by themselves."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -47,7 +48,7 @@ def test_nothing_is_left_where_writing_fails(tmp_path: Path) -> None:
 def test_style_puts_back_what_was_there() -> None:
     with matplotlib.rc_context({"font.size": 17}):
         with plots.style():
-            assert matplotlib.rcParams["font.size"] == 10
+            assert matplotlib.rcParams["font.size"] == 7.5
         assert matplotlib.rcParams["font.size"] == 17
 
 
@@ -76,24 +77,36 @@ def test_bars_show_their_numbers() -> None:
     figure = plots.bar_panels(
         {"dora": whole, "quality": real, "more": real},
         np.array([0, 0, 1]),
-        columns=2,
         own_scale=["quality"],
         totals=["dora"],
         groups={"more": np.array([2])},
+        ylabels={"quality": "w"},
     )
-    dora, quality, more = figure.axes  # the fourth place of the grid is empty
-    assert (quality.get_xlabel(), more.get_xlabel()) == ("candidate, and its direction",) * 2
-    assert dora.get_xlabel() == ""
+    dora, quality, more = figure.axes
+    assert [a.get_xlabel() for a in figure.axes] == ["", "", "candidate, and its direction"]
+    assert [a.get_ylabel() for a in figure.axes] == ["rollouts", "w", "rollouts"]
     assert [bar.get_height() for bar in dora.patches] == [3, 0, 2]
     assert [t.get_text() for t in dora.texts] == ["3", "2"]
     assert dora.get_title("left") == "DORA"
     assert dora.get_title("right").endswith("A: 3   B: 2")
-    assert [t.get_text() for t in quality.texts] == ["0.50", "0.30", "0.20", "A", "B"]
+    assert [t.get_text() for t in quality.texts] == ["0.50", "0.30", "0.20"]
+    assert [t.get_text() for t in more.texts] == ["0.50", "0.30", "0.20", "A", "B"]
     assert dora.get_ylim() == more.get_ylim() != quality.get_ylim()
     (cut,) = more.get_lines()
     assert set(cut.get_xdata()) == {1.5}
     colours = [to_hex(bar.get_facecolor()) for bar in dora.patches]
     assert colours[0] == colours[1] != colours[2]
+
+
+def test_many_bars_keep_their_numbers_apart() -> None:
+    figure = plots.bar_panels({"w": np.full(16, 0.25), "dora": np.full(16, 3)}, np.zeros(16, int))
+    figure.set_dpi(300)
+    figure.canvas.draw()
+    for axes in figure.axes:
+        boxes = [t.get_window_extent() for t in axes.texts[:16]]
+        assert all(a.x1 < b.x0 for a, b in pairwise(boxes))
+    assert figure.axes[0].texts[0].get_text() == ".25"
+    assert figure.get_figwidth() == pytest.approx(80 / 25.4, rel=0.02)
 
 
 def test_bars_of_nothing_but_zeros_are_drawn() -> None:
@@ -109,10 +122,10 @@ def test_allocation_shows_both_sides_of_zero() -> None:
         kappa, exact, rule, np.array([0.6, 0.3]), marks={"Jefferson": 1.0}, start=exact[0],
         end=exact[-1], rule_start=np.array([1, 1]),
     )  # fmt: skip
-    left, right = figure.axes
-    steps = [x for x in left.get_lines() if x.get_drawstyle() == "steps-post"]
+    top, bottom = figure.axes
+    steps = [x for x in top.get_lines() if x.get_drawstyle() == "steps-post"]
     np.testing.assert_array_equal([x.get_ydata() for x in steps], exact.T)
-    dashed = [x for x in right.get_lines() if x.get_linestyle() == "--"]
+    dashed = [x for x in bottom.get_lines() if x.get_linestyle() == "--"]
     np.testing.assert_array_equal([x.get_ydata() for x in dashed], rule.T)
-    assert right.get_ylim()[0] < 0 < 8 < right.get_ylim()[1]
-    assert any(set(x.get_xdata()) == {1.0} for x in left.get_lines())
+    assert bottom.get_ylim()[0] < 0 < 8 < bottom.get_ylim()[1]
+    assert any(set(x.get_xdata()) == {1.0} for x in top.get_lines())

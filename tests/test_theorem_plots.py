@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.stats
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "paper_repro"))
@@ -117,14 +118,32 @@ def test_no_success_is_lost_by_rounding_alone() -> None:
     np.testing.assert_allclose(script.success_lost(used, best), [0.1, 0, 0], atol=1e-15)
 
 
-def test_panels_are_a_column_wide(tmp_path: Path) -> None:
-    with drawing.panels(tmp_path / "two", 2) as (left, right):
-        drawing.curves(left, np.arange(3), {"a": np.arange(3), "b": np.ones(3)})
-        drawing.level(right, 0.5, "half")
-        drawing.mark(right, 0.5, "here")
-        assert left.figure is right.figure
-        assert left.figure.get_figwidth() == pytest.approx(2 * 85 / 25.4 * 1.25, rel=0.01)
+def test_panels_stand_below_one_another(tmp_path: Path) -> None:
+    with drawing.panels(tmp_path / "two", 2) as (top, bottom):
+        drawing.curves(top, np.arange(3), {"a": np.arange(3), "b": np.ones(3)})
+        drawing.level(bottom, 0.5, "half")
+        drawing.mark(bottom, 0.5, "here")
+        assert top.figure is bottom.figure
+    above, below = top.get_position(), bottom.get_position()
+    assert above.y0 > below.y1
+    assert (above.x0, above.x1) == pytest.approx((below.x0, below.x1), abs=1e-6)
     assert {p.name for p in tmp_path.iterdir()} == {"two.png", "two.svg"}
+
+
+DRAWN = (*(s.__name__ for s in report.SCRIPTS), "replay_synthetic", "replay_math500")
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_pictures_read_well_at_the_width_of_a_column(name: str) -> None:
+    path = ROOT / "figures" / f"{name}.svg"
+    text = path.read_text(encoding="utf-8")
+    width = float(re.search(r'<svg [^>]*width="([\d.]+)pt"', text)[1])
+    assert width <= 80 / 25.4 * 72 + 0.1
+    # Letters are outlines of 100 units, turned upside down and scaled to the size of their type.
+    sizes = {100 * float(x) for x in re.findall(r"scale\((0\.\d+) -0\.\d+\)", text)}
+    assert min(sizes) >= 6.9999, sorted(sizes)
+    with Image.open(path.with_suffix(".png")) as image:
+        assert image.width == int(80 / 25.4 * 300)
 
 
 def test_page_has_the_numbers_of_the_theory() -> None:

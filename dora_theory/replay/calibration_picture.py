@@ -26,7 +26,7 @@ def calibration_panels(document: dict[str, Any], title: str) -> Figure:
         The picture.
     """
     with plots.style():
-        figure = Figure(figsize=(11.5, 3.9), layout="constrained")
+        figure = Figure(figsize=(8.6, 2.9), layout="constrained")
         step, final, depth = figure.subplots(1, 3)
         figure.suptitle(title)
         _curve(step, document["scores"]["step"], f"after step {document['steps']}")
@@ -42,7 +42,7 @@ def _curve(axes: Axes, found: dict[str, Any], title: str) -> None:
     score, accuracy, low, high, count = np.array([row for row in rows if row[4]]).T
     axes.plot([0, 1], [0, 1], color=_GREY, linestyle=":", linewidth=1)
     axes.errorbar(score, accuracy, [accuracy - low, high - accuracy], color=_COLOUR, lw=1, fmt="-")
-    axes.scatter(score, accuracy, s=8 + 120 * count / count.max(), color=_COLOUR, zorder=3)
+    axes.scatter(score, accuracy, s=4 + 70 * count / count.max(), color=_COLOUR, zorder=3)
     axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
     axes.set(title=f"{title}, error {found['error']:.3f}", xlabel="score", ylabel="share right")
 
@@ -60,7 +60,7 @@ def _depths(axes: Axes, fits: dict[str, Any]) -> None:
             axes.axhline(at, color=_GREY, linestyle=":", linewidth=1)
             axes.annotate(
                 name, (depth[-1], at), (0, 2), textcoords="offset points", ha="right",
-                color=_GREY, fontsize=9,
+                color=_GREY, fontsize=7,
             )  # fmt: skip
     axes.set(yscale="log", ylim=(floor, top), xticks=depth)
     axes.set(title="concentration", xlabel="cut after step", ylabel="κ")

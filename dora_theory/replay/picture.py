@@ -52,9 +52,9 @@ def success_against_budget(summaries: Sequence[dict[str, Any]], titles: Sequence
     columns = min(_COLUMNS, len(summaries))
     rows = -(-len(summaries) // columns)
     with plots.style():
-        figure = Figure(figsize=(4.4 * columns + 1.9, 5.6 * rows), layout="constrained")
+        figure = Figure(figsize=(plots.COLUMN * columns, 4.6 * rows), layout="constrained")
         panels = figure.subplots(
-            2 * rows, columns, squeeze=False, height_ratios=[3.4, 2] * rows, sharex=False
+            2 * rows, columns, squeeze=False, height_ratios=[3, 2] * rows, sharex=False
         )
         handles: dict[str, Line2D] = {}
         for i, (summary, title) in enumerate(zip(summaries, titles, strict=True)):
@@ -68,7 +68,7 @@ def success_against_budget(summaries: Sequence[dict[str, Any]], titles: Sequence
             handles[name] = Line2D(
                 [], [], color=_NEUTRAL, marker="o", linestyle="", markerfacecolor=face, label=name
             )
-        figure.legend(handles=list(handles.values()), loc="outside right upper")
+        figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=2)
     return figure
 
 
@@ -80,7 +80,7 @@ def _success(axes: Axes, summary: dict[str, Any], title: str) -> dict[str, Line2
         budgets, success, low, high, clipped = points.T
         sure = clipped <= _FEW
         # Faint all the way, and strong as far as both ends are estimates.
-        axes.plot(budgets, success, line, color=colour, alpha=0.3, linewidth=1.2)
+        axes.plot(budgets, success, line, color=colour, alpha=0.3, linewidth=0.8)
         axes.plot(budgets, np.where(sure, success, np.nan), line, color=colour)
         axes.fill_between(budgets, low, high, color=colour, alpha=0.05, linewidth=0)
         axes.fill_between(budgets, low, high, where=sure, color=colour, alpha=0.1, linewidth=0)

@@ -206,6 +206,6 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> 
 def _image(figure: Figure, words: str) -> str:
     file = io.BytesIO()
     with style():
-        figure.savefig(file, format="png", dpi=110, metadata={"Software": None})
+        figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
     data = base64.b64encode(file.getvalue()).decode("ascii")
     return f'<p><img alt="{escape(words)}" src="data:image/png;base64,{data}"></p>'

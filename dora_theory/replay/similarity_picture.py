@@ -23,7 +23,7 @@ def similarity_panels(found: dict[str, Any]) -> Figure:
         The picture.
     """
     with plots.style():
-        figure = Figure(figsize=(11.5, 3.0), layout="constrained")
+        figure = Figure(figsize=(8.6, 2.3), layout="constrained")
         cosines, losses, sizes = figure.subplots(1, 3)
         _cosines(cosines, found)
         _losses(losses, found)
@@ -59,7 +59,7 @@ def _losses(axes: Axes, found: dict[str, Any]) -> None:
     axes.plot(t, mean, color=_WITHIN, label="uniqueness γ")
     axes.axhline(found["counting"]["mean"], color=_ACROSS, label="counting candidates (REBASE)")
     axes.axvline(PAPER, color=_GREY, linestyle=":", linewidth=1)
-    axes.annotate("paper", (PAPER, 0), (3, 3), textcoords="offset points", color=_GREY, fontsize=9)
+    axes.annotate("paper", (PAPER, 0), (3, 3), textcoords="offset points", color=_GREY, fontsize=7)
     axes.plot(found["temperature"], mean.min(), "o", color=_WITHIN)
     axes.set(xscale="log", xlabel="$T_s$", ylabel="nats from equal shares")
     axes.set_ylim(0, 1.45 * max(high.max(), found["counting"]["mean"]) or 1)
