@@ -71,10 +71,15 @@ def run(arguments: argparse.Namespace) -> int:
     stays as it was.
     """
     _check(arguments)
-    # Not for `--help`: these load JAX.
-    from dora_theory.theorems import claims, reporting
+    try:
+        # Not for `--help`: these load JAX, which takes a while.
+        from dora_theory.theorems import claims, reporting
 
-    chosen = _chosen(claims(), arguments.claims)
+        every = claims()
+    except KeyboardInterrupt:
+        print("interrupted: no claim tried", file=sys.stderr)
+        raise
+    chosen = _chosen(every, arguments.claims)
     start = time.monotonic()
     with whole_output(arguments.out) as file:
         results = _results(chosen, arguments)
@@ -132,16 +137,16 @@ def _chosen(every: Sequence["Claim"], ids: Sequence[str] | None) -> list["Claim"
 
 def _results(chosen: Sequence["Claim"], arguments: argparse.Namespace) -> list["Result"]:
     """Results in the order of the theory: of all claims, or of those done before an interrupt."""
-    from dora_theory.theorems.verifying import verify
-
-    found = verify(
-        chosen,
-        instances=arguments.instances,
-        seed=arguments.seed,
-        budget_seconds=arguments.budget_seconds,
-    )
     results = []
     try:
+        from dora_theory.theorems.verifying import verify
+
+        found = verify(
+            chosen,
+            instances=arguments.instances,
+            seed=arguments.seed,
+            budget_seconds=arguments.budget_seconds,
+        )
         with closing(found), _bar(len(chosen)) as bar:
             for result in found:
                 results.append(result)

@@ -224,6 +224,16 @@ def test_an_interrupt_prints_what_was_decided(call: Callable, monkeypatch) -> No
     assert "not tried: 9.0, 9.1, 9.2, 9.3, 9.4, 9.5 and 2 more\n" in err
 
 
+def test_an_interrupt_while_jax_loads_says_so(monkeypatch, capsys) -> None:
+    def interrupted() -> tuple[Claim, ...]:
+        raise KeyboardInterrupt
+
+    # The claims' modules, and JAX with them, are loaded by this call.
+    monkeypatch.setattr(theorems, "claims", interrupted)
+    assert main(["verify"]) == 130
+    assert capsys.readouterr() == ("", "interrupted: no claim tried\n")
+
+
 def test_an_interrupt_leaves_a_file_as_it_was(call: Callable, monkeypatch, tmp_path) -> None:
     path = tmp_path / "table.txt"
     path.write_text("before")
