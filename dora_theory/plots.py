@@ -392,5 +392,5 @@ def success_curves(
         axes.minorticks_off()
         axes.set(xlabel="rollouts N", ylabel=ylabel, title=title)
         axes.grid(axis="y")
-        figure.legend(loc="outside lower center", ncols=3)
+        figure.legend(loc="outside lower center", ncols=2)
     return figure
