@@ -14,6 +14,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from numpy.typing import ArrayLike
 
+from dora_theory.lines import short
+
 
 def is_concrete(x: Any) -> bool:
     """Whether the values of `x` are known, that is, `x` is not being traced."""
@@ -74,11 +76,12 @@ def check_range(
     high: float = np.inf,
     *,
     low_open: bool = False,
+    high_open: bool = False,
     mask: ArrayLike | Array | None = None,
 ) -> None:
     """`ValueError` unless every (unmasked) value of `x` is finite and in [low, high].
 
-    `x` and `mask` are broadcast against each other. With `low_open` the interval is (low, high].
+    `x` and `mask` are broadcast against each other. An end that is open does not belong to it.
     The message gives the first offending place and its value. Passes silently for a traced `x`.
     """
     if not (is_concrete(x) and is_concrete(mask)):
@@ -88,6 +91,8 @@ def check_range(
         bad = ~np.isfinite(values) | (values > high) | (values < low)
         if low_open:
             bad |= values == low
+        if high_open:
+            bad |= values == high
     if mask is not None:
         bad = bad & np.asarray(mask)
         values = np.broadcast_to(values, bad.shape)
@@ -98,7 +103,7 @@ def check_range(
     wants = "a finite number"
     if low > -np.inf or high < np.inf:
         left = "(" if low_open or low == -np.inf else "["
-        right = ")" if high == np.inf else "]"
+        right = ")" if high_open or high == np.inf else "]"
         wants += f" in {left}{low:g}, {high:g}{right}"
     raise ValueError(f"{where} = {values[place]}: needs {wants}")
 
@@ -130,3 +135,64 @@ def check_spendable(budget: Array, mask: Array) -> None:
         has, wanted = np.asarray(mask).any(-1), np.asarray(budget) > 0
         if not np.all(has | ~wanted):
             raise ValueError("mask: a problem without candidates cannot spend a budget")
+
+
+def check_whole(name: str, x: Any, low: int = 0, high: int = 2**31 - 1) -> int:
+    """`x` as an int; `ValueError` unless it is one whole number in [low, high].
+
+    16.0 is whole, as is NumPy's; True is not a number.
+    """
+    number = x.item() if isinstance(x, np.generic) or (is_array(x) and not x.ndim) else x
+    whole = isinstance(number, int) or (isinstance(number, float) and number.is_integer())
+    if not whole or isinstance(number, bool) or not low <= number <= high:
+        raise ValueError(f"{name} = {named(x)}: needs a whole number in [{low}, {high}]")
+    return int(number)
+
+
+def check_number(
+    name: str,
+    x: Any,
+    low: float = -np.inf,
+    high: float = np.inf,
+    *,
+    low_open: bool = False,
+    high_open: bool = False,
+) -> None:
+    """`ValueError` unless `x` is one real number, finite and in the range as for `check_range`.
+
+    Of a traced `x` only the shape is known. True is not a number.
+    """
+    one = isinstance(x, int | float | np.generic) or is_array(x)
+    # A Python number beyond NumPy's becomes an object.
+    kind = jnp.result_type(x) if is_array(x) else np.asarray(x).dtype if one else np.dtype(object)
+    if (
+        not (jnp.issubdtype(kind, jnp.floating) or jnp.issubdtype(kind, jnp.integer))
+        or np.ndim(x) > 0
+    ):
+        raise ValueError(f"{name} = {named(x)}: needs a number")
+    check_range(name, x, low, high, low_open=low_open, high_open=high_open)
+
+
+def check_type(name: str, x: Any, kind: type) -> None:
+    """`TypeError` unless `x` is of a type."""
+    if not isinstance(x, kind):
+        raise TypeError(f"{name} = {named(x)}: needs a {kind.__name__}")
+
+
+def check_key(name: str, x: Any) -> None:
+    """`TypeError` unless `x` is one random key of JAX, of the new kind or of the old."""
+    if is_array(x):
+        new = jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+        if (new and x.ndim == 0) or (not new and x.dtype == np.uint32 and x.ndim == 1):
+            return
+    raise TypeError(f"{name} = {named(x)}: needs one JAX random key, such as jax.random.key(0)")
+
+
+def is_array(x: Any) -> bool:
+    """Whether `x` is an array of NumPy or JAX, traced or not."""
+    return isinstance(x, np.ndarray | jax.Array)
+
+
+def named(x: Any) -> str:
+    """A value as a message of one line can bear it."""
+    return short(" ".join(repr(x).split()))

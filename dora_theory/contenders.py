@@ -18,7 +18,7 @@ from dora_theory.allocation.heuristics import (
     rebase_sequential_allocation,
     temperature_allocation,
 )
-from dora_theory.checks import check_range
+from dora_theory.checks import check_number, check_whole, named
 from dora_theory.directions import (
     normalised,
     quality_weights,
@@ -57,11 +57,10 @@ class Settings:
     def checked(self) -> "Settings":
         """The settings themselves, if their values are in their ranges; else `ValueError`."""
         for name in ("temperature", "similarity_temperature"):
-            check_range(name, getattr(self, name), 0, low_open=True)
-        if self.beam_width < 1:
-            raise ValueError(f"beam_width = {self.beam_width}: needs a whole number of at least 1")
+            check_number(name, getattr(self, name), 0, low_open=True)
+        check_whole("beam_width", self.beam_width, 1)
         if self.pool not in get_args(Pool):
-            raise ValueError(f"pool = {self.pool!r}: needs one of {', '.join(get_args(Pool))}")
+            raise ValueError(f"pool = {named(self.pool)}: needs one of {', '.join(get_args(Pool))}")
         return self
 
 

@@ -112,6 +112,6 @@ def _check(values: ArrayLike, low: float, high: float, wants: str) -> None:
 def _quantile(n: int, level: float) -> float:
     if n < 2:
         raise ValueError(f"n = {n}: needs at least two values")
-    if not 0 < level < 1:
-        raise ValueError(f"level = {level}: needs a number in (0, 1)")
+    if not isinstance(level, float | np.floating) or not 0 < level < 1:
+        raise ValueError(f"level = {level!r}: needs a number in (0, 1)")
     return float(scipy.stats.t.ppf((1 + level) / 2, n - 1))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import Any, get_args
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,10 +20,12 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Key, UInt32
 
-from dora_theory.contenders import CONTENDERS, ORACLE, Settings
+from dora_theory.checks import check_key, check_number, check_type, check_whole
+from dora_theory.contenders import ORACLE, Settings
 from dora_theory.estimates import Estimate, student, wilson
 from dora_theory.outcomes import Job, Level, chunk
 from dora_theory.populations import Population
+from dora_theory.simulation_arguments import check_simulation, chosen_devices, strategy_names
 
 # Numbers that a chunk may hold at once for a strategy: 4 MiB of float32, about one core's cache.
 _CHUNK = 1 << 20
@@ -120,9 +122,13 @@ def simulate(
         A `Simulation`, bit for bit the same for any devices and processes of one kind.
 
     Raises:
-        ValueError: an unknown strategy or level, too few problems or samples, a bad population.
+        ValueError: an unknown strategy or level, a budget, number of problems or of samples that is
+            none or too small, a value of the population or of the settings out of its range.
+        TypeError: a key, a population, settings, strategies or devices of another kind.
     """
-    work = _Work(key, population, tuple(strategies), budget, samples, level, settings, devices)
+    work = _Work(
+        key, population, strategy_names(strategies), budget, samples, level, settings, devices
+    )
     return work.run(problems)
 
 
@@ -164,17 +170,22 @@ def simulate_until(
         A `Simulation`, equal to that of `simulate` with its number of problems.
 
     Raises:
-        ValueError: as `simulate`; a half width that is not positive.
+        ValueError: as `simulate`; a half width that is not positive, a start below 2 or beyond
+            `most`, no interval.
+        TypeError: as `simulate`; `of` is no function.
     """
-    if not half_width > 0:
-        raise ValueError(f"half_width = {half_width}: needs a positive number")
-    if not 2 <= start <= most:
-        raise ValueError(f"start = {start}, most = {most}: needs 2 ≤ start ≤ most")
-    work = _Work(key, population, tuple(strategies), budget, samples, level, settings, devices)
-    count = start
+    check_number("half_width", half_width, 0, low_open=True)
+    count = check_whole("start", start, 2)
+    most = check_whole("most", most, count)
+    if of is not None and not callable(of):
+        raise TypeError(f"of = {of!r}: needs a function of a simulation")
+    names = strategy_names(strategies)
+    work = _Work(key, population, names, budget, samples, level, settings, devices)
     while True:
         found = work.run(count)
-        intervals = [found.success(s) for s in strategies] if of is None else of(found)
+        intervals = [found.success(s) for s in names] if of is None else of(found)
+        if not intervals:
+            raise ValueError("of: gave no interval, needs one or more")
         if count == most or max(float(e.high - e.low) for e in intervals) <= 2 * half_width:
             return found
         count = min(2 * count, most)
@@ -211,6 +222,7 @@ def rollouts_lost(
 
     Source: theory 4.3.
     """
+    check_type("found", found, Simulation)
     regret = found.regret(strategy, level=level)
     work = _Work(key, population, (ORACLE,), found.budget, 1, "closed", settings, devices)
     curve = lru_cache(None)(lambda n: float(work.run(found.problems, budget=n).mean[0, 0]))
@@ -235,30 +247,6 @@ def _needed(curve: Callable[[int], float], success: float, budget: int) -> float
     return low + max(success - below, 0.0) / (curve(high) - below)
 
 
-def check_simulation(
-    population: Population,
-    strategies: Sequence[str],
-    budget: int,
-    samples: int,
-    level: str,
-    settings: Settings | None,
-) -> None:
-    """`ValueError` unless these arguments of `simulate` can be used."""
-    population.checked()
-    if settings is not None:
-        settings.checked()
-    for name in strategies:
-        if name not in CONTENDERS:
-            raise ValueError(f"strategies: {name!r} is none of {', '.join(CONTENDERS)}")
-    if not strategies or len(set(strategies)) < len(strategies):
-        raise ValueError(f"strategies = {tuple(strategies)}: needs one or more, each once")
-    if level not in get_args(Level):
-        raise ValueError(f"level = {level!r}: needs one of {', '.join(get_args(Level))}")
-    for name, count in (("budget", budget), ("samples", samples)):
-        if count != int(count) or not 1 <= count < 2**31:
-            raise ValueError(f"{name} = {count}: needs a whole number of at least 1")
-
-
 @dataclass(frozen=True)
 class _Work:
     """A job, checked, and cut into chunks."""
@@ -274,17 +262,22 @@ class _Work:
     mesh: Mesh = field(init=False)
 
     def __post_init__(self) -> None:
+        check_key("key", self.key)
         check_simulation(
             self.population, self.strategies, self.budget, self.samples, self.level, self.settings
         )
-        devices = tuple(jax.devices() if self.devices is None else self.devices)
-        # Frozen for its users, not for its maker.
-        object.__setattr__(self, "mesh", Mesh(np.asarray(devices), ("chunks",)))
+        devices = np.asarray(chosen_devices(self.devices))
+        # Frozen for its users, not for its maker. 16.0 is a whole number, and no shape.
+        for name, value in (
+            ("budget", int(self.budget)),
+            ("samples", int(self.samples)),
+            ("mesh", Mesh(devices, ("chunks",))),
+        ):
+            object.__setattr__(self, name, value)
 
     def run(self, problems: int, *, budget: int | None = None) -> Simulation:
         """Simulates problems 0 to `problems - 1`."""
-        if problems < 2:
-            raise ValueError(f"problems = {problems}: needs at least 2")
+        problems = check_whole("problems", problems, 2)
         n = self.budget if budget is None else budget
         m = len(self.strategies)
         count, mean, scatter = 0, np.zeros((2, m)), np.zeros((2, m, m))

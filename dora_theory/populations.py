@@ -16,9 +16,16 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
 from dora_theory.allocation.exact import apportion
-from dora_theory.checks import check_range
+from dora_theory.checks import check_key, check_number, check_range, check_type, check_whole, named
 
 Sizes = Literal["equal", "zipf", "crp"]
+
+# Ranges of what is traced. Ratios and products of two such numbers are in that of float32.
+_LEAST, _MOST = 1e-12, 1e12
+_POSITIVE = "skew", "quality_temperature", "concentration", "within_concentration"
+_NOT_NEGATIVE = "spread", "difficulty", "noise", "direction_noise"
+_ANY = "level", "slope", "offset"
+_OPTIONAL = "within_concentration", "level"
 
 
 @partial(
@@ -45,37 +52,40 @@ Sizes = Literal["equal", "zipf", "crp"]
 class Population:
     """How problems are made. Numbers may be traced; what decides shapes is static.
 
+    What is positive is from 1e-12 to 1e12, what may be 0 or negative at most 1e12 in size.
+
     Attributes:
-        candidates: k, the most candidates of a problem.
-        directions: g, the most directions of a problem.
+        candidates: k ≥ 1, the most candidates of a problem.
+        directions: g from 1 to k, the most directions of a problem.
         sizes: how candidates are shared among directions: `"equal"`; `"zipf"`, in proportion to
             j^-skew with at least one each; `"crp"`, the Chinese restaurant process of concentration
-            `skew`, which opens no table beyond g; or the sizes themselves, g numbers of sum k.
-        skew: exponent of `"zipf"`, concentration of `"crp"`.
+            `skew`, which opens no table beyond g; or the sizes themselves, g positive whole numbers
+            of sum k.
+        skew: positive: exponent of `"zipf"`, concentration of `"crp"`.
         discount: of `"crp"`, in [0, 1): above 0 it is Pitman and Yor's process, with more of the
             smallest tables beside the same large ones.
-        fewest: the fewest candidates of a problem; their number is uniform from here to k, and the
-            candidates beyond it are padding. None for k.
+        fewest: the fewest candidates of a problem, from 1 to k; their number is uniform from here
+            to k, and the candidates beyond it are padding. None for k.
         quality: Q of the directions, g numbers in [0, 1], the same in every problem; None for
             qualities made of latent scores r_j uniform in [0, spread].
         level: None for Q = softmax(r/T), of which a problem's sum to 1. A number for problems whose
             directions may all be good or all bad: Q_j = sigmoid(level + difficulty ε + r_j/T), ε
             standard normal and one for a problem.
-        difficulty: standard deviation of that shift, which strategies do not see: all that they do
-            with scores stays the same if a number is added to all scores of a problem.
-        quality_temperature: T of either; scores are right when it is the strategies' T_b.
-        spread: range of the latent scores.
+        difficulty: standard deviation ≥ 0 of that shift, which strategies do not see: all that they
+            do with scores stays the same if a number is added to all scores of a problem.
+        quality_temperature: T > 0 of either; scores are right when it is the strategies' T_b.
+        spread: range ≥ 0 of the latent scores.
         concentration: κ > 0 of the directions. From about 1e6 on p_j is Q_j, "given".
         within_concentration: ν > 0 of candidates around their direction; None for one shared p.
         slope: PRM scores are R_i = offset + slope r_j + direction_noise ε_j + noise ε_i, ε standard
             normal. (1, 0, 0, 0) is a calibrated PRM; a slope below 1 is one that hedges.
         offset: the same error for all, which softmax does not see.
-        noise: standard deviation of a candidate's own error.
-        direction_noise: standard deviation of an error that a direction's candidates share.
+        noise: standard deviation ≥ 0 of a candidate's own error.
+        direction_noise: standard deviation ≥ 0 of an error that a direction's candidates share.
         similarity_inside: s_in, expected cosine of two candidates of one direction.
         similarity_across: s_out, expected cosine of two of different ones, 0 ≤ s_out ≤ s_in ≤ 1.
-        dimension: 0 for the expected similarities themselves; else embeddings of 1 + 2 dimension
-            numbers, whose cosines scatter about them by about 1/sqrt(dimension).
+        dimension: d ≥ 0; 0 for the expected similarities themselves, else embeddings of 1 + 2d
+            numbers, whose cosines scatter about them by about 1/sqrt(d).
 
     Raises:
         ValueError: a value out of its range.
@@ -105,24 +115,19 @@ class Population:
     def checked(self) -> "Population":
         """The population itself, if its values are in their ranges; else `ValueError`."""
         _check_shapes(self)
-        for name in ("quality_temperature", "concentration", "within_concentration"):
-            value = getattr(self, name)
-            if value is not None:
-                check_range(name, value, 0, low_open=True)
-        for name in ("spread", "difficulty", "noise", "direction_noise", "skew"):
-            check_range(name, getattr(self, name), 0, low_open=name == "skew")
-        check_range("discount", self.discount, 0, float(np.nextafter(1, 0)))
+        for names, least in ((_POSITIVE, _LEAST), (_NOT_NEGATIVE, 0), (_ANY, -_MOST)):
+            for name in names:
+                value = getattr(self, name)
+                if value is not None or name not in _OPTIONAL:
+                    check_number(name, value, least, _MOST)
+        check_number("discount", self.discount, 0, 1, high_open=True)
         if self.level is None:
             # Softmax does not see it: a number that does nothing is a mistake.
             check_range("difficulty without a level", self.difficulty, 0, 0)
-        else:
-            check_range("level", self.level)
         inside, across = self.similarity_inside, self.similarity_across
-        check_range("similarity_inside", inside, 0, 1)
-        check_range("similarity_across", across, 0, 1)
+        check_number("similarity_inside", inside, 0, 1)
+        check_number("similarity_across", across, 0, 1)
         check_range("similarity_inside - similarity_across", inside - across, 0, 1)
-        for name in ("slope", "offset"):
-            check_range(name, getattr(self, name))
         return self
 
     def with_changes(self, **changes: Any) -> "Population":
@@ -175,11 +180,15 @@ def draw_problems(
         The problems, of JAX's default float dtype.
 
     Raises:
-        ValueError: a value of the population out of its range, a count below one.
+        ValueError: a value of the population out of its range, a count below one, a number that is
+            not of 32 bits.
+        TypeError: a key or a population that is none.
     """
-    if count < 1 or first < 0:
-        raise ValueError(f"count = {count}, first = {first}: needs count ≥ 1 and first ≥ 0")
+    check_key("key", key)
+    check_type("population", population, Population)
     population.checked()
+    count = check_whole("count", count, 1, 2**32 - 1)
+    first = check_whole("first", first, 0, 2**32 - count)
     return problems_at(key, population, jnp.arange(count, dtype=jnp.uint32) + np.uint32(first))
 
 
@@ -291,22 +300,28 @@ def _embeddings(key: Array, population: Population, labels: Array) -> Float[Arra
 
 
 def _check_shapes(population: Population) -> None:
-    k, g, sizes = population.candidates, population.directions, population.sizes
-    if not 1 <= g <= k:
+    k = check_whole("candidates", population.candidates, 1)
+    g = check_whole("directions", population.directions, 1)
+    if g > k:
         raise ValueError(f"directions = {g}: needs 1 to {k}, the number of candidates")
-    if population.fewest is not None and not 1 <= population.fewest <= k:
+    if population.fewest is not None and check_whole("fewest", population.fewest, 1) > k:
         raise ValueError(f"fewest = {population.fewest}: needs 1 to {k}, the number of candidates")
-    if population.dimension < 0:
-        raise ValueError(f"dimension = {population.dimension}: needs a number ≥ 0")
+    check_whole("dimension", population.dimension)
+    sizes, quality = population.sizes, population.quality
     if isinstance(sizes, str):
         if sizes not in get_args(Sizes):
             wants = ", ".join(get_args(Sizes))
             raise ValueError(f"sizes = {sizes!r}: needs one of {wants}, or {g} sizes")
-    elif len(sizes) != g or sum(sizes) != k or min(sizes) < 1:
-        raise ValueError(f"sizes = {sizes}: needs {g} positive numbers of sum {k}")
-    if population.quality is not None:
+    elif not isinstance(sizes, tuple) or len(sizes) != g:
+        raise ValueError(
+            f"sizes = {named(sizes)}: needs a tuple of {g} positive numbers of sum {k}"
+        )
+    elif sum(check_whole(f"sizes[{i}]", x, 1) for i, x in enumerate(sizes)) != k:
+        raise ValueError(f"sizes = {named(sizes)}: needs {g} positive numbers of sum {k}")
+    if quality is not None:
         if population.level is not None:
             raise ValueError(f"level = {population.level}: quality is given, which needs None")
-        if len(population.quality) != g:
-            raise ValueError(f"quality = {population.quality}: needs {g} numbers")
-        check_range("quality", np.asarray(population.quality), 0, 1)
+        if not isinstance(quality, tuple) or len(quality) != g:
+            raise ValueError(f"quality = {named(quality)}: needs a tuple of {g} numbers")
+        for i, value in enumerate(quality):
+            check_number(f"quality[{i}]", value, 0, 1)

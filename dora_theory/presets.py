@@ -8,6 +8,7 @@ logs know.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dora_theory.checks import named
 from dora_theory.populations import Population
 
 
@@ -121,6 +122,6 @@ def preset(name: str) -> Population:
     Raises:
         ValueError: an unknown name.
     """
-    if name not in PRESETS:
-        raise ValueError(f"preset = {name!r}: needs one of {', '.join(PRESETS)}")
+    if not isinstance(name, str) or name not in PRESETS:
+        raise ValueError(f"preset = {named(name)}: needs one of {', '.join(PRESETS)}")
     return PRESETS[name].population

@@ -24,7 +24,7 @@ import scipy.special
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key, Real, UInt32
 
-from dora_theory.checks import as_float, check_range
+from dora_theory.checks import as_float, check_candidates, check_key, check_range, check_whole
 
 # The polynomial: degrees in 1/sqrt(shape) and in z, and its domain. P(|z| > 5.5) is 4e-8, which is
 # about what the 32 bits of a word resolve; z beyond counts as 5.5.
@@ -40,6 +40,9 @@ _PARITY = 0x1BD11BDA
 _ROUNDS = 20
 # Terms of the series of atanh at 1/3 before they fall below rounding.
 _ATANH_TERMS = {np.dtype("float32"): 7, np.dtype("float64"): 16}
+
+# The largest word.
+_MOST = 2**32 - 1
 
 Words = UInt32[Array, "..."]
 _Real = Float[Array, "..."]
@@ -108,16 +111,28 @@ def log_beta(
         have 32 bits); logarithms have the relative accuracy of the dtype.
 
     Raises:
-        ValueError: NaN or negative values, a + b = 0, shapes that do not fit.
+        ValueError: NaN or negative values, a + b = 0, shapes that do not fit, no candidate.
+        TypeError: a key that is none.
 
     Source: Salmon et al. (2011) for the generator; the inversion and the urn are explained above.
     """
+    check_key("key", key)
     a, b = as_float("alpha", alpha), as_float("beta", beta)
     check_range("alpha", a, 0)
     check_range("beta", b, 0)
+    try:
+        a, b = jnp.broadcast_arrays(a, b.astype(a.dtype))
+    except ValueError:
+        raise ValueError(f"beta: shape {b.shape} does not fit alpha, {a.shape}") from None
+    check_candidates("alpha", a)
     check_range("alpha + beta", a + b, 0, low_open=True)
-    a, b = jnp.broadcast_arrays(a, b.astype(a.dtype))
-    return _log_beta(key, a, b, _count("samples", samples), jnp.uint32(_count("first", first)))
+    return _log_beta(
+        key,
+        a,
+        b,
+        check_whole("samples", samples, 0, _MOST),
+        jnp.uint32(check_whole("first", first, 0, _MOST)),
+    )
 
 
 def log_gamma(
@@ -139,13 +154,21 @@ def log_gamma(
         Shape `(samples, ..., k)`, as accurate as `log_beta`.
 
     Raises:
-        ValueError: NaN or negative values.
+        ValueError: NaN or negative values, no candidate.
+        TypeError: a key that is none.
 
     Source: Gamma(a) = Gamma(a + 1) U^{1/a}, and inversion.
     """
+    check_key("key", key)
     a = as_float("shape", shape)
+    check_candidates("shape", a)
     check_range("shape", a, 0)
-    return _log_gamma(key, a, _count("samples", samples), jnp.uint32(_count("first", first)))
+    return _log_gamma(
+        key,
+        a,
+        check_whole("samples", samples, 0, _MOST),
+        jnp.uint32(check_whole("first", first, 0, _MOST)),
+    )
 
 
 @partial(jax.jit, static_argnames="samples")
@@ -352,9 +375,3 @@ def _log1p(s: _Real) -> _Real:
     for n in range(_ATANH_TERMS[s.dtype], -1, -1):
         total = total * square + 2 / (2 * n + 1)
     return s * total
-
-
-def _count(name: str, n: int) -> int:
-    if not 0 <= n < 2**32:
-        raise ValueError(f"{name} = {n}: needs a whole number in [0, 2^32)")
-    return int(n)

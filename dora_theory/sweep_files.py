@@ -12,9 +12,9 @@ import numpy as np
 
 from dora_theory.contenders import Settings
 from dora_theory.errors import InputError
-from dora_theory.montecarlo import check_simulation
 from dora_theory.populations import Population
 from dora_theory.presets import preset
+from dora_theory.simulation_arguments import check_simulation
 from dora_theory.sweeps import Sweep, arguments
 
 _WHOLE = "candidates", "directions", "fewest", "dimension", "beam_width"

@@ -5,7 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dora_theory.checks import as_count, as_float, as_mask, check_candidates, check_range
+from dora_theory.checks import (
+    as_count,
+    as_float,
+    as_mask,
+    check_candidates,
+    check_key,
+    check_number,
+    check_range,
+    check_type,
+    check_whole,
+)
 
 
 def test_as_float_keeps_float_dtypes_and_promotes_the_rest(x64):
@@ -55,3 +65,56 @@ def test_mask_and_candidates():
     for bad in (np.float32(1), np.zeros((3, 0))):
         with pytest.raises(ValueError, match="at least one candidate"):
             check_candidates("scores", bad)
+
+
+def test_an_open_end_is_not_in_the_range():
+    check_range("d", 0.0, 0, 1, high_open=True)
+    with pytest.raises(ValueError, match=r"d = 1.0: needs a finite number in \[0, 1\)"):
+        check_range("d", 1.0, 0, 1, high_open=True)
+
+
+@pytest.mark.parametrize("x", [4, 4.0, np.int64(4), np.float32(4), np.array(4), jnp.array(4)])
+def test_a_whole_number_may_be_of_any_type(x):
+    whole = check_whole("n", x)
+    assert whole == 4
+    assert type(whole) is int
+
+
+@pytest.mark.parametrize(
+    "x", [float("nan"), float("inf"), "4", 2.5, True, None, [4], np.array([4]), np.True_, -1, 2**31]
+)
+def test_what_is_no_whole_number_is_named(x):
+    with pytest.raises(ValueError, match=r"n = .*: needs a whole number in \[0, 2147483647\]"):
+        check_whole("n", x)
+
+
+@pytest.mark.parametrize("x", ["4", True, None, [4.0], np.ones(2), 1j, np.True_, 10**400, {}])
+def test_what_is_no_number_is_named(x):
+    with pytest.raises(ValueError, match=r"x = .*: needs a number$"):
+        check_number("x", x)
+
+
+def test_a_number_may_be_traced_and_of_any_type():
+    for x in (4, 4.5, np.float32(4), jnp.bfloat16(4), jnp.array(4), np.array(4.0)):
+        check_number("x", x, 0)
+    jax.jit(lambda x: check_number("x", x, 0, 1))(7.0)
+    with pytest.raises(ValueError, match=r"x = .*Tracer.*: needs a number"):
+        jax.jit(lambda x: check_number("x", x))(jnp.ones(2))
+    with pytest.raises(ValueError, match="x = nan: needs a finite number"):
+        check_number("x", np.nan)
+
+
+@pytest.mark.parametrize(
+    "key", [None, 0, "k", [1, 2], np.zeros(2), jax.random.split(jax.random.key(0))]
+)
+def test_what_is_no_key_is_named(key):
+    for good in (jax.random.key(0), jax.random.PRNGKey(0), np.array([0, 3], np.uint32)):
+        check_key("key", good)
+    with pytest.raises(TypeError, match=r"key = .*: needs one JAX random key"):
+        check_key("key", key)
+
+
+def test_a_value_of_another_type_is_named_and_cut_short():
+    with pytest.raises(TypeError, match=r"p = 'x+…: needs a float") as error:
+        check_type("p", "x" * 1000, float)
+    assert len(str(error.value)) < 100

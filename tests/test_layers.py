@@ -38,6 +38,7 @@ LAYERS = {
     "presets": 3,
     "contenders": 3,
     "outcomes": 3,
+    "simulation_arguments": 3,
     "estimates": 3,
     "montecarlo": 3,
     "search": 3,

@@ -212,7 +212,7 @@ def test_a_population_is_a_pytree_whose_numbers_are_traced():
         ({"fewest": 0}, "fewest = 0"),
         ({"sizes": "even"}, "sizes = 'even': needs one of equal, zipf, crp"),
         ({"sizes": (10, 4, 1, 2)}, "needs 4 positive numbers of sum 16"),
-        ({"quality": (0.5, 0.5)}, "needs 4 numbers"),
+        ({"quality": (0.5, 0.5)}, "needs a tuple of 4 numbers"),
         ({"quality": (0.5, 1.5, 0.1, 0.1)}, r"quality\[1\] = 1.5"),
         ({"concentration": 0.0}, "concentration = 0.0"),
         ({"within_concentration": -1.0}, "within_concentration = -1.0"),
@@ -220,7 +220,26 @@ def test_a_population_is_a_pytree_whose_numbers_are_traced():
         ({"difficulty": 1.0}, "difficulty without a level = 1.0"),
         ({"level": float("inf")}, "level = inf"),
         ({"level": 0.0, "quality": (0.1,) * 4}, "level = 0.0: quality is given"),
-        ({"discount": 1.0}, "discount = 1.0"),
+        ({"discount": 1.0}, r"discount = 1.0: needs a finite number in \[0, 1\)"),
+        ({"candidates": 0}, r"candidates = 0: needs a whole number in \[1, "),
+        ({"candidates": 2**31}, "candidates = 2147483648: needs a whole number"),
+        ({"candidates": 2.5}, "candidates = 2.5: needs a whole number"),
+        ({"directions": 0}, r"directions = 0: needs a whole number in \[1, "),
+        ({"fewest": True}, "fewest = True: needs a whole number"),
+        ({"fewest": 17}, "fewest = 17: needs 1 to 16"),
+        ({"sizes": 3}, "sizes = 3: needs a tuple of 4"),
+        ({"sizes": [4, 4, 4, 4]}, r"sizes = \[4, 4, 4, 4\]: needs a tuple of 4"),
+        ({"sizes": (4, 4, 4.5, 3.5)}, r"sizes\[2\] = 4.5: needs a whole number"),
+        ({"quality": 0.3}, "quality = 0.3: needs a tuple of 4 numbers"),
+        ({"quality": ("a", 0.1, 0.1, 0.1)}, r"quality\[0\] = 'a': needs a number"),
+        ({"concentration": [1, 2]}, r"concentration = \[1, 2\]: needs a number"),
+        ({"concentration": True}, "concentration = True: needs a number"),
+        ({"concentration": None}, "concentration = None: needs a number"),
+        ({"concentration": 1e-13}, r"concentration = 1e-13: needs a finite number in \[1e-12, "),
+        ({"spread": 1e13}, r"spread = 1\S*: needs a finite number in \[0, 1e\+12\]"),
+        ({"offset": "x"}, "offset = 'x': needs a number"),
+        ({"similarity_inside": None}, "similarity_inside = None: needs a number"),
+        ({"dimension": 1.5}, "dimension = 1.5: needs a whole number"),
         ({"similarity_across": 0.99}, "similarity_inside - similarity_across = -0.0"),
         ({"dimension": -1}, "dimension = -1"),
     ],
@@ -230,6 +249,14 @@ def test_bad_values_are_named(changes, says):
         draw_problems(KEY, Population(**changes), 2)
 
 
-def test_a_bad_count_is_named():
-    with pytest.raises(ValueError, match="count = 0"):
-        draw_problems(KEY, Population(), 0)
+def test_bad_arguments_are_named():
+    for count in (0, 2.5, "x", None, True, 2**32):
+        with pytest.raises(ValueError, match=f"count = {count!r}: needs a whole number in "):
+            draw_problems(KEY, Population(), count)
+    for first in (-1, 2.5, "x", 2**32 - 1):
+        with pytest.raises(ValueError, match=f"first = {first!r}: needs a whole number in "):
+            draw_problems(KEY, Population(), 2, first=first)
+    with pytest.raises(TypeError, match="population = None: needs a Population"):
+        draw_problems(KEY, None, 2)
+    with pytest.raises(TypeError, match="key = 0: needs one JAX random key"):
+        draw_problems(0, Population(), 2)

@@ -151,5 +151,16 @@ def test_bad_values_are_named():
         log_beta(key, np.array([0.5, -1.0]), np.array([0.5, 1.0]), 3)
     with pytest.raises(ValueError, match=r"alpha \+ beta\[0\] = 0.0"):
         log_beta(key, np.array([0.0]), np.array([0.0]), 3)
-    with pytest.raises(ValueError, match="samples = -1"):
-        log_gamma(key, np.array([1.0]), -1)
+    with pytest.raises(ValueError, match=r"beta: shape \(4,\) does not fit alpha, \(3,\)"):
+        log_beta(key, np.ones(3), np.ones(4), 3)
+    with pytest.raises(ValueError, match=r"alpha: needs at least one candidate, got shape \(\)"):
+        log_beta(key, 1.0, 1.0, 3)
+    with pytest.raises(ValueError, match=r"shape: needs at least one candidate, got shape \(\)"):
+        log_gamma(key, 1.0, 3)
+    with pytest.raises(TypeError, match="key = 0: needs one JAX random key"):
+        log_gamma(0, np.ones(3), 3)
+    for samples in (-1, 2.5, "x", None, True, 2**32):
+        with pytest.raises(ValueError, match=f"samples = {samples!r}: needs a whole number in "):
+            log_gamma(key, np.array([1.0]), samples)
+    with pytest.raises(ValueError, match="first = 'x': needs a whole number"):
+        log_beta(key, np.ones(3), np.ones(3), 3, first="x")
