@@ -1,7 +1,9 @@
 """`dora-theory simulate`: strategies on synthetic problems, over a grid, resumable."""
 
 import argparse
+import ctypes
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -81,8 +83,11 @@ def run(arguments: argparse.Namespace) -> int:
     with jax.enable_x64(True):
         sweep = read_sweep(arguments.sweep)
         if arguments.distributed or arguments.coordinator:
-            jax.distributed.initialize(*told)
-        cells = _run(sweep, arguments.out)
+            with _clean_output():
+                jax.distributed.initialize(*told)
+                cells = _run(sweep, arguments.out)
+        else:
+            cells = _run(sweep, arguments.out)
     if jax.process_index() > 0:
         return 0
     seconds = time.monotonic() - start
@@ -112,11 +117,17 @@ def _run(sweep: Any, path: str) -> int:
         began = True
         bar.update(len(done))
         bar.unpause()
+        # The first cell takes as long as its program takes to compile.
+        bar.set_description("compiling")
         return _told(done, len(sweep)) or frozenset()
+
+    def after(_: Any) -> None:
+        bar.set_description("", refresh=False)
+        bar.update()
 
     with _bar(len(sweep)) as bar:
         try:
-            return run_sweep(sweep, path, begin=begin, after=lambda row: bar.update())
+            return run_sweep(sweep, path, begin=begin, after=after)
         except InputError:
             if not began:
                 _told(None, len(sweep))
@@ -144,5 +155,21 @@ def _bar(cells: int) -> Iterator[Any]:
     from tqdm import tqdm
 
     silent = not sys.stderr.isatty()
-    with tqdm(total=cells, unit=" cells", delay=1, leave=False, disable=silent) as bar:
+    with tqdm(total=cells, unit=" cells", leave=False, disable=silent) as bar:
         yield bar
+
+
+@contextmanager
+def _clean_output() -> Iterator[None]:
+    """Standard output of native code goes to standard error: Gloo says there whom it has met."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        # What C has not written yet is not to come after what is ours.
+        sys.stdout.flush()
+        ctypes.CDLL(None).fflush(None)
+        os.dup2(kept, 1)
+        os.close(kept)

@@ -134,11 +134,25 @@ def _done(path: Path, written: dict[str, Any]) -> frozenset[int]:
 def _manifest(path: Path) -> dict[str, Any]:
     try:
         found = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise InputError(f"{path / _MANIFEST}: cannot be read ({error})") from None
-    if not isinstance(found, dict) or found.get("format") != FORMAT or "columns" not in found:
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise InputError(f"{path / _MANIFEST}: not of the format {FORMAT!r}")
+    _check_columns(path / _MANIFEST, found.get("columns"))
     return found
+
+
+def _check_columns(path: Path, columns: Any) -> None:
+    """`InputError` unless a manifest has names of columns, `cell` first, with types of Arrow."""
+    arrow, _ = _pyarrow()
+    if not isinstance(columns, dict) or next(iter(columns), None) != "cell":
+        raise InputError(f"{path}: columns: needs names with their types, cell first")
+    for name, kind in columns.items():
+        try:
+            # A type that is no text is no type.
+            arrow.type_for_alias(str(kind))
+        except ValueError:
+            raise InputError(f"{path}: columns: {name}: {kind!r} is no type of Arrow") from None
 
 
 def _parts(path: Path) -> list[Path]:

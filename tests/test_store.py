@@ -1,5 +1,6 @@
 """A store survives kills, refuses what is not its own, and leaves that as it was."""
 
+import json
 import os
 import random
 import signal
@@ -70,6 +71,42 @@ def test_a_foreign_folder_is_refused(tmp_path):
         pass
     with pytest.raises(InputError, match="no store of a sweep"):
         read_store(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        (None, "needs names with their types, cell first"),
+        ([], "needs names with their types, cell first"),
+        ({}, "needs names with their types, cell first"),
+        ({"name": "string", "cell": "int64"}, "needs names with their types, cell first"),
+        ({"cell": "int64", "name": "texts"}, "name: 'texts' is no type of Arrow"),
+        ({"cell": 64}, "cell: 64 is no type of Arrow"),
+        ({"cell": ["int64"]}, r"cell: \['int64'\] is no type of Arrow"),
+    ],
+)
+def test_a_manifest_with_bad_columns_is_refused(tmp_path, columns, says):
+    path = filled(tmp_path)
+    manifest = json.loads((path / "sweep.json").read_text())
+    (path / "sweep.json").write_text(json.dumps(manifest | {"columns": columns}))
+    refused(path, says)
+    before = snapshot(path)
+    with pytest.raises(InputError, match=f"sweep.json: columns: {says}"):
+        read_store(path)
+    assert snapshot(path) == before
+
+
+@pytest.mark.parametrize(
+    "manifest", [b"", b"[]", b"\xff\xfe", b"null", b"3", b"{", b'{"format": 3}', b"[" * 100_000]
+)
+def test_a_manifest_that_is_none_is_refused(tmp_path, manifest):
+    path = filled(tmp_path)
+    (path / "sweep.json").write_bytes(manifest)
+    refused(path, "sweep.json: (cannot be read|not of the format)")
+    before = snapshot(path)
+    with pytest.raises(InputError, match=r"sweep.json: (cannot be read|not of the format)"):
+        read_store(path)
+    assert snapshot(path) == before
 
 
 def test_a_store_of_another_sweep_is_refused(tmp_path):

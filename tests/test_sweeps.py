@@ -1,5 +1,6 @@
 """Sweeps: the file that says what, the cells, one program for many, and going on after a kill."""
 
+import io
 import json
 import random
 import signal
@@ -12,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from dora_theory import montecarlo
+from dora_theory import montecarlo, sweeps
 from dora_theory.cli import main
 from dora_theory.contenders import Settings
 from dora_theory.errors import InputError
@@ -200,6 +201,33 @@ def test_a_bad_file_is_status_2_and_one_line_with_the_field(sweep_file, capsys, 
     assert not store.exists()
 
 
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_shows_at_once_that_the_first_program_compiles(
+    tmp_path, sweep_file, monkeypatch
+):
+    seen = []
+
+    def stands_in(sweep, path, *, begin, after):
+        seen.append(terminal.getvalue())
+        begin(frozenset({0, 1}))
+        seen.append(terminal.getvalue())
+        after({})
+        return 1
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(sweeps, "run_sweep", stands_in)
+    assert main(["simulate", str(sweep_file), "--out", str(tmp_path / "s")]) == 0
+    assert "0/12" in seen[0]
+    assert "compiling" in seen[1]
+    assert "2/12" in seen[1]
+    assert "compiling" not in terminal.getvalue().removeprefix(seen[1])
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -246,12 +274,19 @@ def test_two_processes_share_the_cells_and_one_keeps_the_store(tmp_path, sweep_f
     told = ["--coordinator", f"127.0.0.1:{free_port()}", "--processes", "2", "--process"]
     running = [
         subprocess.Popen(
-            command(sweep_file, tmp_path / "two", *told, str(i)), stderr=subprocess.PIPE
+            command(sweep_file, tmp_path / "two", "--json", *told, str(i)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         for i in range(2)
     ]
+    said = []
     for process in running:
-        _, error = process.communicate(timeout=300)
+        output, error = process.communicate(timeout=300)
         assert process.returncode == 0, error.decode()
+        said.append(output)
+    # Nothing but the document, and of one process alone, though Gloo has its say in both.
+    assert json.loads(said[0])["simulated"] == 12
+    assert said[1] == b""
     assert main(["simulate", str(sweep_file), "--out", str(tmp_path / "one")]) == 0
     assert rows_of(tmp_path / "two") == rows_of(tmp_path / "one")
