@@ -234,7 +234,9 @@ CLAIMS = (
         # Products of whole numbers up to 7 and shares.
         tolerance=1e-13,
         confirm=_confirm_both,
-        simpler=_simpler_parts,
+        simpler=shrinking.from_below(
+            _simpler_parts, _confirm_both, lambda: shrinking.small_problems(10)
+        ),
         explain=_explain_both,
     ),
     Claim(
@@ -255,7 +257,9 @@ CLAIMS = (
         # A sum of 64 products of chances.
         tolerance=1e-13,
         confirm=_confirm_vote,
-        simpler=_simpler_parts,
+        simpler=shrinking.from_below(
+            _simpler_parts, _confirm_vote, lambda: shrinking.small_problems(10)
+        ),
         explain=_explain_vote,
     ),
 )

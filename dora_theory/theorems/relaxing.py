@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import combinations
 
 import jax
 import jax.numpy as jnp
@@ -110,6 +111,20 @@ def _simpler_order(x: dict) -> Iterator[dict]:
                 yield x | {"allocation": one, "other": two}
     yield from shrinking.fewer(x, "parts")
     yield from _rounder_confidence(x)
+
+
+def _small_pairs() -> Iterator[dict]:
+    """Allocations of up to three candidates in another order by surrogate than by failure."""
+    for x in shrinking.small_problems(14):
+        w, kappa = rational.shares(x["parts"]), Fraction(x["concentration"])
+        if len(w) > 3:
+            continue
+        every = [list(b) for b in rational.allocations(x["budget"], len(w))]
+        worth = [(_surrogate(w, kappa, b), rational.joint_failure(w, kappa, b)) for b in every]
+        for (one, first), (other, second) in combinations(zip(every, worth, strict=True), 2):
+            if (first[0] - second[0]) * (first[1] - second[1]) > 0:
+                pair = {"allocation": one, "other": other}
+                yield {"parts": x["parts"], "concentration": x["concentration"], **pair}
 
 
 def _rounder_confidence(x: dict) -> Iterator[dict]:
@@ -265,7 +280,7 @@ CLAIMS = (
         draw=_draw_pairs,
         margin=_margin_order,
         confirm=_confirm_order,
-        simpler=_simpler_order,
+        simpler=shrinking.from_below(_simpler_order, _confirm_order, _small_pairs),
         explain=_explain_order,
     ),
     Claim(
@@ -284,7 +299,9 @@ CLAIMS = (
         # (N + kκ) w and κ may be equal, up to rounding of numbers up to 64.
         tolerance=1e-12,
         confirm=_confirm_sign,
-        simpler=_simpler_sign,
+        simpler=shrinking.from_below(
+            _simpler_sign, _confirm_sign, lambda: shrinking.small_problems(8)
+        ),
         explain=_explain_sign,
     ),
     Claim(

@@ -1,6 +1,7 @@
 """Smaller instances of a counterexample, the most drastic first."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
 from dora_theory.theorems.claim import Instance
 
@@ -41,6 +42,63 @@ def rounder(instance: Instance, name: str, steps: Sequence[float]) -> Iterator[I
             yield instance | {name: _on_grid(value, step)}
         if _lies_on(value, step):
             return
+
+
+def from_below(
+    simpler: Callable[[Instance], Iterator[Instance]],
+    confirm: Callable[[Instance], bool],
+    ladder: Callable[[], Iterator[Instance]],
+) -> Callable[[Instance], Iterator[Instance]]:
+    """Steps that end at the first counterexample of a ladder, wherever they begin.
+
+    Steps that make one number smaller end where each of them leads to no counterexample, and where
+    that is depends on where they began. A ladder lists all small instances in the order of their
+    size, so that its first counterexample is the smallest there is; it is looked for once.
+
+    Args:
+        simpler: the steps to take if no counterexample is on the ladder.
+        confirm: whether an instance is a counterexample.
+        ladder: the small instances.
+
+    Returns:
+        As `simpler`: smaller instances to try, none at the end of the search.
+    """
+
+    @cache
+    def first() -> Instance | None:
+        return next(filter(confirm, ladder()), None)
+
+    def steps(instance: Instance) -> Iterator[Instance]:
+        least = first()
+        if instance == least:
+            return
+        if least is not None:
+            yield least
+        yield from simpler(instance)
+
+    return steps
+
+
+def small_problems(most: int) -> Iterator[Instance]:
+    """Parts of two candidates or more, the largest first, κ = 2^e and N, by 2N + Σ parts + |e|.
+
+    A rollout counts twice: who checks by hand has a factor more to write on either side.
+    """
+    for size in range(4, most + 1):
+        for budget in range(1, size // 2):
+            for total in range(2, size - 2 * budget + 1):
+                exponent = size - 2 * budget - total
+                for parts in partitions(total):
+                    for concentration in sorted({2.0**exponent, 2.0**-exponent}, reverse=True):
+                        yield {"parts": parts, "concentration": concentration, "budget": budget}
+
+
+def partitions(total: int, most: int | None = None) -> Iterator[list[int]]:
+    """Ways to write a whole number as a sum of two whole numbers or more, the largest first."""
+    for first in range(min(total - 1, most or total), 0, -1):
+        if total - first <= first:
+            yield [first, total - first]
+        yield from ([first, *rest] for rest in partitions(total - first, first))
 
 
 def _below(x: int, least: int) -> list[int]:

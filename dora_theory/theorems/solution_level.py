@@ -212,7 +212,9 @@ CLAIMS = (
         draw=_draw_proportional,
         margin=_margin_proportional,
         confirm=_confirm_proportional,
-        simpler=_simpler_parts,
+        simpler=shrinking.from_below(
+            _simpler_parts, _confirm_proportional, lambda: shrinking.small_problems(8)
+        ),
         explain=_explain_proportional,
     ),
     Claim(

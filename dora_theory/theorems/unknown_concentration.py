@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from math import prod
+from functools import cache
+from itertools import product
+from math import gcd, prod
 from typing import NamedTuple
 
 import jax
@@ -13,7 +15,7 @@ from jaxtyping import Array, Float
 from dora_theory import bias, directions, objective
 from dora_theory.allocation import exact
 from dora_theory.theorems import drawing, rational, shrinking, splits
-from dora_theory.theorems.claim import Claim, Instances
+from dora_theory.theorems.claim import Claim, Instance, Instances
 
 _LONGEST = 12
 _SHORT = 8  # of the claim about one shared κ: all splits of it are tried
@@ -222,6 +224,61 @@ def _simpler_shared(x: dict) -> Iterator[dict]:
             yield x | {name: x[name] * 2 if x[name] < simplest else x[name] / 2}
 
 
+def _small_shared(most: int = 24) -> Iterator[dict]:
+    """Up to three candidates and κ = 2^-a or 2^b where greedy errs, as floating point has it.
+
+    In the order of 2N + Σ parts + Σ prior + a + b.
+    """
+    for size in range(8, most + 1):
+        for budget in range(2, _SHORT + 1):
+            for total in range(2, size - 2 * budget - 3):
+                rest = size - 2 * budget - total
+                for parts in shrinking.partitions(total):
+                    for powers in range(2, rest - 1) if len(parts) <= 3 else ():
+                        for low, first in product(range(1, powers), range(1, rest - powers)):
+                            second = rest - powers - first
+                            x: Instance = {
+                                "parts": parts,
+                                "low": 2.0**-low,
+                                "high": 2.0 ** (powers - low),
+                                "prior": [first, second],
+                                "budget": budget,
+                            }
+                            if gcd(first, second) == 1 and _errs(x):
+                                yield x
+
+
+def _errs(x: dict) -> bool:
+    """Whether greedy is not exact, without the cost of rationals."""
+    parts, budget = tuple(x["parts"]), x["budget"]
+    low, high = (_failures_of(parts, x[name], budget) for name in ("low", "high"))
+    one, two = x["prior"]
+
+    def fails(given: tuple[int, ...]) -> float:
+        return one * low[given] + two * high[given]
+
+    given = (0,) * len(parts)
+    for _ in range(budget):
+        given = min(((*given[:i], b + 1, *given[i + 1 :]) for i, b in enumerate(given)), key=fails)
+    best = min(fails(every) for every in low if sum(every) == budget)
+    return best < (1 - 1e-9) * fails(given)
+
+
+@cache
+def _failures_of(
+    parts: tuple[int, ...], concentration: float, budget: int
+) -> dict[tuple[int, ...], float]:
+    """Failure of every allocation of at most so many rollouts."""
+    r = np.arange(budget)
+    steps = [1 - concentration * p / sum(parts) / (concentration + r) for p in parts]
+    own = [[1.0, *np.cumprod(each).tolist()] for each in steps]
+    return {
+        given: prod(fails[b] for fails, b in zip(own, given, strict=True))
+        for n in range(budget + 1)
+        for given in rational.allocations(n, len(parts))
+    }
+
+
 def _explain_shared(x: dict) -> str:
     greedy, best, fails = _compared(x)
     low, high = (Fraction(x[name]) for name in ("low", "high"))
@@ -333,7 +390,7 @@ CLAIMS = (
         # A ratio of two sums of products of eight factors.
         tolerance=1e-13,
         confirm=_confirm_shared,
-        simpler=_simpler_shared,
+        simpler=shrinking.from_below(_simpler_shared, _confirm_shared, _small_shared),
         explain=_explain_shared,
     ),
 )

@@ -1,5 +1,6 @@
 """Claims about rules, limits, goals, replay and repetition: counterexamples by hand, and teeth."""
 
+import dataclasses
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import product
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dora_theory import bias
+from dora_theory import bias, theorems
 from dora_theory.allocation import heuristics
 from dora_theory.replay import estimator
 from dora_theory.theorems import (
@@ -20,6 +21,7 @@ from dora_theory.theorems import (
     replaying,
     rounding,
     rules,
+    shrinking,
     splits,
     unknown_concentration,
 )
@@ -105,17 +107,76 @@ def test_what_is_simpler_is_another_instance_of_the_same_kind(name: str) -> None
         claim.confirm(simpler)  # judges all of them, and fails on none
 
 
-def test_counterexamples_end_at_the_smallest() -> None:
-    def smallest(claim: Claim, instance: Instance) -> Instance:
-        assert claim.simpler is not None
-        assert claim.confirm is not None
-        while smaller := next(filter(claim.confirm, claim.simpler(instance)), None):
-            instance = smaller
-        return instance
+# Refuted claim → its smallest counterexample, found by hand, and two others to begin from.
+SMALLEST = {
+    "the surrogate ranks as the objective": (
+        {"parts": [3, 2, 1], "concentration": 4, "allocation": [0, 3, 0], "other": [1, 0, 2]},
+        {"parts": [7, 3, 5], "concentration": 2, "allocation": [1, 3, 0], "other": [0, 1, 3]},
+        {"parts": [1, 8, 5], "concentration": 2, "allocation": [0, 0, 3], "other": [2, 1, 0]},
+    ),
+    "shares of Q maximise success": (
+        {"parts": [2, 1], "concentration": 2, "budget": 2},
+        {"parts": [1, 4], "concentration": 0.25, "budget": 2},
+        {"parts": [2, 9], "concentration": 0.25, "budget": 13},
+    ),
+    "greedy with one κ shared by all": (
+        {"parts": [3, 2, 2], "low": 0.5, "high": 2, "prior": [2, 1], "budget": 6},
+        {"parts": [3, 3, 4], "low": 0.125, "high": 128, "prior": [1, 1], "budget": 8},
+        {"parts": [2, 2, 3], "low": 0.5, "high": 16, "prior": [7, 1], "budget": 6},
+    ),
+}
 
-    found = smallest(CLAIMS["rounding keeps the budget"], {"parts": [7, 2, 5, 9], "budget": 15})
+
+def _end(claim: Claim, instance: Instance) -> Instance:
+    assert claim.simpler is not None
+    assert claim.confirm is not None
+    while smaller := next(filter(claim.confirm, claim.simpler(instance)), None):
+        instance = smaller
+    return instance
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_the_smallest_is_found_wherever_the_search_begins(name: str) -> None:
+    [claim] = (c for c in theorems.claims() if c.name == name)
+    smallest, *others = SMALLEST[name]
+    assert claim.confirm is not None
+    for other in others:
+        assert claim.confirm(other)
+        assert _end(claim, other) == smallest
+
+
+@pytest.mark.parametrize(("most", "end"), [(20, 9), (8, 25)])
+def test_a_ladder_without_a_counterexample_leaves_the_steps(most: int, end: int) -> None:
+    def confirm(x: Instance) -> bool:
+        return x["number"] > 8 and x["number"] % 2 == 1
+
+    claim = dataclasses.replace(
+        CLAIMS["rounding keeps the budget"],
+        confirm=confirm,
+        simpler=shrinking.from_below(
+            lambda x: shrinking.fewer(x, "number", 0),
+            confirm,
+            lambda: ({"number": n} for n in range(most)),
+        ),
+    )
+    # Half of 51 is 25; neither 12 nor 24 is odd.
+    assert _end(claim, {"number": 51}) == {"number": end}
+
+
+def test_small_problems_come_in_the_order_of_their_size() -> None:
+    sizes = []
+    for x in shrinking.small_problems(9):
+        assert x["parts"] == sorted(x["parts"], reverse=True)
+        sizes.append(2 * x["budget"] + sum(x["parts"]) + abs(np.log2(x["concentration"])))
+    assert sizes == sorted(sizes)
+    assert (sizes[0], sizes[-1]) == (4, 9)
+    assert [list(p) for p in shrinking.partitions(4)] == [[3, 1], [2, 2], [2, 1, 1], [1, 1, 1, 1]]
+
+
+def test_counterexamples_end_at_the_smallest() -> None:
+    found = _end(CLAIMS["rounding keeps the budget"], {"parts": [7, 2, 5, 9], "budget": 15})
     assert found == {"parts": [1, 1, 1], "budget": 1}
-    found = smallest(
+    found = _end(
         CLAIMS["REBASE in order of score is optimal for some κ"],
         {"parts": [7, 9, 6], "budget": 7},
     )
