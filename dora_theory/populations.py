@@ -243,6 +243,8 @@ def _labels(key: Array, population: Population) -> Int[Array, "k"]:
     if population.sizes == "zipf":
         # Adams' method gives each direction its first candidate before any a second one.
         shares = jnp.arange(1.0, g + 1) ** -jnp.asarray(population.skew, float)
+        # A share that underflows is still one.
+        shares = jnp.maximum(shares, 1e-30)
         sizes = apportion(shares / shares.sum(), k, divisor=0)
     else:
         sizes = jnp.asarray(population.sizes, jnp.int32)

@@ -27,6 +27,9 @@ def test_sizes_equal_zipf_and_given():
     assert np.all(sizes(zipf, 3) == [5, 3, 2])
     steep = draw_problems(KEY, Population(candidates=10, directions=4, sizes="zipf", skew=9.0), 3)
     assert np.all(sizes(steep, 4) == [7, 1, 1, 1])
+    # j^-skew is 0 in floats, and each direction has its candidate all the same.
+    steepest = draw_problems(KEY, Population(candidates=10, directions=4, skew=1e12), 3)
+    assert np.all(sizes(steepest, 4) == [7, 1, 1, 1])
 
 
 def test_the_restaurant_seats_guests_as_chinese_restaurants_do():
