@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dora_theory.contenders import Settings
+from dora_theory.contenders import ORACLE, Settings
 from dora_theory.errors import InputError
 from dora_theory.populations import Population
 from dora_theory.presets import preset
@@ -72,6 +72,8 @@ def _checked(given: dict[str, Any]) -> Sweep:
     sweep = Sweep(axes=axes, **fixed, **values)
     if sweep.problems < 2:
         raise ValueError(f"problems = {sweep.problems}: needs at least 2")
+    if sweep.rollouts_lost and ORACLE not in sweep.strategies:
+        raise ValueError("rollouts_lost = true: needs oracle among the strategies")
     for place in sweep.places():
         population, settings, budget = arguments(sweep, place)
         check_simulation(population, sweep.strategies, budget, sweep.samples, sweep.level, settings)
@@ -121,7 +123,7 @@ def _axis(where: str, given: Any, one: Callable[[str, Any], Any]) -> tuple[Any, 
                 raise ValueError(f"{where}.{end} = {value:g}: needs a finite number")
         count = _between(f"{where}.count", given["count"], 1, _MOST_VALUES)
         spacing = given.get("spacing", "linear")
-        if spacing not in _WAYS:
+        if not isinstance(spacing, str) or spacing not in _WAYS:
             raise ValueError(f"{where}.spacing = {spacing!r}: needs one of {', '.join(_WAYS)}")
         if spacing == "log" and not min(ends) > 0:
             raise ValueError(f"{where}: a log spacing needs positive ends")

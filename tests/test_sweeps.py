@@ -179,6 +179,11 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path, sweep_file):
         (("from = 0.1", "from = 0"), "grid.population.concentration: a log spacing"),
         (("count = 3, ", ""), "grid.population.concentration: count missing"),
         (('"log"', '"square"'), "grid.population.concentration.spacing = 'square'"),
+        (('"log"', '["log"]'), r"concentration.spacing = \['log'\]: needs one of linear, log"),
+        (
+            ('["rebase", "oracle"]', '["rebase"]\nrollouts_lost = true'),
+            "rollouts_lost = true: needs oracle",
+        ),
         (
             ("candidates = 5", "candidates = 5\nconcentration = 1"),
             "concentration: is fixed as well",
