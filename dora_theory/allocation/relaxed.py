@@ -104,13 +104,14 @@ def rounded_waterfill_allocation(
 ) -> Int[Array, "*batch k"]:
     """Water-filling shifted by a half, rounded by Webster's method: near the optimum, not on it.
 
-    The real solution is apportioned as if it were votes, so N is spent to the last rollout. At
-    κ = 1/2 that is Webster's method on the weights, hence the exact optimum. At no N are more than
-    k₊ rollouts, the number of positive weights, placed otherwise than in the optimum: at one level
-    both differ by a half at most from the real solution, candidate by candidate. For κ ≥ 1/2 it is
-    0 to 2 on random instances. For κ → 0 it can be k₊/2, because the optimum then serves all
-    candidates once at nearly one level, and halving steps is no fair account of that; there the
-    line is replaced by a chord up to the first half rollout (see `_steep_then_even`).
+    The real solution is apportioned as if it were votes, so N is spent to the last rollout. At κ =
+    1/2 that is Webster's method on the weights, hence the exact optimum. At no N are more than k₊/2
+    rollouts, half the number of positive weights, placed otherwise than in the optimum: rounded
+    number by number the real solution is the optimum of another budget M, from where both go on by
+    |M - N| ≤ k₊/2 rollouts. For κ ≥ 1/2 it is 0 to 2 on random instances. For κ → 0 it can be k₊/2,
+    because the optimum then serves all candidates once at nearly one level, and halving steps is no
+    fair account of that; there the line is replaced by a chord up to the first half rollout (see
+    `_steep_then_even`).
 
     Args:
         weights: qualities w in [0, 1], shape `(..., k)`.

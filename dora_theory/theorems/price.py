@@ -91,6 +91,38 @@ def _margin_attained(x: Instances) -> Float[Array, " n"]:
     return -jnp.abs(price / bias.specht_ratio(h) - 1)
 
 
+# Saving → imbalances: up to the first it is out of reach, from the second on it is not.
+_SAVINGS = {2.0: (11.5465, 11.5466), 4.0: (36.2632, 36.2633)}
+
+
+def _draw_savings(key: Array, n: int) -> Instances:
+    keys = jax.random.split(key, 4)
+    saving = jax.random.randint(keys[0], (n,), 0, len(_SAVINGS))
+    # From next to an end to three times as far.
+    off = drawing.logarithmic(keys[1], n, 1e-9, 2)
+    end = jnp.array([*_SAVINGS.values()])[saving]
+    below = jax.random.bernoulli(keys[2], 0.5, (n,))
+    return {
+        "saving": jnp.array([*_SAVINGS])[saving],
+        "imbalance": jnp.where(below, end[:, 0] / (1 + off), end[:, 1] * (1 + off)),
+        "below": below,
+        "sizes": jax.random.uniform(keys[3], (n, 4)),
+        "quality": drawing.qualities(jax.random.fold_in(keys[3], 1), n, 4),
+    }
+
+
+def _margin_savings(x: Instances) -> Float[Array, " n"]:
+    h = x["imbalance"]
+    # Four directions, among them one of size 1 and one of size h; then two, at their worst.
+    sizes = (h[:, None] ** x["sizes"]).at[:, 0].set(1).at[:, 1].set(h)
+    some = bias.kl_divergence(x["quality"], bias.solution_level_shares(x["quality"], sizes))
+    first = 1 / jnp.log(h) - 1 / (h - 1)
+    q = jnp.stack([first, 1 - first], -1)
+    worst = bias.kl_divergence(q, bias.solution_level_shares(q, sizes[:, 1::-1]))
+    wanted = jnp.log(x["saving"])
+    return jnp.where(x["below"], wanted - jnp.maximum(some, worst), worst - wanted)
+
+
 CLAIMS = (
     Claim(
         id="4.3",
@@ -166,5 +198,25 @@ CLAIMS = (
         margin=_margin_attained,
         # Q_1 is a difference that loses three digits at h = 1.001, where the price is flat in it.
         tolerance=1e-11,
+    ),
+    Claim(
+        id="4.7",
+        name="imbalance that a saving needs",
+        statement="Half of the rollouts can be saved for some Q iff h is at least 11.55, three "
+        "quarters iff it is at least 36.26.",
+        latex=r"\exists Q:e^{\mathrm{KL}(Q\|\hat Q)}\ge2\iff h\ge11.5465\ldots,\qquad "
+        r"\exists Q:e^{\mathrm{KL}(Q\|\hat Q)}\ge4\iff h\ge36.263\ldots",
+        source="new",
+        expected="holds",
+        assumptions="Many rollouts, where the price is exp KL; h = k_max/k_min, not taken for "
+        "whole. Nothing is said of h in the last digit, from 11.5465 to 11.5466 and from 36.2632 "
+        "to 36.2633.",
+        proof="The largest price for h is Specht's ratio, and attained. It rises with h: sizes "
+        "between 1 and h lie between 1 and any larger h too. So each saving has one threshold, "
+        "where Specht's ratio is 2, or 4.",
+        draw=_draw_savings,
+        margin=_margin_savings,
+        # Rounding of logarithms; at the ends the ratio is off by 7e-8 at least.
+        tolerance=1e-13,
     ),
 )
