@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from math import comb
 
 import jax
@@ -117,34 +118,43 @@ def _explain_both(x: dict) -> str:
     )
 
 
-def _margin_vote(x: Instances) -> Float[Array, " n"]:
+def _margin_vote(x: Instances, *, weighted: bool = False) -> Float[Array, " n"]:
     w, n = _shares(x["parts"]), x["budget"]
     chances = _number_correct(w, x["concentration"][:, None])
     given = exact.optimal_allocation(w, x["concentration"], n)
     rows, first = jnp.arange(n.shape[0])[:, None], jnp.arange(_LONGEST + 1)
     rest = jnp.clip(n[:, None] - first, 0)
-    # Of every split: how many of N are right, and whether they are more than half.
+    # Of every split: how many of N are right, and whether they have more than half of the votes.
     one, two = chances[rows, 0, first[None]], chances[rows, 1, rest]
-    right = first[:, None] + first
-    won = (jnp.sign(2 * right - n[:, None, None]) + 1) / 2
-    elected = jnp.einsum("nbx,nby,nxy->nb", one, two, won)
+    votes = x["parts"] if weighted else jnp.ones_like(x["parts"])
+    mine, other = votes[:, :1, None, None], votes[:, 1:, None, None]
+    right = mine * first[:, None] + other * first
+    cast = mine * first[:, None, None] + other * rest[..., None, None]
+    won = (jnp.sign(2 * right - cast) + 1) / 2
+    elected = jnp.einsum("nbx,nby,nbxy->nb", one, two, won)
     best = jnp.where(first <= n[:, None], elected, -jnp.inf).max(-1)
     return jnp.take_along_axis(elected, given[:, :1], -1)[:, 0] - best
 
 
-def _elected(x: dict, given: Sequence[int]) -> Fraction:
-    """Chance that more than half are right, a half of that of a tie: Beta-binomial chances."""
-    kappa, n = Fraction(x["concentration"]), sum(given)
-    votes = [Fraction(1)]
-    for w, b in zip(rational.shares(x["parts"]), given, strict=True):
-        own = [comb(b, right) * _run(kappa, w, right, b - right) for right in range(b + 1)]
-        longer = [Fraction(0)] * (len(votes) + b)
-        for i, p in enumerate(votes):
-            for j, q in enumerate(own):
-                longer[i + j] += p * q
-        votes = longer
+def _elected(x: dict, given: Sequence[int], *, weighted: bool = False) -> Fraction:
+    """Chance that more than half of the votes are right, and a half of that of a tie.
+
+    A rollout has one vote, or as many as its candidate has parts of the quality. The number of
+    right rollouts of a candidate is beta-binomial.
+    """
+    kappa, parts = Fraction(x["concentration"]), x["parts"]
+    each = parts if weighted else [1] * len(parts)
+    chances = {0: Fraction(1)}  # of so many votes for the right answer
+    for w, votes, b in zip(rational.shares(parts), each, given, strict=True):
+        longer: dict[int, Fraction] = {}
+        for right in range(b + 1):
+            own = comb(b, right) * _run(kappa, w, right, b - right)
+            for had, p in chances.items():
+                longer[had + votes * right] = longer.get(had + votes * right, 0) + p * own
+        chances = longer
+    cast = sum(votes * b for votes, b in zip(each, given, strict=True))
     return sum(
-        (p * Fraction((2 * right > n) + (2 * right >= n), 2) for right, p in enumerate(votes)),
+        (p * Fraction((2 * had > cast) + (2 * had >= cast), 2) for had, p in chances.items()),
         Fraction(0),
     )
 
@@ -159,30 +169,36 @@ def _run(kappa: Fraction, w: Fraction, right: int, wrong: int) -> Fraction:
     return out
 
 
-def _best_vote(x: dict) -> tuple[int, ...]:
+def _best_vote(x: dict, *, weighted: bool = False) -> tuple[int, ...]:
     every = rational.allocations(x["budget"], len(x["parts"]))
-    return max(every, key=lambda given: _elected(x, given))
+    return max(every, key=lambda given: _elected(x, given, weighted=weighted))
 
 
-def _confirm_vote(x: dict) -> bool:
+def _confirm_vote(x: dict, *, weighted: bool = False) -> bool:
     # Of all allocations of the same, least failure, whichever a tie may choose.
     w, kappa, best = _best_for_success(x)
     least = rational.joint_failure(w, kappa, best)
+    most = _elected(x, _best_vote(x, weighted=weighted), weighted=weighted)
     return all(
-        rational.joint_failure(w, kappa, given) > least or _elected(x, given) < most
-        for most in [_elected(x, _best_vote(x))]
+        rational.joint_failure(w, kappa, given) > least
+        or _elected(x, given, weighted=weighted) < most
         for given in rational.allocations(x["budget"], len(w))
     )
 
 
-def _explain_vote(x: dict) -> str:
+def _explain_vote(x: dict, *, weighted: bool = False) -> str:
     w, kappa, best = _best_for_success(x)
-    vote = _best_vote(x)
+    vote = _best_vote(x, weighted=weighted)
+    votes = f", votes {rational.listed(x['parts'])}" if weighted else ""
+    chances = [_elected(x, given, weighted=weighted) for given in (best, vote)]
     return (
-        f"w = {rational.listed(w)}, κ = {kappa}, N = {x['budget']}: {rational.listed(best)} "
-        f"succeeds most often and elects the right answer with {_elected(x, best)}; "
-        f"{rational.listed(vote)} with {_elected(x, vote)}"
+        f"w = {rational.listed(w)}, κ = {kappa}, N = {x['budget']}{votes}: "
+        f"{rational.listed(best)} succeeds most often and elects the right answer with "
+        f"{chances[0]}; {rational.listed(vote)} with {chances[1]}"
     )
+
+
+_confirm_weighted = partial(_confirm_vote, weighted=True)
 
 
 CLAIMS = (
@@ -261,5 +277,28 @@ CLAIMS = (
             _simpler_parts, _confirm_vote, lambda: shrinking.small_problems(10)
         ),
         explain=_explain_vote,
+    ),
+    Claim(
+        id="5.4",
+        name="the weighted vote by the same allocation",
+        statement="The allocation with the largest probability of a success is also the one whose "
+        "weighted majority is right most often, a rollout voting with its candidate's quality.",
+        latex=r"\arg\max_BJ(B)\subseteq\arg\max_BP\Big(\sum_iw_iX_i>\tfrac12\sum_iw_iB_i\Big)+"
+        r"\tfrac12P\Big(\sum_iw_iX_i=\tfrac12\sum_iw_iB_i\Big)",
+        source="new",
+        expected="refuted",
+        assumptions="X_i of the B_i rollouts of candidate i are right; all wrong rollouts agree, a "
+        "tie is broken by a coin; two candidates.",
+        proof="Weights do not change that a vote needs a margin: the better candidate outvotes "
+        "the other, whose rollouts then help a success and no election.",
+        draw=_draw_two,
+        margin=partial(_margin_vote, weighted=True),
+        # A sum of 64 products of chances.
+        tolerance=1e-13,
+        confirm=_confirm_weighted,
+        simpler=shrinking.from_below(
+            _simpler_parts, _confirm_weighted, lambda: shrinking.small_problems(10)
+        ),
+        explain=partial(_explain_vote, weighted=True),
     ),
 )

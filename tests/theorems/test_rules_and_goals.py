@@ -69,6 +69,13 @@ BY_HAND = {
         {"parts": [3, 2], "concentration": 1.0, "budget": 1},
         "1, 1 succeeds most often and elects the right answer with 1/2; 2, 0 with 3/5",
     ),
+    "the weighted vote by the same allocation": (
+        # 5/9 + 2/9 · 1/3 against (40 + 15)/81: with votes 2 and 1 the two need one right of each.
+        {"parts": [2, 1], "concentration": 1.0, "budget": 3},
+        {"parts": [2, 1], "concentration": 1.0, "budget": 1},
+        "votes 2, 1: 2, 1 succeeds most often and elects the right answer with 17/27; 3, 0 with "
+        "55/81",
+    ),
     "the plug-in estimate": (
         {"logged": 2, "rollouts": 2, "sixteenths": 8},
         {"logged": 2, "rollouts": 1, "sixteenths": 8},
@@ -207,6 +214,22 @@ def test_pólyas_urn_is_the_beta_binomial() -> None:
                     a, c = a + success, c + 1 - success
                 chance += one
             assert float(found[b, right]) == pytest.approx(float(chance), abs=1e-15)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_margins_of_votes_are_the_exact_ones(weighted: bool) -> None:
+    x = other_goals._draw_two(jax.random.key(0), 16)
+    found = other_goals._margin_vote(x, weighted=weighted)
+    for i in range(16):
+        one = {name: np.asarray(values)[i].tolist() for name, values in x.items()}
+        best = other_goals.exact.optimal_allocation(
+            np.array(one["parts"]) / sum(one["parts"]), one["concentration"], one["budget"]
+        )
+        chances = [
+            other_goals._elected(one, given, weighted=weighted)
+            for given in (np.asarray(best).tolist(), *rational.allocations(one["budget"], 2))
+        ]
+        assert float(found[i]) == pytest.approx(float(chances[0] - max(chances)), abs=1e-13)
 
 
 def worst(name: str, n: int = 256) -> float:
