@@ -171,7 +171,27 @@ def test_what_a_kill_left_is_cleared_away(tmp_path):
 PROGRAM = """
 import sys, time
 import pyarrow.parquet
+from dora_theory import store as module
 from dora_theory.store import open_store
+
+class Slow:
+    # Takes its time half-way, as a disk may, so that kills would find a torn file.
+    def __init__(self, *given):
+        self.file = open(*given)
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+    def __enter__(self):
+        return self
+    def __exit__(self, *_):
+        self.file.close()
+    def write(self, data):
+        half = len(data) // 2
+        self.file.write(memoryview(data)[:half])
+        self.file.flush()
+        time.sleep(0.002)
+        self.file.write(memoryview(data)[half:])
+
+module.open = Slow
 columns = {"cell": "int64", "name": "string", "value": "float64"}
 with open_store(sys.argv[1], {"seed": 1}, columns, 400) as store:
     print("open", flush=True)
