@@ -20,7 +20,7 @@ from audit import DATA
 from jaxtyping import Float
 
 from dora_theory.search.calibration import RULES
-from dora_theory.search.engine import Rule
+from dora_theory.search.engine import Rule, Width
 from dora_theory.search.measures import Measures, run_searches
 from dora_theory.search.tree import Tree, TreeProblem
 
@@ -85,6 +85,7 @@ def run_benchmark(
     *,
     rules: Mapping[str, Rule] = RULES,
     padding: bool = True,
+    width: Width = "full",
 ) -> Measures:
     """Runs of a strategy; problems and random numbers are the same for each.
 
@@ -96,13 +97,14 @@ def run_benchmark(
         runs: of each problem.
         rules: which share a program.
         padding: whether missing beams are repeated.
+        width: what is shared out at a step, as for `search`.
 
     Returns:
         Measures of shape `(n, runs)`.
     """
     found = run_searches(
         jax.random.key(1), world, problems, rule=tuple(rules.values()), which=jnp.int32(which),
-        slots=slots, repetitions=runs, width="full", padding=padding,
+        slots=slots, repetitions=runs, width=width, padding=padding,
     )  # fmt: skip
     return jax.tree.map(lambda x: np.asarray(x, float), found)
 
