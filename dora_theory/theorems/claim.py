@@ -32,6 +32,7 @@ class Claim:
         margin: instances to a margin each, traceable. An instance obeys iff margin ≥ -tolerance.
         tolerance: of rounding only; its reason stands beside it.
         chunk: most instances drawn at once.
+        heavy: whether 100,000 instances run for longer than LLVM takes to optimise the program.
         least: instances below which its verdict is not to be had; fewer are not drawn.
         test: "all": every instance obeys. "mean": the expected margin is ≥ 0, which is decided
             by an exact binomial test.
@@ -54,6 +55,7 @@ class Claim:
     margin: Callable[[Instances], Float[Array, " n"]]
     tolerance: float = 0.0
     chunk: int = 4096
+    heavy: bool = False
     least: int = 4096
     test: Literal["all", "mean"] = "all"
     bounds: tuple[float, float] = (-1.0, 1.0)

@@ -13,6 +13,12 @@ from dora_theory.theorems.claim import Claim, Instances
 # Two directions of up to three candidates, up to six rollouts.
 _LABELS = jnp.array([0, 0, 0, 1, 1, 1])
 _SIZE = 7
+# Candidates of a direction are alike: all spreads over them, in falling order.
+_ALL = np.stack(np.meshgrid(*[np.arange(_SIZE)] * 3, indexing="ij"), -1)
+_SPREADS = np.array([b for b in _ALL.reshape(-1, 3) if b[0] >= b[1] >= b[2] and b.sum() < _SIZE])
+# Where an allocation to three candidates stands among them, past the end if it is too large.
+_PLACE = (np.sort(_ALL, -1)[..., None, ::-1] == _SPREADS).all(-1)
+_PLACE = np.where(_PLACE.any(-1), _PLACE.argmax(-1), len(_SPREADS))
 
 
 def _draw_two(key: Array, n: int) -> Instances:
@@ -28,7 +34,7 @@ def _draw_two(key: Array, n: int) -> Instances:
 
 
 def _failures(x: Instances) -> Array:
-    """Failure of a direction after b1, b2, b3 rollouts of its candidates, `(n, 2, 7, 7, 7)`.
+    """Failure of a direction for each spread of `_SPREADS`, then 1, `(n, 2, spreads + 1)`.
 
     Each rollout fails with (r + νy)/(ν + r) where y = 1 - m: a polynomial in y with terms ≥ 0,
     integrated by the moments of y ~ Beta(κ(1-Q), κQ).
@@ -36,36 +42,41 @@ def _failures(x: Instances) -> Array:
     nu, kappa = x["within"][:, None], x["concentration"][:, None, None]
     power = [jnp.eye(_SIZE)[0] * jnp.ones_like(nu)]
     for r in range(_SIZE - 1):
-        longer = jnp.pad(power[-1][:, :-1], ((0, 0), (1, 0)))
-        power.append((r * power[-1] + nu * longer) / (nu + r))
-    copies = jnp.stack(power, 1)
-    t = jnp.arange(3 * (_SIZE - 1))
+        power.append((r * power[-1] + nu * _times_y(power[-1])) / (nu + r))
+    candidate = jnp.stack(power, 1)
+    product = candidate[:, _SPREADS[:, 0]]
+    for c in (1, 2):
+        factor, shifted = candidate[:, _SPREADS[:, c]], product
+        total = jnp.zeros_like(product)
+        for i in range(_SIZE):
+            total, shifted = total + factor[..., i, None] * shifted, _times_y(shifted)
+        product = total
+    t = jnp.arange(_SIZE - 1)
     steps = (kappa * (1 - x["quality"][..., None]) + t) / (kappa + t)
     moments = jnp.pad(jnp.cumprod(steps, -1), ((0, 0), (0, 0), (1, 0)), constant_values=1)
-    i = np.arange(_SIZE)
-    table = moments[:, :, i[:, None, None] + i[:, None] + i]
-    for axis in (2, 3, 4):
-        table = jnp.moveaxis(table, axis, -1)
-        table = jnp.einsum("ngabs,nts->ngabt", table, copies)
-        table = jnp.moveaxis(table, -1, axis)
-    return table
+    failure = (product[:, None] * moments[:, :, None]).sum(-1)
+    return jnp.pad(failure, ((0, 0), (0, 0), (0, 1)), constant_values=1)
+
+
+def _times_y(polynomial: Array) -> Array:
+    lower = polynomial[..., :-1]
+    return jnp.pad(lower, [(0, 0)] * (lower.ndim - 1) + [(1, 0)])
 
 
 def _of(table: Array, given: Array) -> Array:
-    """Failure of each direction under an allocation `(n, 6)`."""
-    b = given.reshape(-1, 2, 3)
-    rows = jnp.arange(b.shape[0])[:, None]
-    return table[rows, jnp.arange(2), b[..., 0], b[..., 1], b[..., 2]]
+    """Failure of each direction under an allocation `(n, 6)`; 1 if it is more than any spread."""
+    b = jnp.minimum(given, _SIZE - 1).reshape(-1, 2, 3)
+    place = jnp.asarray(_PLACE)[b[..., 0], b[..., 1], b[..., 2]]
+    return jnp.take_along_axis(table, place[..., None], -1)[..., 0]
 
 
 def _best_spreads(x: Instances, table: Array) -> Array:
     """Least failure of a direction for each total, over all spreads, `(n, 2, 7)`."""
-    i = np.arange(_SIZE)
-    total = i[:, None, None] + i[:, None] + i
-    there = x["mask"].reshape(-1, 2, 3)
-    idle = [there[..., c, None, None, None] | (jnp.indices(total.shape)[c] == 0) for c in range(3)]
-    allowed = jnp.where(idle[0] & idle[1] & idle[2], table, jnp.inf)
-    return jnp.stack([jnp.where(total == n, allowed, jnp.inf).min((2, 3, 4)) for n in i], -1)
+    there = x["mask"].reshape(-1, 2, 3).sum(-1)
+    needed = (_SPREADS > 0).sum(-1)
+    allowed = jnp.where(needed <= there[..., None], table[..., :-1], jnp.inf)
+    total = _SPREADS.sum(-1)
+    return jnp.stack([allowed[..., total == n].min(-1) for n in range(_SIZE)], -1)
 
 
 def _margin_even(x: Instances) -> Float[Array, " n"]:
@@ -88,7 +99,7 @@ def _margin_greedy(x: Instances) -> Float[Array, " n"]:
         x["quality"], _LABELS, x["concentration"], x["within"], n, points=8, mask=x["mask"]
     )
     kept = -jnp.abs(given.sum(-1) - n).astype(least.dtype)
-    used = _of(table, jnp.minimum(given, _SIZE - 1)).prod(-1)
+    used = _of(table, given).prod(-1)
     return jnp.minimum(jnp.log(least) - jnp.log(used), kept)
 
 
@@ -216,6 +227,7 @@ CLAIMS = (
         "(E f(T))² ≤ (E √(f(T-1) f(T+1)))² ≤ E f(T-1) E f(T+1) by Cauchy and Schwarz.",
         draw=_draw_one,
         margin=_margin_convex,
+        heavy=True,
         # A second difference of log failures up to 20, each to 16 times 4 roundings.
         tolerance=1e-12,
     ),
@@ -233,6 +245,7 @@ CLAIMS = (
         "more than the sum of the differences, and Σ_{r<B} r = B(B-1)/2.",
         draw=_draw_any,
         margin=_margin_shared,
+        heavy=True,
         # A difference of two failures below 1, each the exponential of a logarithm down to -40.
         tolerance=1e-13,
     ),
@@ -251,6 +264,7 @@ CLAIMS = (
         "Var m_j = Q_j(1-Q_j)/(κ+1) bounds it from above. Over directions as above.",
         draw=_draw_any,
         margin=_margin_independent,
+        heavy=True,
         # A difference of two failures below 1, each the exponential of a logarithm down to -40.
         tolerance=1e-13,
     ),

@@ -177,6 +177,7 @@ CLAIMS = (
         proof="The mean of a product of independent factors is the product of their means.",
         draw=_draw_prefixes,
         margin=_margin_product,
+        heavy=True,
         # A sum of 32 products of chances.
         tolerance=1e-13,
     ),

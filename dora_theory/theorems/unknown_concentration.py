@@ -339,6 +339,7 @@ CLAIMS = (
         proof="Measured, not proved: the mean of a bounded loss, by an exact binomial test.",
         draw=_draw_sample,
         margin=_margin_half,
+        heavy=True,
         test="mean",
         least=65536,
         bounds=(_COSTS - 1, _COSTS),

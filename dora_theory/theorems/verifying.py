@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int
 from dora_theory.theorems import deciding
 from dora_theory.theorems.claim import Claim, Instance, Instances
 
-# Below so many instances a claim's program runs for less time than LLVM takes to optimise it.
+# Below so many instances a program that is not heavy runs for less time than LLVM takes over it.
 _MANY = 500_000
 _QUICK: dict[str, str | bool] = {
     "xla_backend_optimization_level": "0",
@@ -107,7 +107,7 @@ def verify(
             may then stay undecided.
         workers: how many claims at a time, the number of processors if None.
         optimise: whether to compile for speed of the program rather than of the compiler; if
-            None, where there are many instances.
+            None, where there are many instances. Heavy claims are optimised in any case.
 
     Yields:
         A result for each claim, in the order in which they are done. Leaving the iterator early
@@ -156,7 +156,7 @@ def _try_claim(
         wanted = max(instances, claim.least)
         size = min(claim.chunk, wanted)
         key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(claim.name.encode()))
-        program = _program(claim, size, key, optimise)
+        program = _program(claim, size, key, optimise or claim.heavy)
         batches: list[_Batch] = []
         while not batches or (len(batches) * size < wanted and not done()):
             # Two programs at once may each hold a thread of XLA's pool that the other waits for, on
