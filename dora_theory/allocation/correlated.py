@@ -227,7 +227,7 @@ def _rank_by_counting(labels: Array, mask: Array, g: int) -> Array:
 
 
 def _rank_by_sorting(labels: Array, mask: Array, g: int) -> Array:
-    """The same: the place in the stable order of labels, padding last, less the direction's start."""
+    """The same: the place in the stable order of labels, less the place where the label starts."""
     order = jnp.argsort(jnp.where(mask, labels, g), axis=-1, stable=True)
     place = jnp.argsort(order, axis=-1).astype(jnp.int32)
     count = segment_sum(mask.astype(jnp.int32), labels, g)

@@ -19,7 +19,6 @@ from dora_theory.sampling import (
     BetaSetup,
     Stream,
     beta_logits,
-    lane_logits,
     log_sigmoid,
     setup_beta,
 )

@@ -246,7 +246,9 @@ def test_both_ways_to_rank_agree():
         for rank in (_rank_by_counting, _rank_by_sorting)
     )
     np.testing.assert_array_equal(counted, sorted_)
-    first = [[(labels[i, :j] == labels[i, j])[mask[i, :j]].sum() for j in range(9)] for i in range(9)]
+    first = [
+        [(labels[i, :j] == labels[i, j])[mask[i, :j]].sum() for j in range(9)] for i in range(9)
+    ]
     np.testing.assert_array_equal(counted[:9], np.where(mask[:9], first, 0))
 
 
