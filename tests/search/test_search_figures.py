@@ -1,0 +1,117 @@
+"""The scripts of searches: spreads and errors against their formulas, pages from made-up runs."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "paper_repro"))
+
+import benchmark_runs  # noqa: E402
+import figure3  # noqa: E402
+import figure4  # noqa: E402
+import open_questions  # noqa: E402
+import padding  # noqa: E402
+
+from dora_theory.search.calibration import RULES  # noqa: E402
+from dora_theory.search.measures import Measures  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+
+def made_up(count, runs, level):
+    values = np.random.default_rng(0).random((count, runs)) < level
+    return Measures(*[values.astype(float)] * len(Measures._fields))
+
+
+def fake(world, problems, slots, which, runs, **_):
+    """Later strategies are better."""
+    return made_up(problems.survival.shape[0], runs, 0.2 + 0.1 * which)
+
+
+def test_spread_is_that_of_one_run_of_one_benchmark():
+    # 40 problems of two draws; each run is right with probability p_i, independently.
+    p = np.linspace(0.1, 0.9, 40)
+    values = (np.random.default_rng(1).random((40, 4000)) < p[:, None]).astype(float)
+    mean, spread = benchmark_runs.mean_and_spread(values, draws=2)
+    assert mean == pytest.approx(0.5, abs=0.01)
+    runs = values.reshape(2, 20, 4000).mean(1)
+    assert spread == pytest.approx(np.sqrt(runs.var(1, ddof=1).mean()), rel=0.03)
+    assert spread == pytest.approx(np.sqrt((p * (1 - p)).mean() / 20), rel=0.02)
+
+
+def test_difference_is_paired():
+    base = np.random.default_rng(2).random((50, 3))
+    assert benchmark_runs.difference(base + 0.25, base) == pytest.approx((0.25, 0), abs=1e-12)
+    off, error = benchmark_runs.difference(base, base.mean() * np.ones_like(base))
+    assert abs(off) < 1e-12
+    assert error == pytest.approx(2 * base.mean(1).std(ddof=1) / np.sqrt(50))
+
+
+def test_who_is_ahead():
+    low, high = np.zeros((20, 2)), np.ones((20, 2))
+    some = high.copy()
+    some[0] = 0
+    assert figure4.ahead({"dora": high, "rebase": some, "beam": low}) == "DORA (REBASE)"
+    assert figure4.ahead({"dora": high, "rebase": low}) == "DORA"
+    assert figure4.ahead({"dora": high, "rebase": high}) == "–"
+
+
+def test_levels_take_every_problem_once_from_the_easiest():
+    number = np.arange(500)[:, None]
+    parts = [figure4.at_level(i, number)[:, 0] for i in range(5)]
+    assert [len(part) for part in parts] == [43, 90, 105, 128, 134]
+    assert np.concatenate(parts).tolist() == list(range(499, -1, -1))
+
+
+def test_figure3_has_every_panel(monkeypatch, tmp_path):
+    monkeypatch.setattr(figure3, "run_benchmark", fake)
+    # Figure 4 is saved in earnest; eighteen panels take long.
+    saved = []
+    monkeypatch.setattr(figure3, "save", lambda figure, stem: saved.append((figure, stem)))
+    rows = figure3.main(tmp_path)
+    names = {r["item"] for r in rows}
+    assert len(names) == 9 * 2
+    # No point of DORA for Qwen2.5: its rows say only how good the fit is.
+    assert all("DORA" not in r["quantity"] for r in rows if "Qwen" in r["item"])
+    page = (tmp_path / "figure3.md").read_text(encoding="utf-8")
+    assert "s of processor time" in page
+    assert all(f"| {n} | 2500 | 15 |" in page for n in benchmark_runs.BUDGETS)
+    ((figure, stem),) = saved
+    assert stem == tmp_path / "figure3"
+    assert len(figure.axes) == 18
+
+
+def test_figure4_names_the_better_strategy(monkeypatch, tmp_path):
+    monkeypatch.setattr(figure4, "run_benchmark", fake)
+    rows = figure4.main(tmp_path)
+    winners = {r["ours"] for r in rows if r["quantity"].startswith("highest")}
+    assert winners <= {"DORA", "DORA (REBASE)", "DORA (REBASE, DVTS)", "DORA (DVTS, REBASE)"}
+    assert len(rows) == 3 * 5 * (1 + 5)
+    assert {p.suffix for p in tmp_path.glob("figure4.*")} == {".md", ".png", ".svg"}
+
+
+def test_padding_compares_every_way_with_the_authors(monkeypatch, tmp_path):
+    monkeypatch.setattr(padding, "run_benchmark", fake)
+    rows = padding.main(tmp_path)
+    assert len(rows) == 3 * len(RULES) * 3
+    # The same made-up runs: no difference, and as many steps.
+    assert all(r["ours"][:4] == [0, 0, 0, 0] and r["ours"][5] == 100 for r in rows)
+
+
+def test_open_questions_answers_from_made_up_searches(monkeypatch, tmp_path):
+    order = list(open_questions.RULES)
+
+    def searches(world, name):
+        level = 0.9 if name == open_questions.dora(0.03) else 0.3 + 0.001 * order.index(name)
+        return made_up(open_questions.PROBLEMS, 2, level)
+
+    monkeypatch.setattr(open_questions, "measured", searches)
+    rows = open_questions.main(tmp_path)
+    assert len(rows) == 3 * len(order)
+    page = (tmp_path / "open_questions.md").read_text(encoding="utf-8")
+    best = [line for line in page.splitlines() if "| DORA, T_s = 0.03 | +" in line]
+    assert len(best) == 3
+    assert all(line.endswith(f"| 0 of {len(open_questions.DORAS) - 1} |") for line in best)
