@@ -1,13 +1,15 @@
 """The Game of 24: every strategy where the truth is known and duplicates are real.
 
 Algorithm 1 on puzzles with a solution, a player who takes any legal move, nothing fitted. Success:
-one of the N solutions is 24. Left, scores that read the truth; right, the noise of their logit has
+one of the N solutions is 24. Above, scores that read the truth; below, the noise of their logit has
 standard deviation 1.5, one error for a state, so that copies err alike. Copies of a state are one
 direction, and embeddings say so exactly. With `--log`, the player prefers the moves that GPT-4
 proposed in a logged tree search, ten to one, and scores are GPT-4's own values where there is one.
 
-Intervals are two standard errors over puzzles and repetitions; the same numbers are drawn for every
-strategy. The first row is one round of allocation by REBASE, exactly and by the engine.
+Errors are two standard errors over puzzles of the difference; the same random numbers are drawn
+for every strategy. How much of DORA's gain is de-duplication and how much is κ is asked at N = 16
+and 64: REBASE's rounding is that of κ = 1/2. The first row is one round of allocation by REBASE,
+exactly and by the engine. Past their largest N drawn, magnitude and correlated take too long.
 """
 
 import argparse
@@ -19,9 +21,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from drawing import panels
-from script import Row, row, table
+from script import Row, page, row, table
 
 from dora_theory.errors import InputError
+from dora_theory.output import whole_output
 from dora_theory.plots import draw_strategy, label
 from dora_theory.replay.readers import read_log
 from dora_theory.search.game24 import Game24, game24
@@ -31,9 +34,17 @@ from dora_theory.search.proposals import logged_game
 from dora_theory.search.puzzles import State, all_puzzles, solvable, state
 from dora_theory.search.rules import STRATEGIES, Strategy
 
-BUDGETS = (8, 16, 32, 64)
-# Its optimum takes N² integrals at every step of every search.
-MOST = {"correlated": 8}
+BUDGETS = (8, 16, 32, 64, 128, 256)
+# N² integrals at every step of every search, and a quadratic programme in N weights.
+MOST = {"correlated": 8, "magnitude": 64}
+# κ of the optimum over candidates and of that over directions, beside the 1/2 of the strategies.
+KAPPAS = (0.1, 2.0)
+ASKED = {
+    f"{name}, κ = {k:g}": Strategy(name, concentration=k)
+    for name in ("optimal", "direction-optimal")
+    for k in KAPPAS
+}
+ASKED_AT = (16, 64)
 PUZZLES, REPETITIONS = 64, 8
 NOISE = {"scores read the truth": 0.0, "scores of noise 1.5": 1.5}
 EXACT = state(4, 5, 6, 10)
@@ -50,14 +61,19 @@ def spread_puzzles() -> list[State]:
 
 
 def success(
-    world: Game24, starts: np.ndarray, names: Sequence[str], which: int, slots: int, noise: float
+    world: Game24,
+    starts: np.ndarray,
+    rules: Sequence[Strategy],
+    which: int,
+    slots: int,
+    noise: float,
 ) -> np.ndarray:
     """Success of each puzzle in each repetition."""
     found = run_searches(
         jax.random.key(0),
         world.with_score(noise=noise),
         jnp.asarray(starts),
-        rule=tuple(map(Strategy, names)),
+        rule=tuple(rules),
         which=jnp.int32(which),
         slots=slots,
         repetitions=REPETITIONS,
@@ -70,26 +86,29 @@ def curves(world: Game24, starts: np.ndarray, noises: Sequence[float]) -> list[d
     """Strategy → budget → success, for each noise. A budget is one program."""
     found: list[dict[str, Curve]] = [{} for _ in noises]
     for n in BUDGETS:
-        names = [name for name in STRATEGIES if n <= MOST.get(name, n)]
-        for which, name in enumerate(names):
+        rules = {name: Strategy(name) for name in STRATEGIES if n <= MOST.get(name, n)}
+        rules |= ASKED if n in ASKED_AT else {}
+        for which, name in enumerate(rules):
             for noise, curve in zip(noises, found, strict=True):
-                one = success(world, starts, names, which, n, noise)
+                one = success(world, starts, list(rules.values()), which, n, noise)
                 curve.setdefault(name, {})[n] = one
     return found
 
 
 def draw(out: Path, stem: str, found: dict[str, dict[str, Curve]]) -> None:
-    with panels(out / stem, len(found), height=3.9) as axes:
+    with panels(out / stem, len(found), height=2.1) as axes:
         for one, (title, curve) in zip(axes, found.items(), strict=True):
             for name, points in curve.items():
+                if name in ASKED:
+                    continue
                 mean = np.array([100 * x.mean() for x in points.values()])
                 draw_strategy(one, list(points), mean, name)
             one.set_xscale("log", base=2)
             one.set_xticks(BUDGETS, list(map(str, BUDGETS)))
-            one.set(title=title, xlabel="rollouts N", ylabel="puzzles solved, %", ylim=(0, None))
+            one.set(title=title, xlabel="rollouts N", ylabel="puzzles solved, %", ylim=(0, 100))
             one.grid(axis="y")
         handles, names = axes[0].get_legend_handles_labels()
-        axes[0].figure.legend(handles, names, loc="outside right upper", fontsize=8)
+        axes[0].figure.legend(handles, names, loc="outside lower center", ncols=2)
 
 
 def needed(curve: Curve, target: float) -> float:
@@ -100,6 +119,11 @@ def needed(curve: Curve, target: float) -> float:
     return float(2 ** np.interp(target, np.maximum.accumulate(mean), np.log2(list(curve))))
 
 
+def _error(values: np.ndarray) -> float:
+    """Two standard errors over puzzles."""
+    return float(2 * values.mean(1).std(ddof=1) / np.sqrt(len(values)))
+
+
 def rows_of(item: str, curve: dict[str, Curve]) -> list[Row]:
     rows = []
     for name, points in curve.items():
@@ -108,7 +132,7 @@ def rows_of(item: str, curve: dict[str, Curve]) -> list[Row]:
         rows.append(row(item, f"{label(name)}: % solved at N = {budgets}", None, mean, 1))
     for name in ("dora", "direction-optimal"):
         lost = [curve[name][n] - curve["rebase"][n] for n in BUDGETS]
-        error = [2 * x.mean(1).std(ddof=1) / np.sqrt(len(x)) for x in lost]
+        error = [_error(x) for x in lost]
         what = f"{label(name)} less REBASE, points; two standard errors"
         rows.append(row(item, what, None, [*(100 * x.mean() for x in lost)], 1))
         rows.append(row(item, f"{what}: the errors", None, [100 * x for x in error], 1))
@@ -116,6 +140,21 @@ def rows_of(item: str, curve: dict[str, Curve]) -> list[Row]:
         ratio = BUDGETS[-1] / needed(curve[name], target)
         what = f"REBASE's {BUDGETS[-1]} rollouts over those {label(name)} needs for as much"
         rows.append(row(item, what, None, ratio))
+    return rows + [r for n in ASKED_AT for r in parts(item, curve, n)]
+
+
+def parts(item: str, curve: dict[str, Curve], n: int) -> list[Row]:
+    """DORA's gain beside de-duplication alone and κ alone."""
+    names = {
+        "dora": "DORA",
+        "direction-optimal": "de-duplication alone, κ = 1/2",
+        **{name: name.replace("direction-optimal", "de-duplicated") for name in ASKED},
+    }
+    rows = []
+    for name, said in names.items():
+        off = 100 * (curve[name][n] - curve["rebase"][n])
+        what = f"N = {n}, {said.replace('optimal', 'candidates')} less REBASE; two standard errors"
+        rows.append(row(item, what, None, [off.mean(), _error(off)], 1))
     return rows
 
 
@@ -135,21 +174,26 @@ def one_round() -> list[Row]:
 
 
 def main(out: Path, log: str | None = None) -> list[Row]:
-    """Draws `out/game24`, or `out/game24_gpt4` from a log; returns the numbers."""
+    """Draws `out/game24`, or `out/game24_gpt4` from a log, with a page; returns the numbers."""
     with jax.enable_x64(True):
         if log is None:
+            stem, first = "game24", one_round()
             world, starts, _ = game24(spread_puzzles())
             found = dict(zip(NOISE, curves(world, starts, list(NOISE.values())), strict=True))
-            draw(out, "game24", found)
-            return one_round() + [r for title, c in found.items() for r in rows_of(title, c)]
-        game = logged_game(islice(read_log(log), PUZZLES), score_scale=VALUES)
-        world, starts, _ = game24(game.puzzles, game.proposals, game.scores)
-        title = "GPT-4's moves and values"
-        curve = curves(world, starts, [0.0])[0]
-    draw(out, "game24_gpt4", {title: curve})
-    facts = [game.nodes, game.illegal, len(game.scores)]
-    logged = row("log", "steps; of these illegal; states with a value", None, facts)
-    return [logged, *rows_of(title, curve)]
+        else:
+            stem, game = (
+                "game24_gpt4",
+                logged_game(islice(read_log(log), PUZZLES), score_scale=VALUES),
+            )
+            world, starts, _ = game24(game.puzzles, game.proposals, game.scores)
+            facts = [game.nodes, game.illegal, len(game.scores)]
+            first = [row("log", "steps; of these illegal; states with a value", None, facts)]
+            found = {"GPT-4's moves and values": curves(world, starts, [0.0])[0]}
+    draw(out, stem, found)
+    rows = first + [r for title, curve in found.items() for r in rows_of(title, curve)]
+    with whole_output(str(out / f"{stem}.md")) as file:
+        file.write(page(__doc__, rows).encode())
+    return rows
 
 
 if __name__ == "__main__":
