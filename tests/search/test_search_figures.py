@@ -12,6 +12,7 @@ sys.path.insert(0, str(ROOT / "paper_repro"))
 import benchmark_runs  # noqa: E402
 import figure3  # noqa: E402
 import figure4  # noqa: E402
+import game24  # noqa: E402
 import open_questions  # noqa: E402
 import padding  # noqa: E402
 
@@ -115,3 +116,26 @@ def test_open_questions_answers_from_made_up_searches(monkeypatch, tmp_path):
     best = [line for line in page.splitlines() if "| DORA, T_s = 0.03 | +" in line]
     assert len(best) == 3
     assert all(line.endswith(f"| 0 of {len(open_questions.DORAS) - 1} |") for line in best)
+
+
+def test_game24_asks_every_rule_at_its_budgets(monkeypatch, tmp_path):
+    monkeypatch.setattr(game24, "PUZZLES", 2)
+    monkeypatch.setattr(game24, "one_round", list)
+
+    def success(world, starts, rules, which, slots, noise):
+        solved = np.zeros((4, 8))
+        solved[:, : min(8, slots // 8)] = 1 - 0.25 * (rules[which].name == "rebase")
+        return solved
+
+    monkeypatch.setattr(game24, "success", success)
+    rows = {(r["item"], r["quantity"]): r["ours"] for r in game24.main(tmp_path)}
+    title = next(iter(game24.NOISE))
+    budgets = ", ".join(map(str, game24.BUDGETS))
+    assert len(rows[title, f"REBASE: % solved at N = {budgets}"]) == 6
+    assert len(rows[title, "magnitude: % solved at N = 8, 16, 32, 64"]) == 4
+    gain = rows[title, "N = 16, DORA less REBASE; two standard errors"]
+    assert gain == pytest.approx([100 * 0.25 * 2 / 8, 0])
+    # REBASE's 75% at the end is where others are, straight in log N, between 32 and 64.
+    ratio = rows[title, "REBASE's 256 rollouts over those DORA needs for as much"]
+    assert ratio == pytest.approx(256 / 2**5.5)
+    assert {p.name for p in tmp_path.iterdir()} == {"game24.md", "game24.png", "game24.svg"}
