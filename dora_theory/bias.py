@@ -367,9 +367,10 @@ def _rollouts_to_match(q: Array, shares: Array, kappa: Array, budget: Array, mos
     # allocation of fewer than N is as good as the best of N. A bracket is widened, then halved.
     def widen(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         low, high, short = state
+        twice = jnp.minimum(high, most // 2) * 2
         low, high = (
             jnp.where(short, high, low),
-            jnp.where(short, jnp.minimum(high, most // 2) * 2, high),
+            jnp.where(short, jnp.where(high < first, first, twice), high),
         )
         return low, high, short & (by_shares(high) > target) & (high < most)
 
@@ -380,10 +381,11 @@ def _rollouts_to_match(q: Array, shares: Array, kappa: Array, budget: Array, mos
         return jnp.where(short, middle, low), jnp.where(short, high, middle)
 
     first = jnp.maximum(budget, 1)
-    state = budget - 1, first, by_shares(first) > target
+    state = budget - 1, budget - 1, jnp.ones(budget.shape, bool)
     low, high, _ = jax.lax.while_loop(lambda s: jnp.any(s[2]), widen, state)
     low, high = jax.lax.while_loop(lambda s: jnp.any(s[1] - s[0] > 1), halve, (low, high))
-    before, at = by_shares(jnp.maximum(low, 0)), by_shares(high)
+    ends = jnp.stack([jnp.maximum(low, 0), high])
+    before, at = jax.lax.map(by_shares, ends)
     step = jnp.where(jnp.isfinite(at) & (before > at), (before - target) / (before - at), 1)
     # Fewer than N never suffice; a rounding of the interpolation may say so.
     found = jnp.maximum(low + step, budget.astype(q.dtype))
