@@ -7,16 +7,17 @@ logged continuations.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from dora_theory.errors import InputError
+from dora_theory.lines import FieldError
 from dora_theory.replay.answers import answer_labels
 from dora_theory.replay.encoders import Encoder, compact
 from dora_theory.replay.record import Record, StepEnd
+from dora_theory.replay.usable import check_usable
 
 _ENDS = {"blank-line": re.compile(r"\n[^\S\n]*\n\s*"), "line": re.compile(r"\n\s*")}
 
@@ -109,20 +110,8 @@ def _scores(record: Record, steps: int | None, scale: float) -> Float[np.ndarray
     # A repaired log has scores where they belong only: too few to choose by.
     if not any(has) or (record.repaired and not all(has)):
         return None
-    if not all(has):
-        i = has.index(False)
-        raise InputError(f"{record.place}: step_scores: sample {i} has none, others have")
-    for i, sample in enumerate(record.samples):
-        check_scores(record.place, i, sample.step_scores or (), scale)
+    try:
+        check_usable(record, scale)
+    except FieldError as error:
+        raise InputError(f"{record.place}: {error.field}: {error.what}") from None
     return np.array([(s.step_scores or ())[:steps][-1] for s in record.samples]) / scale
-
-
-def check_scores(place: str, sample: int, scores: Sequence[float], scale: float) -> None:
-    """`InputError` if a score is outside [0, 1] after scaling."""
-    bad = [score for score in scores if not 0 <= score / scale <= 1]
-    if bad:
-        divided = f" / {scale:g}" if scale != 1 else ""
-        raise InputError(
-            f"{place}: step_scores: {bad[0]:g}{divided} of sample {sample} is no number in "
-            "[0, 1]; --score-scale divides scores on another scale"
-        )

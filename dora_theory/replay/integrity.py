@@ -1,7 +1,7 @@
 """Is a log what it says? Checks of its records on their way, before any number is made of them.
 
 Pairing of completions and problems has a module of its own (`mispaired`); scores out of range are
-found where they are used (`candidates`). The rules here were set on logs of five models:
+found as the log is read (`usable`). The rules here were set on logs of five models:
 
 - A score belongs to a step. Every scored solution of five logs has as many scores as parts between
   blank lines.

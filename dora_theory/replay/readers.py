@@ -10,6 +10,7 @@ from dora_theory.replay.record import Record
 from dora_theory.replay.sources import Row, rows
 
 Note = Callable[[str], None]
+Check = Callable[[Record], None]
 
 
 def read_log(
@@ -18,6 +19,7 @@ def read_log(
     log_format: str = "auto",
     mapping: Mapping[str, str] | None = None,
     skip_bad: int = 0,
+    check: Check = lambda _: None,
     note: Note = lambda _: None,
 ) -> Iterator[Record]:
     """Records of a log, in order.
@@ -30,6 +32,7 @@ def read_log(
             counts.
         skip_bad: how many records that cannot be used are left out, each with a note, before one
             ends the reading. A file that is cut short has one.
+        check: raises `FieldError` for a record that is of no use, which then is a bad one.
         note: called with each thing that the user should know, one line each.
 
     Yields:
@@ -39,12 +42,17 @@ def read_log(
         InputError: the file cannot be read, more than `skip_bad` records cannot be used, or there
             is none; `file:line: field: what`.
     """
-    records = _records(path, log_format, mapping, skip_bad, note)
+    records = _records(path, log_format, mapping, skip_bad, check, note)
     return columns.together(records) if mapping and "text" in mapping else records
 
 
 def _records(
-    path: str, log_format: str, mapping: Mapping[str, str] | None, skip_bad: int, note: Note
+    path: str,
+    log_format: str,
+    mapping: Mapping[str, str] | None,
+    skip_bad: int,
+    check: Check,
+    note: Note,
 ) -> Iterator[Record]:
     parse: Parse | None = None
     if mapping:
@@ -74,6 +82,7 @@ def _records(
                 parse = FORMATS[name].parse
                 note(f"{path}: read as a log of the {name} format")
             record = parse(value, place)
+            check(record)
         except FieldError as error:
             message = f"{place}: {error.field}: {error.what}"
             if skipped >= skip_bad:

@@ -2,12 +2,17 @@
 
 import gzip
 import json
+import re
+from dataclasses import replace
 
 import pytest
 
 from dora_theory.errors import InputError
+from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.readers import read_log
 from dora_theory.replay.record import Sample
+from dora_theory.replay.run import opened
+from dora_theory.replay.usable import check_usable
 
 NATIVE = {
     "problem": "1 + 1?",
@@ -213,3 +218,29 @@ def test_a_real_log_left_by_a_run_that_died(real_log):
     with pytest.raises(InputError, match=":4: line: not JSON"):
         list(read_log(path))
     assert [len(r.samples) for r in read_log(path, skip_bad=1)] == [256] * 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scores": [[0.5, 1.5], [0.25]]}, "step_scores: 1.5 of sample 0 is no number in [0, 1]"),
+        ({"scores": [[0.5, 0.9], None]}, "step_scores: sample 1 has none, others have"),
+        ({"answer": None}, "gold_answer: missing, and samples are not judged"),
+    ],
+)
+def test_a_record_that_cannot_be_replayed_is_a_bad_record(tmp_path, changes, message):
+    path = str(tmp_path / "log.jsonl")
+    with open(path, "w") as file:
+        file.writelines(json.dumps(row) + "\n" for row in (NATIVE, NATIVE | changes, NATIVE))
+    with pytest.raises(InputError, match=re.escape(f"{path}:2: {message}")):
+        list(opened(path, ReplayOptions(), lambda _: None))
+    notes = []
+    records = list(opened(path, ReplayOptions(skip_bad=1), notes.append))
+    assert [record.place for record in records] == [f"{path}:1", f"{path}:3"]
+    assert notes[1].startswith(f"skipped {path}:2: {message}")
+    assert notes[2] == f"{path}: 1 bad records skipped, 2 records read"
+    # Of a tree, nodes are replayed and not what is beside them.
+    check_usable(replace(records[0], kind="tree", gold_answer=None))
+    # On the scale that the log itself has, its scores are good.
+    if "scores" in changes and None not in changes["scores"]:
+        assert len(list(opened(path, ReplayOptions(score_scale=2), notes.append))) == 3

@@ -1,0 +1,36 @@
+"""Whether a record can be replayed: what its format allows, and no estimate can be made of.
+
+Such a record is bad as one is that cannot be read, and is counted, skipped or refused with those.
+"""
+
+from dora_theory.lines import FieldError
+from dora_theory.replay.record import Record
+
+
+def check_usable(record: Record, score_scale: float = 1.0) -> None:
+    """`FieldError` unless a record can be replayed.
+
+    Args:
+        record: as its format gives it.
+        score_scale: scores are divided by it, 1 for probabilities.
+
+    Raises:
+        FieldError: a score outside [0, 1] after scaling, samples with and without scores, or
+            samples that neither the log judges nor a right answer.
+    """
+    # Of a tree its nodes are replayed, whatever is said of its solutions.
+    samples = () if record.kind == "tree" else record.samples
+    has = [sample.step_scores is not None for sample in samples]
+    if any(has) and not all(has) and not record.repaired:
+        raise FieldError("step_scores", f"sample {has.index(False)} has none, others have")
+    for i, sample in enumerate(samples):
+        bad = [score for score in sample.step_scores or () if not 0 <= score / score_scale <= 1]
+        if bad:
+            divided = f" / {score_scale:g}" if score_scale != 1 else ""
+            raise FieldError(
+                "step_scores",
+                f"{bad[0]:g}{divided} of sample {i} is no number in [0, 1]; --score-scale divides "
+                "scores on another scale",
+            )
+    if record.gold_answer is None and any(sample.correct is None for sample in samples):
+        raise FieldError("gold_answer", "missing, and samples are not judged")
