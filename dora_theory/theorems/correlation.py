@@ -194,6 +194,7 @@ CLAIMS = (
         "and therefore in the mean. Checked against all spreads.",
         draw=_draw_two,
         margin=_margin_even,
+        heavy=True,
         # Logarithms of failures, each with some tens of roundings.
         tolerance=1e-13,
     ),
@@ -211,6 +212,7 @@ CLAIMS = (
         "against all allocations, by a polynomial in 1 - m with terms ≥ 0.",
         draw=_draw_two,
         margin=_margin_greedy,
+        heavy=True,
         # Logarithms of failures, each with some tens of roundings.
         tolerance=1e-13,
     ),

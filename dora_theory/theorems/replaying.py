@@ -147,6 +147,7 @@ CLAIMS = (
         "is all wrong with probability (1-p)^B. Checked by summing over all c.",
         draw=_draw_log,
         margin=_margin_unbiased,
+        heavy=True,
         # A sum of 25 products of chances.
         tolerance=1e-13,
     ),

@@ -263,6 +263,7 @@ CLAIMS = (
         proof="k γ = k/(1 + (k-1) a) < k/2 iff a > 1/(k-1), with a = e^{-(1-s_in)/T_s}.",
         draw=_draw_copies,
         margin=_margin_merging,
+        heavy=True,
         # At the edge itself k γ is k/2 to rounding, of which the exponent loses up to 1e-13.
         tolerance=1e-12,
     ),

@@ -357,6 +357,7 @@ CLAIMS = (
         "sequences is log-convex, by the inequality of Cauchy and Schwarz.",
         draw=_draw_mixed,
         margin=_margin_convex,
+        heavy=True,
         # A second difference of log failures up to 60.
         tolerance=1e-12,
     ),
@@ -372,6 +373,7 @@ CLAIMS = (
         "of 2.1. Checked against all splits, by dynamic programming.",
         draw=_draw_mixed,
         margin=_margin_greedy,
+        heavy=True,
         # Sums of log failures up to 60.
         tolerance=1e-12,
     ),
