@@ -39,7 +39,7 @@ def add_parser(commands: Any) -> None:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("logs", metavar="LOG", nargs="*", help="a log of scored solutions; - is standard input")
+    add("logs", metavar="LOG", nargs="*", help="a log of scored solutions, a file")
     add_reading(parser)
     add(
         "--depths",
@@ -79,6 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
         return cli_calibrate_paper.run(arguments)
     if not arguments.logs:
         raise InputError("LOG: needs a log, or --paper")
+    if "-" in arguments.logs:
+        raise InputError("LOG: -: a log is read more than once here, standard input cannot be")
     options = [options_of(arguments, log) for log in arguments.logs]
     if not arguments.depths or min(arguments.depths) < 1:
         raise InputError("--depths: needs whole numbers from 1 on")

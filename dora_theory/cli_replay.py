@@ -106,7 +106,7 @@ def add_parser(commands: Any) -> None:
         "--report",
         metavar="FOLDER",
         help="write report.html there, one page with everything in it, and its numbers as "
-        "replay.json",
+        "replay.json; with what calibrate finds in the logs",
     )
     parser.set_defaults(run=run)
 
@@ -226,7 +226,8 @@ def run(arguments: argparse.Namespace) -> int:
         if figure is not None:
             _draw(summaries, figure)
         if arguments.report is not None:
-            _report(summaries, Path(arguments.report))
+            calibrated = map(_calibrated, summaries, options)
+            _report([s | c for s, c in zip(summaries, calibrated, strict=True)], arguments.report)
         file.write(text.encode() + b"\n")
     return 0
 
@@ -245,10 +246,24 @@ def _json(summaries: list[dict[str, Any]]) -> str:
     return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
 
 
-def _report(summaries: list[dict[str, Any]], folder: Path) -> None:
+def _calibrated(summary: dict[str, Any], options: ReplayOptions) -> dict[str, Any]:
+    """What `calibrate` finds in the same log, or why there is nothing to find."""
+    from dora_theory.replay.calibrating import calibrate
+
+    if summary["kind"] == "tree":
+        return {"uncalibrated": "a tree of states has no solutions to hold scores against"}
+    if summary["log"] == "-":
+        return {"uncalibrated": "standard input cannot be read once more"}
+    try:
+        return {"calibration": calibrate(summary["log"], options)}
+    except InputError as error:
+        return {"uncalibrated": str(error)}
+
+
+def _report(summaries: list[dict[str, Any]], where: str) -> None:
     from dora_theory.replay.report import report
 
-    page = report(summaries)
+    page, folder = report(summaries), Path(where)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (("report.html", page), ("replay.json", _json(summaries) + "\n")):
         with whole_output(str(folder / name)) as file:

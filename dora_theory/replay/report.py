@@ -14,6 +14,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from dora_theory.plots import label, style
+from dora_theory.replay.calibration_picture import calibration_panels
+from dora_theory.replay.calibration_table import calibration_table
 from dora_theory.replay.picture import success_against_budget
 from dora_theory.replay.similarity import PAPER
 from dora_theory.replay.similarity_picture import similarity_panels
@@ -42,7 +44,8 @@ def report(summaries: Sequence[dict[str, Any]]) -> str:
     """The page of one or many logs.
 
     Args:
-        summaries: what `replay.summary.summary` returns, at least one.
+        summaries: what `replay.summary.summary` returns, at least one; with `calibration`, what
+            `replay.calibrating.calibrate` returns, or `uncalibrated`, why there is none.
 
     Returns:
         HTML, the same for the same summaries.
@@ -133,6 +136,7 @@ def _section(number: int, summary: dict[str, Any], title: str) -> str:
         f"<p>{escape(similarity_in_words(similarity))}</p>",
         f"<p>Directions by number of candidates: {escape(sizes)}.</p>",
         _image(similarity_panels(similarity), "Cosines, loss against T_s, sizes of directions"),
+        *_calibration(summary, title),
         "<h3>Is this log what it says?</h3>",
         _checks(summary["checks"]),
     ]
@@ -144,6 +148,20 @@ def _section(number: int, summary: dict[str, Any], title: str) -> str:
         f"<details><summary>Options</summary>{_table(['option', 'value'], options, '')}</details>"
     )
     return "\n".join(parts) + "\n"
+
+
+def _calibration(summary: dict[str, Any], title: str) -> list[str]:
+    head = "<h3>How far can its scores be trusted?</h3>"
+    if "uncalibrated" in summary:
+        return [head, f"<p>Not known: {escape(summary['uncalibrated'])}.</p>"]
+    if "calibration" not in summary:
+        return []
+    found = summary["calibration"]
+    return [
+        head,
+        _image(calibration_panels(found, title), "Scores against outcomes, and κ by depth"),
+        f"<pre class='wide'>{escape(calibration_table(found))}</pre>",
+    ]
 
 
 def _votes(strategies: dict[str, Any], budgets: Sequence[str]) -> list[str]:

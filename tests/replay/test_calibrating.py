@@ -111,6 +111,8 @@ def test_logs_that_tell_nothing(tmp_path):
 
 
 def test_command_line(path, truths, capsysbinary, tmp_path):
+    assert main(["calibrate", "-"]) == 2
+    assert b"more than once" in capsysbinary.readouterr().err
     assert main(["calibrate", path, "--depths", "0"]) == 2
     assert b"--depths: needs whole numbers" in capsysbinary.readouterr().err
     out = tmp_path / "out.json"

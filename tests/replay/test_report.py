@@ -76,6 +76,13 @@ def test_text_of_a_log_is_never_markup(document):
     assert all(value.startswith(("data:", "#")) for value in page.values)
 
 
+def test_what_cannot_be_calibrated_says_why(document):
+    page = Page(report([document | {"uncalibrated": f"no scores {HOSTILE}"}]))
+    assert f"Not known: no scores {HOSTILE}." in "".join(page.words)
+    assert "script" not in page.tags
+
+
+@pytest.mark.slow
 def test_command_line(tmp_path, capsysbinary):
     log = str(tmp_path / "log.jsonl")
     write_synthetic_log(log, problems=40)
@@ -86,10 +93,10 @@ def test_command_line(tmp_path, capsysbinary):
     assert sorted(path.name for path in out.iterdir()) == ["replay.json", "report.html"]
     numbers = json.loads((out / "replay.json").read_text(encoding="utf-8"))
     assert len(numbers) == 2
-    assert re.findall(r"<h2 id='(log\d)'", (out / "report.html").read_text(encoding="utf-8")) == [
-        "log0",
-        "log1",
-    ]
+    text = (out / "report.html").read_text(encoding="utf-8")
+    assert re.findall(r"<h2 id='(log\d)'", text) == ["log0", "log1"]
+    error = numbers[0]["calibration"]["scores"]["step"]["error"]
+    assert f"expected calibration error {error:.3f}" in " ".join(Page(text).words)
     (tmp_path / "file").write_text("")
     blocked = ["--report", str(tmp_path / "file" / "out")]
     assert main(["replay", log, *options, *blocked]) == 2
