@@ -236,8 +236,9 @@ def _settle(
     are gathered: then the loop costs what they cost.
     """
     rows = n.shape[0]
-    part = max(512, rows // 16)
-    if rows <= part:
+    part = max(64, rows // 16)
+    # Few rows are done at once by the time that parts take to gather.
+    if rows <= 512:
         return _finish(n, c, counts, target, jnp.divide)
 
     def finish_part(state: tuple[Array, Array]) -> tuple[Array, Array]:
