@@ -237,7 +237,7 @@ def _settle(
     """
     rows = n.shape[0]
     part = max(64, rows // 16)
-    # Few rows are done at once by the time that parts take to gather.
+    # With so few rows gathering costs more than it saves.
     if rows <= 512:
         return _finish(n, c, counts, target, jnp.divide)
 
