@@ -29,6 +29,8 @@ _FEW = 7
 # After `_FEW` passes every other one halves the bracket in logarithms: a bracket of 60 decades is
 # down to neighbouring floats in 2 · (8 + 53) passes at most.
 _MOST = 200
+# Up to so many numbers all rows are settled together, not only those that need it.
+_FEW_NUMBERS = 1 << 15
 
 
 def largest_priorities(
@@ -237,8 +239,7 @@ def _settle(
     """
     rows = n.shape[0]
     part = max(64, rows // 16)
-    # With so few rows gathering costs more than it saves.
-    if rows <= 512:
+    if rows <= part or n.size <= _FEW_NUMBERS:
         return _finish(n, c, counts, target, jnp.divide)
 
     def finish_part(state: tuple[Array, Array]) -> tuple[Array, Array]:
