@@ -200,6 +200,7 @@ CLAIMS = (
         draw=_draw_large,
         margin=_margin_certified,
         chunk=1024,
+        heavy=True,
     ),
     Claim(
         id="2.2",
@@ -218,6 +219,7 @@ CLAIMS = (
         draw=_draw_ties,
         margin=_margin_certificate,
         chunk=1024,
+        heavy=True,
     ),
     Claim(
         id="2.2",

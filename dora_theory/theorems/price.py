@@ -162,6 +162,7 @@ CLAIMS = (
         "matches and M - 1 does not: two inequalities in log(M/N), with log(1+x) ≤ x.",
         draw=_draw_price,
         margin=_margin_price,
+        heavy=True,
         # 1e-14 of log failures over κ; the bound itself is above 1e-6.
         tolerance=1e-11,
     ),

@@ -269,6 +269,7 @@ CLAIMS = (
         draw=_draw_ties,
         margin=_margin_maximisers,
         chunk=1024,
+        heavy=True,
     ),
     Claim(
         id="2.4",
