@@ -6,10 +6,11 @@ the PRM's scores among it, and nothing else gives it away.
 
 Rule: among the records of a window, a completion is foreign if another problem of the window is
 more than twice as similar to it as its own (cosine of word frequencies weighted by rarity among
-the problems), and is so by more than 0.2. A log is refused if more than half of the completions
-of a window are foreign. Over ten logs of four models the highest share of a window was 2% where
-problems are mathematics and 15% where they are programs, which resemble no problem much; in a
-mispaired log it was 84% and more.
+the problems), by more than 0.2, and if it shares at least two words more with that one: the
+answer to "2 + 3" may well be a number of another sum. A log is refused if more than half of the
+completions of a window are foreign. Over eight sound logs of four models the highest share of a
+window was 2% where problems are mathematics and 10% where they are programs, which resemble no
+problem much; in a mispaired log it was 73%.
 
 Such logs can be dealt back: problems were generated in batches of b with n completions each, all of
 the batch's first completions before all of its second ones, and cut into rows of n. So number f of
@@ -21,6 +22,7 @@ problem for all completions but those that stood in the right row by chance; onl
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, islice
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -33,10 +35,10 @@ from dora_theory.replay.record import Record
 _WINDOW = 64
 _COMPLETIONS = 16
 _LEAST = 16
-_FACTOR, _MARGIN = 2.0, 0.2
+_FACTOR, _MARGIN, _WORDS = 2.0, 0.2, 2
 # To be sure of a batch size one wants two batches of it.
 _SEARCHED = 2 * _WINDOW
-# What is foreign after repair; sound logs have up to 15%.
+# What is foreign after repair; sound logs have up to 10%.
 _LEFT = 0.25
 
 
@@ -145,7 +147,8 @@ def _dealt_back(batch: list[Record]) -> list[Record]:
 def _batch_size(records: list[Record], *, whole: bool) -> int | None:
     """The batch size whose dealing explains the records best, None if none explains them."""
     counts = {len(record.samples) for record in records}
-    similarity, own, place = _similarity(records)
+    likeness, own, place = _likeness(records)
+    similarity = likeness.cosine
     if len(counts) > 1 or not similarity.size:
         return None
     n = counts.pop()
@@ -156,47 +159,57 @@ def _batch_size(records: list[Record], *, whole: bool) -> int | None:
         length = np.minimum(size, len(records) - start)
         sure = (length == size) | whole
         to = start + ((own - start) * n + place) % length
-        likeness = similarity[np.arange(len(own)), to][sure].mean() if sure.any() else 0.0
-        if likeness > best and _foreign_to(similarity[sure], to[sure]).mean() <= _LEFT:
-            best, found = float(likeness), size
+        like = similarity[np.arange(len(own)), to][sure].mean() if sure.any() else 0.0
+        if like > best and _foreign_to(likeness.rows(sure), to[sure]).mean() <= _LEFT:
+            best, found = float(like), size
     return found
 
 
 def foreign(records: list[Record]) -> Bool[np.ndarray, " completions"]:
     """Which completions clearly answer another problem of the list, the first 16 of each record."""
-    similarity, own, _ = _similarity(records)
-    return _foreign_to(similarity, own)
+    likeness, own, _ = _likeness(records)
+    return _foreign_to(likeness, own)
+
+
+class _Likeness(NamedTuple):
+    """Of completions to problems; without columns where nothing can be compared.
+
+    Attributes:
+        cosine: of weighted word frequencies.
+        shared: how many different words they have in common.
+    """
+
+    cosine: Float[np.ndarray, "completions problems"]
+    shared: Float[np.ndarray, "completions problems"]
+
+    def rows(self, chosen: Bool[np.ndarray, " completions"]) -> "_Likeness":
+        return _Likeness(self.cosine[chosen], self.shared[chosen])
 
 
 def _foreign_to(
-    similarity: Float[np.ndarray, "completions problems"], owner: Int[np.ndarray, " completions"]
+    likeness: _Likeness, owner: Int[np.ndarray, " completions"]
 ) -> Bool[np.ndarray, " completions"]:
-    if not similarity.size:
+    if not likeness.cosine.size:
         return np.zeros(len(owner), dtype=bool)
-    rows, others = np.arange(len(owner)), similarity.copy()
-    mine = similarity[rows, owner]
+    cosine, shared = likeness
+    rows, others = np.arange(len(owner)), cosine.copy()
     others[rows, owner] = 0
-    other = others.max(-1)
-    return (other > _FACTOR * mine) & (other > _MARGIN)
+    nearest = others.argmax(-1)
+    other = others[rows, nearest]
+    words = shared[rows, nearest] - shared[rows, owner]
+    return (other > _FACTOR * cosine[rows, owner]) & (other > _MARGIN) & (words >= _WORDS)
 
 
-def _similarity(
+def _likeness(
     records: list[Record],
-) -> tuple[
-    Float[np.ndarray, "completions problems"],
-    Int[np.ndarray, " completions"],
-    Int[np.ndarray, " completions"],
-]:
-    """Likeness of the first completions of each record to each problem, their rows and places.
-
-    Without columns where nothing can be compared.
-    """
+) -> tuple[_Likeness, Int[np.ndarray, " completions"], Int[np.ndarray, " completions"]]:
+    """Likeness of the first completions of each record to each problem, their rows and places."""
     statements = [record.problem for record in records]
     texts = [sample.text for record in records for sample in record.samples[:_COMPLETIONS]]
     counts = [min(len(record.samples), _COMPLETIONS) for record in records]
     own = np.repeat(np.arange(len(records)), counts)
     place = np.concatenate([np.arange(count) for count in counts] or [np.zeros(0, dtype=int)])
-    nothing = np.zeros((len(texts), 0))
+    nothing = _Likeness(np.zeros((len(texts), 0)), np.zeros((len(texts), 0)))
     if len(set(statements)) < 2 or not texts:
         return nothing, own, place
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -206,4 +219,6 @@ def _similarity(
         problems = vectorizer.fit_transform(statements)
     except ValueError:  # No word in any of them.
         return nothing, own, place
-    return (vectorizer.transform(texts) @ problems.T).toarray(), own, place
+    words = vectorizer.transform(texts)
+    products = words @ problems.T, words.sign() @ problems.sign().T
+    return _Likeness(*(product.toarray() for product in products)), own, place

@@ -67,10 +67,25 @@ def test_logs_that_say_nothing_about_it(records):
         assert list(check_paired(log, "log")) == log
 
 
+@pytest.mark.parametrize("answer", ["{}", "It is {}.", "{0}, so {0}", "= {}"])
+def test_a_number_in_another_problem_is_no_mispairing(records, answer):
+    # Every sum is a summand of another problem.
+    sums = [
+        replace(
+            records[0],
+            problem=f"{a} + {b} = ?",
+            samples=tuple(replace(x, text=answer.format(a + b)) for x in records[0].samples),
+        )
+        for a in range(1, 7)
+        for b in range(1, 7)
+    ]
+    assert not foreign(sums).any()
+
+
 def test_the_real_mispaired_log(first_lines):
     path = first_lines("native/search_and_learn_bon_n16_llama31_8b", 50)
     records = list(read_log(path))
-    assert foreign(records).mean() > 0.75
+    assert foreign(records).mean() > 0.7
     with pytest.raises(InputError, match="mispaired"):
         list(check_paired(records, path))
 
@@ -156,7 +171,7 @@ def test_the_real_mispaired_log_is_repaired(real_log):
         ("sal_math500_beam4x4_llama31_8b", 0.05),
         ("openr_math500_bon4_qwen25math15b", 0.05),
         ("bayesprm_math3_bon256_llama32_1b", 0.05),
-        ("humaneval_codegen16b_n100", 0.25),
+        ("humaneval_codegen16b_n100", 0.15),
         ("game24_gpt4_cot100", 0.05),
         ("native/search_and_learn_beam_n3_llama31_8b", 0.05),
     ],
