@@ -1,7 +1,7 @@
 """Time and memory of `dora-theory replay` against the length of the log.
 
 Writes a synthetic log for each length, replays it in a process of its own under every strategy, and
-prints the processor seconds and the highest memory of that process. What a problem costs is the
+prints the seconds, the processor's seconds and the highest memory of that process. What a problem costs is the
 slope between the first and the last length; compiling is in all of them.
 
     python benchmarks/replay_scale.py --problems 250 1000 --samples 64
@@ -12,6 +12,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from importlib.metadata import version
 from pathlib import Path
 
 from dora_theory.replay.synthetic import write_synthetic_log
@@ -31,13 +33,15 @@ def write(path, problems, samples):
 
 
 def measure(path):
-    """Processor seconds and mebibytes of a replay."""
+    """Seconds, processor seconds and mebibytes of a replay."""
     command = [sys.executable, "-m", "dora_theory", "replay", str(path), "--json"]
+    start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"replay ended with {os.waitstatus_to_exitcode(status)}")
-    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    wall = time.perf_counter() - start
+    return wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
 def main():
@@ -45,18 +49,20 @@ def main():
     parser.add_argument("--problems", nargs="+", type=int, default=[250, 1000], metavar="N")
     parser.add_argument("--samples", type=int, default=64, metavar="N")
     options = parser.parse_args()
-    print("| problems | samples | log, MiB | processor seconds | memory, MiB |")
-    print("|---|---|---|---|---|")
+    print(f"{os.cpu_count()} cores, JAX {version('jax')}, load before {os.getloadavg()[0]:.1f}\n")
+    print("| problems | samples | log, MiB | seconds | processor seconds | memory, MiB |")
+    print("|---|---|---|---|---|---|")
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for problems in options.problems:
             path = Path(folder) / "log.jsonl"
             write(path, problems, options.samples)
-            seconds, memory = measure(path)
+            wall, seconds, memory = measure(path)
             found.append((problems, seconds))
             size = path.stat().st_size / 2**20
             print(
-                f"| {problems} | {options.samples} | {size:.0f} | {seconds:.0f} | {memory:.0f} |",
+                f"| {problems} | {options.samples} | {size:.0f} | {wall:.0f} | {seconds:.0f} "
+                f"| {memory:.0f} |",
                 flush=True,
             )
     (few, less), (many, more) = found[0], found[-1]
