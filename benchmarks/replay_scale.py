@@ -1,8 +1,8 @@
 """Time and memory of `dora-theory replay` against the length of the log.
 
 Writes a synthetic log for each length, replays it in a process of its own under every strategy, and
-prints the seconds, the processor's seconds and the highest memory of that process. What a problem costs is the
-slope between the first and the last length; compiling is in all of them.
+prints the seconds, the processor's seconds and the highest memory of that process. What a problem
+costs is the slope between the first and the last length; compiling is in all of them.
 
     python benchmarks/replay_scale.py --problems 250 1000 --samples 64
 """

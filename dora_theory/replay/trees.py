@@ -75,12 +75,6 @@ def _decision(
     if not nodes or solvable.all() or not solvable.any():
         return None
     scores = np.array([node.value for node in nodes]) / options.score_scale
-    bad = np.flatnonzero((scores < 0) | (scores > 1))
-    if bad.size:
-        raise InputError(
-            f"{record.place}: tree_nodes: value {nodes[bad[0]].value:g} is no number in [0, 1]; "
-            "--score-scale divides values on another scale"
-        )
     embeddings = compact(encoder([node.text for node in nodes]))
     states = [node.state for node in nodes]
     if None in states:

@@ -15,22 +15,28 @@ def check_usable(record: Record, score_scale: float = 1.0) -> None:
         score_scale: scores are divided by it, 1 for probabilities.
 
     Raises:
-        FieldError: a score outside [0, 1] after scaling, samples with and without scores, or
-            samples that neither the log judges nor a right answer.
+        FieldError: a score, or the value of a tree's node, outside [0, 1] after scaling, samples
+            with and without scores, or samples that neither the log judges nor a right answer.
     """
     # Of a tree its nodes are replayed, whatever is said of its solutions.
     samples = () if record.kind == "tree" else record.samples
+    for i, node in enumerate(record.nodes):
+        _check_range("tree_nodes", node.value, score_scale, f"of node {i}")
     has = [sample.step_scores is not None for sample in samples]
     if any(has) and not all(has) and not record.repaired:
         raise FieldError("step_scores", f"sample {has.index(False)} has none, others have")
     for i, sample in enumerate(samples):
-        bad = [score for score in sample.step_scores or () if not 0 <= score / score_scale <= 1]
-        if bad:
-            divided = f" / {score_scale:g}" if score_scale != 1 else ""
-            raise FieldError(
-                "step_scores",
-                f"{bad[0]:g}{divided} of sample {i} is no number in [0, 1]; --score-scale divides "
-                "scores on another scale",
-            )
+        for score in sample.step_scores or ():
+            _check_range("step_scores", score, score_scale, f"of sample {i}")
     if record.gold_answer is None and any(sample.correct is None for sample in samples):
         raise FieldError("gold_answer", "missing, and samples are not judged")
+
+
+def _check_range(field: str, score: float, scale: float, of: str) -> None:
+    if not 0 <= score / scale <= 1:
+        divided = f" / {scale:g}" if scale != 1 else ""
+        raise FieldError(
+            field,
+            f"{score:g}{divided} {of} is no number in [0, 1]; --score-scale divides scores on "
+            "another scale",
+        )

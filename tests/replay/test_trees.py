@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dora_theory.errors import InputError
+from dora_theory.lines import FieldError
 from dora_theory.replay.encoders import make_encoder
 from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.record import Node, Record
@@ -13,6 +14,7 @@ from dora_theory.replay.run import replay
 from dora_theory.replay.summary import summary
 from dora_theory.replay.table import table
 from dora_theory.replay.trees import decisions
+from dora_theory.replay.usable import check_usable
 
 # Three first steps, of which two leave the same; then a depth where nothing is solvable.
 NODES = (
@@ -45,14 +47,14 @@ def test_without_states_directions_are_clustered():
 
 def test_values_on_another_scale():
     votes = record((*NODES, Node(0, -1, "6", 60.0, solvable=True)))
-    with pytest.raises(InputError, match=r"log:1: tree_nodes: value 60 .*--score-scale"):
-        decisions(votes, make_encoder(), ReplayOptions())
+    with pytest.raises(FieldError, match=r"60 of node 5 is no number in \[0, 1\]; --score-scale"):
+        check_usable(votes)
+    check_usable(votes, score_scale=60)
     (made,) = decisions(votes, make_encoder(), ReplayOptions(score_scale=60))
     assert made.candidates.scores[-1] == 1
 
 
-def test_replay(tmp_path):
-    path = tmp_path / "log.jsonl"
+def line(nodes=NODES):
     rows = [
         {
             "step": n.step,
@@ -63,9 +65,24 @@ def test_replay(tmp_path):
             "left": None if n.state is None else list(n.state),
             "solvable": n.solvable,
         }
-        for n in NODES
+        for n in nodes
     ]
-    path.write_text(json.dumps({"problem": "p", "tree_nodes": rows}) + "\n")
+    return json.dumps({"problem": "p", "tree_nodes": rows}) + "\n"
+
+
+def test_a_tree_whose_values_cannot_be_used_is_a_bad_record(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text(line() + line((*NODES, Node(0, -1, "6", 60.0))) + line())
+    with pytest.raises(InputError, match=r":2: tree_nodes: 60 of node 5 is no number"):
+        replay(str(path))
+    found = replay(str(path), ReplayOptions(skip_bad=1, budgets=(1,)))
+    assert len(found.directions) == 2
+    assert any("1 bad records skipped, 2 records read" in note for note in found.notes)
+
+
+def test_replay(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text(line())
     options = ReplayOptions(budgets=(1, 3), strategies=("rebase", "temperature", "beam"))
     found = replay(str(path), options)
     # One rollout goes to the best, which is none; three go to all only if they are spread.
