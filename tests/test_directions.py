@@ -67,6 +67,13 @@ def test_float32_uniqueness_at_the_paper_s_temperature():
     assert np.abs(got / truth - 1).max() < 1e-4
 
 
+@pytest.mark.parametrize("block_size", [32, 512])
+def test_a_candidate_is_one_with_itself_whatever_rounding_says(block_size):
+    # A rounding of the own cosine would be a hundred times T_s.
+    e = np.random.default_rng(0).normal(size=(100, 50)).astype(np.float32)
+    assert uniqueness(e, 1e-9, block_size=block_size).tolist() == [1.0] * 100
+
+
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize(
     ("inside", "across", "golden"),

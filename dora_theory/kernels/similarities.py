@@ -2,7 +2,8 @@
 
 For v = 1 that is 1/γ_i, and for any v the product Z v that magnitude weighting solves with. S is
 never whole: of a problem, one block of rows at a time meets one block of columns, and what is left
-of the two is a number a row, as in flash attention (Dao et al. 2022). No maximum need be carried
+of the two is a number a row (the reference keeps one a column too, so that half of S is enough), as
+in flash attention (Dao et al. 2022). No maximum need be carried
 along, since no exponent is above that of a row's own entry, which is 0.
 
 Copies stay copies, however coarsely the embeddings are rounded: with r the rounded ones, S_ij - 1
@@ -14,6 +15,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from dora_theory.kernels.choice import Implementation, choose
@@ -22,6 +24,8 @@ Precision = Literal["full", "tf32", "bfloat16"]
 
 # Explicit bits of a mantissa.
 _MANTISSA = {"tf32": 10, "bfloat16": 7}
+# Numbers of embeddings that a core's cache holds.
+_CACHED = 1 << 19
 
 
 class Tiling(NamedTuple):
@@ -97,30 +101,61 @@ def similarity_reference(
     block: int = 512,
 ) -> Float[Array, "*batch k"]:
     """`similarity_sums` in `jax.numpy`."""
-    k = unit.shape[-2]
-    block = min(block, k)
-    rounded = _rounded(unit, precision)
-    half = 0.5 * jnp.sum(rounded * rounded, -1)
-    columns = _blocks(rounded, -2, block), _blocks(half, -1, block), _blocks(values, -1, block)
-    number = jnp.arange(columns[0].shape[0] * block).reshape(-1, block)
-    inverse = 1 / temperature[..., None, None]
+    k, d = unit.shape[-2:]
+    rounded, inverse = _rounded(unit, precision), 1 / temperature
+    if k > block:
+        return _sums_by_pairs(rounded, values, inverse, block)
+    problems = rounded.reshape(-1, k, d), values.reshape(-1, k), inverse.reshape(-1)
+    count, most = problems[0].shape[0], max(1, _CACHED // (k * d))
+    if count <= most:
+        return jax.vmap(_sums_of_one)(*problems).reshape(values.shape)
+    # As many problems at a time as a cache holds, or somewhat fewer where then none are left over.
+    some = next((s for s in range(most, most // 2, -1) if count % s == 0), most)
+    found = jax.lax.map(lambda problem: _sums_of_one(*problem), problems, batch_size=some)
+    return found.reshape(values.shape)
 
-    def of_rows(rows: tuple[Array, Array, Array]) -> Array:
-        left, left_half, i = rows
 
-        def add(total: Array, column: tuple[Array, ...]) -> tuple[Array, None]:
-            right, right_half, v, j = column
-            # Matrix units round float32 to ten bits unless told not to.
-            product = jnp.einsum("...id,...jd->...ij", left, right, precision="highest")
-            gap = product - left_half[..., :, None] - right_half[..., None, :]
-            near = _near(gap, i[:, None] == j, inverse)
-            return total + (near * v[..., None, :]).sum(-1), None
+def _sums_of_one(
+    unit: Float[Array, "k d"], values: Float[Array, " k"], inverse: Float[Array, ""]
+) -> Float[Array, " k"]:
+    """Sums of a problem whose S is small."""
+    half = 0.5 * jnp.sum(unit * unit, -1)
+    # Laid out anew: a CPU multiplies many small matrices faster if one of them stands upright.
+    columns = jax.lax.optimization_barrier(unit.T)
+    gap = _dot("id,dj->ij", unit, columns) - half[:, None] - half
+    return (_near(gap, jnp.eye(half.size, dtype=bool), inverse) * values).sum(-1)
 
-        start = jnp.zeros(left_half.shape, left.dtype)
-        return jax.lax.scan(add, start, (*columns, number))[0]
 
-    total = jax.lax.map(of_rows, (*columns[:2], number))
-    return jnp.moveaxis(total, 0, -2).reshape(*values.shape[:-1], -1)[..., :k]
+def _sums_by_pairs(
+    unit: Float[Array, "*batch k d"],
+    values: Float[Array, "*batch k"],
+    inverse: Float[Array, "*batch"],
+    block: int,
+) -> Float[Array, "*batch k"]:
+    """Sums, a block of S at a time. S is symmetric: a block serves its rows and its columns."""
+    half = 0.5 * jnp.sum(unit * unit, -1)
+    parts = _blocks(unit, -2, block), _blocks(half, -1, block), _blocks(values, -1, block)
+    scale, diagonal = inverse[..., None, None], jnp.eye(block, dtype=bool)
+
+    def add(total: Array, pair: tuple[Array, ...]) -> tuple[Array, None]:
+        i, j = pair
+        (left, left_half, v), (right, right_half, w) = ([x[p] for x in parts] for p in pair)
+        product = _dot("...id,...jd->...ij", left, right)
+        gap = product - left_half[..., :, None] - right_half[..., None, :]
+        near = _near(gap, (i == j) & diagonal, scale)
+        # As products, for which S is written down once; sums would each take the exponentials.
+        total = total.at[i].add(_dot("...ij,...j->...i", near, w))
+        other = _dot("...ij,...i->...j", near, v)
+        return total.at[j].add(jnp.where(i == j, 0, other)), None
+
+    pairs = tuple(map(jnp.asarray, np.triu_indices(parts[0].shape[0])))
+    total, _ = jax.lax.scan(add, jnp.zeros(parts[1].shape, unit.dtype), pairs)
+    return jnp.moveaxis(total, 0, -2).reshape(*values.shape[:-1], -1)[..., : values.shape[-1]]
+
+
+def _dot(axes: str, x: Array, y: Array) -> Array:
+    # Matrix units round float32 to ten bits unless told not to.
+    return jnp.einsum(axes, x, y, precision="highest")
 
 
 def similarity_kernel(
