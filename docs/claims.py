@@ -69,7 +69,7 @@ def _tried(claim: Claim) -> str:
     if claim.test == "mean":
         how = "the expected margin of random instances is at least 0, by an exact binomial test"
     elif claim.expected == "refuted":
-        how = "an instance violates it, and the smallest one found is shown"
+        how = "an instance violates it; the command shows the smallest that it finds"
     else:
         how = f"every random instance obeys, to within {claim.tolerance:g} of rounding"
         if claim.tolerance == 0:

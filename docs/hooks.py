@@ -24,9 +24,13 @@ _FORMULA = re.compile(r'<(span|div) class="arithmatex">(.*?)</\1>', re.DOTALL)
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Adds the pages that are made, and the pictures that they show."""
+    """Adds the pages that are made, and the pictures and pages of numbers that they show."""
     for name, text in {"gallery.md": gallery(), "api.md": api()}.items():
         files.append(File.generated(config, name, content=text))
+    for numbers in sorted((ROOT / "figures").glob("*.md")):
+        if numbers.name != "README.md":
+            name, text = f"figures/{numbers.name}", numbers.read_text(encoding="utf-8")
+            files.append(File.generated(config, name, content=text))
     for picture in sorted((ROOT / "figures").glob("*.png")):
         name = f"figures/{picture.name}"
         files.append(File.generated(config, name, content=picture.read_bytes()))
@@ -53,7 +57,7 @@ def gallery() -> str:
     """`figures/README.md`, seen from the folder above."""
     text = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
     text = re.sub(r"\]\((?!https?:)(\w+\.png)\)", r"](figures/\1)", text)
-    return re.sub(r"\[([^\]]*)\]\((?!https?:)\w+\.md\)", r"`figures/\1`", text)
+    return re.sub(r"\]\((?!https?:)(\w+\.md)\)", r"](figures/\1)", text)
 
 
 def api() -> str:
@@ -77,4 +81,7 @@ def _as_mathml(found: re.Match[str]) -> str:
     # What the converter does not know.
     text = re.sub(r"\\[Bb]ig+(?=\\)", "", text).replace(r"\arg", r"\operatorname{arg}")
     # \( … \) and \[ … \].
-    return convert(text[2:-2].strip(), display="inline" if tag == "span" else "block")
+    formula = text[2:-2].strip()
+    if tag == "span":
+        return convert(formula, display="inline")
+    return f'<div class="formula">{convert(formula, display="block")}</div>'

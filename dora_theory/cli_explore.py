@@ -2,13 +2,16 @@
 
 import argparse
 import importlib.util
+import json
 import os
 import socket
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from dora_theory.cli_replay import add_reading, options_of
 from dora_theory.errors import InputError
 
 _HOST = "127.0.0.1"
@@ -20,13 +23,15 @@ def add_parser(commands: Any) -> None:
         "explore",
         help="open the interactive page",
         description="Opens a page in the browser on which the bias of solution-level allocation "
-        "can be felt. It is served to this machine only, until interrupted.",
+        "can be felt. It is served to this machine only, until interrupted. A log is read and its "
+        "solutions are cut as replay does.",
         allow_abbrev=False,
     )
     add = parser.add_argument
     add("log", metavar="LOG", nargs="?", help="a log whose problems can be looked at")
     add("--port", type=_port, default=2718, metavar="P", help="default %(default)s")
     add("--headless", action="store_true", help="serve the page without opening a browser")
+    add_reading(parser.add_argument_group("how the log is read"))
     parser.set_defaults(run=run)
 
 
@@ -45,8 +50,10 @@ def run(arguments: argparse.Namespace) -> int:
         # Read here, so that what is wrong with it is said here.
         from dora_theory.explore.logged import Log
 
-        Log(arguments.log)
+        options = options_of(arguments, arguments.log)
+        Log(arguments.log, options, note=lambda text: print(text, file=sys.stderr, flush=True))
         command += ["--", "--log", os.path.abspath(arguments.log)]
+        command += ["--options", json.dumps(asdict(options))]
     _refuse_if_taken(arguments.port)
     print(f"http://{_HOST}:{arguments.port}  (Ctrl-C ends it)", file=sys.stderr, flush=True)
     # Nothing is fetched from anywhere: the page has what it needs.

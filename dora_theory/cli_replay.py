@@ -111,8 +111,8 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def add_reading(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that say how logs are read and made into candidates."""
+def add_reading(parser: argparse._ActionsContainer) -> None:
+    """Adds the options that say how logs are read and cut, to a parser or a group of one."""
     add = parser.add_argument
     add(
         "--format",

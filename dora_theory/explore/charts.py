@@ -12,7 +12,7 @@ from dora_theory.explore.view import TEMPERATURES, PriceMap, Subject, View
 
 Spec = dict[str, Any]
 
-_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
+_SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _PAPER_T_S = 0.01
 _NO_MENU = {"embedOptions": {"actions": False}}
 _WIDTH, _GREY = 420, "#666666"

@@ -1,5 +1,6 @@
 """A problem of a log as the page looks at it."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import islice
 
@@ -11,13 +12,14 @@ from dora_theory.explore.view import Subject
 from dora_theory.pooling import direction_weights
 from dora_theory.replay.candidates import Candidates, candidates
 from dora_theory.replay.correctness import Judge
-from dora_theory.replay.encoders import make_encoder
-from dora_theory.replay.readers import read_log
+from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.record import Record
-from dora_theory.replay.run import judged
+from dora_theory.replay.run import encoder_of, judged, opened
 
 # More problems than one looks at; a log may have a hundred times as many.
 _MOST = 1000
+# Problems among which one with a choice between directions is looked for.
+_FIRST = 20
 
 
 class Log:
@@ -25,13 +27,34 @@ class Log:
 
     Attributes:
         path: the log.
+        options: how it is read and cut.
         records: its problems.
         more: whether the log has more than these.
     """
 
-    def __init__(self, path: str) -> None:
-        records = list(islice(read_log(path), _MOST + 1))
-        self.path, self.records, self.more = path, tuple(records[:_MOST]), len(records) > _MOST
+    def __init__(
+        self,
+        path: str,
+        options: ReplayOptions | None = None,
+        *,
+        note: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Reads a log.
+
+        Args:
+            path: a log that `replay` reads.
+            options: how, the defaults if None.
+            note: called with each note on the log.
+
+        Raises:
+            InputError: the log cannot be read, or answers other problems than its own.
+        """
+        self.path, self.options = path, options or ReplayOptions()
+        records = list(islice(opened(path, self.options, note), _MOST + 1))
+        if any(record.kind == "tree" for record in records):
+            raise InputError(f"{path}: tree_nodes: the page shows solutions, and this is a tree")
+        self.records, self.more = tuple(records[:_MOST]), len(records) > _MOST
+        self._encoder = encoder_of(self.options)
         self._cut = lru_cache(maxsize=64)(self._candidates)
 
     @property
@@ -43,6 +66,13 @@ class Log:
     def title(self) -> str:
         """What a number says."""
         return f"problem, of {'the first ' if self.more else ''}{self.count}"
+
+    def first(self) -> int:
+        """The first problem with a choice between directions, 1 if the first 20 have none."""
+        for number, record in enumerate(self.records[:_FIRST], 1):
+            if self._as_candidates(record).directions.max() > 0:
+                return number
+        return 1
 
     def problem(self, number: int, temperature: float) -> tuple[Record, Subject]:
         """A problem and what strategies see of it.
@@ -65,4 +95,15 @@ class Log:
     def _candidates(self, index: int) -> tuple[Record, Candidates]:
         with Judge() as judge:
             record = judged(self.records[index], judge)
-        return record, candidates(record, make_encoder())
+        return record, self._as_candidates(record)
+
+    def _as_candidates(self, record: Record) -> Candidates:
+        o = self.options
+        return candidates(
+            record,
+            self._encoder,
+            steps=o.steps,
+            step_end=o.step_end,
+            threshold=o.threshold,
+            score_scale=o.score_scale,
+        )

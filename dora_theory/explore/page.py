@@ -8,6 +8,8 @@ app = marimo.App(width="full", app_title="dora-theory: where should the next rol
 
 @app.cell
 def _():
+    import json
+
     import jax
     import marimo as mo
 
@@ -16,14 +18,15 @@ def _():
 
     from dora_theory.errors import InputError
     from dora_theory.explore import charts, logged, scene, view, words
+    from dora_theory.replay.options import ReplayOptions
 
-    return InputError, charts, logged, mo, scene, view, words
+    return InputError, ReplayOptions, charts, json, logged, mo, scene, view, words
 
 
 @app.cell
-def _(logged, mo):
-    path = mo.cli_args().get("log")
-    log = logged.Log(str(path)) if path else None
+def _(ReplayOptions, json, logged, mo):
+    path, options = (mo.cli_args().get(name) for name in ("log", "options"))
+    log = logged.Log(str(path), ReplayOptions(**json.loads(str(options)))) if path else None
     sources = ["made up", *(["log"] if log else [])]
     source = mo.ui.radio(sources, value=sources[-1], label="problem", inline=True)
     return log, source
@@ -38,7 +41,9 @@ def _(mo, scene):
 @app.cell
 def _(log, mo, preset, scene, source, words):
     controls = words.controls(mo, scene.PRESETS[preset.value].scene)
-    number = mo.ui.number(1, log.count if log else 1, value=1, label=log.title if log else "")
+    number = mo.ui.number(
+        1, log.count if log else 1, value=log.first() if log else 1, label=log.title if log else ""
+    )
     made_up = source.value == "made up"
     side = [
         mo.md("## Where should the next rollout go?"),
@@ -58,7 +63,7 @@ def _(InputError, controls, log, made_up, mo, number, view, words):
         record, problem = (
             (None, view.subject(chosen))
             if made_up
-            else log.problem(number.value, chosen.quality_temperature)
+            else log.problem(words.whole("problem", number.value), chosen.quality_temperature)
         )
         seen = view.look(problem, chosen)
         complaint = None
@@ -78,10 +83,11 @@ def _(seen, view):
 
 
 @app.cell
-def _(charts, mo, problem, seen, words):
+def _(charts, made_up, mo, problem, seen, words):
     mo.vstack(
         [
             mo.md(words.ABOUT_STRATEGIES),
+            *([] if made_up else [mo.md(words.about_log(problem))]),
             mo.hstack(
                 [mo.Html(words.table(seen)), charts.allocation_chart(problem, seen)],
                 justify="start",

@@ -1,6 +1,7 @@
 """What the page shows, as a setting: directions, scores, similarities, prior, budget."""
 
 import json
+import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,8 +14,12 @@ from jaxtyping import Float, Int
 from dora_theory.directions import quality_weights
 from dora_theory.errors import InputError
 
-# The page keeps its arrays at fixed shapes, so that no change compiles anything.
+# The page keeps its arrays at fixed shapes, so that no change but the first to a finite ν compiles
+# anything.
 MOST_CANDIDATES, MOST_DIRECTIONS, MOST_ROLLOUTS = 64, 8, 256
+_PLAIN = re.compile(r"[-+.0-9a-zA-Z]+")
+# Characters of wrong input that are said back.
+_SAID = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +63,21 @@ class Scene:
         if len(scores) != len(sizes):
             raise InputError(f"scores: {len(scores)} of them for {len(sizes)} directions")
         for name, value, low, high in (
-            *(("scores", score, 0, 1) for score in scores),
-            ("noise", self.noise, 0, 1),
-            ("concentration", self.concentration, 1e-6, 1e6),
-            ("within_concentration", 1 if nu is None else nu, 1e-6, 1e6),
-            ("quality_temperature", self.quality_temperature, 1e-3, 1e3),
-            ("similarity_temperature", self.similarity_temperature, 1e-4, 1e3),
-            ("across", self.across, 0, 1),
-            ("inside", self.inside, self.across, 1),
-            ("budget", self.budget, 0, MOST_ROLLOUTS),
+            *(("score", score, 0, 1) for score in scores),
+            ("PRM noise σ", self.noise, 0, 1),
+            ("κ", self.concentration, 1e-6, 1e6),
+            ("ν", 1 if nu is None else nu, 1e-6, 1e6),
+            ("T_b", self.quality_temperature, 1e-3, 1e3),
+            ("T_s", self.similarity_temperature, 1e-4, 1e3),
+            ("s_out", self.across, 0, 1),
+            ("s_in", self.inside, 0, 1),
+            ("budget N", self.budget, 0, MOST_ROLLOUTS),
         ):
             # Not `value < low or value > high`, which lets NaN pass.
             if not low <= value <= high:
                 raise InputError(f"{name} = {value:g}: needs a number from {low:g} to {high:g}")
+        if self.inside < self.across:
+            raise InputError(f"s_in = {self.inside:g}: needs s_out = {self.across:g} at least")
 
     @property
     def labels(self) -> Int[np.ndarray, " k"]:
@@ -109,7 +116,8 @@ PRESETS = {
     "Figure 2": Preset(
         Scene(sizes=(3, 1), scores=(0.95, 0.95), inside=1.0, across=0.1, budget=12),
         "Three copies of one idea and one other idea, all of score 0.95. Counting candidates gives "
-        "the copies three quarters of the budget. DORA and both optima split it evenly.",
+        "the copies three quarters of the budget, even in the optimum over candidates. DORA, and "
+        "the optima that see directions, split it evenly.",
     ),
     "Ten copies against one": Preset(
         Scene(sizes=(10, 1), scores=(0.8, 0.8), inside=1.0, across=0.5, budget=32),
@@ -119,12 +127,12 @@ PRESETS = {
     "T_s too small": Preset(
         Scene(similarity_temperature=0.003),
         "Near-copies of cosine 0.95 are told apart at T_s = 0.003, so γ is 1 and DORA is REBASE. "
-        "Raise T_s towards 0.05, where the curve is lowest.",
+        "Raise T_s towards 0.07, where the curve is lowest.",
     ),
     "T_s too large": Preset(
-        Scene(similarity_temperature=0.5),
-        "At T_s = 0.5 all candidates look alike, γ is nearly the same for all, and DORA is REBASE "
-        "again. Magnitude weighting has no such upper branch.",
+        Scene(similarity_temperature=1.0),
+        "At T_s = 1 all candidates look alike, γ differs by a fifth only, and DORA is nearly "
+        "REBASE again. Magnitude weighting has no such upper branch.",
     ),
     "Certain and uncertain scores": Preset(
         Scene(
@@ -232,10 +240,14 @@ def numbers(text: str, name: str, kind: type[int] | type[float]) -> tuple[float,
     values = []
     for part in text.replace(",", " ").split():
         try:
+            # Python also reads 1_0, and digits of other scripts.
+            if not _PLAIN.fullmatch(part):
+                raise ValueError
             values.append(kind(part))
         except ValueError:
             what = "a whole number" if kind is int else "a number"
-            raise InputError(f"{name}: {part!r} is not {what}") from None
+            said = part if len(part) <= _SAID else f"{part[:_SAID]}…"
+            raise InputError(f"{name}: {said!r} is not {what}") from None
     return tuple(values)
 
 

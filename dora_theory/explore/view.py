@@ -129,7 +129,8 @@ def look(problem: Subject, scene: Scene) -> View:
         strategies=STRATEGIES,
         allocation=spent[:, :k],
         totals=totals,
-        success=-np.expm1(failure),
+        # Nobody wants to read -0.0.
+        success=-np.expm1(failure) + 0.0,
         loss=scene.budget - needed,
         uniqueness=gamma[:k],
         magnitude=v[:k],

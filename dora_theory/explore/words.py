@@ -4,6 +4,7 @@ from html import escape
 from typing import Any
 
 from dora_theory import plots
+from dora_theory.errors import InputError
 from dora_theory.explore.scene import (
     MOST_ROLLOUTS,
     Scene,
@@ -20,12 +21,41 @@ _SHARED = "one success probability a direction (ν = ∞)"
 
 ABOUT_STRATEGIES = """\
 **What every strategy spends.** Success is the probability of at least one right rollout under the
-prior; *rollouts lost* is how many of the N the optimum would have left over at that success. The
-*oracle* is the optimum that knows the true quality of every direction.
+prior; *rollouts lost* is how many of the N the optimum would have left over at that success.
+*optimal* is the optimum for candidates that have nothing to do with each other, *direction-optimal*
+for directions whose candidates are one, both by the scores; the *oracle* knows the true quality of
+every direction.
 """
 ABOUT_SIMILARITY = "**Who is like whom**, and the uniqueness γ"
-ABOUT_BIAS = "**Bias against T_s**: dots at the chosen T_s, broken line at the paper's"
-ABOUT_PRICE = "**Price of DORA's weights**: rollouts needed, over those of the optimum"
+ABOUT_BIAS = (
+    "**Bias against T_s**, whatever κ and ν: dots at the chosen T_s, broken line at the paper's"
+)
+ABOUT_PRICE = (
+    "**Price of DORA's weights**: rollouts needed, over those of the optimum, if they are many, "
+    "scores have no noise and ν = ∞"
+)
+
+
+def about_log(problem: Subject) -> str:
+    """What success means for a logged problem."""
+    text = (
+        "The qualities of directions are pooled from the scores, and success is what κ and these "
+        "promise: what the log's solutions came to stands below."
+    )
+    if problem.quality.size == 1:
+        text += (
+            " **All solutions of this problem are one direction**: there is nothing to choose, and "
+            "every strategy does as well."
+        )
+    return text
+
+
+def whole(name: str, value: float | None) -> int:
+    """What a number field holds, or `InputError` if it is no whole number."""
+    if value is None or not float(value).is_integer():
+        held = "an empty field" if value is None else f"{value:g}"
+        raise InputError(f"{name}: needs a whole number, and got {held}")
+    return int(value)
 
 
 def controls(mo: Any, scene: Scene) -> Any:
@@ -65,12 +95,12 @@ def scene_of(value: dict[str, Any]) -> Scene:
     return Scene(
         sizes=tuple(int(x) for x in numbers(value["sizes"], "sizes", int)),
         scores=numbers(value["scores"], "scores", float),
+        seed=whole("seed of the noise", value["seed"]),
         within_concentration=None if value["shared"] else value["within_concentration"],
         **{
             name: value[name]
             for name in (
                 "noise",
-                "seed",
                 "budget",
                 "concentration",
                 "quality_temperature",

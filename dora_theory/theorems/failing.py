@@ -185,7 +185,7 @@ CLAIMS = (
         r"p\sim\mathrm{Beta}(\kappa w,\kappa(1-w))",
         source="paper",
         expected="holds",
-        assumptions="B ≤ 15.",
+        assumptions="Any whole B; tried up to 15.",
         proof="E[(1-p)^B] = B(a, b+B)/B(a, b), and Γ(x+1) = xΓ(x). Checked against the integral "
         "over p, by Gauss's rule for the Beta density with 8 nodes, exact to degree 15.",
         draw=_draw_one,
@@ -201,7 +201,7 @@ CLAIMS = (
         latex=r"1-J=\prod_i\prod_{r<B_i}\frac{b_i+r}{a_i+b_i+r}",
         source="paper",
         expected="holds",
-        assumptions="B ≤ 15; the general prior is an extension of the paper's.",
+        assumptions="Any whole B_i, tried up to 15; the general prior extends the paper's.",
         proof="Independence, then the failure of one candidate with κw = a, κ(1-w) = b.",
         draw=_draw_joint,
         margin=_margin_joint,

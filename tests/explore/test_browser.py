@@ -170,7 +170,7 @@ def test_wrong_input_is_named_and_mended(page):
             "3, 1",
         ),
         ("score of each direction", "0.9", "scores: 1 of them for 2 directions", "0.95, 0.95"),
-        ("score of each direction", "nan, 1", "scores = nan: needs a number", "0.95, 0.95"),
+        ("score of each direction", "nan, 1", "score = nan: needs a number", "0.95, 0.95"),
     ):
         field(page, name).fill(wrong)
         field(page, name).press("Enter")
@@ -179,6 +179,19 @@ def test_wrong_input_is_named_and_mended(page):
         assert page.get_by_text("Traceback").count() == 0
         field(page, name).fill(right)
         field(page, name).press("Enter")
+        until(page, expected(PRESETS["Figure 2"].scene))
+
+
+def test_a_number_that_is_not_whole_is_named_and_mended(page):
+    choose(page, "Figure 2")
+    seed = page.get_by_role("spinbutton").filter(visible=True).first
+    for wrong, message in (("2.5", "and got 2.5"), ("", "and got an empty field")):
+        seed.fill(wrong)
+        seed.press("Enter")
+        page.get_by_text(f"seed of the noise: needs a whole number, {message}").first.wait_for()
+        picture(page, f"wrong seed {wrong}")
+        seed.fill("0")
+        seed.press("Enter")
         until(page, expected(PRESETS["Figure 2"].scene))
 
 

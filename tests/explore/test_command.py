@@ -1,10 +1,14 @@
 """`dora-theory explore` refuses, in one line, what it cannot serve."""
 
+import json
 import socket
 
 import pytest
 
 from dora_theory.cli import main
+from dora_theory.explore.logged import Log
+from dora_theory.replay.options import ReplayOptions
+from dora_theory.replay.synthetic import write_synthetic_log
 
 pytest.importorskip("marimo", reason="needs marimo")
 
@@ -13,8 +17,9 @@ def refusal(capsys, *arguments):
     assert main(["explore", "--headless", *arguments]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.count("\n") == 1
-    return err
+    *notes, last = err.splitlines()
+    assert all("read as a log of" in note for note in notes)
+    return last
 
 
 def test_a_log_that_is_none_is_named(capsys, tmp_path):
@@ -26,6 +31,28 @@ def test_a_log_that_is_none_is_named(capsys, tmp_path):
     empty.write_bytes(b"")
     assert "empty.jsonl: holds no record" in refusal(capsys, str(empty))
     assert "needs a file" in refusal(capsys, "-")
+
+
+def test_a_log_is_held_to_what_replay_holds_it_to(capsys, tmp_path):
+    path = tmp_path / "log.jsonl"
+    write_synthetic_log(path, problems=40, samples=4)
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    good = Log(str(path))
+    assert good.problem(good.first(), 0.1)[1].quality.size > 1
+    # Every solution one problem further.
+    lines = [
+        json.dumps(row | {"samples": other["samples"]})
+        for row, other in zip(rows, rows[1:] + rows[:1], strict=True)
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert "the log is mispaired" in refusal(capsys, str(path))
+    rows[1]["samples"][0]["step_scores"][0] = 1.7
+    path.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
+    assert ":2: step_scores: 1.7 of sample 0 is no number" in refusal(capsys, str(path))
+    assert Log(str(path), ReplayOptions(skip_bad=1)).count == 39
+    tree = {"problem": "p", "tree_nodes": [{"step": 0, "parent": -1, "line": "l", "value": 0.5}]}
+    path.write_text(json.dumps(tree) + "\n", encoding="utf-8")
+    assert "this is a tree" in refusal(capsys, str(path))
 
 
 def test_a_port_that_is_none_or_taken_is_named(capsys):

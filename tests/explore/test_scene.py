@@ -7,6 +7,7 @@ import pytest
 
 from dora_theory.errors import InputError
 from dora_theory.explore.scene import Scene, numbers
+from dora_theory.explore.words import whole
 
 
 def test_noise_belongs_to_candidates_and_comes_from_the_seed():
@@ -26,12 +27,12 @@ def test_noise_belongs_to_candidates_and_comes_from_the_seed():
         ({"sizes": (60, 3, 2)}, "sum at most 64"),
         ({"sizes": (0, 3, 2)}, "sizes"),
         ({"sizes": (1,) * 9, "scores": (0.5,) * 9}, "1 to 8 directions"),
-        ({"scores": (0.8, float("nan"), 0.8)}, "scores = nan"),
-        ({"scores": (0.8, 1.5, 0.8)}, "scores = 1.5"),
-        ({"across": 0.96}, "inside = 0.95: needs a number from 0.96 to 1"),
-        ({"budget": 257}, "budget = 257"),
-        ({"concentration": 0.0}, "concentration = 0"),
-        ({"within_concentration": 0.0}, "within_concentration = 0"),
+        ({"scores": (0.8, float("nan"), 0.8)}, "score = nan"),
+        ({"scores": (0.8, 1.5, 0.8)}, "score = 1.5"),
+        ({"across": 0.96}, "s_in = 0.95: needs s_out = 0.96 at least"),
+        ({"budget": 257}, "budget N = 257"),
+        ({"concentration": 0.0}, "κ = 0"),
+        ({"within_concentration": 0.0}, "ν = 0"),
     ],
 )
 def test_what_cannot_be_is_named(changes, message):
@@ -45,3 +46,18 @@ def test_numbers_are_read_with_commas_or_blanks():
         numbers("12, a", "sizes", int)
     with pytest.raises(InputError, match=r"sizes: '1.5' is not a whole number"):
         numbers("1.5", "sizes", int)
+    with pytest.raises(InputError, match="sizes: '1_0' is not a whole number"):
+        numbers("1_0", "sizes", int)
+    with pytest.raises(InputError, match="sizes: '٣' is not a whole number"):
+        numbers("٣", "sizes", int)
+    with pytest.raises(InputError, match="scores: '" + "9" * 40 + "…' is not a number"):
+        numbers("9" * 5000 + "x", "scores", float)
+
+
+@pytest.mark.parametrize(
+    ("value", "held"), [(None, "an empty field"), (2.5, "2.5"), (float("nan"), "nan")]
+)
+def test_a_number_field_without_a_whole_number_is_named(value, held):
+    assert whole("problem", 3.0) == 3
+    with pytest.raises(InputError, match=f"problem: needs a whole number, and got {held}"):
+        whole("problem", value)
