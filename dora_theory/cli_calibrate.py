@@ -10,9 +10,9 @@ import sys
 from typing import Any
 
 from dora_theory import cli_calibrate_paper
-from dora_theory.cli_replay import add_reading, options_of, wholes
+from dora_theory.cli_replay import add_reading, all_options_of, wholes
 from dora_theory.errors import InputError
-from dora_theory.output import whole_output
+from dora_theory.output import utf8, whole_output
 from dora_theory.replay.options import ReplayOptions
 
 _DEFAULT = ReplayOptions()
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("LOG: needs a log, or --paper")
     if "-" in arguments.logs:
         raise InputError("LOG: -: a log is read more than once here, standard input cannot be")
-    options = [options_of(arguments, log) for log in arguments.logs]
+    options = all_options_of(arguments)
     if not arguments.depths or min(arguments.depths) < 1:
         raise InputError("--depths: needs whole numbers from 1 on")
     figure = arguments.figure
@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
             text = "\n\n".join(map(calibration_table, found))
         if figure is not None:
             _draw(found[0], figure)
-        file.write(text.encode() + b"\n")
+        file.write(utf8(text) + b"\n")
     return 0
 
 

@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     with ExitStack() as files:
         out = files.enter_context(whole_output(arguments.out))
         foretold = arguments.predictions and files.enter_context(
-            whole_output(arguments.predictions)
+            whole_output(arguments.predictions, "--predictions")
         )
         fits = _fit(panels, arguments.effort, arguments.draws)
         found = document(path, fits)

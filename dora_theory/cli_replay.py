@@ -4,13 +4,15 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import fields
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from dora_theory.errors import InputError
-from dora_theory.output import whole_output
+from dora_theory.output import utf8, whole_output
 from dora_theory.replay.options import LOG_FORMATS, REPLAYED, ReplayOptions
 
 _DEFAULT = ReplayOptions()
@@ -146,7 +148,8 @@ def add_reading(parser: argparse._ActionsContainer) -> None:
         type=_scale,
         metavar="[GLOB=]S",
         help="divide the log's scores by it, if they are not in [0, 1]; with GLOB only those of "
-        "logs of such a name. May be repeated, the last that fits counts",
+        "logs whose name, or whose path as given, it fits. May be repeated, the last that fits "
+        "counts",
     )
     add(
         "--steps",
@@ -189,7 +192,7 @@ def options_of(arguments: argparse.Namespace, log: str) -> ReplayOptions:
     given = {
         f.name: getattr(arguments, f.name) for f in fields(ReplayOptions) if f.name in arguments
     }
-    scales = [scale for glob, scale in arguments.score_scale if fnmatch(log, glob)]
+    scales = [scale for glob, scale in arguments.score_scale if _fits(log, glob)]
     given["score_scale"] = scales[-1] if scales else 1.0
     if given["mapping"] is not None:
         # Not for `--help`: reading logs needs NumPy.
@@ -201,15 +204,31 @@ def options_of(arguments: argparse.Namespace, log: str) -> ReplayOptions:
     return ReplayOptions(**given)
 
 
+def all_options_of(arguments: argparse.Namespace) -> list[ReplayOptions]:
+    """The options for every log; `InputError` for a scale that is for none of them."""
+    for glob, scale in arguments.score_scale:
+        if not any(_fits(log, glob) for log in arguments.logs):
+            raise InputError(f"--score-scale: {glob}={scale:g}: fits the name of no log")
+    return [options_of(arguments, log) for log in arguments.logs]
+
+
+def _fits(log: str, glob: str) -> bool:
+    return fnmatch(log, glob) or fnmatch(os.path.basename(log), glob)
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; `InputError` if an option or a log cannot be used."""
-    options = [options_of(arguments, log) for log in arguments.logs]
+    options = all_options_of(arguments)
     figure = arguments.figure
     if figure is not None and not figure.endswith((".png", ".svg")):
         raise InputError(f"--figure: {figure}: needs a name that ends in .png or .svg")
     from dora_theory.replay.run import replay
 
-    with whole_output(arguments.out) as file:
+    with ExitStack() as files:
+        file = files.enter_context(whole_output(arguments.out))
+        pages = _pages(files, arguments.report)
+        if len(options) > 1:
+            _check_beginnings(arguments.logs, options)
         found = [
             replay(log, how, note=_say) for log, how in zip(arguments.logs, options, strict=True)
         ]
@@ -225,10 +244,11 @@ def run(arguments: argparse.Namespace) -> int:
             text = "\n\n".join(map(table, summaries))
         if figure is not None:
             _draw(summaries, figure)
-        if arguments.report is not None:
+        if pages:
             calibrated = map(_calibrated, summaries, options)
-            _report([s | c for s, c in zip(summaries, calibrated, strict=True)], arguments.report)
-        file.write(text.encode() + b"\n")
+            _report([s | c for s, c in zip(summaries, calibrated, strict=True)], pages)
+            _say(f"report: {' and '.join(pages)} in {arguments.report}")
+        file.write(utf8(text) + b"\n")
     return 0
 
 
@@ -254,21 +274,48 @@ def _calibrated(summary: dict[str, Any], options: ReplayOptions) -> dict[str, An
         return {"uncalibrated": "a tree of states has no solutions to hold scores against"}
     if summary["log"] == "-":
         return {"uncalibrated": "standard input cannot be read once more"}
+    _say(f"{summary['log']}: calibrating")
     try:
         return {"calibration": calibrate(summary["log"], options)}
     except InputError as error:
         return {"uncalibrated": str(error)}
 
 
-def _report(summaries: list[dict[str, Any]], where: str) -> None:
+def _check_beginnings(logs: Sequence[str], options: Sequence[ReplayOptions]) -> None:
+    """Reads the first records of every log, so that none is replayed before a bad one is known."""
+    from dora_theory.replay.run import opened
+
+    for log, how in zip(logs, options, strict=True):
+        if log != "-":
+            next(opened(log, how, lambda _: None), None)
+
+
+def _pages(files: ExitStack, folder: str | None) -> dict[str, IO[bytes]]:
+    """The files of a report, which appear when all is done, none if none is asked for."""
+    if folder is None:
+        return {}
+    try:
+        if not os.path.isdir(folder):
+            os.makedirs(folder)
+            files.callback(_remove_if_empty, folder)
+    except OSError as error:
+        raise InputError(f"--report: {folder}: {error.strerror or error}") from None
+    return {
+        name: files.enter_context(whole_output(str(Path(folder) / name), "--report"))
+        for name in ("report.html", "replay.json")
+    }
+
+
+def _remove_if_empty(folder: str) -> None:
+    with suppress(OSError):
+        os.rmdir(folder)
+
+
+def _report(summaries: list[dict[str, Any]], pages: dict[str, IO[bytes]]) -> None:
     from dora_theory.replay.report import report
 
-    page, folder = report(summaries), Path(where)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in (("report.html", page), ("replay.json", _json(summaries) + "\n")):
-        with whole_output(str(folder / name)) as file:
-            file.write(text.encode())
-    _say(f"wrote {folder / 'report.html'} and {folder / 'replay.json'}")
+    pages["report.html"].write(utf8(report(summaries)))
+    pages["replay.json"].write(utf8(_json(summaries) + "\n"))
 
 
 def _say(text: str) -> None:

@@ -34,7 +34,17 @@ class FieldError(ValueError):
 
 
 class CutShort(InputError):
-    """A file that ends inside its compressed data; what came before is good."""
+    """A file that ends inside its compressed data; what came before is good.
+
+    Attributes:
+        place: `file:line` where it ends.
+        field: what it was packed with.
+        what: what is wrong.
+    """
+
+    def __init__(self, place: str, field: str, what: str) -> None:
+        super().__init__(f"{place}: {field}: {what}")
+        self.place, self.field, self.what = place, field, what
 
 
 @dataclass
@@ -78,16 +88,13 @@ def reading(path: str) -> Iterator[Reading]:
             yield file
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         what = str(error).rstrip(".")
-        raise CutShort(
-            f"{file.name}:{file.line + 1}: gzip: {what[:1].lower()}{what[1:]} "
-            "(is the file cut short?)"
-        ) from None
+        said = f"{what[:1].lower()}{what[1:]} (is the file cut short?)"
+        raise CutShort(f"{file.name}:{file.line + 1}", "gzip", said) from None
     except OSError as error:
         what = error.strerror or str(error)
         if what.startswith("Truncated compressed"):
-            raise CutShort(
-                f"{file.name}:{file.line + 1}: zstd: truncated (is the file cut short?)"
-            ) from None
+            said = "truncated (is the file cut short?)"
+            raise CutShort(f"{file.name}:{file.line + 1}", "zstd", said) from None
         raise InputError(f"{file.name}: {what}") from None
 
 
@@ -117,7 +124,8 @@ def json_object(line: bytes) -> dict[str, Any]:
         record = json.loads(text, object_pairs_hook=without_repeats)
     except json.JSONDecodeError as error:
         torn = "" if line.endswith(b"\n") else "; the line has no end, is the file cut short?"
-        raise FieldError("line", f"not JSON ({error.msg} at column {error.colno}{torn})") from None
+        what = f"{error.msg.removesuffix(' at')} at column {error.colno}"
+        raise FieldError("line", f"not JSON ({what}{torn})") from None
     except RecursionError:
         raise FieldError("line", "not JSON that can be read (nested too deep)") from None
     except FieldError:

@@ -20,13 +20,19 @@ from dora_theory.errors import InputError
 _IN_MEMORY = 16 << 20
 
 
+def utf8(text: str) -> bytes:
+    """UTF-8 of a text. What has none, half a surrogate pair of a log, is written as JSON would."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 @contextmanager
-def whole_output(path: str | None) -> Iterator[IO[bytes]]:
+def whole_output(path: str | None, option: str = "--out") -> Iterator[IO[bytes]]:
     """A file to write to, whose content appears at `path` when the block ends without an error.
 
     Args:
         path: a file, which is replaced in one step; None or `-` for standard output, which
             receives everything at the end (as do pipes and devices, which cannot be replaced).
+        option: that gave the path, for messages.
 
     Yields:
         A binary file. If the block raises, nothing of it is left anywhere.
@@ -59,7 +65,7 @@ def whole_output(path: str | None) -> Iterator[IO[bytes]]:
             dir=target.parent if replace else None, prefix=f".{target.name[:100]}."
         )
     except OSError as error:
-        raise InputError(f"--out: {path}: {error.strerror or error}") from None
+        raise InputError(f"{option}: {path}: {error.strerror or error}") from None
     try:
         with os.fdopen(descriptor, "w+b") as file:
             yield file

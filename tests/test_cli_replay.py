@@ -50,6 +50,43 @@ def test_two_logs_make_an_array_and_two_tables(run, log):
     assert out.count("difference to REBASE") == 2
 
 
+def test_a_bad_log_is_known_before_a_good_one_is_replayed(run, log, tmp_path):
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"problem": 1}\n', encoding="utf-8")
+    folder = tmp_path / "report"
+    status, out, err = run(log, bad, *FAST, "--report", folder)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"{bad}:1: ")
+    assert "--skip-bad" not in err or "leaves out" in err
+    assert not folder.exists()
+
+
+def test_a_scale_is_for_a_name_or_a_path_and_for_one_log_at_least(run, log, tmp_path):
+    for glob in ("log.*", f"{tmp_path}/*"):
+        status, out, _ = run(log, *FAST, "--json", "--score-scale", f"{glob}=2")
+        assert (status, json.loads(out)["options"]["score_scale"]) == (0, 2)
+    status, out, err = run(log, *FAST, "--score-scale", "other*=2")
+    assert (status, out) == (2, "")
+    assert err == "--score-scale: other*=2: fits the name of no log\n"
+
+
+def test_a_report_that_cannot_be_written_is_named_at_once(run, log):
+    status, _, err = run(log, *FAST, "--report", log)
+    assert (status, err) == (2, f"--report: {log}: File exists\n")
+
+
+def test_half_a_surrogate_pair_is_written_as_json_writes_it(run, log, tmp_path):
+    rows = [json.loads(line) for line in gzip.decompress(log.read_bytes()).splitlines()]
+    for row in rows:
+        row["level"] = "\ud800"
+    path = tmp_path / "odd.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
+    status, _, _ = run(path, *FAST, "--report", tmp_path / "out")
+    assert status == 0
+    found = json.loads((tmp_path / "out" / "replay.json").read_text(encoding="utf-8"))
+    assert "\ud800" in json.dumps(found, ensure_ascii=False)
+
+
 def test_out_and_figure(run, log, tmp_path):
     out, figure = tmp_path / "table.txt", tmp_path / "folder" / "success.png"
     status, printed, err = run(log, *FAST, "--out", out, "--figure", figure)

@@ -4,13 +4,16 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from dora_theory.errors import InputError
-from dora_theory.lines import CutShort, FieldError, json_object
+from dora_theory.lines import FieldError, json_object
 from dora_theory.replay.formats import FORMATS, Parse, columns, format_of
 from dora_theory.replay.record import Record
 from dora_theory.replay.sources import Row, rows
 
 Note = Callable[[str], None]
 Check = Callable[[Record], None]
+
+# What to do about the first bad record.
+_HINT = " (--skip-bad N leaves out up to N such records)"
 
 
 def read_log(
@@ -60,19 +63,7 @@ def _records(
     elif log_format != "auto":
         parse = FORMATS[log_format].parse
     skipped = good = 0
-    source = rows(path)
-    while True:
-        try:
-            place, row = next(source)
-        except StopIteration:
-            break
-        except CutShort as error:
-            # What is lost counts as one record.
-            if good + skipped == 0 or skipped >= skip_bad:
-                raise
-            skipped += 1
-            note(f"skipped {error}")
-            break
+    for place, row in rows(path):
         if isinstance(row, bytes) and not row.strip():
             continue
         try:
@@ -86,7 +77,7 @@ def _records(
         except FieldError as error:
             message = f"{place}: {error.field}: {error.what}"
             if skipped >= skip_bad:
-                hint = f" ({skipped} before it skipped)" if skipped else ""
+                hint = f" ({skipped} before it skipped)" if skipped else _HINT
                 raise InputError(message + hint) from None
             skipped += 1
             note(f"skipped {message}")

@@ -35,6 +35,8 @@ td small { color: #666; white-space: nowrap }
 img { max-width: 100% }
 .doubtful { color: #a03000; font-weight: 600 }
 .wide { overflow-x: auto }
+pre { font-size: 0.75rem }
+@media print { pre { white-space: pre-wrap } }
 .caveat { background: #f5f2e9; padding: 0.7rem 1rem }
 """
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -88,7 +90,11 @@ def _overview(summaries: Sequence[dict[str, Any]], titles: Sequence[str]) -> str
             ]
         )
     head = ["log", "of", "problems", "logged", "effective directions", "T_s called for", "doubts"]
-    return _table(head, rows, f"The logs. The paper's T_s is {PAPER:g}.")
+    caption = (
+        "The logs. Effective directions: exp of the entropy of their sizes. T_s called for: where "
+        f"γ makes the shares of directions most nearly equal; the paper's is {PAPER:g}."
+    )
+    return _table(head, rows, caption)
 
 
 def _section(number: int, summary: dict[str, Any], title: str) -> str:
@@ -104,8 +110,8 @@ def _section(number: int, summary: dict[str, Any], title: str) -> str:
         success.append(["logged search", kept, *[""] * (len(budgets) - 1)])
     parts = [
         f"<h2 id='log{number}'>{escape(title)}</h2>\n<p>{escape(summary['log'])}: "
-        f"{summary['problems']:,} problems, {summary['samples']:,} "
-        f"{'nodes' if tree else 'solutions'}.</p>",
+        f"{summary['problems']:,} problem{'s' * (summary['problems'] != 1)}, "
+        f"{summary['samples']:,} {'nodes' if tree else 'solutions'}.</p>",
         f"<p class='caveat'>{escape(summary['caveat'])}</p>",
         _table(
             ["further rollouts N", *budgets],
@@ -143,11 +149,20 @@ def _section(number: int, summary: dict[str, Any], title: str) -> str:
     if summary["notes"]:
         notes = "".join(f"<li>{escape(note)}</li>" for note in summary["notes"])
         parts.append(f"<h3>Notes</h3>\n<ul>{notes}</ul>")
-    options = [[escape(k), escape(str(v))] for k, v in summary["options"].items()]
+    options = [[escape(k), escape(_said(v))] for k, v in summary["options"].items()]
     parts.append(
         f"<details><summary>Options</summary>{_table(['option', 'value'], options, '')}</details>"
     )
     return "\n".join(parts) + "\n"
+
+
+def _said(value: Any) -> str:
+    """An option's value in words."""
+    if isinstance(value, tuple | list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{k}={v}" for k, v in value.items()) or "none"
+    return str(value)
 
 
 def _calibration(summary: dict[str, Any], title: str) -> list[str]:

@@ -28,7 +28,7 @@ from dora_theory.replay.record import Record
 from dora_theory.replay.result import Replay
 from dora_theory.replay.similarity import Similarities
 from dora_theory.replay.trees import replay_trees
-from dora_theory.replay.usable import check_usable
+from dora_theory.replay.usable import OneKind
 from dora_theory.replay.votes import voted
 
 Note = Callable[[str], None]
@@ -172,7 +172,7 @@ def opened(path: str, options: ReplayOptions, note: Note) -> Iterator[Record]:
         log_format=options.log_format,
         mapping=options.mapping,
         skip_bad=options.skip_bad,
-        check=partial(check_usable, score_scale=options.score_scale),
+        check=OneKind(options.score_scale),
         note=note,
     )
     return repaired(records, path, note) if options.repair else check_paired(records, path)
@@ -184,7 +184,7 @@ def cut_record(
     """The candidates of a record, judged; `InputError` if it cannot be used."""
     if record.kind == "tree":
         raise InputError(
-            f"{record.place}: tree_nodes: a tree among solutions, which are replayed otherwise"
+            f"{record.place}: tree_nodes: a tree has no solutions to cut and to calibrate by"
         )
     return candidates(
         judged(record, judge),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dora_theory.errors import InputError
-from dora_theory.lines import FieldError, Reading, kind, reading, short, without_repeats
+from dora_theory.lines import CutShort, FieldError, Reading, kind, reading, short, without_repeats
 
 # A line of JSON, an object, or what is wrong with the row.
 Row = bytes | dict[str, Any] | FieldError
@@ -37,7 +37,8 @@ def rows(path: str) -> Iterator[tuple[str, Row]]:
             the order of the numbers in their names.
 
     Yields:
-        `("file:line", row)`; for Parquet and Arrow the number of the row stands for the line.
+        `("file:line", row)`; for Parquet and Arrow the number of the row stands for the line. Of a
+        file that is cut short, what is lost counts as one bad row.
 
     Raises:
         InputError: the source cannot be read.
@@ -46,8 +47,17 @@ def rows(path: str) -> Iterator[tuple[str, Row]]:
         for part in _files(Path(path)):
             yield from rows(str(part))
         return
+    try:
+        yield from _of_file(path)
+    except CutShort as error:
+        yield error.place, FieldError(error.field, error.what)
+
+
+def _of_file(path: str) -> Iterator[tuple[str, Row]]:
     with reading(path) as file:
         head = file.stream.peek(4096)[:4096]
+        if head.startswith(codecs.BOM_UTF8):
+            head = head.removeprefix(file.stream.read(len(codecs.BOM_UTF8)))
         if not head.startswith((_PARQUET, _ARROW_FILE, _ARROW_STREAM)):
             if re.match(rb"\s*(\[|\{\s*\n)", head):
                 yield from json_values(file)
@@ -150,7 +160,8 @@ def _files(folder: Path) -> list[Path]:
             return [_split(folder)]
         if (folder / "state.json").exists():
             return _saved(folder)
-        files = [f for f in folder.iterdir() if f.suffix in _LOGS and f.is_file()]
+        # With links that lead nowhere, which cannot be read and so are named.
+        files = [f for f in folder.iterdir() if f.suffix in _LOGS and not f.is_dir()]
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror or error}") from None
     if not files:

@@ -113,7 +113,7 @@ def replay_trees(
         rollout. Problems without a decision are left out, and counted.
 
     Raises:
-        InputError: a record that is no tree or cannot be used; no decision at all.
+        InputError: a record that cannot be used; no decision at all.
     """
     groups, similarities = Groups(partial(_alive, options)), Similarities()
     nodes = trees = unknown = 0
@@ -121,8 +121,6 @@ def replay_trees(
     directions: list[float] = []
     kept: list[float] = []
     for record in records:
-        if record.kind != "tree":
-            raise InputError(f"{record.place}: tree_nodes: missing, others of the log have some")
         trees, nodes = trees + 1, nodes + len(record.nodes)
         unknown += sum(node.solvable is None for node in record.nodes)
         found = decisions(record, encoder, options)

@@ -28,8 +28,26 @@ def check_usable(record: Record, score_scale: float = 1.0) -> None:
     for i, sample in enumerate(samples):
         for score in sample.step_scores or ():
             _check_range("step_scores", score, score_scale, f"of sample {i}")
-    if record.gold_answer is None and any(sample.correct is None for sample in samples):
-        raise FieldError("gold_answer", "missing, and samples are not judged")
+    if not record.gold_answer and any(sample.correct is None for sample in samples):
+        what = "missing" if record.gold_answer is None else "empty"
+        raise FieldError("gold_answer", f"{what}, and samples are not judged")
+
+
+class OneKind:
+    """`check_usable`, and whether all records of a log are of the kind of the first."""
+
+    def __init__(self, score_scale: float = 1.0) -> None:
+        self._scale = score_scale
+        self._tree: bool | None = None
+
+    def __call__(self, record: Record) -> None:
+        """`FieldError` unless the record can be replayed with those before it."""
+        check_usable(record, self._scale)
+        tree = record.kind == "tree"
+        if self._tree is not None and tree != self._tree:
+            what = "a tree among solutions" if tree else "missing, records before it have some"
+            raise FieldError("tree_nodes", what)
+        self._tree = tree
 
 
 def _check_range(field: str, score: float, scale: float, of: str) -> None:

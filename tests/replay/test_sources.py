@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from dora_theory.errors import InputError
-from dora_theory.lines import CutShort, FieldError, Reading
+from dora_theory.lines import FieldError, Reading
 from dora_theory.replay import sources
 from dora_theory.replay.readers import read_log
 
@@ -103,10 +103,35 @@ def test_what_is_packed_and_cut_short(tmp_path):
     path = tmp_path / "log"
     for packed in (gzip.compress(data), pyarrow.compress(data, codec="zstd", asbytes=True)):
         path.write_bytes(packed[: len(packed) // 2])
-        got = []
-        with pytest.raises(CutShort, match="is the file cut short"):
-            got.extend(sources.rows(str(path)))
+        *got, (place, lost) = sources.rows(str(path))
         assert 10_000 < len(got) < 100_000
+        assert place == f"{path}:{len(got) + 1}"
+        assert isinstance(lost, FieldError)
+        assert "is the file cut short" in lost.what
+
+
+def test_a_file_that_is_cut_short_ends_no_folder(tmp_path):
+    packed = gzip.compress(b'{"n": 1}\n' * 100)
+    (tmp_path / "a.jsonl.gz").write_bytes(packed[:-12])
+    (tmp_path / "b.jsonl").write_bytes(b'{"n": 2}\n')
+    found = list(sources.rows(str(tmp_path)))
+    assert isinstance(found[-2][1], FieldError)
+    assert found[-1] == (f"{tmp_path / 'b.jsonl'}:1", b'{"n": 2}\n')
+
+
+def test_a_link_that_leads_nowhere_is_named(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b'{"n": 1}\n')
+    (tmp_path / "b.jsonl").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"b\.jsonl: No such file"):
+        list(sources.rows(str(tmp_path)))
+
+
+@pytest.mark.parametrize("text", [b'{"n": 1}\n', b'[{"n": 1}]'])
+def test_a_byte_order_mark_is_no_part_of_the_first_record(tmp_path, text):
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + text)
+    ((_, row),) = sources.rows(str(path))
+    assert (row if isinstance(row, dict) else json.loads(row)) == {"n": 1}
 
 
 def test_parquet_and_arrow(tmp_path):

@@ -80,6 +80,15 @@ def test_a_tree_whose_values_cannot_be_used_is_a_bad_record(tmp_path):
     assert any("1 bad records skipped, 2 records read" in note for note in found.notes)
 
 
+def test_what_is_no_tree_among_trees_is_a_bad_record(tmp_path):
+    path = tmp_path / "log.jsonl"
+    sample = {"text": "24", "correct": True}
+    path.write_text(line() + json.dumps({"problem": "p", "samples": [sample]}) + "\n" + line())
+    with pytest.raises(InputError, match=r":2: tree_nodes: missing"):
+        replay(str(path))
+    assert len(replay(str(path), ReplayOptions(skip_bad=1, budgets=(1,))).directions) == 2
+
+
 def test_replay(tmp_path):
     path = tmp_path / "log.jsonl"
     path.write_text(line())

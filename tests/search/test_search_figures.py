@@ -105,17 +105,26 @@ def test_padding_compares_every_way_with_the_authors(monkeypatch, tmp_path):
 def test_open_questions_answers_from_made_up_searches(monkeypatch, tmp_path):
     order = list(open_questions.RULES)
 
-    def searches(world, name):
+    def searches(world, benchmark, slots, name):
         level = 0.9 if name == open_questions.dora(0.03) else 0.3 + 0.001 * order.index(name)
-        return made_up(open_questions.PROBLEMS, 2, level)
+        return made_up(100, 2, level)
 
     monkeypatch.setattr(open_questions, "measured", searches)
     rows = open_questions.main(tmp_path)
     assert len(rows) == 3 * len(order)
     page = (tmp_path / "open_questions.md").read_text(encoding="utf-8")
     best = [line for line in page.splitlines() if "| DORA, T_s = 0.03 | +" in line]
-    assert len(best) == 3
+    assert len(best) == 3 * len(open_questions.SETTINGS)
+    assert {line.split(" | ")[0] for line in best} == {"| MATH500", "| AIME2024", "| AIME2025"}
     assert all(line.endswith(f"| 0 of {len(open_questions.DORAS) - 1} |") for line in best)
+
+
+def test_what_is_out_of_reach_has_no_number():
+    curve = {8: np.array([[0.2]]), 16: np.array([[0.4]]), 32: np.array([[0.6]])}
+    assert game24.saving(curve, 0.4) == pytest.approx(2)
+    assert game24.saving(curve, 0.6) == pytest.approx(1)
+    assert game24.saving(curve, 0.61) == "below 1"
+    assert game24.saving(curve, 0.1) == "above 4"
 
 
 def test_game24_asks_every_rule_at_its_budgets(monkeypatch, tmp_path):

@@ -8,7 +8,7 @@
 
 from typing import Any
 
-from dora_theory.lines import FieldError
+from dora_theory.lines import FieldError, short
 from dora_theory.replay.formats import fields
 from dora_theory.replay.record import Kind, Node, Record, Sample
 
@@ -75,7 +75,8 @@ def _nodes(row: dict[str, Any]) -> tuple[Node, ...]:
         if depth is None or step != depth + 1:
             raise FieldError(
                 f"{where}.parent",
-                f"is {parent} at step {step}: needs an earlier node of the step before, -1 for the "
+                f"is {short(str(parent))} at step {short(str(step))}: needs an earlier node of the "
+                "step before, -1 for the "
                 "first step",
             )
         solvable = fields.verdict(f"{where}.solvable", entry.get("solvable"))
