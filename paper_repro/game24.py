@@ -3,13 +3,12 @@
 Algorithm 1 on puzzles with a solution, a player who takes any legal move, nothing fitted. Success:
 one of the N solutions is 24. Above, scores that read the truth; below, the noise of their logit has
 standard deviation 1.5, one error for a state, so that copies err alike. Copies of a state are one
-direction, and embeddings say so exactly. With `--log`, the player prefers the moves that GPT-4
-proposed in a logged tree search, ten to one, and scores are GPT-4's own values where there is one.
+direction, and embeddings say so exactly. The first row is one round of allocation by REBASE,
+exactly and by the engine.
 
 Errors are two standard errors over puzzles of the difference; the same random numbers are drawn
 for every strategy. How much of DORA's gain is de-duplication and how much is κ is asked at N = 16
-and 64: REBASE's rounding is that of κ = 1/2. The first row is one round of allocation by REBASE,
-exactly and by the engine. Past their largest N drawn, magnitude and correlated take too long.
+and 64: REBASE's rounding is that of κ = 1/2. Magnitude at N = 256 takes too long.
 """
 
 import argparse
@@ -35,8 +34,8 @@ from dora_theory.search.puzzles import State, all_puzzles, solvable, state
 from dora_theory.search.rules import STRATEGIES, Strategy
 
 BUDGETS = (8, 16, 32, 64, 128, 256)
-# N² integrals at every step of every search, and a quadratic programme in N weights.
-MOST = {"correlated": 8, "magnitude": 64}
+# A quadratic programme in N weights at every step of every search.
+MOST = {"magnitude": 128}
 # κ of the optimum over candidates and of that over directions, beside the 1/2 of the strategies.
 KAPPAS = (0.1, 2.0)
 ASKED = {
@@ -50,6 +49,18 @@ NOISE = {"scores read the truth": 0.0, "scores of noise 1.5": 1.5}
 EXACT = state(4, 5, 6, 10)
 # Sums of three votes of at most 20.
 VALUES = 60.0
+
+# The page of a log.
+LOGGED = """The Game of 24 with GPT-4's moves and values, from a logged tree search.
+
+Algorithm 1 on the log's first puzzles. The player takes any legal move, but prefers those that
+GPT-4 proposed, ten to one; scores are GPT-4's own values where there is one. Copies of a state are
+one direction, and embeddings say so exactly.
+
+Errors are two standard errors over puzzles of the difference; the same random numbers are drawn
+for every strategy. How much of DORA's gain is de-duplication and how much is κ is asked at N = 16
+and 64: REBASE's rounding is that of κ = 1/2. Magnitude at N = 256 takes too long.
+"""
 
 Curve = dict[int, np.ndarray]
 
@@ -111,12 +122,15 @@ def draw(out: Path, stem: str, found: dict[str, dict[str, Curve]]) -> None:
         axes[0].figure.legend(handles, names, loc="outside lower center", ncols=2)
 
 
-def needed(curve: Curve, target: float) -> float:
-    """Rollouts to a success, straight in log N between budgets; NaN if it is out of reach."""
-    mean = np.array([x.mean() for x in curve.values()])
-    if not mean[0] <= target <= mean[-1]:
-        return float("nan")
-    return float(2 ** np.interp(target, np.maximum.accumulate(mean), np.log2(list(curve))))
+def saving(curve: Curve, target: float) -> float | str:
+    """The last budget over the rollouts to a success, straight in log N between budgets."""
+    mean, budgets = np.array([x.mean() for x in curve.values()]), np.array(list(curve))
+    if target > mean[-1]:
+        return "below 1"
+    if target < mean[0]:
+        return f"above {budgets[-1] / budgets[0]:.0f}"
+    at = np.interp(target, np.maximum.accumulate(mean), np.log2(budgets))
+    return float(budgets[-1] / 2**at)
 
 
 def _error(values: np.ndarray) -> float:
@@ -136,8 +150,7 @@ def rows_of(item: str, curve: dict[str, Curve]) -> list[Row]:
         what = f"{label(name)} less REBASE, points; two standard errors"
         rows.append(row(item, what, None, [*(100 * x.mean() for x in lost)], 1))
         rows.append(row(item, f"{what}: the errors", None, [100 * x for x in error], 1))
-        target = curve["rebase"][BUDGETS[-1]].mean()
-        ratio = BUDGETS[-1] / needed(curve[name], target)
+        ratio = saving(curve[name], curve["rebase"][BUDGETS[-1]].mean())
         what = f"REBASE's {BUDGETS[-1]} rollouts over those {label(name)} needs for as much"
         rows.append(row(item, what, None, ratio))
     return rows + [r for n in ASKED_AT for r in parts(item, curve, n)]
@@ -177,14 +190,12 @@ def main(out: Path, log: str | None = None) -> list[Row]:
     """Draws `out/game24`, or `out/game24_gpt4` from a log, with a page; returns the numbers."""
     with jax.enable_x64(True):
         if log is None:
-            stem, first = "game24", one_round()
+            stem, about, first = "game24", __doc__, one_round()
             world, starts, _ = game24(spread_puzzles())
             found = dict(zip(NOISE, curves(world, starts, list(NOISE.values())), strict=True))
         else:
-            stem, game = (
-                "game24_gpt4",
-                logged_game(islice(read_log(log), PUZZLES), score_scale=VALUES),
-            )
+            stem, about = "game24_gpt4", LOGGED
+            game = logged_game(islice(read_log(log), PUZZLES), score_scale=VALUES)
             world, starts, _ = game24(game.puzzles, game.proposals, game.scores)
             facts = [game.nodes, game.illegal, len(game.scores)]
             first = [row("log", "steps; of these illegal; states with a value", None, facts)]
@@ -192,7 +203,7 @@ def main(out: Path, log: str | None = None) -> list[Row]:
     draw(out, stem, found)
     rows = first + [r for title, curve in found.items() for r in rows_of(title, curve)]
     with whole_output(str(out / f"{stem}.md")) as file:
-        file.write(page(__doc__, rows).encode())
+        file.write(page(about, rows).encode())
     return rows
 
 

@@ -1,7 +1,9 @@
-"""What the paper leaves open, asked of the populations fitted to MATH500, at N = 64.
+"""What the paper leaves open, asked of the fitted populations.
 
 Every rule against REBASE on the same problems and random numbers, budgets kept exactly: accuracy of
-the weighted vote, in points, with two standard errors over problems. De-duplication is
+the weighted vote, in points, with two standard errors over problems. First MATH500 at N = 64, every
+rule with all its numbers; then the answers alone for other N and for AIME. At N = 256 each problem
+is searched once, and rules that cost a square of N or more are left out. De-duplication is
 direction-optimal at κ = 1/2, which is REBASE's rounding of directions that it is told; κ is optimal
 at other κ. The embeddings are those of s_in in the middle of the assumed range. The fit to Figure 3
 fails on MATH500, so this is what the theory says of these populations, not of the models. What is
@@ -10,22 +12,21 @@ searches step by step is in sharpening_search.md, which strategy wins at which b
 in figure4.md, what unkept budgets do in padding.md.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from benchmark_runs import difference, populations
+from benchmark_runs import SIZES, difference, draw_benchmark, populations, run_benchmark
 from drawing import GREY, ORDER, panels
 from script import Row, row, run, written
 
 from dora_theory.output import whole_output
-from dora_theory.search.measures import Measures, run_searches
+from dora_theory.search.measures import Measures
 from dora_theory.search.rules import Strategy
 from dora_theory.search.tree import Tree
 
-BUDGET, PROBLEMS, REPETITIONS = 64, 500, 2
+# Benchmark and N; the first in full.
+SETTINGS = ("MATH500", 64), ("MATH500", 16), ("MATH500", 256), ("AIME2024", 64), ("AIME2025", 64)
 KAPPAS = (0.1, 2.0, 10.0)
 COLD = (0.003, 0.01, 0.03, 0.1, 0.3)  # T_s
 WARM = (0.05, 0.2, 0.4)  # T_b but for the paper's
@@ -67,28 +68,38 @@ RULES: dict[str, Strategy] = {
     **MAGNITUDES,
     **{f"REBASE, T_b = {t:g}": Strategy("rebase").with_settings(temperature=t) for t in WARM},
 }
-# Model → rule → measures of every problem and repetition.
+# N² and more of work at every step, which takes too long beyond so many.
+SLOW, MOST = {CORRELATED, *MAGNITUDES}, 64
+# Model → rule → measures of every problem and run.
 Found = dict[str, dict[str, Measures]]
+# Difference and two standard errors.
+Gain = tuple[float, float]
 
 
-def measured(world: Tree, name: str) -> Measures:
+def measured(world: Tree, benchmark: str, slots: int, name: str) -> Measures:
     """Searches by one rule."""
-    key = jax.random.key(1)
-    found = run_searches(
-        key, world, world.problems(key, PROBLEMS), rule=tuple(RULES.values()),
-        which=jnp.int32(list(RULES).index(name)), slots=BUDGET, repetitions=REPETITIONS,
-        width="full",
-    )  # fmt: skip
-    return jax.tree.map(lambda x: np.asarray(x, float), found)
+    size, which = SIZES[benchmark], list(RULES).index(name)
+    problems, runs = draw_benchmark(world, size), size.runs if slots <= MOST else 1
+    return run_benchmark(world, problems, slots, which, runs, rules=RULES, padding=False)
 
 
 def main(out: Path) -> list[Row]:
     """Draws `out/open_questions`, writes `out/open_questions.md`; returns its rows."""
-    worlds = {model: w for (benchmark, model), w in populations().items() if benchmark == "MATH500"}
-    found = {m: {name: measured(world, name) for name in RULES} for m, world in worlds.items()}
+    every: dict[tuple[str, int], Found] = {}
+    for benchmark, slots in SETTINGS:
+        every[benchmark, slots] = {
+            model: {
+                name: measured(world, benchmark, slots, name)
+                for name in RULES
+                if slots <= MOST or name not in SLOW
+            }
+            for (of, model), world in populations().items()
+            if of == benchmark
+        }
+    found = every[SETTINGS[0]]
     draw(out, found)
     rows = [r for model, of in found.items() for r in rows_of(model, of)]
-    parts = [page(rows), shares(found), temperatures(found), insides(worlds, found)]
+    parts = [page(rows), shares(every), temperatures(every), insides(found)]
     with whole_output(str(out / "open_questions.md")) as file:
         file.write("\n".join(parts).encode())
     return rows
@@ -111,7 +122,7 @@ def draw(out: Path, found: Found) -> None:
         axes.figure.legend(loc="outside upper center", ncols=3, handlelength=1)
 
 
-def gain(of: dict[str, Measures], name: str, base: str = "REBASE") -> tuple[float, float]:
+def gain(of: dict[str, Measures], name: str, base: str = "REBASE") -> Gain:
     """Accuracy of a rule less that of another, and two standard errors."""
     return difference(of[name].weighted, of[base].weighted)
 
@@ -133,6 +144,7 @@ def page(rows: list[Row]) -> str:
     title, _, text = (__doc__ or "").strip().partition("\n\n")
     head = [
         f"# {title.rstrip('.')}\n\n{' '.join(text.split())}\n",
+        f"## {SETTINGS[0][0]} at N = {SETTINGS[0][1]}\n",
         "Accuracy, pass rate and success@N are less REBASE's, in points; directions is the "
         "effective number that rollouts go to, quality the true success of the beams they go to, "
         "in percent.\n",
@@ -145,65 +157,77 @@ def page(rows: list[Row]) -> str:
     return "\n".join(head) + "\n" + _table(names, cells)
 
 
-def shares(found: Found) -> str:
+def shares(every: dict[tuple[str, int], Found]) -> str:
     """DORA's gain beside that of its parts, and beside rules that go further."""
     names = ["model", "DORA", "de-duplication alone", "κ alone", "κ on top of de-duplication"]
     cells = []
-    for model, of in found.items():
+    for where, of in _everywhere(every):
         parts = [gain(of, PAPERS), gain(of, DEDUPLICATED), _best(of, CANDIDATES)]
-        further = [_best(of, TOLD), gain(of, CORRELATED), _best(of, MAGNITUDES)]
+        further = [_best(of, TOLD), _best(of, [CORRELATED]), _best(of, MAGNITUDES)]
         on_top = _best(of, [n for n in TOLD if n != DEDUPLICATED], DEDUPLICATED)
-        cells.append([model, *(_points(x) for x in (*parts, on_top, *further))])
+        cells.append([*where, *(_points(x) for x in (*parts, on_top, *further))])
     text = (
         "## De-duplication, κ, and what goes further\n\nAccuracy in points, less REBASE's but for "
         f"κ on top, which is less that of de-duplication. κ is the best of "
         f"{', '.join(f'{k:g}' for k in KAPPAS)}; the optimum told the directions is the best of "
         "these and 0.5; magnitude is the better of its two T_s.\n\n"
     )
-    return text + _table([*names, "optimum, directions told", "correlated", "magnitude"], cells)
+    columns = ["benchmark", "N", *names, "optimum, directions told", "correlated", "magnitude"]
+    return text + _table(columns, cells)
 
 
-def temperatures(found: Found) -> str:
+def temperatures(every: dict[tuple[str, int], Found]) -> str:
     """The best T_s and T_b that were tried, and how many are no worse within the errors."""
     cells = []
-    for model, of in found.items():
+    for where, of in _everywhere(every):
         best = max(DORAS, key=lambda name, of=of: of[name].weighted.mean())  # type: ignore[misc]
         behind = [gain(of, best, name) for name in DORAS if name != best]
         close = sum(off <= error for off, error in behind)
         against = _points(gain(of, best, PAPERS)) if best != PAPERS else "–"
-        cells.append([model, best, against, f"{close} of {len(behind)}"])
+        cells.append([*where, best, against, f"{close} of {len(behind)}"])
     text = (
         "## What T_s and T_b should have been\n\nThe paper has T_s = 0.01 and T_b = 0.1. The best "
         "that was tried, its accuracy less that of the paper's, in points, and how many of the "
         "others are not told from it.\n\n"
     )
-    return text + _table(["model", "best", "less the paper's", "not told from it"], cells)
+    columns = ["benchmark", "N", "model", "best", "less the paper's", "not told from it"]
+    return text + _table(columns, cells)
 
 
-def insides(worlds: dict[str, Tree], found: Found) -> str:
+def insides(found: Found) -> str:
     """DORA at every T_s where paths of one direction look less alike, and more."""
     cells = []
+    benchmark, slots = SETTINGS[0]
     for inside in INSIDE:
-        for model, world in worlds.items():
-            other = world.with_changes(similarity_inside=inside)
+        for model in found:
+            other = populations()[benchmark, model].with_changes(similarity_inside=inside)
             # REBASE sees no embeddings, so its searches are the same.
-            of = {name: measured(other, name) for name in map(dora, COLD)}
+            of = {n: measured(other, benchmark, slots, n) for n in map(dora, COLD)}
             of["REBASE"] = found[model]["REBASE"]
             gains = [_points(gain(of, dora(cold))) for cold in COLD]
             cells.append([f"{inside:.2f}", model, *gains])
     text = (
         "## T_s, if paths of one direction look less or more alike\n\nDORA's accuracy less "
-        "REBASE's, in points, for other cosines s_in inside a direction.\n\n"
+        f"REBASE's, in points, for other cosines s_in inside a direction; {benchmark}, N = "
+        f"{slots}.\n\n"
     )
     return text + _table(["s_in", "model", *(f"T_s = {cold:g}" for cold in COLD)], cells)
 
 
-def _best(of: dict[str, Measures], names: Iterable[str], base: str = "REBASE") -> tuple:
-    return max(gain(of, name, base) for name in names)
+def _everywhere(
+    every: dict[tuple[str, int], Found],
+) -> Iterator[tuple[tuple[str, str, str], dict[str, Measures]]]:
+    for (benchmark, slots), found in every.items():
+        for model, of in found.items():
+            yield (benchmark, str(slots), model), of
 
 
-def _points(value: tuple[float, float]) -> str:
-    return f"{100 * value[0]:+.1f} ± {100 * value[1]:.1f}"
+def _best(of: dict[str, Measures], names: Iterable[str], base: str = "REBASE") -> Gain | None:
+    return max((gain(of, name, base) for name in names if name in of), default=None)
+
+
+def _points(value: Gain | None) -> str:
+    return "–" if value is None else f"{100 * value[0]:+.1f} ± {100 * value[1]:.1f}"
 
 
 def _table(names: list[str], cells: list[list[str]]) -> str:

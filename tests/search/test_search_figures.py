@@ -141,7 +141,7 @@ def test_game24_asks_every_rule_at_its_budgets(monkeypatch, tmp_path):
     title = next(iter(game24.NOISE))
     budgets = ", ".join(map(str, game24.BUDGETS))
     assert len(rows[title, f"REBASE: % solved at N = {budgets}"]) == 6
-    assert len(rows[title, "magnitude: % solved at N = 8, 16, 32, 64"]) == 4
+    assert len(rows[title, "magnitude: % solved at N = 8, 16, 32, 64, 128"]) == 5
     gain = rows[title, "N = 16, DORA less REBASE; two standard errors"]
     assert gain == pytest.approx([100 * 0.25 * 2 / 8, 0])
     # REBASE's 75% at the end is where others are, straight in log N, between 32 and 64.
