@@ -7,6 +7,8 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
+from math import log2
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,8 @@ misses its points by more than twice their scatter is reported as failed.
 
 # Searches of the design by budget: those of many rollouts cost more and scatter less.
 _SEARCHES = {16: 8192, 32: 8192, 64: 8192, 128: 4096, 256: 2048}
+# Searched of each fitted population, by each strategy at each budget.
+_PROBLEMS = 500
 _HERE = Path(__file__).resolve().parents[1] / "paper_repro" / "data" / "figure3.csv"
 
 
@@ -62,6 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"--draws: {arguments.draws}: needs a whole number from 2 to 10000")
     if not arguments.paper and not _HERE.exists():
         raise InputError("--paper: needs the file, a CSV like the paper's Figure 3")
+    if arguments.figure is not None:
+        raise InputError("--figure: draws what logs say, and --paper stands instead of logs")
     path = arguments.paper or str(_HERE)
 
     from dora_theory.search.published import read_panels
@@ -85,11 +91,13 @@ def run(arguments: argparse.Namespace) -> int:
 def _fit(panels: Sequence["Panel"], effort: float, draws: int) -> list["Fit"]:
     from tqdm import tqdm
 
-    from dora_theory.search.calibration import ASSUMED, FITTED, RULES, fit_panel
+    from dora_theory.search.calibration import ASSUMED, FITTED, RULES, fit_panel, simulate_panel
     from dora_theory.search.emulator import fit_emulator, run_design
     from dora_theory.search.tree import Tree
 
-    searches = {n: max(64, round(effort * count)) for n, count in _SEARCHES.items()}
+    # Powers of two, as Sobol's sequence wants them.
+    searches = {n: 1 << max(6, round(log2(effort * count))) for n, count in _SEARCHES.items()}
+    simulate = partial(simulate_panel, problems=max(20, round(effort * _PROBLEMS)))
     steps = len(searches) * len(RULES) + 1 + len(panels)
     with tqdm(total=steps, unit=" steps", leave=False, disable=not sys.stderr.isatty()) as bar:
         design = run_design(
@@ -99,7 +107,7 @@ def _fit(panels: Sequence["Panel"], effort: float, draws: int) -> list["Fit"]:
         bar.update()
         fits = []
         for panel in panels:
-            fits.append(fit_panel(panel, emulator, draws=draws))
+            fits.append(fit_panel(panel, emulator, draws=draws, simulate=simulate))
             bar.update()
     return fits
 

@@ -11,7 +11,7 @@ so does the code of DORA's authors, on which the paper's figures rest.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, get_args
 
 import jax
 import jax.numpy as jnp
@@ -91,7 +91,7 @@ class Trace(NamedTuple):
         finished: those of them that finished at this step.
         view: what there was to see of them, after the step.
         width: rollouts that were to be shared out, shape `(steps,)`.
-        allocation: rollouts that each slot received.
+        allocation: rollouts that the rule gave to each slot; those beyond N slots are dropped.
         parents: the slot of which each slot of the next step is a copy.
     """
 
@@ -140,6 +140,8 @@ def search(
     """
     if slots < 1:
         raise ValueError(f"slots = {slots}: needs at least one rollout")
+    if width not in get_args(Width):
+        raise ValueError(f"width = {width!r}: needs one of {', '.join(map(repr, get_args(Width)))}")
     made, run = jax.random.split(key)
     index = jnp.arange(slots, dtype=jnp.int32)
 

@@ -109,7 +109,8 @@ def run_searches(
             however many problems and repetitions there are.
         world: what is searched.
         problems: leading axis n.
-        rule: a hashable rule, such as `Strategy`, or several that share one program.
+        rule: a hashable rule, such as `Strategy` or `as_rule(function)`, or several that share one
+            program.
         which: the place of the one to use, if there are several.
         slots: N.
         repetitions: of each problem.
@@ -119,7 +120,12 @@ def run_searches(
 
     Returns:
         Measures of shape `(n, repetitions)`.
+
+    Raises:
+        ValueError: no slot, no repetition, an unknown width, a rule that answers no whole numbers.
     """
+    if repetitions < 1:
+        raise ValueError(f"repetitions = {repetitions}: needs at least one")
     count = jax.tree.leaves(problems)[0].shape[0]
     total = count * repetitions
     used = one_of(rule, jnp.asarray(which)) if isinstance(rule, tuple) else rule

@@ -56,8 +56,10 @@ def one_round_success(left: puzzles.State, rule: Rule, slots: int) -> Fraction:
         The exact probability that at least one rollout ends with 24.
 
     Raises:
-        ValueError: there are too many multisets of first moves to go through.
+        ValueError: no rollout, or too many multisets of first moves to go through.
     """
+    if slots < 1:
+        raise ValueError(f"slots = {slots}: needs at least one rollout")
     world, _, number = game24([left])
     first = puzzles.policy(left)
     sets = list(combinations_with_replacement(first, slots)) if len(first) ** slots < 1e9 else []

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dora_theory.errors import InputError
-from dora_theory.search.emulator import METRICS
+from dora_theory.search.emulator import BUDGETS, METRICS
 
 # As the file calls them → as this package does.
 BASELINES = {
@@ -70,7 +70,10 @@ def read_panels(path: str) -> list[Panel]:
         if row["metric"] not in METRICS:
             raise InputError(f"{place}: metric: {row['metric']!r}, needs {' or '.join(METRICS)}")
         panel = row["benchmark"], row["policy_model"]
-        n = int(_number(place, row, "budget", 1, 2**20))
+        # Beyond these the emulator knows nothing.
+        n = int(_number(place, row, "budget", *BUDGETS))
+        if float(row["budget"]) != n:
+            raise InputError(f"{place}: budget: {row['budget']!r}, needs a whole number")
         key = n, row["strategy"], row["metric"]
         if key in values.setdefault(panel, {}):
             raise InputError(f"{place}: budget: {n} comes twice for {row['strategy']}")

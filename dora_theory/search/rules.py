@@ -33,7 +33,8 @@ class Strategy:
 
     Attributes:
         name: one of `STRATEGIES`.
-        literal: the paper's own rounding, whose sum may miss N, where the rule has one.
+        literal: the paper's own rounding, whose sum may miss N, where the rule has one. By the
+            letter beam and dvts give nobody anything if N is below the beam width.
         settings: T_b, T_s, beam width and pooling; the paper's by default.
         concentration: κ that the optima assume. 1/2 is the value at which the optimum is REBASE's
             rounding (theory 3.3).
@@ -49,6 +50,9 @@ class Strategy:
     def __post_init__(self) -> None:
         if self.name not in STRATEGIES:
             raise ValueError(f"strategy {self.name!r}: needs one of {', '.join(STRATEGIES)}")
+        for name in ("concentration", "within_concentration"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} = {getattr(self, name)}: needs a positive number")
         self.settings.checked()
 
     def __call__(self, candidates: Candidates, budget: Int[Array, ""]) -> Int[Array, "slots"]:
@@ -88,17 +92,24 @@ def _compact(candidates: Candidates) -> Int[Array, "slots"]:
 
 @dataclass(frozen=True)
 class UserRule:
-    """A function of (scores, embeddings, mask, N) as a rule."""
+    """A function of (scores, embeddings, mask, N) as a rule.
+
+    It returns whole numbers ≥ 0, one for each slot; what it gives to slots that the mask leaves out
+    is not spent. An answer with a negative number counts as nothing for anyone.
+    """
 
     function: Function
 
     def __call__(self, candidates: Candidates, budget: Int[Array, ""]) -> Int[Array, "slots"]:
         """Rollouts of each candidate."""
         c = candidates
-        given = self.function(c.scores, c.embeddings, c.mask, budget)
+        given = jnp.asarray(self.function(c.scores, c.embeddings, c.mask, budget))
         if given.shape != c.mask.shape:
             raise ValueError(f"rule: returned shape {given.shape}, not {c.mask.shape}")
-        return jnp.asarray(given, jnp.int32)
+        if not jnp.issubdtype(given.dtype, jnp.integer):
+            raise ValueError(f"rule: returned {given.dtype}, and rollouts are whole numbers")
+        # A negative number cannot be an error where values are traced: the search ends there.
+        return jnp.where((given >= 0).all(), given, 0).astype(jnp.int32)
 
 
 def as_rule(rule: str | Strategy | Function) -> Strategy | UserRule:

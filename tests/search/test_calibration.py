@@ -157,6 +157,8 @@ HEAD = "metric,benchmark,policy_model,strategy,budget,percent,band_low,band_high
         ([HEAD, "votes,B,M,rebase,16,5,,"], ":2: metric: 'votes'"),
         ([HEAD, "accuracy,B,M,rebase,16,nan,,"], ":2: percent: 'nan'"),
         ([HEAD, "accuracy,B,M,rebase,0,5,,"], ":2: budget: '0'"),
+        ([HEAD, "accuracy,B,M,rebase,4096,5,,"], "needs a number from 16 to 256"),
+        ([HEAD, "accuracy,B,M,rebase,16.7,5,,"], ":2: budget: '16.7', needs a whole number"),
         ([HEAD, "accuracy,B,M,rebase,16"], ":2: too few fields"),
         ([HEAD, *["accuracy,B,M,rebase,16,5,,"] * 2], ":3: budget: 16 comes twice"),
     ],

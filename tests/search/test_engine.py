@@ -171,8 +171,17 @@ def test_a_users_function_is_a_rule():
     assert trace.allocation.tolist() == [[4, 0, 0, 0], [4, 0, 0, 0], [0, 0, 0, 0]]
     with pytest.raises(ValueError, match=r"shape \(2,\)"):
         run(HAND(), as_rule(lambda *_: jnp.zeros(2, jnp.int32)))
+    with pytest.raises(ValueError, match=r"returned float\d+, and rollouts are whole numbers"):
+        run(HAND(), as_rule(lambda *_: jnp.full(4, jnp.nan)))
+    # A list of whole numbers will do; one with a negative number is nothing for anyone.
+    assert run(HAND(), as_rule(lambda *_: [1, 1, 1, 1])).allocation[0].tolist() == [1, 1, 1, 1]
+    assert not run(HAND(), as_rule(lambda *_: [-2, 6, 0, 0])).allocation.any()
     with pytest.raises(ValueError, match="needs one of"):
         as_rule("luck")
+    with pytest.raises(ValueError, match="concentration = -1"):
+        Strategy("optimal", concentration=-1)
+    with pytest.raises(ValueError, match="width = 'ful'"):
+        run(HAND(), Strategy("rebase"), width="ful")
 
 
 TREE = Tree(ability=0.5, steps=4, first=2, directions=3, answers=6, dimension=8)

@@ -74,7 +74,9 @@ def test_figure3_has_every_panel(monkeypatch, tmp_path):
     monkeypatch.setattr(figure3, "save", lambda figure, stem: saved.append((figure, stem)))
     rows = figure3.main(tmp_path)
     names = {r["item"] for r in rows}
-    assert len(names) == 9 * 2
+    assert len(names) == 9 * 2 + 1
+    # Two models with points of DORA, three benchmarks, two metrics.
+    assert rows[-1]["ours"][0] == 2 * 3 * 2 * 5
     # No point of DORA for Qwen2.5: its rows say only how good the fit is.
     assert all("DORA" not in r["quantity"] for r in rows if "Qwen" in r["item"])
     page = (tmp_path / "figure3.md").read_text(encoding="utf-8")
