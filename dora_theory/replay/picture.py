@@ -110,6 +110,7 @@ def _differences(axes: Axes, summary: dict[str, Any]) -> None:
         for names, points in _curves(summary["paired"], ("difference", "low", "high", "problems"))
         if np.nan_to_num(points[:, 1:4]).any()
     ]
+    widest = 0.0
     for place, (names, points) in enumerate(curves):
         colour, _, marker = _look(names[0].removesuffix("-rebase"))
         budgets, mean, low, high, _ = points[points[:, 4] >= _ENOUGH].T
@@ -118,6 +119,9 @@ def _differences(axes: Axes, summary: dict[str, Any]) -> None:
         axes.errorbar(
             at, mean, [mean - low, high - mean], color=colour, marker=marker, linestyle="", lw=1
         )
+        widest = max(widest, *np.abs([*low, *high, 0.0]))
+    if widest == 0:
+        axes.set_ylim(-0.055, 0.055)
     _budget_axis(axes, summary)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:+.3g}" if x else "0"))
     axes.set(xlabel="further rollouts N", ylabel="points more\nthan REBASE")
