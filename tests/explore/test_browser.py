@@ -184,7 +184,7 @@ def test_wrong_input_is_named_and_mended(page):
 
 def test_a_number_that_is_not_whole_is_named_and_mended(page):
     choose(page, "Figure 2")
-    seed = page.get_by_role("spinbutton").filter(visible=True).first
+    seed = page.locator("[data-testid=marimo-plugin-number-input] input").filter(visible=True).first
     for wrong, message in (("2.5", "and got 2.5"), ("", "and got an empty field")):
         seed.fill(wrong)
         seed.press("Enter")
