@@ -131,7 +131,7 @@ def search(
         slots: N.
         width: what is shared out at a step, see above.
         padding: the authors' repair of a rule that misses the budget: beams are repeated in order
-            until there are as many as there were to be.
+            until there are as many as there were to be; of nothing there is nothing to repeat.
 
     Returns:
         The trace. Rollouts beyond N slots are dropped, as the authors' code does.

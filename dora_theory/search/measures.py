@@ -23,7 +23,8 @@ class Measures(NamedTuple):
         success: whether one of them is right.
         finished: solutions that count.
         steps: steps generated, over all beams.
-        read: steps that an embedding model reads which reads each candidate's prefix anew.
+        read: steps that an embedding model reads which reads the prefix of each candidate anew, of
+            those that an allocation is asked about. Table 1's FLOPs count finished solutions too.
         directions: effective number of directions that rollouts go to, 1 / Σ share² (Simpson's),
             averaged over the allocations of the search.
         quality: true success of the beams that rollouts go to, averaged likewise.
