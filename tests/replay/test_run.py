@@ -156,7 +156,7 @@ def test_trees_do_not_mix_with_solutions(tmp_path):
     plain = {"problem": "p", "samples": [{"text": "a", "correct": True}]}
     for rows, message in (
         ([plain, tree], "log.jsonl:2: tree_nodes: a tree among solutions"),
-        ([tree, plain], "log.jsonl:2: tree_nodes: missing, others"),
+        ([tree, plain], "log.jsonl:2: tree_nodes: missing, records before it have some"),
         ([tree], "log.jsonl: tree_nodes: nowhere can some nodes be solved"),
     ):
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
