@@ -10,11 +10,11 @@ from dora_theory.directions import cosine_similarity
 from dora_theory.errors import InputError
 from dora_theory.explore.view import Subject
 from dora_theory.pooling import direction_weights
-from dora_theory.replay.candidates import Candidates, candidates
+from dora_theory.replay.candidates import Candidates
 from dora_theory.replay.correctness import Judge
 from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.record import Record
-from dora_theory.replay.run import encoder_of, judged, opened
+from dora_theory.replay.run import cut, encoder_of, judged, opened
 
 # More problems than one looks at; a log may have a hundred times as many.
 _MOST = 1000
@@ -70,7 +70,7 @@ class Log:
     def first(self) -> int:
         """The first problem with a choice between directions, 1 if the first 20 have none."""
         for number, record in enumerate(self.records[:_FIRST], 1):
-            if self._as_candidates(record).directions.max() > 0:
+            if cut(record, self.options, self._encoder).directions.max() > 0:
                 return number
         return 1
 
@@ -86,24 +86,15 @@ class Log:
         """
         if not 1 <= number <= self.count:
             raise InputError(f"problem {number}: the log has 1 to {self.count}")
-        record, cut = self._cut(number - 1)
-        directions = int(cut.directions.max()) + 1
-        quality = direction_weights(cut.scores, cut.directions, directions, temperature=temperature)
-        similarity = np.asarray(cosine_similarity(cut.embeddings))
-        return record, Subject(cut.scores, cut.directions, similarity, np.asarray(quality))
+        record, seen = self._cut(number - 1)
+        directions = int(seen.directions.max()) + 1
+        quality = direction_weights(
+            seen.scores, seen.directions, directions, temperature=temperature
+        )
+        similarity = np.asarray(cosine_similarity(seen.embeddings))
+        return record, Subject(seen.scores, seen.directions, similarity, np.asarray(quality))
 
     def _candidates(self, index: int) -> tuple[Record, Candidates]:
         with Judge() as judge:
             record = judged(self.records[index], judge)
-        return record, self._as_candidates(record)
-
-    def _as_candidates(self, record: Record) -> Candidates:
-        o = self.options
-        return candidates(
-            record,
-            self._encoder,
-            steps=o.steps,
-            step_end=o.step_end,
-            threshold=o.threshold,
-            score_scale=o.score_scale,
-        )
+        return record, cut(record, self.options, self._encoder)

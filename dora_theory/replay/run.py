@@ -186,8 +186,13 @@ def cut_record(
         raise InputError(
             f"{record.place}: tree_nodes: a tree has no solutions to cut and to calibrate by"
         )
+    return cut(judged(record, judge), options, encoder)
+
+
+def cut(record: Record, options: ReplayOptions, encoder: Encoder) -> Candidates:
+    """The candidates of a record as they are, judged or not; of those not judged none is right."""
     return candidates(
-        judged(record, judge),
+        record,
         encoder,
         steps=options.steps,
         step_end=options.step_end,
