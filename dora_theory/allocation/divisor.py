@@ -71,7 +71,7 @@ def largest_priorities(
         counts = _solved(n, c, target, jnp.divide, _total)
     else:
         counts = _solved_by_parts(n, c, target, part)
-    return counts.astype(jnp.int32).reshape(numerators.shape)
+    return counts.reshape(numerators.shape)
 
 
 def largest_in_block(
@@ -91,7 +91,7 @@ def largest_in_block(
     Returns:
         Counts.
     """
-    return _solved(n, c, target.astype(n.dtype), divide, _sum).astype(jnp.int32)
+    return _solved(n, c, target.astype(n.dtype), divide, _sum)
 
 
 class _Bracket(NamedTuple):
@@ -118,7 +118,7 @@ def _finished(
         lambda counts: _finish(n, c, counts, target, divide, total),
         lambda counts: counts,
         _counts_at(level, n, c),
-    )
+    ).astype(jnp.int32)
 
 
 def _solved_by_parts(n: Array, c: Array, target: Array, part: int) -> Array:
@@ -129,7 +129,7 @@ def _solved_by_parts(n: Array, c: Array, target: Array, part: int) -> Array:
     """
     rows = n.shape[0]
     bracket = _narrowed(_bracket(n, c, target, _total), n, c, target, _total, part)
-    counts = _counts_at(bracket.level, n, c)
+    counts = _counts_at(bracket.level, n, c).astype(jnp.int32)
     open_rows = _doubt(bracket.level, n, c, target, _total)[:, 0]
 
     def do_part(state: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -158,6 +158,16 @@ def _counts_at(
     return jnp.maximum(jnp.floor(level * n - c) + 1, 0)
 
 
+def _reached(
+    level: Float[Array, "rows 1"],
+    n: Float[Array, "rows k"],
+    c: Float[Array, "#rows #k"],
+    total: Total,
+) -> Float[Array, "rows 1"]:
+    """The sum of `_counts_at`, an addition a number cheaper."""
+    return total(jnp.maximum(jnp.floor(level * n - c), -1)) + n.shape[-1]
+
+
 def _sum(x: Float[Array, "rows k"]) -> Float[Array, "rows 1"]:
     return x.sum(-1, keepdims=True)
 
@@ -172,15 +182,21 @@ def _total(x: Float[Array, "rows k"]) -> Float[Array, "rows 1"]:
     def folded(x: Array) -> Array:
         width = x.shape[-1] // _FOLD
         if width < _FOLD:
-            return product(x)
+            return _times_ones(x)
         whole = sum(x[:, i * width : (i + 1) * width] for i in range(1, _FOLD)) + x[:, :width]
         rest = x[:, _FOLD * width :]
-        return product(whole) + _sum(rest) if rest.size else product(whole)
-
-    def product(x: Array) -> Array:
-        return jnp.dot(x, jnp.ones((x.shape[-1], 1), x.dtype), precision=jax.lax.Precision.HIGHEST)
+        return _times_ones(whole) + _sum(rest) if rest.size else _times_ones(whole)
 
     return jax.lax.platform_dependent(x, cpu=folded, default=_sum)
+
+
+def _product(x: Float[Array, "rows k"]) -> Float[Array, "rows 1"]:
+    """Row sums, on a CPU as a product with ones."""
+    return jax.lax.platform_dependent(x, cpu=_times_ones, default=_sum)
+
+
+def _times_ones(x: Array) -> Array:
+    return jnp.dot(x, jnp.ones((x.shape[-1], 1), x.dtype), precision=jax.lax.Precision.HIGHEST)
 
 
 def _any(x: Array) -> Bool[Array, ""]:
@@ -197,7 +213,9 @@ def _bracket(
     """Where the search begins: the half-shifted water-filling solution (theory 2.5b), nearly."""
     dtype = n.dtype
     tiny, most = jnp.finfo(dtype).tiny, jnp.finfo(dtype).max
-    weight = jnp.maximum(total(jnp.maximum(n, 0)), tiny)
+    # Too little is done to each n for `_total`: XLA would leave that to one core.
+    plain = _product if total is _total else total
+    weight = jnp.maximum(plain(jnp.maximum(n, 0)), tiny)
     room = c * n.shape[-1] if c.shape[-1] == 1 else total(jnp.broadcast_to(c, n.shape))
     # Σ (s n - c) ≤ Σ count, so at `high` the count has reached the goal. At `low` it is 0: there
     # even s Σ n < min c.
@@ -209,7 +227,7 @@ def _bracket(
     slope = jnp.maximum(total(jnp.where(active, n, 0)), tiny)
     owed = total(jnp.where(active, c - 0.5, 0))
     level = jnp.clip((goal + owed) / slope, low, high)
-    return _Bracket(low, high, level, total(_counts_at(level, n, c)), slope)
+    return _Bracket(low, high, level, _reached(level, n, c, total), slope)
 
 
 def _narrowed(
@@ -240,7 +258,7 @@ def _narrowed(
         middle = jnp.where(passes < _FEW, low + (high - low) / 2, jnp.sqrt(low) * jnp.sqrt(high))
         level = jnp.where((newton > low) & (newton < high) & ~halve, newton, middle)
         level = jnp.where(b.total == goal, b.level, level)
-        found = _Bracket(low, high, level, total(_counts_at(level, n, c)), b.slope)
+        found = _Bracket(low, high, level, _reached(level, n, c, total), b.slope)
         return found, passes + 1
 
     return jax.lax.while_loop(unfinished, narrow, (bracket, jnp.zeros((), jnp.int32)))[0]
