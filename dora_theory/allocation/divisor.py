@@ -176,7 +176,7 @@ def _total(x: Float[Array, "rows k"]) -> Float[Array, "rows 1"]:
     """Row sums of counts, in any order: they are whole, and exact below 2^24 (2^53).
 
     On a CPU a row is folded before it is written, and what is left is multiplied with ones, which
-    the CPU's library vectorises and XLA's sums along the last axis are not: a quarter of the time.
+    the CPU's library vectorises and XLA's sums along the last axis are not.
     """
 
     def folded(x: Array) -> Array:
@@ -213,7 +213,7 @@ def _bracket(
     """Where the search begins: the half-shifted water-filling solution (theory 2.5b), nearly."""
     dtype = n.dtype
     tiny, most = jnp.finfo(dtype).tiny, jnp.finfo(dtype).max
-    # Too little is done to each n for `_total`: XLA would leave that to one core.
+    # Folding pays where something is computed of each n, which here is not so.
     plain = _product if total is _total else total
     weight = jnp.maximum(plain(jnp.maximum(n, 0)), tiny)
     room = c * n.shape[-1] if c.shape[-1] == 1 else total(jnp.broadcast_to(c, n.shape))
@@ -278,7 +278,8 @@ def _doubt(
     """
     reach = level * n
     at = reach - c
-    off = jnp.abs(at - jnp.floor(at + 0.5))
+    # Priorities begin at r = 0: below it no whole number decides anything.
+    off = jnp.abs(at - jnp.maximum(jnp.floor(at + 0.5), 0))
     # So written that a NaN is in doubt.
     clear = off > 4 * jnp.finfo(n.dtype).eps * (jnp.abs(reach) + c)
     # One sum for both questions: a doubt counts more than any budget.

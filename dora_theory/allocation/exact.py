@@ -90,7 +90,7 @@ def optimal_allocation(
         ValueError: NaN, negative or too large a value, an empty problem, shapes that do not fit, a
             kernel asked for that cannot run.
 
-    Source: theory 2.1; no loop over N, O(k) a pass and typically 5 to 15 passes.
+    Source: theory 2.1; no loop over N, and O(k) a pass of the search for the level.
     """
     w, kappa, n, m = checked_problem(weights, concentration, budget, mask)
     return _optimal(w, kappa, n, m, implementation)
