@@ -1,12 +1,10 @@
 """Divisor methods of apportionment, vectorised: the N largest of all priorities n_i / (c_i + r).
 
-One loop over *levels*, none over rollouts. At a level s (a reciprocal priority) candidate i owns
-`max(0, floor(s n_i - c_i) + 1)` priorities of at least 1/s (theory 2.6), so the level is the root
-of a step function, which is bracketed and interpolated; it starts from the half-shifted
-water-filling solution (theory 2.5b), which is rarely more than a few rollouts away. What is left,
-and whatever rounding did to the floors, is settled by the optimality certificate itself (theory
-2.2): while it fails, the largest unserved priority is served or the smallest served one is taken
-back, whole groups of ties at a time. The result does not depend on how exact the level was.
+No loop over rollouts: the *level* is searched at which the budget is handed out (theory 2.6). What
+is left then, and whatever rounding did to the counts, is settled by the optimality certificate
+itself (theory 2.2): while it fails, the largest unserved priority is served or the smallest served
+one is taken back, whole groups of ties at a time. The result does not depend on how exact the level
+was.
 
 Every comparison of priorities is between IEEE quotients `n_i / (c_i + r)` in the working dtype:
 equal quotients are a tie, and ties go to the lowest index.
@@ -19,20 +17,24 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-Divide = Callable[[Array, Array], Array]
-Total = Callable[[Array], Array]
+from dora_theory.allocation.levels import (
+    Bracket,
+    Total,
+    any_true,
+    count_sum,
+    counts_at,
+    first_bracket,
+    in_doubt,
+    row_sum,
+    search,
+    search_for_most,
+    weight_sum,
+)
 
-# A pass of the search halves the rows that are off their budget, roughly, and `_finish` pays for
-# every rollout: up to `_FEW` passes for any row that is off, and more only for rows far off.
-_CLOSE = 16
-_FEW = 12
-# After `_FEW` passes every other one halves the bracket in logarithms: a bracket of 60 decades is
-# down to neighbouring floats in 2 · (8 + 53) passes at most.
-_MOST = 200
+Divide = Callable[[Array, Array], Array]
+
 # Up to so many numbers all rows are searched to the end together, not only those that need it.
 _FEW_NUMBERS = 1 << 15
-# Terms that the CPU's row sums add in one go; more of them are slower.
-_FOLD = 4
 
 
 def largest_priorities(
@@ -57,6 +59,8 @@ def largest_priorities(
     batch = numerators.shape[:-1]
     # A numerator of -1 marks padding: its priorities are below all others, its counts are 0.
     n = jnp.where(mask, numerators, -1).reshape(-1, k)
+    # Not the sum of max(n, 0): without padding the CPU need then not write a copy.
+    weight = weight_sum(jnp.where(mask, numerators, 0).reshape(-1, k))
     # One offset for all stays one: it is read from a register in every pass.
     c = jnp.atleast_1d(offsets)
     c = (
@@ -68,9 +72,9 @@ def largest_priorities(
     rows = n.shape[0]
     part = max(64, rows // 16)
     if rows <= part or n.size <= _FEW_NUMBERS:
-        counts = _solved(n, c, target, jnp.divide, _total)
+        counts = _solved(n, c, target, weight, jnp.divide, count_sum)
     else:
-        counts = _solved_by_parts(n, c, target, part)
+        counts = _solved_by_parts(n, c, target, weight, part)
     return counts.reshape(numerators.shape)
 
 
@@ -91,58 +95,52 @@ def largest_in_block(
     Returns:
         Counts.
     """
-    return _solved(n, c, target.astype(n.dtype), divide, _sum)
+    return _solved(n, c, target.astype(n.dtype), row_sum(jnp.maximum(n, 0)), divide, row_sum)
 
 
-class _Bracket(NamedTuple):
-    """Levels with a count below and not below the goal, the level tried last, and its count."""
-
-    low: Float[Array, "rows 1"]
-    high: Float[Array, "rows 1"]
-    level: Float[Array, "rows 1"]
-    total: Float[Array, "rows 1"]
-    slope: Float[Array, "rows 1"]
-
-
-def _solved(n: Array, c: Array, target: Array, divide: Divide, total: Total) -> Array:
+def _solved(
+    n: Array, c: Array, target: Array, weight: Array, divide: Divide, total: Total
+) -> Array:
     """Counts of all rows, each loop running until the last row is done."""
-    bracket = _narrowed(_bracket(n, c, target, total), n, c, target, total, 0)
-    return _finished(bracket.level, n, c, target, divide, total)
+    level = search(first_bracket(n, c, target, weight, total), n, c, target, total)
+    return _finished(level, n, c, target, divide, total)
 
 
 def _finished(
     level: Array, n: Array, c: Array, target: Array, divide: Divide, total: Total
 ) -> Array:
     return jax.lax.cond(
-        _any(_doubt(level, n, c, target, total)),
+        any_true(in_doubt(level, n, c, target, total)),
         lambda counts: _finish(n, c, counts, target, divide, total),
         lambda counts: counts,
-        _counts_at(level, n, c),
+        counts_at(level, n, c),
     ).astype(jnp.int32)
 
 
-def _solved_by_parts(n: Array, c: Array, target: Array, part: int) -> Array:
+def _solved_by_parts(n: Array, c: Array, target: Array, weight: Array, part: int) -> Array:
     """Counts, most of them by a few passes over all rows, the rest `part` rows at a time.
 
     A loop over all rows runs until its last row is done. Most rows are done soon, so the others are
     gathered: then a loop costs what they cost.
     """
     rows = n.shape[0]
-    bracket = _narrowed(_bracket(n, c, target, _total), n, c, target, _total, part)
-    counts = _counts_at(bracket.level, n, c).astype(jnp.int32)
-    open_rows = _doubt(bracket.level, n, c, target, _total)[:, 0]
+    bracket = search_for_most(first_bracket(n, c, target, weight, count_sum), n, c, target, part)
+    counts = counts_at(bracket.level, n, c).astype(jnp.int32)
+    open_rows = in_doubt(bracket.level, n, c, target, count_sum)[:, 0]
 
     def do_part(state: tuple[Array, Array]) -> tuple[Array, Array]:
         counts, open_rows = state
-        (here,) = jnp.nonzero(open_rows, size=part, fill_value=rows)
+        # `jnp.nonzero` would do the same with twice the work.
+        place = jnp.where(open_rows, jnp.cumsum(open_rows) - 1, part)
+        here = jnp.full(part, rows).at[place].set(jnp.arange(rows), mode="drop")
 
         def gather(x: Array, fill: float) -> Array:
             return x if x.shape[0] == 1 else x.at[here].get(mode="fill", fill_value=fill)
 
         own_n, own_c, own_target = gather(n, 0), gather(c, 1), gather(target, 0)
-        found = _Bracket(*(gather(x, 0) for x in bracket))
-        found = _narrowed(found, own_n, own_c, own_target, _total, 0)
-        done = _finished(found.level, own_n, own_c, own_target, jnp.divide, _total)
+        found = Bracket(*(gather(x, 0) for x in bracket))
+        level = search(found, own_n, own_c, own_target, count_sum)
+        done = _finished(level, own_n, own_c, own_target, jnp.divide, count_sum)
         return (
             counts.at[here].set(done, mode="drop"),
             open_rows.at[here].set(False, mode="drop"),
@@ -150,142 +148,6 @@ def _solved_by_parts(n: Array, c: Array, target: Array, part: int) -> Array:
 
     counts, _ = jax.lax.while_loop(lambda state: jnp.any(state[1]), do_part, (counts, open_rows))
     return counts
-
-
-def _counts_at(
-    level: Float[Array, "rows 1"], n: Float[Array, "rows k"], c: Float[Array, "#rows #k"]
-) -> Float[Array, "rows k"]:
-    return jnp.maximum(jnp.floor(level * n - c) + 1, 0)
-
-
-def _reached(
-    level: Float[Array, "rows 1"],
-    n: Float[Array, "rows k"],
-    c: Float[Array, "#rows #k"],
-    total: Total,
-) -> Float[Array, "rows 1"]:
-    """The sum of `_counts_at`, an addition a number cheaper."""
-    return total(jnp.maximum(jnp.floor(level * n - c), -1)) + n.shape[-1]
-
-
-def _sum(x: Float[Array, "rows k"]) -> Float[Array, "rows 1"]:
-    return x.sum(-1, keepdims=True)
-
-
-def _total(x: Float[Array, "rows k"]) -> Float[Array, "rows 1"]:
-    """Row sums of counts, in any order: they are whole, and exact below 2^24 (2^53).
-
-    On a CPU a row is folded before it is written, and what is left is multiplied with ones, which
-    the CPU's library vectorises and XLA's sums along the last axis are not.
-    """
-
-    def folded(x: Array) -> Array:
-        width = x.shape[-1] // _FOLD
-        if width < _FOLD:
-            return _times_ones(x)
-        whole = sum(x[:, i * width : (i + 1) * width] for i in range(1, _FOLD)) + x[:, :width]
-        rest = x[:, _FOLD * width :]
-        return _times_ones(whole) + _sum(rest) if rest.size else _times_ones(whole)
-
-    return jax.lax.platform_dependent(x, cpu=folded, default=_sum)
-
-
-def _product(x: Float[Array, "rows k"]) -> Float[Array, "rows 1"]:
-    """Row sums, on a CPU as a product with ones."""
-    return jax.lax.platform_dependent(x, cpu=_times_ones, default=_sum)
-
-
-def _times_ones(x: Array) -> Array:
-    return jnp.dot(x, jnp.ones((x.shape[-1], 1), x.dtype), precision=jax.lax.Precision.HIGHEST)
-
-
-def _any(x: Array) -> Bool[Array, ""]:
-    # A maximum, because kernels have no other reduction of booleans.
-    return x.astype(jnp.int32).max() > 0
-
-
-def _bracket(
-    n: Float[Array, "rows k"],
-    c: Float[Array, "#rows #k"],
-    goal: Float[Array, "rows 1"],
-    total: Total,
-) -> _Bracket:
-    """Where the search begins: the half-shifted water-filling solution (theory 2.5b), nearly."""
-    dtype = n.dtype
-    tiny, most = jnp.finfo(dtype).tiny, jnp.finfo(dtype).max
-    # Folding pays where something is computed of each n, which here is not so.
-    plain = _product if total is _total else total
-    weight = jnp.maximum(plain(jnp.maximum(n, 0)), tiny)
-    room = c * n.shape[-1] if c.shape[-1] == 1 else total(jnp.broadcast_to(c, n.shape))
-    # Σ (s n - c) ≤ Σ count, so at `high` the count has reached the goal. At `low` it is 0: there
-    # even s Σ n < min c.
-    high = jnp.minimum((goal + room) / weight, most)
-    low = jnp.minimum(c.min(-1, keepdims=True) / weight / 2, high)
-    # The solution if every candidate were active; then the one for those that are active there.
-    level = jnp.clip((goal + room - n.shape[-1] / 2) / weight, low, high)
-    active = (n > 0) & (level * n > c - 0.5)
-    slope = jnp.maximum(total(jnp.where(active, n, 0)), tiny)
-    owed = total(jnp.where(active, c - 0.5, 0))
-    level = jnp.clip((goal + owed) / slope, low, high)
-    return _Bracket(low, high, level, _reached(level, n, c, total), slope)
-
-
-def _narrowed(
-    bracket: _Bracket,
-    n: Float[Array, "rows k"],
-    c: Float[Array, "#rows #k"],
-    goal: Float[Array, "rows 1"],
-    total: Total,
-    leave: int,
-) -> _Bracket:
-    """The bracket when all rows but `leave` are within `_CLOSE` of their goal, ties permitting."""
-    eps = jnp.finfo(n.dtype).eps
-
-    def unfinished(state: tuple[_Bracket, Array]) -> Bool[Array, ""]:
-        b, passes = state
-        # A bracket of neighbouring floats has found a group of ties: nothing is left to narrow.
-        wide = b.high - b.low > 4 * eps * b.high
-        away = wide & (jnp.abs(b.total - goal) > jnp.where(passes < _FEW, 0, _CLOSE))
-        some = away.astype(n.dtype).sum() > leave if leave else _any(away)
-        return some & (passes < _MOST)
-
-    def narrow(state: tuple[_Bracket, Array]) -> tuple[_Bracket, Array]:
-        b, passes = state
-        below = b.total < goal
-        low, high = jnp.where(below, b.level, b.low), jnp.where(below, b.high, b.level)
-        newton = b.level + (goal - b.total) / b.slope
-        halve = (passes >= _FEW) & (passes % 2 == 1)
-        middle = jnp.where(passes < _FEW, low + (high - low) / 2, jnp.sqrt(low) * jnp.sqrt(high))
-        level = jnp.where((newton > low) & (newton < high) & ~halve, newton, middle)
-        level = jnp.where(b.total == goal, b.level, level)
-        found = _Bracket(low, high, level, _reached(level, n, c, total), b.slope)
-        return found, passes + 1
-
-    return jax.lax.while_loop(unfinished, narrow, (bracket, jnp.zeros((), jnp.int32)))[0]
-
-
-def _doubt(
-    level: Float[Array, "rows 1"],
-    n: Float[Array, "rows k"],
-    c: Float[Array, "#rows #k"],
-    target: Int[Array, "rows 1"],
-    total: Total,
-) -> Bool[Array, "rows 1"]:
-    """Rows whose counts at the level may not be the answer: off the target, or near a tie.
-
-    Where no level times n_i is within rounding of a whole priority, quotients are in the order in
-    which the floors have them, without equals, and the certificate need not be computed.
-    """
-    reach = level * n
-    at = reach - c
-    # Priorities begin at r = 0: below it no whole number decides anything.
-    off = jnp.abs(at - jnp.maximum(jnp.floor(at + 0.5), 0))
-    # So written that a NaN is in doubt.
-    clear = off > 4 * jnp.finfo(n.dtype).eps * (jnp.abs(reach) + c)
-    # One sum for both questions: a doubt counts more than any budget.
-    most = 2.0**23 if n.dtype == jnp.float32 else 2.0**40
-    counted = total(jnp.where(clear, jnp.maximum(jnp.floor(at) + 1, 0), most))
-    return counted != target
 
 
 class _Gap(NamedTuple):
@@ -327,7 +189,7 @@ def _finish(
 
     def unfinished(state: tuple[Array, _Gap]) -> Bool[Array, ""]:
         give, take = moves(state[1])
-        return _any((give > 0) | (take > 0))
+        return any_true((give > 0) | (take > 0))
 
     def move(state: tuple[Array, _Gap]) -> tuple[Array, _Gap]:
         counts, gap = state
@@ -350,7 +212,7 @@ def _finish(
         return counts - holding + _first(tied, total(holding), total)
 
     return jax.lax.cond(
-        _any(gap.largest_next == gap.smallest_last), order_ties, lambda counts: counts, counts
+        any_true(gap.largest_next == gap.smallest_last), order_ties, lambda counts: counts, counts
     )
 
 
@@ -358,11 +220,22 @@ def _first(
     members: Bool[Array, "rows k"], how_many: Float[Array, "rows 1"], total: Total
 ) -> Float[Array, "rows k"]:
     """1 at the first `how_many` members of each row, else 0."""
-
-    def some(members: Array) -> Array:
-        return members & (jnp.cumsum(members, -1) <= how_many)
-
     members &= how_many > 0
     short = total(members.astype(how_many.dtype)) > how_many
-    chosen = jax.lax.cond(_any(short), some, lambda members: members, members)
+
+    def lowest(members: Array) -> Array:
+        place = jax.lax.broadcasted_iota(jnp.int32, members.shape, 1)
+        first = jnp.where(members, place, members.shape[-1]).min(-1, keepdims=True)
+        return jnp.where(short, place == first, members)
+
+    def some(members: Array) -> Array:
+        return jax.lax.cond(
+            any_true(short & (how_many > 1)),
+            lambda members: members & (jnp.cumsum(members, -1) <= how_many),
+            # Nearly always one is asked for, which needs no running count.
+            lowest,
+            members,
+        )
+
+    chosen = jax.lax.cond(any_true(short), some, lambda members: members, members)
     return chosen.astype(how_many.dtype)

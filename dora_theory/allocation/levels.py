@@ -1,0 +1,262 @@
+"""The level at which a divisor method has handed out its budget, for many rows at once.
+
+At a level s (a reciprocal priority) candidate i owns `max(0, floor(s n_i - c_i) + 1)` priorities
+of at least 1/s (theory 2.6). Their number is a step function of s, of which the level is the root:
+it is bracketed and interpolated, from the half-shifted water-filling solution (theory 2.5b), which
+is rarely more than a few rollouts away. A level need not be exact: `in_doubt` says for which rows
+it is no answer.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+Total = Callable[[Array], Array]
+
+# A pass of the search halves the rows that are off their budget, roughly, and whoever settles them
+# pays for every rollout: up to `_FEW` passes for any row, and more only for rows that are far off.
+_CLOSE = 16
+_FEW = 12
+# After `_FEW` passes every other one halves the bracket in logarithms: a bracket of 60 decades is
+# down to neighbouring floats in 2 · (8 + 53) passes at most.
+_MOST = 200
+# Terms that the CPU's row sums add in one go; more of them are slower.
+_FOLD = 4
+
+
+class Bracket(NamedTuple):
+    """Levels with a count below and not below the goal, the level to try, counts gained a level."""
+
+    low: Float[Array, "rows 1"]
+    high: Float[Array, "rows 1"]
+    level: Float[Array, "rows 1"]
+    slope: Float[Array, "rows 1"]
+
+
+def counts_at(
+    level: Float[Array, "rows 1"], n: Float[Array, "rows k"], c: Float[Array, "#rows #k"]
+) -> Float[Array, "rows k"]:
+    """How many priorities of at least 1/level each candidate owns."""
+    return jnp.maximum(jnp.floor(level * n - c) + 1, 0)
+
+
+def _reached(
+    level: Float[Array, "rows 1"],
+    n: Float[Array, "rows k"],
+    c: Float[Array, "#rows #k"],
+    total: Total,
+) -> Float[Array, "rows 1"]:
+    """The sum of `counts_at`, an addition a number cheaper."""
+    return total(jnp.maximum(jnp.floor(level * n - c), -1)) + n.shape[-1]
+
+
+def row_sum(x: Float[Array, "rows k"]) -> Float[Array, "rows 1"]:
+    """Row sums as a kernel can take them."""
+    return x.sum(-1, keepdims=True)
+
+
+def count_sum(x: Float[Array, "rows k"]) -> Float[Array, "rows 1"]:
+    """Row sums of counts, in any order: they are whole, and exact below 2^24 (2^53).
+
+    On a CPU a row is folded before it is written, and what is left is multiplied with ones, which
+    the CPU's library vectorises and XLA's sums along the last axis are not.
+    """
+
+    def folded(x: Array) -> Array:
+        width = x.shape[-1] // _FOLD
+        if width < _FOLD:
+            return _times_ones(x)
+        whole = sum(x[:, i * width : (i + 1) * width] for i in range(1, _FOLD)) + x[:, :width]
+        rest = x[:, _FOLD * width :]
+        return _times_ones(whole) + row_sum(rest) if rest.size else _times_ones(whole)
+
+    return jax.lax.platform_dependent(x, cpu=folded, default=row_sum)
+
+
+def weight_sum(x: Float[Array, "rows k"]) -> Float[Array, "rows 1"]:
+    """Row sums, on a CPU as a product with ones."""
+    return jax.lax.platform_dependent(x, cpu=_times_ones, default=row_sum)
+
+
+def _times_ones(x: Array) -> Array:
+    return jnp.dot(x, jnp.ones((x.shape[-1], 1), x.dtype), precision=jax.lax.Precision.HIGHEST)
+
+
+def any_true(x: Array) -> Bool[Array, ""]:
+    """Whether any is true: by a maximum, because kernels have no other reduction of booleans."""
+    return x.astype(jnp.int32).max() > 0
+
+
+def first_bracket(
+    n: Float[Array, "rows k"],
+    c: Float[Array, "#rows #k"],
+    goal: Float[Array, "rows 1"],
+    weight: Float[Array, "rows 1"],
+    total: Total,
+) -> Bracket:
+    """Where the search begins: the half-shifted water-filling solution (theory 2.5b), nearly.
+
+    Args:
+        n: numerators, -1 for padding.
+        c: offsets.
+        goal: the budget of each row.
+        weight: the sum of each row's numerators.
+        total: sums rows.
+
+    Returns:
+        A bracket of everything, and a level near the root.
+    """
+    k, one_offset = n.shape[-1], c.shape[-1] == 1
+    tiny, most = jnp.finfo(n.dtype).tiny, jnp.finfo(n.dtype).max
+    weight = jnp.maximum(weight, tiny)
+    room = c * k if one_offset else total(jnp.broadcast_to(c, n.shape))
+    # Σ (s n - c) ≤ Σ count, so at `high` the count has reached the goal. At `low` it is 0: there
+    # even s Σ n < min c.
+    high = jnp.minimum((goal + room) / weight, most)
+    low = jnp.minimum(c.min(-1, keepdims=True) / weight / 2, high)
+    # The solution if every candidate were active; then the one for those that are active there.
+    level = jnp.clip((goal + room - k / 2) / weight, low, high)
+    active = (n > 0) & (level * n > c - 0.5)
+    # How many are active, and half of their share of the weight: one sum for both.
+    both = total(jnp.where(active, 1 + n * (0.5 / weight), 0))
+    members = jnp.floor(both + 0.25)
+    slope = jnp.maximum((both - members) * 2 * weight, tiny)
+    owed = members * (c - 0.5) if one_offset else total(jnp.where(active, c - 0.5, 0))
+    return Bracket(low, high, jnp.clip((goal + owed) / slope, low, high), slope)
+
+
+def _moved(
+    bracket: Bracket,
+    reached: Float[Array, "rows 1"],
+    goal: Float[Array, "rows 1"],
+    middle: Callable[[Array, Array], Array],
+    halve: Bool[Array, ""] | bool = False,
+) -> Bracket:
+    """The bracket cut at its level, which reached so many, and the next level of rows off goal."""
+    below = reached < goal
+    # Extrema rather than a choice between two arrays: that is a branch a row on the CPU.
+    low = jnp.maximum(bracket.low, jnp.where(below, bracket.level, 0))
+    high = jnp.minimum(bracket.high, jnp.where(below, jnp.inf, bracket.level))
+    newton = bracket.level + (goal - reached) / bracket.slope
+    inside = (newton > low) & (newton < high) & jnp.logical_not(halve)
+    level = jnp.where(inside, newton, middle(low, high))
+    return Bracket(low, high, jnp.where(reached == goal, bracket.level, level), bracket.slope)
+
+
+def _mean(low: Array, high: Array) -> Array:
+    return low + (high - low) / 2
+
+
+def search_for_most(
+    bracket: Bracket,
+    n: Float[Array, "rows k"],
+    c: Float[Array, "#rows #k"],
+    goal: Float[Array, "rows 1"],
+    leave: int,
+) -> Bracket:
+    """A few passes over all rows, until at most some `leave` of them are off their goal.
+
+    Args:
+        bracket: where to begin.
+        n: numerators, -1 for padding.
+        c: offsets.
+        goal: the budget of each row.
+        leave: how many rows may be left.
+
+    Returns:
+        The brackets then, for `search` to go on from.
+    """
+
+    def unfinished(state: tuple[Bracket, Array, Array]) -> Bool[Array, ""]:
+        _, reached, passes = state
+        # The move that follows the last pass puts almost half of the rest right.
+        return ((reached != goal).astype(n.dtype).sum() > 1.75 * leave) & (passes < _FEW)
+
+    def narrow(state: tuple[Bracket, Array, Array]) -> tuple[Bracket, Array, Array]:
+        bracket, reached, passes = state
+        bracket = _moved(bracket, reached, goal, _mean)
+        return bracket, _reached(bracket.level, n, c, count_sum), passes + 1
+
+    start = bracket, _reached(bracket.level, n, c, count_sum), jnp.zeros((), jnp.int32)
+    bracket, reached, _ = jax.lax.while_loop(unfinished, narrow, start)
+    return _moved(bracket, reached, goal, _mean)
+
+
+def search(
+    bracket: Bracket,
+    n: Float[Array, "rows k"],
+    c: Float[Array, "#rows #k"],
+    goal: Float[Array, "rows 1"],
+    total: Total,
+) -> Float[Array, "rows 1"]:
+    """Passes over all rows until each is at its goal, or close to it, or has found a tie.
+
+    Args:
+        bracket: where to begin.
+        n: numerators, -1 for padding.
+        c: offsets.
+        goal: the budget of each row.
+        total: sums rows.
+
+    Returns:
+        The level of each row.
+    """
+    eps = jnp.finfo(n.dtype).eps
+
+    def unfinished(state: tuple[Bracket, Array, Array]) -> Bool[Array, ""]:
+        b, reached, passes = state
+        # A bracket of neighbouring floats has found a group of ties: nothing is left to narrow.
+        wide = b.high - b.low > 4 * eps * b.high
+        away = wide & (jnp.abs(reached - goal) > jnp.where(passes < _FEW, 0, _CLOSE))
+        return any_true(away) & (passes < _MOST)
+
+    def narrow(state: tuple[Bracket, Array, Array]) -> tuple[Bracket, Array, Array]:
+        bracket, reached, passes = state
+        few = passes < _FEW
+
+        def middle(low: Array, high: Array) -> Array:
+            return jnp.where(few, _mean(low, high), jnp.sqrt(low) * jnp.sqrt(high))
+
+        bracket = _moved(bracket, reached, goal, middle, ~few & (passes % 2 == 1))
+        return bracket, _reached(bracket.level, n, c, total), passes + 1
+
+    start = bracket, _reached(bracket.level, n, c, total), jnp.zeros((), jnp.int32)
+    return jax.lax.while_loop(unfinished, narrow, start)[0].level
+
+
+def in_doubt(
+    level: Float[Array, "rows 1"],
+    n: Float[Array, "rows k"],
+    c: Float[Array, "#rows #k"],
+    goal: Float[Array, "rows 1"],
+    total: Total,
+) -> Bool[Array, "rows 1"]:
+    """Rows whose counts at the level may not be the answer: off their goal, or near a tie.
+
+    Where no s n_i - c_i is within rounding of a whole number, the quotients n_i / (c_i + r) are in
+    the order in which the counts have them, without equals, and no certificate need be computed.
+
+    Args:
+        level: s.
+        n: numerators, -1 for padding.
+        c: offsets.
+        goal: the budget of each row.
+        total: sums rows.
+
+    Returns:
+        False only where `counts_at` is exact.
+    """
+    # Priorities begin at r = 0: below it no whole number decides anything.
+    at = jnp.maximum(level * n - c, -0.5)
+    whole = jnp.floor(at)
+    # In units of eps s n_i half is due to each of the product, the difference, a quotient and its
+    # divisor c_i + r; the rest is for the distance's own rounding.
+    rounding = 3 * jnp.finfo(n.dtype).eps * (at + (c + 1))
+    # So written that a NaN is in doubt.
+    clear = jnp.abs(at - whole - 0.5) < 0.5 - rounding
+    # One sum for both questions: a doubt counts more than any budget.
+    most = 2.0**23 if n.dtype == jnp.float32 else 2.0**40
+    return total(jnp.where(clear, whole, most)) + n.shape[-1] != goal
