@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Real
 
 from dora_theory.checks import as_float, as_mask, check_candidates, check_range, is_concrete
 from dora_theory.kernels.choice import Implementation
-from dora_theory.kernels.similarities import Precision, similarity_sums
+from dora_theory.kernels.similarities import Precision, similarity_sums, unit_vectors
 
 # Rows and columns of similarity held at once: 2 MiB in float64.
 _BLOCK = 512
@@ -150,9 +150,9 @@ def uniqueness(
 
     Source: eq. 10-12.
     """
-    unit, m = unit_embeddings(embeddings, mask)
-    t = _temperature("temperature", temperature, unit.dtype)
-    return _uniqueness(unit, t, m, precision, block_size, implementation)
+    e, m = checked_embeddings(embeddings, mask)
+    t = _temperature("temperature", temperature, e.dtype)
+    return _uniqueness(e, t, m, precision, block_size, implementation)
 
 
 def dora_weights(
@@ -211,20 +211,20 @@ def _own_affinity(s: Array, t: Array, m: Array) -> Array:
 
 @partial(jax.jit, static_argnames=("precision", "block", "implementation"))
 def _uniqueness(
-    unit: Array,
+    e: Array,
     t: Array,
     m: Array,
     precision: Precision,
     block: int,
     implementation: Implementation,
 ) -> Array:
-    batch = jnp.broadcast_shapes(unit.shape[:-2], t.shape, m.shape[:-1])
-    unit = jnp.broadcast_to(unit, (*batch, *unit.shape[-2:]))
+    batch = jnp.broadcast_shapes(e.shape[:-2], t.shape, m.shape[:-1])
     m = jnp.broadcast_to(m, (*batch, m.shape[-1]))
     total = similarity_sums(
-        unit,
-        m.astype(unit.dtype),
+        jnp.broadcast_to(e, (*batch, *e.shape[-2:])),
+        m.astype(e.dtype),
         jnp.broadcast_to(t, batch),
+        m,
         precision=precision,
         block=block,
         implementation=implementation,
@@ -298,8 +298,8 @@ def _compared(s: Array, t: Array, m: Array) -> tuple[Array, Array, Array]:
     return jnp.where(both, s, 0), t[..., None], both
 
 
-def unit_embeddings(embeddings: ArrayLike, mask: ArrayLike | None) -> tuple[Array, Array]:
-    """Embeddings of length 1, 0 for padding, and the mask."""
+def checked_embeddings(embeddings: ArrayLike, mask: ArrayLike | None) -> tuple[Array, Array]:
+    """Embeddings as they are, and the mask."""
     e = as_float("embeddings", embeddings)
     if e.ndim < 2 or 0 in e.shape[-2:]:
         raise ValueError(f"embeddings: needs a vector for each candidate, got shape {e.shape}")
@@ -310,14 +310,13 @@ def unit_embeddings(embeddings: ArrayLike, mask: ArrayLike | None) -> tuple[Arra
         if zero.any():
             place = ", ".join(map(str, np.argwhere(zero)[0]))
             raise ValueError(f"embeddings[{place}] is zero, which has no direction")
+    return e, m
+
+
+def unit_embeddings(embeddings: ArrayLike, mask: ArrayLike | None) -> tuple[Array, Array]:
+    """Embeddings of length 1, 0 for padding, and the mask."""
+    e, m = checked_embeddings(embeddings, mask)
     return _unit(e, m), m
 
 
-@jax.jit
-def _unit(e: Array, m: Array) -> Array:
-    # The largest entry first: a square may overflow or underflow where a cosine does not.
-    e = jnp.where(m[..., None], e, 0)
-    largest = jax.lax.stop_gradient(jnp.abs(e).max(-1, keepdims=True))
-    e = jnp.where(m[..., None], e / jnp.where(largest > 0, largest, 1), 1)
-    unit = e / jnp.sqrt(jnp.sum(e * e, -1, keepdims=True))
-    return jnp.where(m[..., None], unit, 0)
+_unit = jax.jit(unit_vectors)

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from dora_theory.kernels.choice import Implementation, choose
 
@@ -45,10 +45,23 @@ def tiling(k: int, precision: Precision) -> Tiling:
     return Tiling(side, side, 32, 8 if side == 128 else 4, 3)
 
 
+def unit_vectors(
+    embeddings: Float[Array, "*batch k d"], exists: Bool[Array, "*batch k"]
+) -> Float[Array, "*batch k d"]:
+    """Embeddings brought to length 1, of whatever scale they are; 0 where none exists."""
+    # The largest entry first: a square may overflow or underflow where a cosine does not.
+    e = jnp.where(exists[..., None], embeddings, 0)
+    largest = jax.lax.stop_gradient(jnp.abs(e).max(-1, keepdims=True))
+    e = jnp.where(exists[..., None], e / jnp.where(largest > 0, largest, 1), 1)
+    unit = e / jnp.sqrt(jnp.sum(e * e, -1, keepdims=True))
+    return jnp.where(exists[..., None], unit, 0)
+
+
 def similarity_sums(
-    unit: Float[Array, "*batch k d"],
+    embeddings: Float[Array, "*batch k d"],
     values: Float[Array, "*batch k"],
     temperature: Float[Array, "*batch"],
+    exists: Bool[Array, "*batch k"] | None = None,
     *,
     precision: Precision = "full",
     block: int = 512,
@@ -57,9 +70,11 @@ def similarity_sums(
     """Sums y_i = Σ_j exp((S_ij - 1)/T_s) v_j, by the kernel or by the reference.
 
     Args:
-        unit: embeddings of length 1, shape `(..., k, d)`; padding 0.
+        embeddings: e, shape `(..., k, d)`; of length 1 and 0 for padding, unless `exists` is given.
         values: v, shape `(..., k)`; padding 0, and what is returned for it means nothing.
         temperature: T_s > 0, shape `(...)`.
+        exists: candidates that are no padding, if embeddings are still to be brought to length 1:
+            one use of them is cheaper so.
         precision: `"full"` computes in the dtype; `"tf32"` and `"bfloat16"` round embeddings to 11
             and 8 significant bits, as matrix units take them, and add products in float32.
         block: rows and columns of S that the reference holds at once.
@@ -77,41 +92,51 @@ def similarity_sums(
         raise ValueError(f"precision = {precision!r}: needs one of {names}")
     if block < 1:
         raise ValueError(f"block_size = {block}: needs a positive number")
-    if precision != "full" and unit.dtype != jnp.float32:
-        raise ValueError(f"precision = {precision!r}: needs float32, and this is {unit.dtype}")
-    obstacle = None if unit.dtype == jnp.float32 else f"the kernel has no {unit.dtype}"
+    dtype = embeddings.dtype
+    if precision != "full" and dtype != jnp.float32:
+        raise ValueError(f"precision = {precision!r}: needs float32, and this is {dtype}")
     return choose(
         implementation,
         partial(similarity_kernel, precision=precision),
         partial(similarity_reference, precision=precision, block=block),
-        unit,
+        embeddings,
         values,
         temperature,
-        obstacle=obstacle,
+        *(() if exists is None else (exists,)),
+        obstacle=None if dtype == jnp.float32 else f"the kernel has no {dtype}",
     )
 
 
 @partial(jax.jit, static_argnames=("precision", "block"))
 def similarity_reference(
-    unit: Float[Array, "*batch k d"],
+    embeddings: Float[Array, "*batch k d"],
     values: Float[Array, "*batch k"],
     temperature: Float[Array, "*batch"],
+    exists: Bool[Array, "*batch k"] | None = None,
     *,
     precision: Precision = "full",
     block: int = 512,
 ) -> Float[Array, "*batch k"]:
     """`similarity_sums` in `jax.numpy`."""
-    k, d = unit.shape[-2:]
-    rounded, inverse = _rounded(unit, precision), 1 / temperature
+    k, d = embeddings.shape[-2:]
+
+    def prepared(e: Array, exists: Array | None) -> Array:
+        return _rounded(e if exists is None else unit_vectors(e, exists), precision)
+
+    def of_one(e: Array, v: Array, inverse: Array, exists: Array | None) -> Array:
+        return _sums_of_one(prepared(e, exists), v, inverse)
+
+    inverse = 1 / temperature
     if k > block:
-        return _sums_by_pairs(rounded, values, inverse, block)
-    problems = rounded.reshape(-1, k, d), values.reshape(-1, k), inverse.reshape(-1)
+        return _sums_by_pairs(prepared(embeddings, exists), values, inverse, block)
+    flat = None if exists is None else exists.reshape(-1, k)
+    problems = embeddings.reshape(-1, k, d), values.reshape(-1, k), inverse.reshape(-1), flat
     count, most = problems[0].shape[0], max(1, _CACHED // (k * d))
     if count <= most:
-        return jax.vmap(_sums_of_one)(*problems).reshape(values.shape)
+        return jax.vmap(of_one)(*problems).reshape(values.shape)
     # As many problems at a time as a cache holds, or somewhat fewer where then none are left over.
     some = next((s for s in range(most, most // 2, -1) if count % s == 0), most)
-    found = jax.lax.map(lambda problem: _sums_of_one(*problem), problems, batch_size=some)
+    found = jax.lax.map(lambda problem: of_one(*problem), problems, batch_size=some)
     return found.reshape(values.shape)
 
 
@@ -158,9 +183,10 @@ def _dot(axes: str, x: Array, y: Array) -> Array:
 
 
 def similarity_kernel(
-    unit: Float[Array, "*batch k d"],
+    embeddings: Float[Array, "*batch k d"],
     values: Float[Array, "*batch k"],
     temperature: Float[Array, "*batch"],
+    exists: Bool[Array, "*batch k"] | None = None,
     *,
     precision: Precision = "full",
     tile: Tiling | None = None,
@@ -169,9 +195,10 @@ def similarity_kernel(
     """`similarity_sums` of float32 on a GPU.
 
     Args:
-        unit: as `similarity_sums`.
+        embeddings: as `similarity_sums`.
         values: as `similarity_sums`.
         temperature: as `similarity_sums`.
+        exists: as `similarity_sums`.
         precision: as `similarity_sums`.
         tile: a program's share, by default `tiling(k, precision)`.
         interpret: run without a GPU, operation by operation.
@@ -182,9 +209,10 @@ def similarity_kernel(
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton
 
-    k, d = unit.shape[-2:]
+    k, d = embeddings.shape[-2:]
     if 0 in values.shape:
-        return jnp.zeros(values.shape, unit.dtype)
+        return jnp.zeros(values.shape, embeddings.dtype)
+    unit = embeddings if exists is None else unit_vectors(embeddings, exists)
     rows, columns, depth, warps, stages = tile or tiling(k, precision)
     side = max(rows, columns)
     tall, wide = -(-k // side) * side, -(-d // depth) * depth
