@@ -249,12 +249,6 @@ class TestTransformations:
             optimal_allocation(w[0, 0], kappa[1, 2], n[1, 2]),
         )
 
-    def test_many_rows_are_finished_in_parts(self):
-        rng = np.random.default_rng(3)
-        w = rng.choice([0.125, 0.25, 0.5], size=(1000, 9)).astype(np.float32)
-        got = optimal_allocation(w, 0.5, 40)
-        np.testing.assert_array_equal(got[::97], [optimal_allocation(x, 0.5, 40) for x in w[::97]])
-
 
 class TestErrors:
     @pytest.mark.parametrize(
