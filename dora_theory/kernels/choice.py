@@ -83,7 +83,7 @@ def unavailable() -> str | None:
     except RuntimeError:
         kinds = ", ".join(sorted({d.platform for d in jax.local_devices()}))
         return f"kernels need an NVIDIA GPU, and this process has only: {kinds}"
-    if find_spec("jax.experimental.pallas.triton") is None:
+    if not _has_backend():
         return f"JAX {jax.__version__} has no Triton backend for Pallas"
     for device in devices:
         if float(device.compute_capability) < _CAPABILITY:
@@ -92,3 +92,10 @@ def unavailable() -> str | None:
                 f"{device.compute_capability}"
             )
     return None
+
+
+def _has_backend() -> bool:
+    try:
+        return find_spec("jax.experimental.pallas.triton") is not None
+    except ModuleNotFoundError:  # of what it would be in: Pallas itself, or what that needs
+        return False

@@ -1,5 +1,6 @@
 """Which of a kernel and its reference is called, and what is said where a kernel cannot run."""
 
+import importlib.machinery
 import subprocess
 import sys
 
@@ -50,10 +51,19 @@ def test_without_a_gpu_pallas_is_not_loaded():
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
-def test_a_jax_without_the_backend_is_named(monkeypatch):
-    choice.unavailable.cache_clear()
-    monkeypatch.setattr(choice, "find_spec", lambda name: None)
+@pytest.mark.parametrize("lacks", ["jax.experimental.pallas", "jax.experimental.pallas.triton"])
+def test_a_jax_without_the_backend_is_named(monkeypatch, lacks):
+    """Of a module in a package that is missing too, the search raises instead of finding None."""
     monkeypatch.setattr(choice.jax, "local_devices", lambda backend: [])
+    for name in [name for name in sys.modules if f"{name}.".startswith(f"{lacks}.")]:
+        monkeypatch.delitem(sys.modules, name)
+    found = importlib.machinery.PathFinder.find_spec
+
+    def find(name, path=None, target=None):
+        return None if name == lacks else found(name, path, target)
+
+    monkeypatch.setattr(importlib.machinery.PathFinder, "find_spec", find)
+    choice.unavailable.cache_clear()
     assert choice.unavailable().endswith("has no Triton backend for Pallas")
     choice.unavailable.cache_clear()
 
