@@ -160,6 +160,13 @@ def relaxed(w: jax.Array, rounds: int) -> dict[str, Any]:
 
 def run(rounds: int) -> dict[str, Any]:
     w = weights(PROBLEMS, K)
+    return {
+        "job": {"problems": PROBLEMS, "k": K, "budget": N, "kappa": KAPPA, "dtype": "float32"},
+        "races": {"exact allocation": integers(w, rounds), "water-filling": relaxed(w, rounds)},
+    }
+
+
+def growing() -> dict[str, Any]:
     optimal = jax.jit(dt.optimal_allocation)
 
     def ours(problems: int = PROBLEMS, k: int = K, budget: int = N) -> Call:
@@ -167,11 +174,9 @@ def run(rounds: int) -> dict[str, Any]:
         return lambda: optimal(made, KAPPA, budget)
 
     return {
-        "job": {"problems": PROBLEMS, "k": K, "budget": N, "kappa": KAPPA, "dtype": "float32"},
-        "races": {"exact allocation": integers(w, rounds), "water-filling": relaxed(w, rounds)},
         "milliseconds_as_it_grows": {
             "problems": growth({str(n): ours(problems=n) for n in (256, 1024, 4096, 16384)}),
             "k": growth({str(k): ours(k=k) for k in (16, 64, 256)}),
             "N": growth({str(n): ours(budget=n) for n in (16, 64, 256, 1024, 4096)}),
-        },
+        }
     }

@@ -132,7 +132,7 @@ def samplers(rounds: int) -> dict[str, Any]:
     return found
 
 
-def growing() -> dict[str, dict[str, float]]:
+def growing() -> dict[str, Any]:
     """Millions of problems × samples a second as one thing grows."""
 
     def rate(problems: int = PROBLEMS, samples: int = SAMPLES, **changes: Any) -> float:
@@ -143,7 +143,7 @@ def growing() -> dict[str, dict[str, float]]:
     def sized(k: int, g: int) -> Population:
         return replace(POPULATION, candidates=k, directions=g)
 
-    return {
+    grown = {
         "problems": {str(n): rate(problems=n) for n in (1024, 4096, 16384)},
         "samples": {str(s): rate(samples=s) for s in (64, 256, 1024)},
         "k (g = 4)": {str(k): rate(population=sized(k, 4)) for k in (8, 64, 256)},
@@ -151,6 +151,9 @@ def growing() -> dict[str, dict[str, float]]:
         "N": {str(n): rate(budget=n) for n in (16, 256, 1024)},
         "level": {name: rate(level=name) for name in ("rollouts", "conditional")},
     }
+    if jax.default_backend() == "cpu":
+        grown["virtual devices"] = devices()
+    return {"millions_a_second_as_it_grows": grown}
 
 
 def devices() -> dict[str, float]:
@@ -175,9 +178,6 @@ def run(rounds: int) -> dict[str, Any]:
     work, draws = PROBLEMS * SAMPLES, DRAWS
     races = {"Monte Carlo": estimators(rounds) | {"work": work, "unit": "problems × samples"}}
     races |= {n: r | {"work": draws, "unit": "draws"} for n, r in samplers(rounds).items()}
-    grown = growing()
-    if jax.default_backend() == "cpu":
-        grown["virtual devices"] = devices()
     return {
         "job": {
             "problems": PROBLEMS,
@@ -189,7 +189,6 @@ def run(rounds: int) -> dict[str, Any]:
             "dtype": "float32; numpy float64",
         },
         "races": {name: _with_rates(r) for name, r in races.items()},
-        "millions_a_second_as_it_grows": grown,
     }
 
 

@@ -1,15 +1,14 @@
 """One picture of a run: how many times faster than what, and how time grows."""
 
 from math import ceil, floor, log10
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 
-def draw(result: dict[str, Any], path: Path) -> Path:
-    """Ratios as points with their spread; one panel for each thing that grows."""
+def draw(result: dict[str, Any], out: IO[bytes]) -> None:
+    """A PNG: ratios as points with their spread; one panel for each thing that grows."""
     bars = [
         (f"{name}: {other}", ratio)
         for found in result["jobs"].values()
@@ -48,8 +47,7 @@ def draw(result: dict[str, Any], path: Path) -> Path:
         f"{machine['device']}: {machine['processor']}, {machine['cores']} cores, "
         f"JAX {machine['packages']['jax']}"
     )
-    figure.savefig(path, dpi=110)
-    return path
+    figure.savefig(out, format="png", dpi=110)
 
 
 def _ratios(axis: Any, bars: list[tuple[str, dict[str, float]]]) -> None:

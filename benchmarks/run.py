@@ -1,37 +1,51 @@
 """Runs the benchmarks, each job against what one would use instead, and writes figures and picture.
 
-`python benchmarks/run.py [JOB …] [--out FOLDER] [--rounds N]` writes FOLDER/DEVICE.json and
-FOLDER/DEVICE.png, named by device and cores. `dora-theory bench` and `make bench` call it.
+`python benchmarks/run.py [JOB …] [--races] [--out FOLDER] [--rounds N]` writes FOLDER/DEVICE.json
+and FOLDER/DEVICE.png, named by device and cores, at the end and both or neither. A run of some jobs
+or of the races alone, which is no whole, writes only where --out says. `dora-theory bench` and
+`make bench` call it.
 """
 
 import argparse
+import io
 import json
 import re
+import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from picture import draw
-from timing import machine
+from dora_theory.cli import guarded
+from dora_theory.errors import InputError
+from dora_theory.output import whole_output
 
 # In this order, by module.
 JOBS = "exact_allocation", "uniqueness", "monte_carlo", "first_result"
 RESULTS = Path(__file__).parent / "results"
 
 
-def measure(jobs: list[str], rounds: int, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
-    """All that is known so far, after each job."""
+def measured(
+    jobs: list[str], rounds: int, say: Callable[[str], None], *, growth: bool = True
+) -> dict[str, Any]:
+    """What each job found, and where: races, and with `growth` how time grows where a job knows."""
+    from timing import machine
+
     result: dict[str, Any] = {"machine": machine(), "rounds": rounds, "jobs": {}}
     for job in jobs:
         say(f"{job} …")
-        found = import_module(job).run(rounds)
+        module = import_module(job)
+        found = module.run(rounds)
+        if growth and hasattr(module, "growing"):
+            found |= module.growing()
         result["jobs"][job] = found
         for name, each in found.get("races", {}).items():
             if each.get("left_out"):
                 say(f"  {name}: not installed and left out: {', '.join(each['left_out'])}")
-        yield result
+    return result
 
 
 def table(result: dict[str, Any]) -> str:
@@ -46,7 +60,10 @@ def table(result: dict[str, Any]) -> str:
                 spread = f"({r['low']:.3g} to {r['high']:.3g})"
                 lines.append(f"  {r['median']:10.3g} times faster {spread} than {other}")
         for name, seconds in found.get("seconds_to_first_result", {}).items():
-            times = ", ".join(f"{state} {t:.2f} s" for state, t in seconds.items())
+            times = ", ".join(
+                f"{state} {t['median']:.2f} s ({t['low']:.2f} to {t['high']:.2f})"
+                for state, t in seconds.items()
+            )
             lines.append(f"{name}: {times}")
     return "\n".join(lines)
 
@@ -59,14 +76,61 @@ def device_name(described: dict[str, Any]) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def main() -> None:
+def write(result: dict[str, Any], folder: Path) -> tuple[Path, Path]:
+    """Figures and picture, each in the place of what stood there before, both or neither."""
+    from picture import draw
+
+    figures = folder / f"{device_name(result['machine'])}.json"
+    picture = figures.with_suffix(".png")
+    drawn = io.BytesIO()
+    draw(result, drawn)
+    with (
+        _undisturbed(),
+        whole_output(str(figures)) as text,
+        whole_output(str(picture)) as image,
+    ):
+        text.write(as_json(result).encode())
+        image.write(drawn.getvalue())
+    return figures, picture
+
+
+def as_json(result: dict[str, Any]) -> str:
+    return json.dumps(result, indent=2, ensure_ascii=False) + "\n"
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """For the moment in which one file is in its place and the other is not."""
+    kept = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def _folder(path: str) -> Path:
+    """A folder that files can be made in: found out now, and not after minutes of measuring."""
+    if not path:
+        raise InputError("--out: needs a folder, got ''")
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return Path(path)
+    except OSError as error:
+        raise InputError(f"--out: {path}: {error.strerror}") from None
+
+
+def _options() -> argparse.Namespace:
     # Bad input ends with one line, as the command line's own does.
     parser = argparse.ArgumentParser(
-        prog="dora-theory bench", description=__doc__.splitlines()[0], usage=argparse.SUPPRESS
-    )
+        prog="dora-theory bench", description=__doc__, usage=argparse.SUPPRESS, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     parser.add_argument("jobs", nargs="*", metavar="JOB", help=f"of {', '.join(JOBS)}; default all")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for figures and picture")
+    parser.add_argument("--out", metavar="FOLDER", help=f"default for a whole run {RESULTS}")
     parser.add_argument("--rounds", type=int, default=5, help="of each race (default 5)")
+    parser.add_argument("--races", action="store_true", help="these alone, not how time grows")
     parser.add_argument("--json", action="store_true", help="print figures as JSON, not a table")
     options = parser.parse_args()
     for job in options.jobs:
@@ -74,23 +138,35 @@ def main() -> None:
             parser.error(f"{job!r} is none of {', '.join(JOBS)}")
     if options.rounds < 1:
         parser.error(f"--rounds: {options.rounds}: needs at least 1")
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"--out: {options.out}: {error.strerror}")
+    return options
+
+
+def main() -> int:
+    options = _options()
+    jobs = [job for job in JOBS if job in options.jobs] or list(JOBS)
+    whole = jobs == list(JOBS) and not options.races
+    given = str(RESULTS) if options.out is None and whole else options.out
+    folder = None if given is None else _folder(given)
 
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    # Written after each job: a run that is stopped leaves what it has.
-    for result in measure(options.jobs or list(JOBS), options.rounds, say):
-        path = options.out / f"{device_name(result['machine'])}.json"
-        text = json.dumps(result, indent=2, ensure_ascii=False)
-        path.write_text(text + "\n", encoding="utf-8")
-        picture = draw(result, path.with_suffix(".png"))
-    print(text if options.json else table(result))
-    say(f"wrote {path} and {picture}")
+    try:
+        result = measured(jobs, options.rounds, say, growth=not options.races)
+        files = write(result, folder) if folder else ()
+    except KeyboardInterrupt:
+        # Of those that follow, which the command that waits for this one passes on, none is news.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        say("interrupted: nothing written")
+        raise
+    with whole_output(None) as out:
+        out.write((as_json(result) if options.json else table(result) + "\n").encode())
+    if files:
+        say(f"wrote {files[0]} and {files[1]}")
+    else:
+        say("not all was run, so nothing is written: --out FOLDER does it nevertheless")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded(main))

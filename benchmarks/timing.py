@@ -11,6 +11,8 @@ from typing import Any
 
 import jax
 
+import dora_theory
+
 Call = Callable[[], object]
 # A measurement of something fast is a median of calls that take about this long together.
 _ENOUGH, _MOST_CALLS = 0.03, 20
@@ -92,7 +94,8 @@ def machine() -> dict[str, Any]:
         # Others at work on the machine slow what uses all cores more than what uses one.
         "load_before": os.getloadavg()[0],
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": {"dora-theory": dora_theory.__version__}
+        | {name: _version(name) for name in _PACKAGES},
     }
 
 

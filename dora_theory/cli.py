@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -40,13 +40,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments, those of the process if None.
 
     Returns:
-        Exit status: 0 done, 1 a checked claim failed, 2 bad input, about which one line stands on
-        standard error; 128 + the number of the signal that ended it.
+        Exit status: 0 done, 1 a checked claim failed, and those of `guarded`.
+    """
+
+    def command() -> int:
+        arguments = parser().parse_args(argv)
+        return arguments.run(arguments)
+
+    return guarded(command)
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Runs what returns an exit status, and gives an end that it did not foresee one too.
+
+    Returns:
+        That of the command; 2 for bad input, about which one line stands on standard error;
+        128 + the number of the signal that ended it.
     """
     try:
         with _terminable():
-            arguments = parser().parse_args(argv)
-            return arguments.run(arguments)
+            return command()
     except InputError as error:
         return _bad_input(str(error))
     except BrokenPipeError:
