@@ -58,7 +58,9 @@ def table(result: dict[str, Any]) -> str:
             lines.append(f"{name}, {ours}: {milliseconds:.3g} ms")
             for other, r in race["times_faster_than"].items():
                 spread = f"({r['low']:.3g} to {r['high']:.3g})"
-                lines.append(f"  {r['median']:10.3g} times faster {spread} than {other}")
+                open_rows = race.get("rows_without_answer", {}).get(other)
+                but = f", which leaves {open_rows:.1%} of rows without answer" if open_rows else ""
+                lines.append(f"  {r['median']:10.3g} times faster {spread} than {other}{but}")
         for name, seconds in found.get("seconds_to_first_result", {}).items():
             times = ", ".join(
                 f"{state} {t['median']:.2f} s ({t['low']:.2f} to {t['high']:.2f})"
