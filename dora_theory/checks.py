@@ -63,6 +63,15 @@ def filled(x: Array, mask: Array, fill: float = 0) -> Array:
     return jnp.where(mask, x, jnp.asarray(fill, x.dtype))
 
 
+def common_shape(**shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that all broadcast to; `ValueError`, which names them, if there is none."""
+    try:
+        return jnp.broadcast_shapes(*shapes.values())
+    except ValueError:
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ValueError(f"shapes do not fit: {listed}") from None
+
+
 def check_candidates(name: str, x: Any) -> None:
     """`ValueError` unless `x` has a last axis of candidates with at least one entry."""
     if np.ndim(x) == 0 or np.shape(x)[-1] == 0:

@@ -12,7 +12,15 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Real
 
-from dora_theory.checks import as_float, as_mask, check_candidates, check_range, is_concrete
+from dora_theory.checks import (
+    as_float,
+    as_mask,
+    check_candidates,
+    check_range,
+    check_whole,
+    common_shape,
+    is_concrete,
+)
 from dora_theory.kernels.choice import Implementation
 from dora_theory.kernels.similarities import Precision, similarity_sums, unit_vectors
 
@@ -138,8 +146,8 @@ def uniqueness(
             the kernel where there is a GPU that runs it. Sums are in another order.
 
     Returns:
-        Shape `(..., k)`, in [1/k, 1]. Relative error below (d + 4)/T_s roundings: 1e-12 in float64
-        at the paper's T_s = 0.01 for d up to 384, 1e-3 in float32 (measured 2e-5). The coarser
+        Shape `(..., k)`, in [1/k, 1]. Relative error below (d + 4)/T_s + k + 4 roundings: 1e-11 in
+        float64 at the paper's T_s = 0.01 for d and k up to 384, 5e-3 in float32. The coarser
         modes also move the exponent of a pair by at most 2u sqrt(2 (1 - S))/T_s, where u = 2^-11
         for `"tf32"` and 2^-8 for `"bfloat16"`: copies count as copies in any of them, and what
         halves γ at T_s = 0.01 (S = 0.993) moves by a hundredth or a tenth.
@@ -152,7 +160,9 @@ def uniqueness(
     """
     e, m = checked_embeddings(embeddings, mask)
     t = _temperature("temperature", temperature, e.dtype)
-    return _uniqueness(e, t, m, precision, block_size, implementation)
+    common_shape(embeddings=e.shape[:-2], temperature=t.shape, mask=m.shape[:-1])
+    block = check_whole("block_size", block_size, 1)
+    return _uniqueness(e, t, m, precision, block, implementation)
 
 
 def dora_weights(
@@ -306,10 +316,11 @@ def checked_embeddings(embeddings: ArrayLike, mask: ArrayLike | None) -> tuple[A
     m = as_mask(mask, e.shape[:-1])
     check_range("embeddings", e, mask=np.asarray(m)[..., None] if is_concrete(m) else m)
     if is_concrete(e) and is_concrete(m):
-        zero = np.asarray(m) & ~np.any(np.asarray(e), -1)
+        # XLA takes subnormal numbers for 0.
+        zero = np.asarray(m) & ~np.any(np.abs(np.asarray(e)) >= jnp.finfo(e.dtype).tiny, -1)
         if zero.any():
             place = ", ".join(map(str, np.argwhere(zero)[0]))
-            raise ValueError(f"embeddings[{place}] is zero, which has no direction")
+            raise ValueError(f"embeddings[{place}] is zero or subnormal, which has no direction")
     return e, m
 
 

@@ -11,7 +11,14 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Real
 
-from dora_theory.checks import as_float, as_mask, check_candidates, check_range, is_concrete
+from dora_theory.checks import (
+    as_float,
+    as_mask,
+    check_candidates,
+    check_range,
+    common_shape,
+    is_concrete,
+)
 from dora_theory.rising import log_failure_of, log_rising_ratio
 
 
@@ -119,7 +126,7 @@ def log_failure_beta(
     """
     a, b, n = as_float("alpha", alpha), as_float("beta", beta), as_float("allocation", allocation)
     check_candidates("alpha", a)
-    shape = _common(alpha=a.shape, beta=b.shape, allocation=n.shape, mask=_shape(mask))
+    shape = common_shape(alpha=a.shape, beta=b.shape, allocation=n.shape, mask=_shape(mask))
     m = as_mask(mask, shape)
     check_range("alpha", a, 0, mask=m)
     check_range("beta", b, 0, mask=m)
@@ -184,7 +191,7 @@ def _arguments(
     w, n = as_float("weights", weights), as_float("allocation", allocation)
     kappa = as_float("concentration", concentration)
     check_candidates("weights", w)
-    shape = _common(
+    shape = common_shape(
         weights=w.shape,
         concentration=(*kappa.shape, 1),
         allocation=n.shape,
@@ -199,14 +206,6 @@ def _arguments(
 
 def _shape(mask: ArrayLike | None) -> tuple[int, ...]:
     return () if mask is None else jnp.shape(mask)
-
-
-def _common(**shapes: tuple[int, ...]) -> tuple[int, ...]:
-    try:
-        return np.broadcast_shapes(*shapes.values())
-    except ValueError:
-        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise ValueError(f"shapes do not fit: {listed}") from None
 
 
 def _same(shape: tuple[int, ...], *arrays: Array) -> list[Array]:

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Real
 
-from dora_theory.checks import as_float, check_range
+from dora_theory.checks import as_float, check_number, check_range, check_whole, common_shape
 from dora_theory.directions import unit_embeddings
 from dora_theory.kernels.choice import Implementation
 from dora_theory.kernels.similarities import Precision, similarity_sums
@@ -89,12 +89,17 @@ def streamed_magnitude_weighting(
     check_range("ridge", extra, 0)
     if tolerance is None:
         tolerance = 1e-5 if unit.dtype == jnp.float32 else 1e-10
-    if not tolerance > 0 or most < 1:
-        raise ValueError(f"tolerance = {tolerance}, most = {most}: need positive numbers")
+    check_number("tolerance", tolerance, 0, low_open=True)
     k, d = unit.shape[-2:]
-    batch = jnp.broadcast_shapes(unit.shape[:-2], t.shape, extra.shape, m.shape[:-1])
+    batch = common_shape(
+        embeddings=unit.shape[:-2], temperature=t.shape, ridge=extra.shape, mask=m.shape[:-1]
+    )
     weigh = partial(
-        _weigh, most=most, block=block_size, precision=precision, implementation=implementation
+        _weigh,
+        most=check_whole("most", most, 1),
+        block=check_whole("block_size", block_size, 1),
+        precision=precision,
+        implementation=implementation,
     )
     v, residual, iterations = jax.vmap(weigh, (0, 0, 0, 0, None))(
         jnp.broadcast_to(unit, (*batch, k, d)).reshape(-1, k, d),

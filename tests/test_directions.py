@@ -74,6 +74,30 @@ def test_a_candidate_is_one_with_itself_whatever_rounding_says(block_size):
     assert uniqueness(e, 1e-9, block_size=block_size).tolist() == [1.0] * 100
 
 
+@pytest.mark.parametrize(("problems", "k", "d"), [(700, 16, 64), (701, 40, 20)])
+def test_many_problems_are_each_their_own(problems, k, d):
+    """More than a cache holds: narrow ones at once, others in groups. Lengths are of any scale."""
+    rng = np.random.default_rng(k)
+    e = rng.normal(size=(problems, 5, d))[:, rng.integers(5, size=k)]
+    e = (e + 0.02 * rng.normal(size=e.shape)) * 10.0 ** rng.integers(-30, 31, (problems, k, 1))
+    e = e.astype(np.float32)
+    mask = rng.uniform(size=(problems, k)) < 0.8
+    mask[:, 0] = True
+    unit = e / np.linalg.norm(e.astype(float), axis=-1, keepdims=True)
+    near = np.exp((np.minimum(unit @ unit.swapaxes(-1, -2), 1) - 1) / 0.01) * mask[:, None]
+    expected = np.where(mask, 1 / near.sum(-1), 0)
+    e[~mask] = np.nan
+    np.testing.assert_allclose(uniqueness(e, mask=mask), expected, rtol=1e-3)
+
+
+def test_lengths_at_the_ends_of_float32_are_lengths():
+    least, most = np.finfo(np.float32).tiny, np.finfo(np.float32).max
+    e = np.array([[most, most], [least, least], [1, -1]], np.float32)
+    np.testing.assert_allclose(uniqueness(e), [0.5, 0.5, 1], rtol=1e-3)
+    with pytest.raises(ValueError, match=r"embeddings\[1\] is zero or subnormal"):
+        uniqueness(np.array([[1, 0], [1e-40, 0]], np.float32))
+
+
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize(
     ("inside", "across", "golden"),

@@ -26,6 +26,7 @@ from dora_theory.allocation.levels import (
     first_bracket,
     in_doubt,
     row_sum,
+    running_count,
     search,
     search_for_most,
     weight_sum,
@@ -150,20 +151,15 @@ def _solved_by_parts(n: Array, c: Array, target: Array, weight: Array, part: int
     return counts
 
 
-class _Gap(NamedTuple):
-    """How far rows are from optimal: rollouts missing, and the certificate (theory 2.2)."""
+class _State(NamedTuple):
+    """Counts, the priorities beside them, and how far rows are from optimal (theory 2.2)."""
 
+    counts: Float[Array, "rows k"]
+    following: Float[Array, "rows k"]
+    last: Float[Array, "rows k"]
     missing: Float[Array, "rows 1"]
     largest_next: Float[Array, "rows 1"]
     smallest_last: Float[Array, "rows 1"]
-
-
-def _next(n: Array, c: Array, counts: Array, divide: Divide) -> Float[Array, "rows k"]:
-    return divide(n, c + counts)
-
-
-def _last(n: Array, c: Array, counts: Array, divide: Divide) -> Float[Array, "rows k"]:
-    return jnp.where(counts > 0, divide(n, c + (counts - 1)), jnp.inf)
 
 
 def _finish(
@@ -176,43 +172,48 @@ def _finish(
 ) -> Float[Array, "rows k"]:
     """Serve, take back or exchange until the certificate holds; then ties to the lowest index."""
 
-    def gap_of(counts: Array) -> _Gap:
-        largest = _next(n, c, counts, divide).max(-1, keepdims=True)
-        smallest = _last(n, c, counts, divide).min(-1, keepdims=True)
-        return _Gap(target - total(counts), largest, smallest)
+    def state_of(counts: Array) -> _State:
+        following = divide(n, c + counts)
+        last = jnp.where(counts > 0, divide(n, c + (counts - 1)), jnp.inf)
+        largest, smallest = following.max(-1, keepdims=True), last.min(-1, keepdims=True)
+        return _State(counts, following, last, target - total(counts), largest, smallest)
 
-    def moves(gap: _Gap) -> tuple[Array, Array]:
-        exchange = (gap.missing == 0) & (gap.largest_next > gap.smallest_last)
+    def moves(at: _State) -> tuple[Array, Array]:
+        exchange = (at.missing == 0) & (at.largest_next > at.smallest_last)
         # Priorities of 0 (or NaN) are never served here: see below.
-        give = jnp.where(gap.largest_next > 0, jnp.maximum(gap.missing, exchange), 0)
-        return give, jnp.maximum(-gap.missing, exchange)
+        give = jnp.where(at.largest_next > 0, jnp.maximum(at.missing, exchange), 0)
+        return give, jnp.maximum(-at.missing, exchange)
 
-    def unfinished(state: tuple[Array, _Gap]) -> Bool[Array, ""]:
-        give, take = moves(state[1])
-        return any_true((give > 0) | (take > 0))
+    def unfinished(state: tuple[_State, Array]) -> Bool[Array, ""]:
+        at, moved = state
+        give, take = moves(at)
+        return moved & any_true((give > 0) | (take > 0))
 
-    def move(state: tuple[Array, _Gap]) -> tuple[Array, _Gap]:
-        counts, gap = state
-        give, take = moves(gap)
-        more = _first(_next(n, c, counts, divide) == gap.largest_next, give, total)
-        less = _first(_last(n, c, counts, divide) == gap.smallest_last, take, total)
-        counts = counts + more - less
-        return counts, gap_of(counts)
+    def move(state: tuple[_State, Array]) -> tuple[_State, Array]:
+        at, _ = state
+        give, take = moves(at)
+        more = _first(at.following == at.largest_next, give, total)
+        less = _first(at.last == at.smallest_last, take, total)
+        counts = at.counts + more - less
+        # Counts beyond the mantissa, of which there are none in what is checked, cannot move.
+        return state_of(counts), any_true(counts != at.counts)
 
-    counts, gap = jax.lax.while_loop(unfinished, move, (counts, gap_of(counts)))
+    at, _ = jax.lax.while_loop(unfinished, move, (state_of(counts), jnp.array(True)))
     # What is still missing has priority 0 everywhere: a tie that the first candidate always wins.
-    counts = counts + _first(n >= 0, jnp.ones_like(target), total) * jnp.maximum(gap.missing, 0)
+    rest = _first(n >= 0, jnp.ones_like(target), total) * jnp.maximum(at.missing, 0)
 
     def order_ties(counts: Array) -> Array:
-        level = gap.smallest_last
-        choice = (gap.largest_next == level) & (level > 0)
-        holding = choice & (_last(n, c, counts, divide) == level)
-        tied = choice & (holding | (_next(n, c, counts, divide) == level))
+        choice = (at.largest_next == at.smallest_last) & (at.smallest_last > 0)
+        holding = choice & (at.last == at.smallest_last)
+        tied = choice & (holding | (at.following == at.smallest_last))
         holding = holding.astype(n.dtype)
         return counts - holding + _first(tied, total(holding), total)
 
     return jax.lax.cond(
-        any_true(gap.largest_next == gap.smallest_last), order_ties, lambda counts: counts, counts
+        any_true(at.largest_next == at.smallest_last),
+        order_ties,
+        lambda counts: counts,
+        at.counts + rest,
     )
 
 
@@ -231,7 +232,7 @@ def _first(
     def some(members: Array) -> Array:
         return jax.lax.cond(
             any_true(short & (how_many > 1)),
-            lambda members: members & (jnp.cumsum(members, -1) <= how_many),
+            lambda members: members & (running_count(members, how_many, total) <= how_many),
             # Nearly always one is asked for, which needs no running count.
             lowest,
             members,

@@ -20,8 +20,10 @@ from dora_theory.checks import (
     as_float,
     as_mask,
     check_candidates,
+    check_number,
     check_range,
     check_spendable,
+    common_shape,
     is_concrete,
 )
 from dora_theory.kernels.choice import Implementation
@@ -71,12 +73,13 @@ def optimal_allocation(
     """Integer allocation that maximises P(at least one success) under p_i ~ Beta(κw_i, κ(1-w_i)).
 
     Exact for the priorities w_i/(κ + r) as quotients in the working dtype: equal quotients are a
-    tie, and ties go to the lowest index. In float64 that settles every tie between representable
-    weights as exact arithmetic would, unless two different quotients agree to 16 digits.
+    tie, and ties go to the lowest index; subnormal ones count as 0. In float64 that settles every
+    tie between representable weights as exact arithmetic would, unless two different quotients
+    agree to 16 digits.
 
     Args:
         weights: qualities w in [0, 1], shape `(..., k)`; they need not sum to 1.
-        concentration: κ > 0, scalar or shape `(...)`.
+        concentration: κ > 0, scalar or shape `(...)`; at most 2^23 in float32, 2^52 in float64.
         budget: N ≥ 0 rollouts, scalar or shape `(...)`; at most 2^22 in float32.
         mask: boolean `(..., k)`, false for padding, which receives nothing.
         implementation: `"pallas"` for the GPU kernel, `"reference"` for `jax.numpy`, `"auto"` for
@@ -122,12 +125,14 @@ def optimal_allocation_beta(
     Source: theory 2.1.
     """
     a, b = as_float("alpha", alpha), as_float("beta", beta)
-    a, b = jnp.broadcast_arrays(a, b)
     check_candidates("alpha", a)
+    common_shape(alpha=a.shape, beta=b.shape, budget=(*jnp.shape(budget), 1))
+    a, b = jnp.broadcast_arrays(a, b)
     m = as_mask(mask, a.shape)
     check_range("alpha", a, 0, mask=m)
     check_range("beta", b, 0, mask=m)
     check_range("alpha + beta", a + b, 0, low_open=True, mask=m)
+    _check_offset("alpha + beta", a + b, m)
     n = _budget(budget, a, m)
     return _largest(a, jnp.where(m, a + b, 1), n, m)
 
@@ -146,9 +151,9 @@ def apportion(
     weights by a constant changes nothing but rounding.
 
     Args:
-        weights: ≥ 0, shape `(..., k)`, on any scale.
+        weights: ≥ 0, shape `(..., k)`, on any scale; subnormal ones count as 0.
         budget: N ≥ 0, scalar or shape `(...)`; at most 2^22 in float32.
-        divisor: first divisor, ≥ 0.
+        divisor: first divisor, ≥ 0; at most 2^23 in float32, 2^52 in float64.
         mask: boolean `(..., k)`, false for padding, which receives nothing.
 
     Returns:
@@ -162,13 +167,14 @@ def apportion(
     """
     w = as_float("weights", weights)
     check_candidates("weights", w)
-    check_range("divisor", divisor, 0)
+    check_number("divisor", divisor, 0)
+    common_shape(weights=w.shape, budget=(*jnp.shape(budget), 1))
     m = as_mask(mask, w.shape)
     check_range("weights", w, 0, mask=m)
     n = _budget(budget, w, m)
-    if divisor == 0:
-        w = _over_largest(w, m)
-    return _largest(w, jnp.asarray(divisor or _ADAMS, w.dtype), n, m)
+    offset = jnp.asarray(divisor or _ADAMS, w.dtype)
+    _check_offset("divisor", offset)
+    return _largest(_near_one(w, m), offset, n, m)
 
 
 def certificate(
@@ -302,10 +308,10 @@ def _optimal_set(w: Array, kappa: Array, n: Array, m: Array) -> OptimalSet:
 
 
 @jax.jit
-def _over_largest(w: Array, mask: Array) -> Array:
-    # Adams' method must see the order of the weights alone, not their scale.
-    top = jnp.where(mask, w, 0).max(-1, keepdims=True)
-    return w / jnp.where(top > 0, top, 1)
+def _near_one(w: Array, mask: Array) -> Array:
+    """Weights times a power of two, which leaves ties as they are, with the largest in [1/2, 1)."""
+    _, exponent = jnp.frexp(jnp.where(mask, w, 0).max(-1, keepdims=True))
+    return jnp.ldexp(w, -exponent)
 
 
 @partial(jax.jit, static_argnames="implementation")
@@ -352,13 +358,23 @@ def checked_problem(
     m = as_mask(mask, full)
     check_range("weights", w, 0, 1, mask=m)
     check_range("concentration", kappa, 0, low_open=True)
+    _check_offset("concentration", kappa)
     return w, kappa, _budget(budget, w, m), m
+
+
+def _check_offset(name: str, offset: Array, mask: Array | None = None) -> None:
+    if offset.dtype == jnp.float32:
+        # Above it κ + r and κ + r + 1 may round to one float32, and divisors would repeat.
+        name, most = f"{name} (float32; turn on jax_enable_x64 for more)", 2**23
+    else:
+        most = 2**52
+    check_range(name, offset, 0, most, mask=mask)
 
 
 def _budget(budget: Real[ArrayLike, "*#batch"], w: Array, mask: Array) -> Array:
     n = as_count("budget", budget)
     if w.dtype == jnp.float32:
-        # Above it κ + r and κ + r + 1 may round to one float32, and divisors would repeat.
+        # As for offsets: their sum stays below 2^24.
         check_range("budget (float32; turn on jax_enable_x64 for more)", n, 0, 2**22)
     check_spendable(n, mask)
     return n

@@ -20,9 +20,14 @@ Total = Callable[[Array], Array]
 # pays for every rollout: up to `_FEW` passes for any row, and more only for rows that are far off.
 _CLOSE = 16
 _FEW = 12
+# Steps of more rollouts tell by how many a unit of level adds.
+_LONG = 8
 # After `_FEW` passes every other one halves the bracket in logarithms: a bracket of 60 decades is
 # down to neighbouring floats in 2 · (8 + 53) passes at most.
 _MOST = 200
+# Up to so many candidates a product with ones is faster on the CPU than a running sum.
+_SHORT = 128
+_EXACT = jax.lax.Precision.HIGHEST
 # Terms that the CPU's row sums add in one go; more of them are slower.
 _FOLD = 4
 
@@ -82,7 +87,24 @@ def weight_sum(x: Float[Array, "rows k"]) -> Float[Array, "rows 1"]:
 
 
 def _times_ones(x: Array) -> Array:
-    return jnp.dot(x, jnp.ones((x.shape[-1], 1), x.dtype), precision=jax.lax.Precision.HIGHEST)
+    return jnp.dot(x, jnp.ones((x.shape[-1], 1), x.dtype), precision=_EXACT)
+
+
+def running_count(
+    members: Bool[Array, "rows k"], how_many: Float[Array, "rows 1"], total: Total
+) -> Float[Array, "rows k"]:
+    """How many members there are up to each place of a row, in the dtype of `how_many`."""
+    k, dtype = members.shape[-1], how_many.dtype
+
+    def scan(members: Array) -> Array:
+        return jnp.cumsum(members, -1).astype(dtype)
+
+    def product(members: Array) -> Array:
+        return jnp.dot(members.astype(dtype), jnp.triu(jnp.ones((k, k), dtype)), precision=_EXACT)
+
+    if total is not count_sum or k > _SHORT:
+        return scan(members)
+    return jax.lax.platform_dependent(members, cpu=product, default=scan)
 
 
 def any_true(x: Array) -> Bool[Array, ""]:
@@ -146,6 +168,12 @@ def _moved(
     return Bracket(low, high, jnp.where(reached == goal, bracket.level, level), bracket.slope)
 
 
+def _with_slope(bracket: Bracket, now: Array, before: Bracket, then: Array) -> Bracket:
+    """The slope as the last step saw it, if that was long enough to tell it from chance."""
+    seen = (now - then) / (bracket.level - before.level)
+    return bracket._replace(slope=jnp.where(jnp.abs(now - then) > _LONG, seen, bracket.slope))
+
+
 def _mean(low: Array, high: Array) -> Array:
     return low + (high - low) / 2
 
@@ -176,9 +204,10 @@ def search_for_most(
         return ((reached != goal).astype(n.dtype).sum() > 1.75 * leave) & (passes < _FEW)
 
     def narrow(state: tuple[Bracket, Array, Array]) -> tuple[Bracket, Array, Array]:
-        bracket, reached, passes = state
-        bracket = _moved(bracket, reached, goal, _mean)
-        return bracket, _reached(bracket.level, n, c, count_sum), passes + 1
+        before, reached, passes = state
+        bracket = _moved(before, reached, goal, _mean)
+        now = _reached(bracket.level, n, c, count_sum)
+        return _with_slope(bracket, now, before, reached), now, passes + 1
 
     start = bracket, _reached(bracket.level, n, c, count_sum), jnp.zeros((), jnp.int32)
     bracket, reached, _ = jax.lax.while_loop(unfinished, narrow, start)
@@ -214,14 +243,15 @@ def search(
         return any_true(away) & (passes < _MOST)
 
     def narrow(state: tuple[Bracket, Array, Array]) -> tuple[Bracket, Array, Array]:
-        bracket, reached, passes = state
+        before, reached, passes = state
         few = passes < _FEW
 
         def middle(low: Array, high: Array) -> Array:
             return jnp.where(few, _mean(low, high), jnp.sqrt(low) * jnp.sqrt(high))
 
-        bracket = _moved(bracket, reached, goal, middle, ~few & (passes % 2 == 1))
-        return bracket, _reached(bracket.level, n, c, total), passes + 1
+        bracket = _moved(before, reached, goal, middle, ~few & (passes % 2 == 1))
+        now = _reached(bracket.level, n, c, total)
+        return _with_slope(bracket, now, before, reached), now, passes + 1
 
     start = bracket, _reached(bracket.level, n, c, total), jnp.zeros((), jnp.int32)
     return jax.lax.while_loop(unfinished, narrow, start)[0].level

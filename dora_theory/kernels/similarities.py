@@ -18,14 +18,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from dora_theory.checks import check_whole
 from dora_theory.kernels.choice import Implementation, choose
 
 Precision = Literal["full", "tf32", "bfloat16"]
 
 # Explicit bits of a mantissa.
 _MANTISSA = {"tf32": 10, "bfloat16": 7}
-# Numbers of embeddings that a core's cache holds.
+# Numbers that a core's cache holds.
 _CACHED = 1 << 19
+# Up to so many candidates XLA's CPU makes one loop of lengths, product, exponentials and sums.
+_NARROW = 64
 
 
 class Tiling(NamedTuple):
@@ -49,10 +52,12 @@ def unit_vectors(
     embeddings: Float[Array, "*batch k d"], exists: Bool[Array, "*batch k"]
 ) -> Float[Array, "*batch k d"]:
     """Embeddings brought to length 1, of whatever scale they are; 0 where none exists."""
-    # The largest entry first: a square may overflow or underflow where a cosine does not.
+    # The largest entry first: a square may overflow or underflow where a cosine does not. Beyond
+    # the limits even the reciprocal of that would, which a quotient may be computed by.
     e = jnp.where(exists[..., None], embeddings, 0)
     largest = jax.lax.stop_gradient(jnp.abs(e).max(-1, keepdims=True))
-    e = jnp.where(exists[..., None], e / jnp.where(largest > 0, largest, 1), 1)
+    tiny = jnp.finfo(e.dtype).tiny
+    e = jnp.where(exists[..., None], e / jnp.clip(largest, tiny, 1 / tiny), 1)
     unit = e / jnp.sqrt(jnp.sum(e * e, -1, keepdims=True))
     return jnp.where(exists[..., None], unit, 0)
 
@@ -90,8 +95,7 @@ def similarity_sums(
     if precision not in get_args(Precision):
         names = ", ".join(map(repr, get_args(Precision)))
         raise ValueError(f"precision = {precision!r}: needs one of {names}")
-    if block < 1:
-        raise ValueError(f"block_size = {block}: needs a positive number")
+    check_whole("block_size", block, 1)
     dtype = embeddings.dtype
     if precision != "full" and dtype != jnp.float32:
         raise ValueError(f"precision = {precision!r}: needs float32, and this is {dtype}")
@@ -131,7 +135,10 @@ def similarity_reference(
         return _sums_by_pairs(prepared(embeddings, exists), values, inverse, block)
     flat = None if exists is None else exists.reshape(-1, k)
     problems = embeddings.reshape(-1, k, d), values.reshape(-1, k), inverse.reshape(-1), flat
-    count, most = problems[0].shape[0], max(1, _CACHED // (k * d))
+    count, most = problems[0].shape[0], max(1, _CACHED // (k * (d + k)))
+    if count > most and k <= min(d, _NARROW) and precision == "full":
+        e, v, scale, exists = problems
+        return _sums_at_once(prepared(e, exists), v, scale).reshape(values.shape)
     if count <= most:
         return jax.vmap(of_one)(*problems).reshape(values.shape)
     # As many problems at a time as a cache holds, or somewhat fewer where then none are left over.
@@ -148,6 +155,15 @@ def _sums_of_one(
     gap = _dot("id,jd->ij", unit, unit) - half[:, None] - half
     # As a product: a sum over the exponentials is eight times as slow on some shapes of a CPU.
     return _dot("ij,j->i", _near(gap, jnp.eye(half.size, dtype=bool), inverse), values)
+
+
+def _sums_at_once(
+    unit: Float[Array, "n k d"], values: Float[Array, "n k"], inverse: Float[Array, " n"]
+) -> Float[Array, "n k"]:
+    """Sums of many narrow problems, whose S takes no more memory than their embeddings."""
+    gap = _dot("nid,njd->nij", unit, unit) - 1
+    near = _near(gap, jnp.eye(unit.shape[-2], dtype=bool), inverse[:, None, None])
+    return (near * values[:, None, :]).sum(-1)
 
 
 def _sums_by_pairs(

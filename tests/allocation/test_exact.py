@@ -224,6 +224,14 @@ class TestEdges:
         assert apportion(votes, 10, divisor=0.0).tolist() == [5, 3, 2]
         assert apportion(votes, 2, divisor=0.0).tolist() == [1, 1, 0]
 
+    @pytest.mark.parametrize("divisor", [0.0, 0.5, 1.0])
+    def test_the_scale_of_weights_is_nothing(self, divisor):
+        votes = np.array([56.0, 30.0, 14.0, 28.0], np.float32)
+        seats = apportion(votes, 33, divisor=divisor)
+        for scale in (2.0**-120, 2.0**120):
+            scaled = apportion(votes * np.float32(scale), 33, divisor=divisor)
+            np.testing.assert_array_equal(scaled, seats)
+
     def test_certificate_values(self):
         found = certificate(np.array([0.5, 0.25]), 1.0, np.array([3, 0]))
         assert float(found.largest_next) == 0.25
@@ -263,6 +271,7 @@ class TestErrors:
             ((np.array([0.5]), 1.0, -1), "budget = -1"),
             ((np.array([0.5]), 1.0, 2.5), "budget = 2.5: needs a whole number"),
             ((np.array([0.5]), 1.0, 2**23), "budget .float32"),
+            ((np.array([0.5]), 2e7, 3), "concentration .float32; .* = 20000000.0"),
         ],
     )
     def test_names_argument_place_and_value(self, arguments, message):
