@@ -27,7 +27,8 @@ Precision = Literal["full", "tf32", "bfloat16"]
 _MANTISSA = {"tf32": 10, "bfloat16": 7}
 # Numbers that a core's cache holds.
 _CACHED = 1 << 19
-# Up to so many candidates XLA's CPU makes one loop of lengths, product, exponentials and sums.
+# Up to so many candidates the CPU's library makes one loop of lengths, product, exponentials and
+# sums of float32 (XLA's YNN fusions, JAX 0.10).
 _NARROW = 64
 
 
@@ -133,12 +134,12 @@ def similarity_reference(
     inverse = 1 / temperature
     if k > block:
         return _sums_by_pairs(prepared(embeddings, exists), values, inverse, block)
-    flat = None if exists is None else exists.reshape(-1, k)
-    problems = embeddings.reshape(-1, k, d), values.reshape(-1, k), inverse.reshape(-1), flat
-    count, most = problems[0].shape[0], max(1, _CACHED // (k * (d + k)))
-    if count > most and k <= min(d, _NARROW) and precision == "full":
-        e, v, scale, exists = problems
-        return _sums_at_once(prepared(e, exists), v, scale).reshape(values.shape)
+    e, v, flat = embeddings.reshape(-1, k, d), values.reshape(-1, k), inverse.reshape(-1)
+    there = None if exists is None else exists.reshape(-1, k)
+    problems, count, most = (e, v, flat, there), e.shape[0], max(1, _CACHED // (k * (d + k)))
+    single = precision == "full" and e.dtype == jnp.float32
+    if single and count > most and k <= min(d, _NARROW):
+        return _sums_at_once(prepared(e, there), v, flat).reshape(values.shape)
     if count <= most:
         return jax.vmap(of_one)(*problems).reshape(values.shape)
     # As many problems at a time as a cache holds, or somewhat fewer where then none are left over.
@@ -153,7 +154,7 @@ def _sums_of_one(
     """Sums of a problem whose S is small."""
     half = 0.5 * jnp.sum(unit * unit, -1)
     gap = _dot("id,jd->ij", unit, unit) - half[:, None] - half
-    # As a product: a sum over the exponentials is eight times as slow on some shapes of a CPU.
+    # As a product: a sum over the exponentials is far slower on some shapes of a CPU.
     return _dot("ij,j->i", _near(gap, jnp.eye(half.size, dtype=bool), inverse), values)
 
 
