@@ -58,8 +58,8 @@ package: $(VENV)/.ready
 bench: $(VENV)/.ready
 	$(BIN)/dora-theory bench
 
-# For a machine without network: $(PYTHON) needs JAX with CUDA, numpy, scipy, matplotlib, optax,
-# scikit-learn, jaxtyping, tqdm, pytest. Figures go to $OUT if that is set.
+# For a machine without network: $(PYTHON) needs JAX with CUDA, numpy, scipy, matplotlib, jaxtyping
+# and pytest. Figures go to $OUT if that is set.
 gpu:
 	$(PYTHON) benchmarks/gpu.py
 

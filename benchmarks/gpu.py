@@ -2,8 +2,11 @@
 
 `make gpu`, or `python benchmarks/gpu.py [--dry-run]`, needs no network, no virtual environment and
 no installation of this package. What it writes goes to $OUT, else to benchmarks/results, named by
-device. Exit status: 0 all ran, 1 a test failed or a part did not end in time, 2 there is no GPU.
-With `--dry-run` it goes the same way on a CPU, interpreted, at sizes whose figures mean nothing.
+device. Exit status: 0 all ran, 1 a test failed or a part did not end in time, 2 there is no GPU, or
+a module is missing.
+
+With `--dry-run` it goes the same way on a CPU: the kernels are interpreted, at sizes whose figures
+mean nothing, and races have one round. Without $OUT nothing of that is kept.
 """
 
 import argparse
@@ -13,33 +16,41 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 # Seconds for each part, together under nine minutes.
 TESTS, ROOFLINE, BENCH = 170, 200, 150
+# What the parts import. Nothing of it is imported here before it is known to be there.
+NEEDED = "jax", "jaxtyping", "matplotlib", "numpy", "pytest", "scipy", "dora_theory"
 # JAX 0.11 says of Pallas's Triton backend that it will go.
 DEPRECATED = "ignore:The Pallas Triton backend is deprecated:DeprecationWarning"
+
+
+def environment() -> dict[str, str]:
+    paths = str(ROOT), os.environ.get("PYTHONPATH", "")
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    }
 
 
 def part(name: str, command: list[str], limit: float) -> bool:
     """Runs a part in a process of its own, so that none holds the GPU's memory for the next."""
     print(f"\n== {name}", flush=True)
-    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-    }
     start = time.monotonic()
-    try:
-        ran = subprocess.run(
-            command, cwd=ROOT, env=environment, timeout=limit, check=False
-        ).returncode
-        ended = f"exit status {ran}"
-    except subprocess.TimeoutExpired:
-        ran, ended = 1, f"stopped after {limit:.0f} s"
+    with subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment()) as running:
+        try:
+            status = running.wait(limit)
+            ended = f"exit status {status}"
+        except subprocess.TimeoutExpired:
+            running.terminate()
+            status, ended = 1, f"stopped after {limit:.0f} s"
     print(f"== {name}: {ended}, {time.monotonic() - start:.0f} s", flush=True)
-    return ran == 0
+    return status == 0
 
 
 def measure(out: Path, dry: bool) -> None:
@@ -48,50 +59,78 @@ def measure(out: Path, dry: bool) -> None:
     from run import device_name
     from timing import machine
 
+    from dora_theory.output import whole_output
+
     described = machine()
     path = out / f"roofline-{device_name(described)}"
     # Written after each measurement: a run that is stopped leaves what it has.
     for found in roofline(dry=dry):
         text = json.dumps({"machine": described} | found, indent=2, ensure_ascii=False)
-        path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
-        path.with_suffix(".md").write_text(table(found) + "\n", encoding="utf-8")
+        for suffix, content in ((".json", text), (".md", table(found))):
+            with whole_output(str(path.with_suffix(suffix))) as file:
+                file.write(f"{content}\n".encode())
     print(table(found))
 
 
+def obstacle(dry: bool) -> str | None:
+    """Why the parts cannot run here, if so; as a process of its own finds it, which then ends."""
+    look = f"import {', '.join(NEEDED)}"
+    if not dry:
+        look += "; from dora_theory.kernels.choice import unavailable; print(unavailable() or '')"
+    seen = subprocess.run(
+        [sys.executable, "-c", look],
+        cwd=ROOT, env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if seen.returncode:
+        return f"{sys.executable}: {seen.stderr.strip().splitlines()[-1]}"
+    return seen.stdout.strip() or None
+
+
+def run(dry: bool) -> int:
+    """All parts, one after the other, and where the files are."""
+    from run import RESULTS, writable
+
+    with ExitStack() as stack:
+        # Relative to the caller's folder, not to that of the parts.
+        kept = os.environ.get("OUT") or (None if dry else str(RESULTS))
+        scratch = kept or stack.enter_context(tempfile.TemporaryDirectory())
+        out = writable(scratch, "OUT").resolve()
+        # Without tests/conftest.py, which checks shapes by a package that may be missing.
+        pytest = ["-m", "pytest", "--noconftest", "-q", "-p", "no:cacheprovider", "-W", DEPRECATED]
+        roofline = ["benchmarks/gpu.py", f"--roofline={out}", *(["--dry-run"] if dry else [])]
+        # How time grows is not asked for: what compiles would take most of the time.
+        bench = ["benchmarks/run.py", "uniqueness", "exact_allocation", "monte_carlo", "--races"]
+        done = [
+            part("kernel tests", [*pytest, "tests/kernels"], TESTS),
+            part("roofline", roofline, ROOFLINE),
+            part("benchmarks", [*bench, f"--rounds={1 if dry else 2}", f"--out={out}"], BENCH),
+        ]
+        files = sorted(out.iterdir())
+        if kept:
+            print("\n== files:", *files, sep="\n")
+        else:
+            names = ", ".join(path.name for path in files)
+            print(f"\n== files, not kept because $OUT is not set: {names}")
+    return 0 if all(done) else 1
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--dry-run", action="store_true", help="on a CPU, at tiny sizes")
     parser.add_argument("--roofline", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    dry = ["--dry-run"] if options.dry_run else []
     if options.roofline:
         measure(options.roofline, options.dry_run)
         return 0
-
-    sys.path.insert(0, str(ROOT))
-    look = "from dora_theory.kernels.choice import unavailable; print(unavailable() or '')"
-    seen = subprocess.run(
-        [sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.strip()
-    if seen and not options.dry_run:
-        print(f"make gpu: {seen}", file=sys.stderr)
+    why = obstacle(options.dry_run)
+    if why:
+        print(f"make gpu: {why}", file=sys.stderr)
         return 2
-    with tempfile.TemporaryDirectory() as scratch:
-        kept = Path(os.environ.get("OUT") or ROOT / "benchmarks" / "results")
-        out = Path(scratch) if options.dry_run else kept
-        out.mkdir(parents=True, exist_ok=True)
-        python = [sys.executable]
-        # Without tests/conftest.py, which checks shapes by a package that may be missing.
-        pytest = ["-m", "pytest", "--noconftest", "-q", "-p", "no:cacheprovider", "-W", DEPRECATED]
-        bench = ["benchmarks/run.py", "uniqueness", "exact_allocation", "monte_carlo"]
-        done = [
-            part("kernel tests", [*python, *pytest, "tests/kernels"], TESTS),
-            part("roofline", [*python, "benchmarks/gpu.py", f"--roofline={out}", *dry], ROOFLINE),
-            options.dry_run
-            or part("benchmarks", [*python, *bench, "--rounds=3", f"--out={out}"], BENCH),
-        ]
-        print("\n== files:", *sorted(str(p) for p in out.iterdir()), sep="\n")
-    return 0 if all(done) else 1
+    from dora_theory.cli import guarded
+
+    return guarded(partial(run, options.dry_run))
 
 
 if __name__ == "__main__":

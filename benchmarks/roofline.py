@@ -3,7 +3,8 @@
 Two ceilings are measured, not taken from a datasheet: bytes a second of a copy that is many times
 the cache, read and written, and the rate of square matrix products in each precision. Beside them
 
-* exact allocation: time over that of a copy of the same weights and counts, 8 bytes a candidate;
+* exact allocation: time over that of a copy of the same weights and counts, 8 bytes a candidate,
+  of weights that are all different and of scores of 1 decimal, which tie;
 * γ: its rate, counting the product's arithmetic only, over that of the plain product of the same
   shape and precision;
 * Monte Carlo: time of the `jax.numpy` reference over that of the kernel, and the bandwidth it asks
@@ -20,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from timing import Call, seconds
 
+import dora_theory as dt
 from dora_theory.allocation.divisor import largest_priorities
 from dora_theory.kernels.failures import (
     Tiling,
@@ -43,7 +45,8 @@ class Sizes(NamedTuple):
     copied: int  # float32 numbers
     side: int  # of the square product
     candidates: tuple[int, ...]  # k of exact allocation, ragged ones among them
-    weights: int  # of all its problems
+    ties: tuple[int, ...]  # k of those with ties
+    weights: int  # of all problems of an allocation
     shapes: tuple[tuple[int, int, int], ...]  # problems, k and d of γ
     problems: int  # of Monte Carlo
     samples: int
@@ -53,12 +56,13 @@ FULL = Sizes(
     copied=1 << 28,
     side=8192,
     candidates=(8, 64, 100, 1000, 4096),
+    ties=(64,),
     weights=1 << 26,
     shapes=((256, 64, 384), (16, 1024, 384), (1, 8192, 384)),
     problems=4096,
     samples=4096,
 )
-DRY = Sizes(1 << 16, 64, (8, 20), 1 << 8, ((2, 20, 16),), 3, 300)
+DRY = Sizes(1 << 16, 64, (8, 20), (20,), 1 << 8, ((2, 20, 16),), 3, 300)
 
 
 def roofline(*, dry: bool = False) -> Iterator[dict[str, Any]]:
@@ -76,6 +80,10 @@ def roofline(*, dry: bool = False) -> Iterator[dict[str, Any]]:
         yield found
     for k in sizes.candidates:
         found["exact allocation"][str(k)] = _allocation(k, sizes.weights, dry)
+        yield found
+    for k in sizes.ties:
+        tied = _allocation(k, sizes.weights, dry, ties=True)
+        found["exact allocation"][f"{k}, with ties"] = tied
         yield found
 
 
@@ -116,15 +124,32 @@ def _product(x: jax.Array, precision: str, dry: bool) -> Call:
     return partial(multiply, x)
 
 
-def _allocation(k: int, weights: int, dry: bool) -> dict[str, float]:
+def _allocation(k: int, weights: int, dry: bool, *, ties: bool = False) -> dict[str, float]:
     rng = np.random.default_rng(0)
     rows = weights // k
-    made = jnp.asarray(rng.dirichlet(np.full(k, 0.3), size=min(rows, 4096)).astype(np.float32))
-    w = jnp.tile(made, (-(-rows // made.shape[0]), 1))[:rows]
-    given = w, jnp.ones((1, 1)), jnp.full(rows, 4 * k, jnp.int32), jnp.ones(w.shape, bool)
+    shape = min(rows, 4096), k
+    if ties:
+        made = np.asarray(dt.quality_weights(rng.uniform(size=shape).round(1), 0.1), np.float32)
+    else:
+        made = rng.dirichlet(np.full(k, 0.3), size=shape[0]).astype(np.float32)
+    repeats = -(-rows // shape[0])
+
+    def arguments(w: Any) -> tuple[Any, ...]:
+        return (
+            w,
+            np.ones((1, 1), np.float32),
+            np.full(len(w), 4 * k, np.int32),
+            np.ones(w.shape, bool),
+        )
+
+    given = [jnp.asarray(x) for x in arguments(np.tile(made, (repeats, 1))[:rows])]
     kernel = jax.jit(partial(allocation_kernel, interpret=dry))
     reference, copy = jax.jit(largest_priorities), jax.jit(lambda x: x + 1)
-    assert np.array_equal(kernel(*given), reference(*given))
+    # A GPU does not round every float32 quotient correctly outside of the kernel, a CPU does.
+    with jax.default_device(jax.devices("cpu")[0]):
+        exact = np.asarray(reference(*arguments(made)))
+    assert np.array_equal(kernel(*given), np.tile(exact, (repeats, 1))[:rows]), (k, ties)
+    w = given[0]
     ours, theirs = _time(lambda: kernel(*given)), _time(lambda: reference(*given))
     return {
         "milliseconds": ours * 1e3,

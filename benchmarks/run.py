@@ -111,16 +111,16 @@ def _undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _folder(path: str) -> Path:
+def writable(path: str, option: str = "--out") -> Path:
     """A folder that files can be made in: found out now, and not after minutes of measuring."""
     if not path:
-        raise InputError("--out: needs a folder, got ''")
+        raise InputError(f"{option}: needs a folder, got ''")
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             return Path(path)
     except OSError as error:
-        raise InputError(f"--out: {path}: {error.strerror}") from None
+        raise InputError(f"{option}: {path}: {error.strerror}") from None
 
 
 def _options() -> argparse.Namespace:
@@ -148,7 +148,7 @@ def main() -> int:
     jobs = [job for job in JOBS if job in options.jobs] or list(JOBS)
     whole = jobs == list(JOBS) and not options.races
     given = str(RESULTS) if options.out is None and whole else options.out
-    folder = None if given is None else _folder(given)
+    folder = None if given is None else writable(given)
 
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)

@@ -216,3 +216,52 @@ def test_without_a_gpu_its_benchmarks_say_so():
     )
     assert ran.returncode == 2
     assert ran.stderr == "make gpu: " + unavailable() + "\n"
+
+
+def test_without_a_module_that_its_benchmarks_need_one_line_says_which(tmp_path):
+    hides = "import sys\nsys.modules['jax'] = None\n"
+    (tmp_path / "sitecustomize.py").write_text(hides, encoding="utf-8")
+    ran = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "gpu.py", "--dry-run"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.count("\n") == 1
+    assert "jax" in ran.stderr
+
+
+@pytest.mark.parametrize("out", ["here", None])
+def test_a_rehearsal_goes_through_all_parts_and_keeps_what_out_asks_for(
+    monkeypatch, tmp_path, capsys, out
+):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    gpu = importlib.import_module("gpu")
+    parts = {}
+
+    def part(name, command, limit):
+        parts[name] = next(
+            (Path(word.partition("=")[2]) for word in command if word.startswith("--out=")), None
+        )
+        if parts[name]:
+            (parts[name] / "figures.json").touch()
+        return True
+
+    monkeypatch.setattr(gpu, "part", part)
+    # Relative to where the caller is; the parts run in the checkout.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OUT", raising=False)
+    if out:
+        monkeypatch.setenv("OUT", out)
+    assert gpu.run(dry=True) == 0
+    assert list(parts) == ["kernel tests", "roofline", "benchmarks"]
+    said = capsys.readouterr().out
+    if out:
+        assert parts["benchmarks"] == tmp_path / "here"
+        assert str(tmp_path / "here" / "figures.json") in said.splitlines()
+    else:
+        assert not parts["benchmarks"].exists()
+        assert said == "\n== files, not kept because $OUT is not set: figures.json\n"
