@@ -9,35 +9,38 @@ or of the races alone, which is no whole, writes only where --out says. `dora-th
 import argparse
 import io
 import json
+import os
 import re
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from dora_theory.cli import guarded
 from dora_theory.errors import InputError
 from dora_theory.output import whole_output
 
 # In this order, by module.
 JOBS = "exact_allocation", "uniqueness", "monte_carlo", "first_result"
 RESULTS = Path(__file__).parent / "results"
+INTERRUPTED = "interrupted: nothing written"
 
 
-def measured(
-    jobs: list[str], rounds: int, say: Callable[[str], None], *, growth: bool = True
-) -> dict[str, Any]:
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def measured(jobs: Mapping[str, ModuleType], rounds: int, *, growth: bool = True) -> dict[str, Any]:
     """What each job found, and where: races, and with `growth` how time grows where a job knows."""
     from timing import machine
 
     result: dict[str, Any] = {"machine": machine(), "rounds": rounds, "jobs": {}}
-    for job in jobs:
+    for job, module in jobs.items():
         say(f"{job} …")
-        module = import_module(job)
         found = module.run(rounds)
         if growth and hasattr(module, "growing"):
             found |= module.growing()
@@ -101,6 +104,21 @@ def as_json(result: dict[str, Any]) -> str:
 
 
 @contextmanager
+def loading() -> Iterator[None]:
+    """Ends the process at an interrupt: extension modules that load would make it another error."""
+
+    def leave(*_: Any) -> None:
+        say(INTERRUPTED)
+        os._exit(128 + signal.SIGINT)
+
+    kept = signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, kept)
+
+
+@contextmanager
 def _undisturbed() -> Iterator[None]:
     """For the moment in which one file is in its place and the other is not."""
     kept = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)}
@@ -150,16 +168,15 @@ def main() -> int:
     given = str(RESULTS) if options.out is None and whole else options.out
     folder = None if given is None else writable(given)
 
-    def say(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
-
+    with loading():
+        modules = {job: import_module(job) for job in jobs}
     try:
-        result = measured(jobs, options.rounds, say, growth=not options.races)
+        result = measured(modules, options.rounds, growth=not options.races)
         files = write(result, folder) if folder else ()
     except KeyboardInterrupt:
         # Of those that follow, which the command that waits for this one passes on, none is news.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        say("interrupted: nothing written")
+        say(INTERRUPTED)
         raise
     with whole_output(None) as out:
         out.write((as_json(result) if options.json else table(result) + "\n").encode())
@@ -171,4 +188,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    with loading():
+        from dora_theory.cli import guarded
     sys.exit(guarded(main))
