@@ -47,8 +47,12 @@ def part(name: str, command: list[str], limit: float) -> bool:
             status = running.wait(limit)
             ended = f"exit status {status}"
         except subprocess.TimeoutExpired:
-            running.terminate()
             status, ended = 1, f"stopped after {limit:.0f} s"
+            running.terminate()
+            try:
+                running.wait(5)
+            except subprocess.TimeoutExpired:  # in a call that does not look at signals
+                running.kill()
     print(f"== {name}: {ended}, {time.monotonic() - start:.0f} s", flush=True)
     return status == 0
 

@@ -2,8 +2,8 @@
 
 `python benchmarks/run.py [JOB …] [--races] [--out FOLDER] [--rounds N]` writes FOLDER/DEVICE.json
 and FOLDER/DEVICE.png, named by device and cores, at the end and both or neither. A run of some jobs
-or of the races alone, which is no whole, writes only where --out says. `dora-theory bench` and
-`make bench` call it.
+or of the races alone writes only where --out says, and DEVICE-part, so that it never takes the
+place of a whole. `dora-theory bench` and `make bench` call it.
 """
 
 import argparse
@@ -81,12 +81,11 @@ def device_name(described: dict[str, Any]) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def write(result: dict[str, Any], folder: Path) -> tuple[Path, Path]:
+def write(result: dict[str, Any], folder: Path, name: str) -> tuple[Path, Path]:
     """Figures and picture, each in the place of what stood there before, both or neither."""
     from picture import draw
 
-    figures = folder / f"{device_name(result['machine'])}.json"
-    picture = figures.with_suffix(".png")
+    figures, picture = folder / f"{name}.json", folder / f"{name}.png"
     drawn = io.BytesIO()
     draw(result, drawn)
     with (
@@ -172,7 +171,8 @@ def main() -> int:
         modules = {job: import_module(job) for job in jobs}
     try:
         result = measured(modules, options.rounds, growth=not options.races)
-        files = write(result, folder) if folder else ()
+        name = device_name(result["machine"]) + ("" if whole else "-part")
+        files = write(result, folder, name) if folder else ()
     except KeyboardInterrupt:
         # Of those that follow, which the command that waits for this one passes on, none is news.
         signal.signal(signal.SIGINT, signal.SIG_IGN)

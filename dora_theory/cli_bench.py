@@ -13,9 +13,10 @@ _DESCRIPTION = """\
 Times exact allocation, uniqueness, Monte Carlo and the time to a first result against what one
 would use instead, in turn, and prints how many times faster each is, with the spread over rounds.
 At the end figures go to FOLDER/DEVICE.json and a picture to FOLDER/DEVICE.png, with device and
-versions: both, or neither if the run is stopped. A run of some JOBs, or of --races alone, is not
-the whole and writes them only if --out says where. What is not installed is left out, and said to
-be. Needs a source checkout: the benchmarks are no part of the package.
+versions: both, or neither if the run is stopped. A run of some JOBs, or of --races alone, writes
+only if --out says where, and DEVICE-part, so that it never takes the place of a whole. What is not
+installed is left out, and said to be. Needs a source checkout: the benchmarks are no part of the
+package.
 """
 
 
