@@ -24,6 +24,14 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """Where tests run in the background a shell has had interrupts ignored, which is inherited."""
+    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, kept)
+
+
 @pytest.fixture
 def placed(monkeypatch, tmp_path):
     """Puts the package elsewhere: `placed(script, project)`, beside files with these texts."""
