@@ -343,15 +343,13 @@ def checked_problem(
     check_candidates("weights", w)
     kappa = as_float("concentration", concentration).astype(w.dtype)
     mask_shape = () if mask is None else jnp.shape(mask)
-    try:
-        full = jnp.broadcast_shapes(
-            w.shape, shape, (*kappa.shape, 1), (*jnp.shape(budget), 1), mask_shape
-        )
-    except ValueError:
-        raise ValueError(
-            f"weights {w.shape}, concentration {kappa.shape}, budget {jnp.shape(budget)} and "
-            f"mask {mask_shape}: shapes do not fit"
-        ) from None
+    full = common_shape(
+        weights=w.shape,
+        concentration=(*kappa.shape, 1),
+        budget=(*jnp.shape(budget), 1),
+        mask=mask_shape,
+        allocation=shape,
+    )
     if full[-1] != w.shape[-1]:
         raise ValueError(f"weights: {w.shape[-1]} candidates, where {full[-1]} are needed")
     w = jnp.broadcast_to(w, full)

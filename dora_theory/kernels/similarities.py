@@ -18,7 +18,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from dora_theory.checks import check_whole
 from dora_theory.kernels.choice import Implementation, choose
 
 Precision = Literal["full", "tf32", "bfloat16"]
@@ -96,7 +95,6 @@ def similarity_sums(
     if precision not in get_args(Precision):
         names = ", ".join(map(repr, get_args(Precision)))
         raise ValueError(f"precision = {precision!r}: needs one of {names}")
-    check_whole("block_size", block, 1)
     dtype = embeddings.dtype
     if precision != "full" and dtype != jnp.float32:
         raise ValueError(f"precision = {precision!r}: needs float32, and this is {dtype}")
