@@ -14,10 +14,10 @@ from itertools import islice
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from dora_theory.replay.candidates import steps_of
-from dora_theory.replay.correctness import Judge, final_answer
-from dora_theory.replay.encoders import make_encoder
-from dora_theory.replay.readers import read_log
+from dora_theory.replay.cut.candidates import steps_of
+from dora_theory.replay.cut.encoders import make_encoder
+from dora_theory.replay.grade.correctness import Judge, final_answer
+from dora_theory.replay.read.readers import read_log
 from dora_theory.replay.run import judged
 
 

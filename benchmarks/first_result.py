@@ -18,7 +18,7 @@ import dora_theory
 JOBS = {
     "import jax": "import jax; jax.devices()",
     "import dora_theory": "import dora_theory",
-    "dora-theory --help": "import sys; from dora_theory.cli import main\n"
+    "dora-theory --help": "import sys; from dora_theory.cli.main import main\n"
     "try: main(['--help'])\nexcept SystemExit: pass",
     "optimal_allocation": "import numpy as np, dora_theory as dt\n"
     "np.asarray(dt.optimal_allocation(np.full((64, 16), 0.5), 1.0, 32))",

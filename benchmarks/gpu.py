@@ -63,7 +63,7 @@ def measure(out: Path, dry: bool) -> None:
     from run import device_name
     from timing import machine
 
-    from dora_theory.output import whole_output
+    from dora_theory.io.atomic_write import whole_output
 
     described = machine()
     path = out / f"roofline-{device_name(described)}"
@@ -80,7 +80,7 @@ def obstacle(dry: bool) -> str | None:
     """Why the parts cannot run here, if so; as a process of its own finds it, which then ends."""
     look = f"import {', '.join(NEEDED)}"
     if not dry:
-        look += "; from dora_theory.kernels.choice import unavailable; print(unavailable() or '')"
+        look += "; from dora_theory.kernels.dispatch import unavailable; print(unavailable() or '')"
     seen = subprocess.run(
         [sys.executable, "-c", look],
         cwd=ROOT, env=environment(), capture_output=True, text=True, check=False,
@@ -133,7 +133,7 @@ def main() -> int:
     if why:
         print(f"make gpu: {why}", file=sys.stderr)
         return 2
-    from dora_theory.cli import guarded
+    from dora_theory.cli.main import guarded
 
     return guarded(partial(run, options.dry_run))
 

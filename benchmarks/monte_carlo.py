@@ -32,11 +32,11 @@ import scipy.special
 import scipy.stats
 from timing import Call, race, seconds
 
-from dora_theory.contenders import Settings, spend
-from dora_theory.montecarlo import simulate
-from dora_theory.pooling import direction_totals
-from dora_theory.populations import Population, draw_problems
-from dora_theory.sampling import log_beta
+from dora_theory.kernels.beta_sampler import log_beta
+from dora_theory.model.directions import direction_totals
+from dora_theory.simulation.contenders import Settings, spend
+from dora_theory.simulation.montecarlo import simulate
+from dora_theory.simulation.populations import Population, draw_problems
 
 KEY = jax.random.key(0)
 STRATEGIES = "rebase", "dora", "oracle"

@@ -22,15 +22,15 @@ import numpy as np
 from timing import Call, seconds
 
 import dora_theory as dt
-from dora_theory.allocation.divisor import largest_priorities
-from dora_theory.kernels.failures import (
+from dora_theory.kernels.beta_sampler import stream
+from dora_theory.kernels.divisor import largest_priorities
+from dora_theory.kernels.divisor_pallas import allocation_kernel
+from dora_theory.kernels.outcomes import (
     Tiling,
     expected_outcomes_kernel,
     expected_outcomes_reference,
 )
-from dora_theory.kernels.priorities import allocation_kernel
 from dora_theory.kernels.similarities import similarity_kernel, similarity_reference
-from dora_theory.sampling import stream
 
 PRECISIONS = {
     "full": jax.lax.DotAlgorithmPreset.F32_F32_F32,

@@ -21,8 +21,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from dora_theory.errors import InputError
-from dora_theory.output import whole_output
+from dora_theory._errors import InputError
+from dora_theory.io.atomic_write import whole_output
 
 # In this order, by module.
 JOBS = "exact_allocation", "uniqueness", "monte_carlo", "first_result"
@@ -189,5 +189,5 @@ def main() -> int:
 
 if __name__ == "__main__":
     with loading():
-        from dora_theory.cli import guarded
+        from dora_theory.cli.main import guarded
     sys.exit(guarded(main))

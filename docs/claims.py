@@ -6,8 +6,8 @@
 import re
 from collections.abc import Iterable
 
-from dora_theory.theorems import claims
-from dora_theory.theorems.claim import Claim
+from dora_theory.claims import claims
+from dora_theory.claims.check.claim import Claim
 
 _KINDS = {"holds": "success", "refuted": "failure"}
 _SOURCES = {

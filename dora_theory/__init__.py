@@ -9,13 +9,13 @@ from typing import Any
 
 # module → its public names, sorted.
 _PUBLIC = {
-    "allocation.correlated": (
+    "allocation.hierarchical": (
         "correlated_allocation",
         "direction_allocation",
         "hierarchical_log_failure",
         "spread_evenly",
     ),
-    "allocation.exact": (
+    "allocation.optimal": (
         "Certificate",
         "OptimalSet",
         "apportion",
@@ -25,7 +25,8 @@ _PUBLIC = {
         "optimal_allocation_beta",
         "optimal_set",
     ),
-    "allocation.heuristics": (
+    "allocation.optimize": ("Optimised", "optimise_allocation"),
+    "allocation.rules": (
         "beam_allocation",
         "dora_allocation",
         "dvts_allocation",
@@ -36,8 +37,7 @@ _PUBLIC = {
         "sequential_ceiling_allocation",
         "temperature_allocation",
     ),
-    "allocation.optimise": ("Optimised", "optimise_allocation"),
-    "allocation.relaxed": (
+    "allocation.waterfill": (
         "rounded_waterfill_allocation",
         "shifted_linear_allocation",
         "waterfill_allocation",
@@ -54,9 +54,20 @@ _PUBLIC = {
         "solution_level_shares",
         "specht_ratio",
     ),
-    "clustering": ("hard_directions",),
-    "contenders": ("Settings",),
-    "directions": (
+    "io.store": ("read_store",),
+    "kernels.beta_sampler": ("BetaDraws", "log_beta", "log_gamma"),
+    "model.clustering": ("hard_directions",),
+    "model.directions": ("direction_totals", "direction_weights"),
+    "model.magnitude": ("magnitude_weighting", "magnitude_weighting_from_similarity"),
+    "model.objective": (
+        "candidate_log_failure",
+        "log_failure",
+        "log_failure_beta",
+        "priorities",
+        "success_probability",
+    ),
+    "model.priors": ("BetaPrior", "HierarchicalPrior"),
+    "model.similarity": (
         "affinity",
         "cosine_similarity",
         "dora_weights",
@@ -64,25 +75,14 @@ _PUBLIC = {
         "uniqueness",
         "uniqueness_from_similarity",
     ),
-    "estimates": ("Estimate", "mean_interval", "proportion_interval"),
-    "magnitude": ("magnitude_weighting", "magnitude_weighting_from_similarity"),
-    "montecarlo": ("Simulation", "rollouts_lost", "simulate", "simulate_until"),
-    "objective": (
-        "candidate_log_failure",
-        "log_failure",
-        "log_failure_beta",
-        "priorities",
-        "success_probability",
-    ),
-    "pooling": ("direction_totals", "direction_weights"),
-    "populations": ("Population", "Problems", "draw_problems"),
-    "presets": ("PRESETS", "Preset", "preset"),
-    "priors": ("BetaPrior", "HierarchicalPrior"),
-    "sampling": ("BetaDraws", "log_beta", "log_gamma"),
-    "store": ("read_store",),
-    "streamed_magnitude": ("StreamedWeighting", "streamed_magnitude_weighting"),
-    "sweep_files": ("read_sweep",),
-    "sweeps": ("Sweep", "run_sweep"),
+    "model.streamed_magnitude": ("StreamedWeighting", "streamed_magnitude_weighting"),
+    "simulation.contenders": ("Settings",),
+    "simulation.intervals": ("Estimate", "mean_interval", "proportion_interval"),
+    "simulation.montecarlo": ("Simulation", "rollouts_lost", "simulate", "simulate_until"),
+    "simulation.populations": ("Population", "Problems", "draw_problems"),
+    "simulation.presets": ("PRESETS", "Preset", "preset"),
+    "simulation.sweep_files": ("read_sweep",),
+    "simulation.sweeps": ("Sweep", "run_sweep"),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 

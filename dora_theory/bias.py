@@ -14,11 +14,11 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
-from dora_theory.allocation import exact
-from dora_theory.allocation.exact import checked_problem
-from dora_theory.checks import as_float, check_candidates, check_range
-from dora_theory.directions import masked_softmax, normalised
-from dora_theory.objective import log_failure
+from dora_theory._checks import as_float, check_candidates, check_range
+from dora_theory.allocation import optimal
+from dora_theory.allocation.optimal import checked_problem
+from dora_theory.model.objective import log_failure
+from dora_theory.model.similarity import masked_softmax, normalised
 
 # The largest budget that is tried; in float32 it is the largest of `apportion`.
 _MOST = {"float32": 2**22, "float64": 2**30}
@@ -257,7 +257,7 @@ def regret_of_concentration(
     Source: theory 5.3.
     """
     best, used = (
-        log_failure(weights, concentration, exact.optimal_allocation(weights, kappa, budget))
+        log_failure(weights, concentration, optimal.optimal_allocation(weights, kappa, budget))
         for kappa in (concentration, assumed)
     )
     finite = jnp.isfinite(best)
@@ -359,9 +359,9 @@ def _excess(d: Array, more: Array) -> Array:
 @partial(jax.jit, static_argnames="most")
 def _rollouts_to_match(q: Array, shares: Array, kappa: Array, budget: Array, most: int) -> Array:
     def by_shares(rollouts: Array) -> Array:
-        return log_failure(q, kappa, exact.apportion(shares, rollouts))
+        return log_failure(q, kappa, optimal.apportion(shares, rollouts))
 
-    target = log_failure(q, kappa, exact.optimal_allocation(q, kappa, budget))
+    target = log_failure(q, kappa, optimal.optimal_allocation(q, kappa, budget))
 
     # Webster's method takes nothing back when the budget grows, so failure falls with it; and no
     # allocation of fewer than N is as good as the best of N. A bracket is widened, then halved.

@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from dora_theory.output import whole_output
+from dora_theory.io.atomic_write import whole_output
 
 # Okabe and Ito's palette, told apart under every common colour blindness.
 _BLACK, _GREY, _ORANGE, _SKY = "#000000", "#808080", "#E69F00", "#56B4E9"

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from drawing import BLACK, ORDER, panels
-from script import Row, row, run
 
 import dora_theory as dt
+from paper_repro.drawing import BLACK, ORDER, panels
+from paper_repro.script import Row, row, run
 
 # No two priorities tie: how rounding would break a tie is not the point here.
 WEIGHTS = np.array([0.41, 0.24, 0.17, 0.13, 0.05])

@@ -17,8 +17,8 @@ import jax
 import numpy as np
 
 import dora_theory as dt
-from dora_theory.errors import InputError
-from dora_theory.output import whole_output
+from dora_theory._errors import InputError
+from dora_theory.io.atomic_write import whole_output
 
 DATA = Path(__file__).parent / "data"
 READ = 0.02

@@ -16,13 +16,13 @@ from time import perf_counter, process_time
 import jax
 import jax.numpy as jnp
 import numpy as np
-from audit import DATA
 from jaxtyping import Float
 
-from dora_theory.search.calibration import RULES
 from dora_theory.search.engine import Rule, Width
 from dora_theory.search.measures import Measures, run_searches
 from dora_theory.search.tree import Tree, TreeProblem
+from paper_repro.audit import DATA
+from paper_repro.calibration import RULES
 
 BUDGETS = (16, 32, 64, 128, 256)
 

@@ -13,11 +13,11 @@ import jax
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from script import Row, row, run
 
 from dora_theory.plots import COLUMN, save, style
-from dora_theory.sweep_files import read_sweep
-from dora_theory.sweeps import Sweep, simulate_cells
+from dora_theory.simulation.sweep_files import read_sweep
+from dora_theory.simulation.sweeps import Sweep, simulate_cells
+from paper_repro.script import Row, row, run
 
 SWEEPS = Path(__file__).parent / "sweeps"
 # Sweep → what its axes are called.

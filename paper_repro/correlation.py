@@ -12,11 +12,11 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from drawing import panels
-from script import Row, row, run, success_lost
 
 import dora_theory as dt
 from dora_theory.plots import COLOURS, DIRECTIONS
+from paper_repro.drawing import panels
+from paper_repro.script import Row, row, run, success_lost
 
 SIZES = np.array([12, 3, 1])
 OWNER = np.repeat(np.arange(3), SIZES)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from script import Row, row, run
 
 import dora_theory as dt
 from dora_theory.plots import bar_panels, label, save
+from paper_repro.script import Row, row, run
 
 SCORES = np.array(
     [

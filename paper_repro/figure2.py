@@ -9,10 +9,10 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from script import Row, row, run
 
 import dora_theory as dt
 from dora_theory.plots import bar_panels, save
+from paper_repro.script import Row, row, run
 
 SCORES = np.full(4, 0.95)
 # Vectors of length 1 whose cosines are the figure's similarities.

@@ -1,12 +1,12 @@
 """Figure 3 in synthetic form: populations fitted to four strategies, DORA foretold.
 
-Points are the paper's, lines are searches of the fitted populations (`dora-theory calibrate
---paper`; six free parameters each), the mean of all runs: of AIME ten runs of each of four
-benchmarks of 30 problems, of MATH500 five runs of 500. A band is one run's standard deviation to
-either side, of a benchmark of that size; the paper's own bands are in the table beside it. Dotted,
-the 90% interval in which DORA was foretold, no point of it having been seen; it covers the cosine
-inside a direction, from 0.90 to 0.99, which no other strategy tells. DORA's reported points are
-hollow; those of Qwen2.5 are not in the data. Fits that fail by their own measure say so.
+Points are the paper's, lines are searches of the fitted populations (`python -m
+paper_repro.fit_curves`; six free parameters each), the mean of all runs: of AIME ten runs of each
+of four benchmarks of 30 problems, of MATH500 five runs of 500. A band is one run's standard
+deviation to either side, of a benchmark of that size; the paper's own bands are in the table beside
+it. Dotted, the 90% interval in which DORA was foretold, no point of it having been seen; it covers
+the cosine inside a direction, from 0.90 to 0.99, which no other strategy tells. DORA's reported
+points are hollow; those of Qwen2.5 are not in the data. Fits that fail by their own measure say so.
 """
 
 import csv
@@ -15,8 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from audit import DATA, curves
-from benchmark_runs import (
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dora_theory.io.atomic_write import whole_output
+from dora_theory.plots import COLOURS, COLUMN, label, save, style
+from dora_theory.search.measures import Measures
+from paper_repro.audit import DATA, curves
+from paper_repro.benchmark_runs import (
     BUDGETS,
     SIZES,
     Costs,
@@ -25,17 +32,10 @@ from benchmark_runs import (
     populations,
     run_benchmark,
 )
-from jaxtyping import Float
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from script import Row, page, row, run
-
-from dora_theory.output import whole_output
-from dora_theory.plots import COLOURS, COLUMN, label, save, style
-from dora_theory.search.calibration import RULES
-from dora_theory.search.emulator import METRICS
-from dora_theory.search.measures import Measures
-from dora_theory.search.published import BASELINES
+from paper_repro.calibration import RULES
+from paper_repro.emulator import METRICS
+from paper_repro.published import BASELINES
+from paper_repro.script import Row, page, row, run
 
 _INSIDE = "of the five, inside the 90% interval"
 NAMES = {**BASELINES, "dora": "dora"}

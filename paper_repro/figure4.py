@@ -12,8 +12,13 @@ them. By its own measure the fit to Figure 3 fails on MATH500.
 from pathlib import Path
 
 import numpy as np
-from audit import LEVELS, rows
-from benchmark_runs import (
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from dora_theory.io.atomic_write import whole_output
+from dora_theory.plots import COLOURS, COLUMN, label, save, style
+from paper_repro.audit import LEVELS, rows
+from paper_repro.benchmark_runs import (
     BUDGETS,
     SIZES,
     difference,
@@ -22,14 +27,9 @@ from benchmark_runs import (
     populations,
     run_benchmark,
 )
-from jaxtyping import Float
-from matplotlib.figure import Figure
-from script import Row, page, row, run
-
-from dora_theory.output import whole_output
-from dora_theory.plots import COLOURS, COLUMN, label, save, style
-from dora_theory.search.calibration import RULES
-from dora_theory.search.published import BASELINES
+from paper_repro.calibration import RULES
+from paper_repro.published import BASELINES
+from paper_repro.script import Row, page, row, run
 
 NAMES = {**BASELINES, "dora": "dora"}
 BENCHMARK = "MATH500"

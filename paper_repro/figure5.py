@@ -10,10 +10,10 @@ from pathlib import Path
 import jax
 import numpy as np
 from scipy import integrate, stats
-from script import Row, row, run
 
 import dora_theory as dt
 from dora_theory.plots import density_curves, save
+from paper_repro.script import Row, row, run
 
 QUALITY = 0.7
 CONCENTRATIONS = (1, 3, 10, 50)

@@ -33,12 +33,12 @@ import numpy as np
 import scipy.optimize
 import scipy.special
 
-from dora_theory.errors import InputError
-from dora_theory.populations import Population, draw_problems
-from dora_theory.replay.correctness import Judge
-from dora_theory.replay.encoders import make_encoder
+from dora_theory._errors import InputError
+from dora_theory.replay.cut.encoders import make_encoder
+from dora_theory.replay.grade.correctness import Judge
 from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.run import cut_record, opened
+from dora_theory.simulation.populations import Population, draw_problems
 
 TEMPERATURE = 0.1
 # From here on p_j is Q_j.

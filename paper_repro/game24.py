@@ -19,19 +19,19 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from drawing import panels
-from script import Row, page, row, table
 
-from dora_theory.errors import InputError
-from dora_theory.output import whole_output
+from dora_theory._errors import InputError
+from dora_theory.io.atomic_write import whole_output
 from dora_theory.plots import draw_strategy, label
-from dora_theory.replay.readers import read_log
+from dora_theory.replay.read.readers import read_log
 from dora_theory.search.game24 import Game24, game24
 from dora_theory.search.measures import run_searches
-from dora_theory.search.one_round import OneRound, one_round_success
-from dora_theory.search.proposals import logged_game
 from dora_theory.search.puzzles import State, all_puzzles, solvable, state
 from dora_theory.search.rules import STRATEGIES, Strategy
+from paper_repro.drawing import panels
+from paper_repro.one_round import OneRound, one_round_success
+from paper_repro.proposals import logged_game
+from paper_repro.script import Row, page, row, table
 
 BUDGETS = (8, 16, 32, 64, 128, 256)
 # A quadratic programme in N weights at every step of every search.

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from drawing import curves, level, panels
-from script import Row, row, run, success_lost
 
 import dora_theory as dt
+from paper_repro.drawing import curves, level, panels
+from paper_repro.script import Row, row, run, success_lost
 
 SIZES = np.array([10, 3, 1])
 QUALITY = np.full(3, 1 / 3)

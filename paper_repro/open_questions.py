@@ -16,14 +16,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-from benchmark_runs import SIZES, difference, draw_benchmark, populations, run_benchmark
-from drawing import GREY, ORDER, panels
-from script import Row, row, run, written
 
-from dora_theory.output import whole_output
+from dora_theory.io.atomic_write import whole_output
 from dora_theory.search.measures import Measures
 from dora_theory.search.rules import Strategy
 from dora_theory.search.tree import Tree
+from paper_repro.benchmark_runs import SIZES, difference, draw_benchmark, populations, run_benchmark
+from paper_repro.drawing import GREY, ORDER, panels
+from paper_repro.script import Row, row, run, written
 
 # Benchmark and N; the first in full.
 SETTINGS = ("MATH500", 64), ("MATH500", 16), ("MATH500", 256), ("AIME2024", 64), ("AIME2025", 64)

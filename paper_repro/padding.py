@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmark_runs import Size, difference, draw_benchmark, populations, run_benchmark
-from script import Row, row, run
 
-from dora_theory.output import whole_output
+from dora_theory.io.atomic_write import whole_output
 from dora_theory.plots import label
-from dora_theory.search.calibration import RULES, STRATEGIES
 from dora_theory.search.measures import Measures
 from dora_theory.search.rules import Strategy
+from paper_repro.benchmark_runs import Size, difference, draw_benchmark, populations, run_benchmark
+from paper_repro.calibration import RULES, STRATEGIES
+from paper_repro.script import Row, row, run
 
 BUDGETS = (16, 64, 256)
 SIZE = Size(500, runs=2)

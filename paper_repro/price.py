@@ -11,11 +11,11 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from drawing import BLACK, GREY, ORDER, level, mark, panels
 from scipy import optimize
-from script import Row, row, run
 
 import dora_theory as dt
+from paper_repro.drawing import BLACK, GREY, ORDER, level, mark, panels
+from paper_repro.script import Row, row, run
 
 RANDOM, DIRECTIONS, BUDGET = 3000, 6, 4096
 TABLE = np.array([4.0, 16.0, 64.0])

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from script import Row, row, run
 
 import dora_theory as dt
 from dora_theory.plots import allocation_against_concentration, save
+from paper_repro.script import Row, row, run
 
 WEIGHTS = np.array([0.46, 0.27, 0.17, 0.08, 0.02])
 BUDGET = 32

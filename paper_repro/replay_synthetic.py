@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 import dora_theory as dt
-from dora_theory.cli import main as dora_theory
-from dora_theory.errors import InputError
-from dora_theory.replay.readers import read_log
+from dora_theory._errors import InputError
+from dora_theory.cli.main import main as dora_theory
+from dora_theory.replay.read.readers import read_log
 from dora_theory.replay.synthetic import Truth, write_synthetic_log
 
 PROBLEMS, SAMPLES, BUDGETS = 200, 16, (2, 4, 8, 16)

@@ -8,27 +8,28 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
-import adaptivity
-import bias_maps
-import correlation
-import figure1
-import figure2
-import figure5
-import gap_over_kappa
-import price
-import proposition1
-import replay_synthetic
-import rounding
-import rules_regret
-import score_noise
-import sharpening
-import similarity_temperature
-import solution_level
-import wrong_concentration
-from script import table
-
-from dora_theory.errors import InputError
-from dora_theory.output import whole_output
+from dora_theory._errors import InputError
+from dora_theory.io.atomic_write import whole_output
+from paper_repro import (
+    adaptivity,
+    bias_maps,
+    correlation,
+    figure1,
+    figure2,
+    figure5,
+    gap_over_kappa,
+    price,
+    proposition1,
+    replay_synthetic,
+    rounding,
+    rules_regret,
+    score_noise,
+    sharpening,
+    similarity_temperature,
+    solution_level,
+    wrong_concentration,
+)
+from paper_repro.script import table
 
 # The paper's figures, then the theorems in the order of the theory, then what is measured.
 SCRIPTS = (

@@ -12,10 +12,10 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from drawing import ORDER, curves, panels
-from script import Row, row, run
 
 import dora_theory as dt
+from paper_repro.drawing import ORDER, curves, panels
+from paper_repro.script import Row, row, run
 
 PROBLEMS, MOST = 4000, 39  # problems for each number of candidates from 2 on
 BUDGETS = (16, 32, 64)

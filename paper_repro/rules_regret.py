@@ -11,11 +11,11 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from drawing import BLACK, panels
-from script import Row, row, run, success_lost
 
 import dora_theory as dt
 from dora_theory.plots import COLOURS
+from paper_repro.drawing import BLACK, panels
+from paper_repro.script import Row, row, run, success_lost
 
 PROBLEMS, CANDIDATES, BUDGET = 500, 16, 32
 # κ = 1/2 and 1 are among them.

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from drawing import ORDER, panels
 from scipy import stats
-from script import Row, row, run
 
 import dora_theory as dt
+from paper_repro.drawing import ORDER, panels
+from paper_repro.script import Row, row, run
 
 POOLS = {"mean-exp": "mean of exponentials", "mean": "exponential of mean", "max": "maximum"}
 TEMPERATURE, DRAWS = 0.1, 20_000

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jax.typing import ArrayLike
 
-from dora_theory.errors import InputError
+from dora_theory._errors import InputError
 
 Row = dict[str, Any]
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from drawing import ORDER, curves, level, panels
-from script import Row, row, run
 
 import dora_theory as dt
+from paper_repro.drawing import ORDER, curves, level, panels
+from paper_repro.script import Row, row, run
 
 QUALITY = np.array([0.5, 0.3, 0.2])
 UNEQUAL = np.array([0.8, 0.2])

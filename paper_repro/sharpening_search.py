@@ -15,17 +15,17 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from benchmark_runs import populations
-from drawing import panels
 from jaxtyping import Array, Float
-from script import Row, page, row, run
 
-from dora_theory.output import whole_output
+from dora_theory.io.atomic_write import whole_output
 from dora_theory.plots import COLOURS, label
 from dora_theory.search.engine import Rule, one_of, search
-from dora_theory.search.lineages import Unchanging, concentration, sharpened_number
 from dora_theory.search.rules import Strategy
 from dora_theory.search.tree import Tree
+from paper_repro.benchmark_runs import populations
+from paper_repro.drawing import panels
+from paper_repro.lineages import Unchanging, concentration, sharpened_number
+from paper_repro.script import Row, page, row, run
 
 BUDGET, PROBLEMS = 64, 240
 RULES = {name: Strategy(name) for name in ("rebase", "dora")}

@@ -15,10 +15,10 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from drawing import ORDER, curves, level, mark, panels
-from script import Row, row, run
 
 import dora_theory as dt
+from paper_repro.drawing import ORDER, curves, level, mark, panels
+from paper_repro.script import Row, row, run
 
 SIZES = np.array([12, 3, 1])
 QUALITY = np.full(3, 1 / 3)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from drawing import BLACK, curves, panels
-from script import Row, row, run, success_lost
 
 import dora_theory as dt
+from paper_repro.drawing import BLACK, curves, panels
+from paper_repro.script import Row, row, run, success_lost
 
 IMBALANCE = np.arange(1, 65)
 QUALITY, KAPPA = np.full(4, 0.25), 1.0

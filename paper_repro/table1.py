@@ -14,12 +14,11 @@ again; the same, to a tenth, is asked of each number of DORA's rollouts apart.
 import argparse
 from pathlib import Path
 
-from audit import MATH, budget_to_reach, curves, rows
-from script import Row, table
-
-from dora_theory.errors import InputError
-from dora_theory.output import whole_output
-from dora_theory.search.costs import Models, flops, rereading
+from dora_theory._errors import InputError
+from dora_theory.io.atomic_write import whole_output
+from paper_repro.audit import MATH, budget_to_reach, curves, rows
+from paper_repro.costs import Models, flops, rereading
+from paper_repro.script import Row, table
 
 SMALL = Models()
 STEPS = 8

@@ -12,10 +12,10 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from drawing import ORDER, mark, panels
-from script import Row, row, run
 
 import dora_theory as dt
+from paper_repro.drawing import ORDER, mark, panels
+from paper_repro.script import Row, row, run
 
 PROBLEMS, MOST, BUDGET = 1000, 39, 64
 TRUE = np.union1d(np.logspace(-2, 2, 25), [0.5])

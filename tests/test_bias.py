@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_directions import block_similarity
 
-from dora_theory.allocation.exact import apportion, optimal_allocation
+from dora_theory.allocation.optimal import apportion, optimal_allocation
 from dora_theory.bias import (
     direction_mass,
     kl_divergence,
@@ -20,8 +20,8 @@ from dora_theory.bias import (
     solution_level_shares,
     specht_ratio,
 )
-from dora_theory.directions import uniqueness_from_similarity
-from dora_theory.objective import log_failure, success_probability
+from dora_theory.model.objective import log_failure, success_probability
+from dora_theory.model.similarity import uniqueness_from_similarity
 
 pytestmark = pytest.mark.usefixtures("float64")
 

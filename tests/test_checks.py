@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dora_theory.checks import (
+from dora_theory._checks import (
     as_count,
     as_float,
     as_mask,

@@ -5,20 +5,17 @@ import io
 import re
 import shlex
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
+import claims
 import jax
 import pytest
+import walk
 
-from dora_theory.cli import main, parser
+from dora_theory.cli.main import main, parser
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "docs"))
-
-import claims  # noqa: E402
-import walk  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,9 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from dora_theory import plots, strategies
-from dora_theory.errors import InputError
+from dora_theory import plots
+from dora_theory._errors import InputError
+from dora_theory.strategies import registry
 
 OKABE_ITO = {"#000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"}
 
@@ -53,7 +54,7 @@ def test_style_puts_back_what_was_there() -> None:
 
 
 def test_every_strategy_has_a_look_of_its_own() -> None:
-    assert set(plots.COLOURS) >= set(strategies.STRATEGIES)
+    assert set(plots.COLOURS) >= set(registry.STRATEGIES)
     looks = list(plots._STRATEGIES.values())
     assert len(set(looks)) == len(looks)
     assert {c.lower() for c in plots.COLOURS.values()} <= OKABE_ITO | {"#808080"}

@@ -1,1 +1,7 @@
-"""Allocation rules: how many of N rollouts each candidate receives."""
+"""From qualities to integer rollouts.
+
+`optimal` is the exact optimum and its certificate (theory 2.1-2.2), `rules` the rules of the paper
+(eq. 1-4, 13), `waterfill` the real-valued relaxation (theory 2.4-2.5), `hierarchical` the optimum
+over directions and correlated candidates (theory 5.1), `optimize` any objective. May import the
+model and kernels.
+"""

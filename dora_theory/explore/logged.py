@@ -6,14 +6,14 @@ from itertools import islice
 
 import numpy as np
 
-from dora_theory.directions import cosine_similarity
-from dora_theory.errors import InputError
+from dora_theory._errors import InputError
 from dora_theory.explore.view import Subject
-from dora_theory.pooling import direction_weights
-from dora_theory.replay.candidates import Candidates
-from dora_theory.replay.correctness import Judge
+from dora_theory.model.directions import direction_weights
+from dora_theory.model.similarity import cosine_similarity
+from dora_theory.replay.cut.candidates import Candidates
+from dora_theory.replay.grade.correctness import Judge
 from dora_theory.replay.options import ReplayOptions
-from dora_theory.replay.record import Record
+from dora_theory.replay.read.record import Record
 from dora_theory.replay.run import cut, encoder_of, judged, opened
 
 # More problems than one looks at; a log may have a hundred times as many.

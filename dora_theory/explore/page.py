@@ -16,7 +16,7 @@ def _():
     # As on the command line: answers are float64, and a float64 tie is a tie.
     jax.config.update("jax_enable_x64", True)
 
-    from dora_theory.errors import InputError
+    from dora_theory._errors import InputError
     from dora_theory.explore import charts, logged, scene, view, words
     from dora_theory.replay.options import ReplayOptions
 

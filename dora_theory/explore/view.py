@@ -13,16 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from dora_theory.allocation.correlated import hierarchical_log_failure
+from dora_theory.allocation.hierarchical import hierarchical_log_failure
 from dora_theory.bias import direction_mass, kl_divergence, similarity_theta
-from dora_theory.contenders import ORACLE, Settings, spend
-from dora_theory.directions import normalised, quality_weights, uniqueness_from_similarity
 from dora_theory.explore.scene import MOST_CANDIDATES, MOST_DIRECTIONS, MOST_ROLLOUTS, Scene
-from dora_theory.hierarchy import after_failure, fresh, tables
-from dora_theory.magnitude import magnitude_weighting_from_similarity
-from dora_theory.objective import candidate_log_failure, log_failure
-from dora_theory.pooling import segment_sum
-from dora_theory.populations import Problems
+from dora_theory.model.directions import segment_sum
+from dora_theory.model.hierarchy import after_failure, fresh, tables
+from dora_theory.model.magnitude import magnitude_weighting_from_similarity
+from dora_theory.model.objective import candidate_log_failure, log_failure
+from dora_theory.model.similarity import normalised, quality_weights, uniqueness_from_similarity
+from dora_theory.simulation.contenders import ORACLE, Settings, spend
+from dora_theory.simulation.populations import Problems
 
 STRATEGIES = (
     "temperature",

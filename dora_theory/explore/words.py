@@ -4,7 +4,7 @@ from html import escape
 from typing import Any
 
 from dora_theory import plots
-from dora_theory.errors import InputError
+from dora_theory._errors import InputError
 from dora_theory.explore.scene import (
     MOST_ROLLOUTS,
     Scene,
@@ -13,7 +13,7 @@ from dora_theory.explore.scene import (
     numbers,
 )
 from dora_theory.explore.view import Subject, View
-from dora_theory.replay.record import Record
+from dora_theory.replay.read.record import Record
 
 # Powers of ten and what lies between them, in the order of a slider.
 _MANTISSAS = (1, 1.5, 2, 3, 5, 7)

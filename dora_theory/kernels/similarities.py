@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from dora_theory.kernels.choice import Implementation, choose
+from dora_theory.kernels.dispatch import Implementation, choose
 
 Precision = Literal["full", "tf32", "bfloat16"]
 
@@ -83,7 +83,7 @@ def similarity_sums(
         precision: `"full"` computes in the dtype; `"tf32"` and `"bfloat16"` round embeddings to 11
             and 8 significant bits, as matrix units take them, and add products in float32.
         block: rows and columns of S that the reference holds at once.
-        implementation: see `dora_theory.kernels.choice.choose`.
+        implementation: see `dora_theory.kernels.dispatch.choose`.
 
     Returns:
         y, shape `(..., k)`. Exponents are off by at most 2u |e_i - e_j|/T_s for embeddings that are

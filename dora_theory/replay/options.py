@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
-from dora_theory.errors import InputError
-from dora_theory.replay.record import StepEnd
+from dora_theory._errors import InputError
+from dora_theory.replay.read.record import StepEnd
 
 REPLAYED = (
     "temperature",

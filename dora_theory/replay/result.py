@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from dora_theory.replay.integrity import Finding
+from dora_theory.replay.check.integrity import Finding
+from dora_theory.replay.cut.similarity import Similarity
 from dora_theory.replay.options import ReplayOptions
-from dora_theory.replay.record import Kind
-from dora_theory.replay.similarity import Similarity
+from dora_theory.replay.read.record import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,23 +13,23 @@ from typing import Any
 
 import numpy as np
 
-from dora_theory.errors import InputError
-from dora_theory.replay.answers import RIGHT
-from dora_theory.replay.candidates import Candidates, candidates
-from dora_theory.replay.correctness import Judge, final_answer
-from dora_theory.replay.encoder_cache import CachedEncoder
-from dora_theory.replay.encoders import SENTENCE, Encoder, make_encoder
-from dora_theory.replay.grouping import Groups
-from dora_theory.replay.integrity import Watch
-from dora_theory.replay.mispaired import check_paired, repaired
+from dora_theory._errors import InputError
+from dora_theory.replay.check.integrity import Watch
+from dora_theory.replay.check.mispaired import check_paired, repaired
+from dora_theory.replay.cut.candidates import Candidates, candidates
+from dora_theory.replay.cut.encoder_cache import CachedEncoder
+from dora_theory.replay.cut.encoders import SENTENCE, Encoder, make_encoder
+from dora_theory.replay.cut.similarity import Similarities
+from dora_theory.replay.estimate.grouping import Groups
+from dora_theory.replay.estimate.trees import replay_trees
+from dora_theory.replay.estimate.votes import voted
+from dora_theory.replay.grade.answers import RIGHT
+from dora_theory.replay.grade.correctness import Judge, final_answer
 from dora_theory.replay.options import ReplayOptions
-from dora_theory.replay.readers import read_log
-from dora_theory.replay.record import Record
+from dora_theory.replay.read.readers import read_log
+from dora_theory.replay.read.record import Record
+from dora_theory.replay.read.usable import OneKind
 from dora_theory.replay.result import Replay
-from dora_theory.replay.similarity import Similarities
-from dora_theory.replay.trees import replay_trees
-from dora_theory.replay.usable import OneKind
-from dora_theory.replay.votes import voted
 
 Note = Callable[[str], None]
 
@@ -104,8 +104,8 @@ def _replay_solutions(
 
 def _success(options: ReplayOptions, batch: Any) -> tuple[np.ndarray, ...]:
     """Success of every strategy at every budget on every problem, as bounds, and where they are."""
-    from dora_theory.replay.estimator import replayed_success
-    from dora_theory.replay.policies import allocate
+    from dora_theory.replay.estimate.estimator import replayed_success
+    from dora_theory.replay.estimate.policies import allocate
 
     given = [allocate(strategy, batch, options) for strategy in options.strategies]
     by_strategy = [

@@ -23,7 +23,7 @@ import numpy as np
 from jax.scipy.special import ndtri
 from jaxtyping import Array, Float, Int, UInt32
 
-from dora_theory.checks import check_range
+from dora_theory._checks import check_range
 from dora_theory.search import puzzles
 from dora_theory.search.engine import View
 

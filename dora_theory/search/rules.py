@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from dora_theory.allocation.heuristics import (
+from dora_theory.allocation.rules import (
     beam_allocation,
     dora_allocation,
     dvts_allocation,
@@ -16,9 +16,9 @@ from dora_theory.allocation.heuristics import (
     rebase_allocation,
     temperature_allocation,
 )
-from dora_theory.contenders import CONTENDERS, ORACLE, Settings, spend
-from dora_theory.populations import Problems
 from dora_theory.search.engine import Candidates
+from dora_theory.simulation.contenders import CONTENDERS, ORACLE, Settings, spend
+from dora_theory.simulation.populations import Problems
 
 # The oracle is told the truth of a one-step problem, which a partial solution does not have.
 STRATEGIES = tuple(name for name in CONTENDERS if name != ORACLE)

@@ -33,7 +33,7 @@ import jax.numpy as jnp
 from jax.scipy.special import ndtri
 from jaxtyping import Array, Bool, Float, Int
 
-from dora_theory.checks import check_range
+from dora_theory._checks import check_range
 from dora_theory.search.engine import View
 
 # Random words of a beam at a step, by use.

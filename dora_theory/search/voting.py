@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from dora_theory.pooling import segment_max, segment_sum
+from dora_theory.model.directions import segment_max, segment_sum
 
 
 class Election(NamedTuple):

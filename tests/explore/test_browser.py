@@ -4,23 +4,18 @@ import json
 import os
 import re
 import socket
-import sys
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import jax
 import pytest
+from explore_page import CHROMIUM, opened, served
 from jax.experimental.compilation_cache import compilation_cache
 
 from dora_theory import plots
 from dora_theory.explore.logged import Log
 from dora_theory.explore.scene import PRESETS, as_command, as_python
 from dora_theory.explore.view import look, subject
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-from explore_page import CHROMIUM, opened, served
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright")
 pytest.importorskip("marimo", reason="needs marimo")

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from dora_theory.cli import main
+from dora_theory.cli.main import main
 from dora_theory.explore.logged import Log
 from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.synthetic import write_synthetic_log

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dora_theory.errors import InputError
+from dora_theory._errors import InputError
 from dora_theory.explore.scene import Scene, numbers
 from dora_theory.explore.words import whole
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import dora_theory as dt
-from dora_theory.cli import main
+from dora_theory.cli.main import main
 from dora_theory.explore import charts
 from dora_theory.explore.scene import PRESETS, Scene, as_command, as_python
 from dora_theory.explore.view import TEMPERATURES, look, price_map, subject

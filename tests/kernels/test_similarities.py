@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dora_theory import uniqueness
-from dora_theory.kernels.choice import unavailable, with_slope
+from dora_theory.kernels.dispatch import unavailable, with_slope
 from dora_theory.kernels.similarities import (
     Tiling,
     similarity_kernel,

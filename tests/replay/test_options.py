@@ -2,7 +2,7 @@
 
 import pytest
 
-from dora_theory.errors import InputError
+from dora_theory._errors import InputError
 from dora_theory.replay.options import ReplayOptions
 
 

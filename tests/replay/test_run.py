@@ -7,16 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dora_theory.errors import InputError
-from dora_theory.replay.candidates import candidates
-from dora_theory.replay.correctness import Judge
-from dora_theory.replay.encoders import make_encoder
+from dora_theory._errors import InputError
+from dora_theory.replay.cut.candidates import candidates
+from dora_theory.replay.cut.encoders import make_encoder
+from dora_theory.replay.estimate.policies import allocate, pad
+from dora_theory.replay.grade.correctness import Judge
 from dora_theory.replay.options import REPLAYED, ReplayOptions
-from dora_theory.replay.policies import allocate, pad
-from dora_theory.replay.readers import read_log
-from dora_theory.replay.record import Record, Sample
+from dora_theory.replay.read.readers import read_log
+from dora_theory.replay.read.record import Record, Sample
+from dora_theory.replay.report.summary import summary
 from dora_theory.replay.run import judged, replay
-from dora_theory.replay.summary import summary
 from dora_theory.replay.synthetic import write_synthetic_log
 
 pytestmark = pytest.mark.slow
@@ -166,7 +166,7 @@ def test_trees_do_not_mix_with_solutions(tmp_path):
 
 def test_groups_change_nothing(log, result, monkeypatch):
     """A log that is estimated a few problems at a time gives the same, compiled once."""
-    monkeypatch.setattr("dora_theory.replay.grouping._NUMBERS", 110 * 16**2)
+    monkeypatch.setattr("dora_theory.replay.estimate.grouping._NUMBERS", 110 * 16**2)
     some = ("rebase", "dora", "direction-optimal")
     rows = [REPLAYED.index(name) for name in some]
     grouped = replay(log[0], ReplayOptions(budgets=BUDGETS, strategies=some))

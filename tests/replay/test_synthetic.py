@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from dora_theory.replay.candidates import candidates
-from dora_theory.replay.correctness import final_answer
-from dora_theory.replay.encoders import make_encoder
-from dora_theory.replay.readers import read_log
+from dora_theory.replay.cut.candidates import candidates
+from dora_theory.replay.cut.encoders import make_encoder
+from dora_theory.replay.grade.correctness import final_answer
+from dora_theory.replay.read.readers import read_log
 from dora_theory.replay.synthetic import write_synthetic_log
 
 

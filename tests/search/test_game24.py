@@ -12,15 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dora_theory.errors import InputError
-from dora_theory.replay.readers import read_log
-from dora_theory.replay.record import Node, Record
+from dora_theory._errors import InputError
+from dora_theory.replay.read.readers import read_log
+from dora_theory.replay.read.record import Node, Record
 from dora_theory.search.game24 import Nodes, game24
 from dora_theory.search.measures import run_searches
-from dora_theory.search.one_round import OneRound, one_round_success
-from dora_theory.search.proposals import Proposals, logged_game
 from dora_theory.search.puzzles import all_puzzles, moves, policy, solvable, state, success
 from dora_theory.search.rules import Strategy
+from paper_repro.one_round import OneRound, one_round_success
+from paper_repro.proposals import Proposals, logged_game
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("float64")]
 

@@ -1,0 +1,14 @@
+"""The one exception that means: the input is wrong, not the program."""
+
+
+class InputError(ValueError):
+    """Input from outside (a file, a line of it, an option) that cannot be used.
+
+    The command line prints its message as one line on standard error and exits with status 2;
+    the message therefore names the place (`file:line: field`) and says what is wrong there.
+    """
+
+
+def short(text: str) -> str:
+    """A text, cut to what a message of one line can bear."""
+    return text if len(text) <= 60 else text[:57] + "…"

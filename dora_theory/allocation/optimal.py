@@ -1,0 +1,385 @@
+"""The exact integer optimum, its certificate, and the set of all optima (theory 2).
+
+The r-th further rollout of a candidate multiplies its failure by 1 - κ w/(κ + r). That factor
+rises with r, so log failure is separable and discretely convex, and serving the N largest of all
+priorities w_i/(κ + r) maximises the probability of at least one success: a divisor method of
+apportionment with divisors κ + r.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Int, Real
+
+from dora_theory._checks import (
+    as_count,
+    as_float,
+    as_mask,
+    check_candidates,
+    check_number,
+    check_range,
+    check_spendable,
+    common_shape,
+    is_concrete,
+)
+from dora_theory.kernels.dispatch import Implementation
+from dora_theory.kernels.divisor_pallas import allocate
+
+# κ → 0⁺ stands for Adams' method. Small enough that every first rollout precedes every second
+# one for weights above 1e-29 of the largest, large enough that w/κ stays finite in float32.
+_ADAMS = 1e-30
+
+
+class Certificate(NamedTuple):
+    """What decides optimality (theory 2.2): optimal iff `largest_next <= smallest_last`.
+
+    Attributes:
+        largest_next: the largest priority not served, max_i w_i/(κ + B_i), shape `(...)`.
+        smallest_last: the smallest priority served, min over B_i > 0 of w_i/(κ + B_i - 1), shape
+            `(...)`; +inf where nothing is served.
+    """
+
+    largest_next: Float[Array, "*batch"]
+    smallest_last: Float[Array, "*batch"]
+
+
+class OptimalSet(NamedTuple):
+    """Every optimal allocation of a problem: `base` plus one rollout to any `spare` of the `tied`.
+
+    Attributes:
+        base: rollouts that every optimum gives, int32, shape `(..., k)`.
+        tied: candidates whose next priority ties for the last places, bool, shape `(..., k)`.
+        spare: how many of the tied are served, int32, shape `(...)`. The number of optima is the
+            binomial coefficient (number tied choose spare).
+    """
+
+    base: Int[Array, "*batch k"]
+    tied: Bool[Array, "*batch k"]
+    spare: Int[Array, "*batch"]
+
+
+def optimal_allocation(
+    weights: Real[ArrayLike, "*#batch k"],
+    concentration: Real[ArrayLike, "*#batch"],
+    budget: Real[ArrayLike, "*#batch"],
+    *,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+    implementation: Implementation = "auto",
+) -> Int[Array, "*batch k"]:
+    """Integer allocation that maximises P(at least one success) under p_i ~ Beta(κw_i, κ(1-w_i)).
+
+    Exact for the priorities w_i/(κ + r) as quotients in the working dtype: equal quotients are a
+    tie, and ties go to the lowest index; subnormal ones count as 0. In float64 that settles every
+    tie between representable weights as exact arithmetic would, unless two different quotients
+    agree to 16 digits.
+
+    Args:
+        weights: qualities w in [0, 1], shape `(..., k)`; they need not sum to 1.
+        concentration: κ > 0, scalar or shape `(...)`; at most 2^23 in float32, 2^52 in float64.
+        budget: N ≥ 0 rollouts, scalar or shape `(...)`; at most 2^22 in float32.
+        mask: boolean `(..., k)`, false for padding, which receives nothing.
+        implementation: `"pallas"` for the GPU kernel, `"reference"` for `jax.numpy`, `"auto"` for
+            the kernel where there is a GPU that runs it. The result is the same.
+
+    Returns:
+        Rollouts of each candidate, int32 `(..., k)`, with sum N. If all weights of a problem are
+        0, every allocation is optimal and its first candidate receives all.
+
+    Raises:
+        ValueError: NaN, negative or too large a value, an empty problem, shapes that do not fit, a
+            kernel asked for that cannot run.
+
+    Source: theory 2.1; no loop over N, and O(k) a pass of the search for the level.
+    """
+    w, kappa, n, m = checked_problem(weights, concentration, budget, mask)
+    return _optimal(w, kappa, n, m, implementation)
+
+
+def optimal_allocation_beta(
+    alpha: Real[ArrayLike, "*#batch k"],
+    beta: Real[ArrayLike, "*#batch k"],
+    budget: Real[ArrayLike, "*#batch"],
+    *,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Int[Array, "*batch k"]:
+    """Integer allocation that maximises P(at least one success) under p_i ~ Beta(a_i, b_i).
+
+    The priorities are a_i/(a_i + b_i + r): a divisor method with divisors of each candidate's own.
+
+    Args:
+        alpha: a ≥ 0, shape `(..., k)`.
+        beta: b ≥ 0 with a + b > 0, shape `(..., k)`.
+        budget: N ≥ 0 rollouts, scalar or shape `(...)`; at most 2^22 in float32.
+        mask: boolean `(..., k)`, false for padding, which receives nothing.
+
+    Returns:
+        Rollouts of each candidate, int32 `(..., k)`, with sum N; ties as in `optimal_allocation`.
+
+    Raises:
+        ValueError: NaN or negative values, a + b = 0, an empty problem, shapes that do not fit.
+
+    Source: theory 2.1.
+    """
+    a, b = as_float("alpha", alpha), as_float("beta", beta)
+    check_candidates("alpha", a)
+    common_shape(alpha=a.shape, beta=b.shape, budget=(*jnp.shape(budget), 1))
+    a, b = jnp.broadcast_arrays(a, b)
+    m = as_mask(mask, a.shape)
+    check_range("alpha", a, 0, mask=m)
+    check_range("beta", b, 0, mask=m)
+    check_range("alpha + beta", a + b, 0, low_open=True, mask=m)
+    _check_offset("alpha + beta", a + b, m)
+    n = _budget(budget, a, m)
+    return _largest(a, jnp.where(m, a + b, 1), n, m)
+
+
+def apportion(
+    weights: Real[ArrayLike, "*#batch k"],
+    budget: Real[ArrayLike, "*#batch"],
+    *,
+    divisor: float = 0.5,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Int[Array, "*batch k"]:
+    """N seats in proportion to weights by the divisor method with divisors `divisor + r`.
+
+    `divisor` 1/2 is Webster's (Sainte-Laguë's) method, which equals rounding N w_i whenever that
+    keeps the budget (theory 3.3); 1 is Jefferson's (D'Hondt's), and 0 Adams'. Multiplying a row's
+    weights by a constant changes nothing but rounding.
+
+    Args:
+        weights: ≥ 0, shape `(..., k)`, on any scale; subnormal ones count as 0.
+        budget: N ≥ 0, scalar or shape `(...)`; at most 2^22 in float32.
+        divisor: first divisor, ≥ 0; at most 2^23 in float32, 2^52 in float64.
+        mask: boolean `(..., k)`, false for padding, which receives nothing.
+
+    Returns:
+        Seats, int32 `(..., k)`, with sum N; ties go to the lowest index. If all weights are 0, the
+        first candidate receives all.
+
+    Raises:
+        ValueError: NaN or negative values, an empty problem, shapes that do not fit.
+
+    Source: theory 2.3; Balinski and Young, Fair Representation (1982).
+    """
+    w = as_float("weights", weights)
+    check_candidates("weights", w)
+    check_number("divisor", divisor, 0)
+    common_shape(weights=w.shape, budget=(*jnp.shape(budget), 1))
+    m = as_mask(mask, w.shape)
+    check_range("weights", w, 0, mask=m)
+    n = _budget(budget, w, m)
+    offset = jnp.asarray(divisor or _ADAMS, w.dtype)
+    _check_offset("divisor", offset)
+    return _largest(_near_one(w, m), offset, n, m)
+
+
+def certificate(
+    weights: Real[ArrayLike, "*#batch k"],
+    concentration: Real[ArrayLike, "*#batch"],
+    allocation: Real[ArrayLike, "*#batch k"],
+    *,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Certificate:
+    """The two priorities whose order decides whether an allocation is optimal for its own sum.
+
+    Args:
+        weights: qualities w in [0, 1], shape `(..., k)`.
+        concentration: κ > 0, scalar or shape `(...)`.
+        allocation: rollouts B ≥ 0, integers, shape `(..., k)`.
+        mask: boolean `(..., k)`, false for padding.
+
+    Returns:
+        `Certificate(largest_next, smallest_last)`, each of shape `(...)`. O(k).
+
+    Raises:
+        ValueError: as `optimal_allocation`; a rollout given to padding.
+
+    Source: theory 2.2.
+    """
+    given = as_count("allocation", allocation)
+    w, kappa, _, m = checked_problem(weights, concentration, 0, mask, given.shape)
+    given = _allocation(given, w, m)
+    return _certificate(w, kappa, given, m)
+
+
+def is_optimal(
+    weights: Real[ArrayLike, "*#batch k"],
+    concentration: Real[ArrayLike, "*#batch"],
+    allocation: Real[ArrayLike, "*#batch k"],
+    *,
+    budget: Real[ArrayLike, "*#batch"] | None = None,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Bool[Array, "*batch"]:
+    """Whether an allocation maximises P(at least one success) among all that spend as much.
+
+    The certificate of theory 2.2, which is necessary and sufficient when all w < 1; where a
+    candidate has w = 1 one rollout to any such candidate already succeeds with certainty, and
+    exactly the allocations that give one are optimal.
+
+    Args:
+        weights: qualities w in [0, 1], shape `(..., k)`.
+        concentration: κ > 0, scalar or shape `(...)`.
+        allocation: rollouts B ≥ 0, integers, shape `(..., k)`.
+        budget: N; if given, an allocation with another sum is not optimal.
+        mask: boolean `(..., k)`, false for padding.
+
+    Returns:
+        Booleans of shape `(...)`. Priorities are compared exactly, as quotients in the working
+        dtype: an allocation that is optimal up to one rounding error may be refused.
+
+    Raises:
+        ValueError: as `optimal_allocation`; a rollout given to padding.
+
+    Source: theory 2.2.
+    """
+    given = as_count("allocation", allocation)
+    w, kappa, n, m = checked_problem(
+        weights, concentration, 0 if budget is None else budget, mask, given.shape
+    )
+    given = _allocation(given, w, m)
+    return _is_optimal(w, kappa, given, None if budget is None else n, m)
+
+
+def optimal_set(
+    weights: Real[ArrayLike, "*#batch k"],
+    concentration: Real[ArrayLike, "*#batch"],
+    budget: Real[ArrayLike, "*#batch"],
+    *,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> OptimalSet:
+    """All allocations that maximise P(at least one success), when ties leave a choice.
+
+    Args:
+        weights: qualities w in [0, 1), shape `(..., k)`, at least one of them positive in each
+            problem: with w = 1 or all w = 0 optima abound that no choice among ties describes.
+        concentration: κ > 0, scalar or shape `(...)`.
+        budget: N ≥ 0 rollouts, scalar or shape `(...)`.
+        mask: boolean `(..., k)`, false for padding.
+
+    Returns:
+        `OptimalSet(base, tied, spare)`: every optimum is `base` plus one rollout to each of
+        `spare` of the `tied` candidates. `tied` is empty and `spare` 0 where the optimum is unique.
+
+    Raises:
+        ValueError: as `optimal_allocation`; a weight of 1, a problem without a positive weight.
+
+    Source: theory 2.2.
+    """
+    w, kappa, n, m = checked_problem(weights, concentration, budget, mask)
+    if is_concrete(w) and is_concrete(m):
+        values = np.where(np.asarray(m), np.asarray(w), 0)
+        if np.any(values == 1) or not np.all(values.max(-1) > 0):
+            raise ValueError("weights: the set of optima needs all w < 1 and a w > 0 in each row")
+    return _optimal_set(w, kappa, n, m)
+
+
+@partial(jax.jit, static_argnames="implementation")
+def _optimal(
+    w: Array, kappa: Array, budget: Array, mask: Array, implementation: Implementation
+) -> Array:
+    return _largest(w, kappa[..., None], budget, mask, implementation)
+
+
+@jax.jit
+def _is_optimal(w: Array, kappa: Array, given: Array, n: Array | None, m: Array) -> Array:
+    found = _certificate(w, kappa, given, m)
+    spent = given.sum(-1)
+    sure = m & (w == 1)
+    certain = jnp.any(sure & (given > 0), -1)
+    decided = jnp.any(sure, -1) & (spent > 0)
+    best = jnp.where(decided, certain, found.largest_next <= found.smallest_last)
+    return best if n is None else best & (spent == n)
+
+
+@jax.jit
+def _optimal_set(w: Array, kappa: Array, n: Array, m: Array) -> OptimalSet:
+    counts = _largest(w, kappa[..., None], n, m)
+    found = _certificate(w, kappa, counts, m)
+    level = found.smallest_last[..., None]
+    last = (counts > 0) & (w / (kappa[..., None] + (counts - 1)) == level)
+    following = m & (w / (kappa[..., None] + counts) == level)
+    choice = (found.largest_next == found.smallest_last)[..., None]
+    last &= choice
+    return OptimalSet(counts - last, (last | following) & choice, last.sum(-1, dtype=jnp.int32))
+
+
+@jax.jit
+def _near_one(w: Array, mask: Array) -> Array:
+    """Weights times a power of two, which leaves ties as they are, with the largest in [1/2, 1)."""
+    _, exponent = jnp.frexp(jnp.where(mask, w, 0).max(-1, keepdims=True))
+    return jnp.ldexp(w, -exponent)
+
+
+@partial(jax.jit, static_argnames="implementation")
+def _largest(
+    w: Array, offsets: Array, budget: Array, mask: Array, implementation: Implementation = "auto"
+) -> Array:
+    batch = jnp.broadcast_shapes(w.shape[:-1], offsets.shape[:-1], budget.shape, mask.shape[:-1])
+    w, mask = (jnp.broadcast_to(x, (*batch, w.shape[-1])) for x in (w, mask))
+    return allocate(w, offsets, budget, mask, implementation=implementation)
+
+
+@jax.jit
+def _certificate(w: Array, kappa: Array, given: Array, mask: Array) -> Certificate:
+    kappa = kappa[..., None]
+    following = jnp.where(mask, w / (kappa + given), -jnp.inf)
+    last = jnp.where(given > 0, w / (kappa + (given - 1)), jnp.inf)
+    return Certificate(following.max(-1), last.min(-1))
+
+
+def checked_problem(
+    weights: Real[ArrayLike, "*#batch k"],
+    concentration: Real[ArrayLike, "*#batch"],
+    budget: Real[ArrayLike, "*#batch"],
+    mask: Bool[ArrayLike, "*#batch k"] | None,
+    shape: tuple[int, ...] = (),
+) -> tuple[Array, Array, Array, Array]:
+    """Checked weights, κ, N and mask; weights and mask broadcast to the full shape."""
+    w = as_float("weights", weights)
+    check_candidates("weights", w)
+    kappa = as_float("concentration", concentration).astype(w.dtype)
+    mask_shape = () if mask is None else jnp.shape(mask)
+    full = common_shape(
+        weights=w.shape,
+        concentration=(*kappa.shape, 1),
+        budget=(*jnp.shape(budget), 1),
+        mask=mask_shape,
+        allocation=shape,
+    )
+    if full[-1] != w.shape[-1]:
+        raise ValueError(f"weights: {w.shape[-1]} candidates, where {full[-1]} are needed")
+    w = jnp.broadcast_to(w, full)
+    m = as_mask(mask, full)
+    check_range("weights", w, 0, 1, mask=m)
+    check_range("concentration", kappa, 0, low_open=True)
+    _check_offset("concentration", kappa)
+    return w, kappa, _budget(budget, w, m), m
+
+
+def _check_offset(name: str, offset: Array, mask: Array | None = None) -> None:
+    if offset.dtype == jnp.float32:
+        # Above it κ + r and κ + r + 1 may round to one float32, and divisors would repeat.
+        name, most = f"{name} (float32; turn on jax_enable_x64 for more)", 2**23
+    else:
+        most = 2**52
+    check_range(name, offset, 0, most, mask=mask)
+
+
+def _budget(budget: Real[ArrayLike, "*#batch"], w: Array, mask: Array) -> Array:
+    n = as_count("budget", budget)
+    if w.dtype == jnp.float32:
+        # As for offsets: their sum stays below 2^24.
+        check_range("budget (float32; turn on jax_enable_x64 for more)", n, 0, 2**22)
+    check_spendable(n, mask)
+    return n
+
+
+def _allocation(given: Array, w: Array, mask: Array) -> Array:
+    given = jnp.broadcast_to(given, w.shape)
+    if is_concrete(given) and is_concrete(mask) and np.any(np.asarray(given)[~np.asarray(mask)]):
+        raise ValueError("allocation: padding (mask False) has rollouts")
+    return given

@@ -1,0 +1,397 @@
+"""A general optimiser: any differentiable objective of a real allocation, then whole rollouts.
+
+Three stages, each for all problems at once. *Ascent*: optax on the logarithms of the shares, robust
+and slow near the boundary. *Refinement*: steps that maximise a local model of the objective over
+{B ≥ 0, Σ B = N}, with a line search; a separable quadratic model is water-filling and finds the
+active set, and a Newton step inside that set finishes. *Rounding*: Webster's method on the real
+solution, then the best exchange of one rollout, again and again, until none improves. For a
+separable concave objective an allocation that no exchange improves is the optimum.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Int, Real
+
+from dora_theory._checks import as_count, as_float, as_mask, check_range, check_spendable
+from dora_theory.kernels.divisor import largest_priorities
+
+Objective = Callable[[Array], Array]
+
+# No share starts lower: the ascent works on logarithms, where 0 could never grow.
+_LEAST_SHARE = 1e-6
+_HALVINGS = 50
+
+
+class Optimised(NamedTuple):
+    """What was found, and how far it can be trusted.
+
+    Attributes:
+        allocation: whole rollouts, int32, shape `(..., k)`, with sum N.
+        value: objective of `allocation`, shape `(...)`.
+        real: real-valued solution, shape `(..., k)`, with sum N up to rounding.
+        real_value: objective of `real`, shape `(...)`.
+        gap: max_i N g_i - Σ g_i B_i at `real` with g the gradient, as a part of N max |g|, shape
+            `(...)`. If the objective is concave, no real allocation is better than `real` by more
+            than `gap` N max |g|.
+        converged: whether `gap` is at most the tolerance, shape `(...)`.
+        locally_optimal: whether no exchange of one rollout improves `allocation`, shape `(...)`;
+            false if they were stopped by `max_exchanges`.
+    """
+
+    allocation: Int[Array, "*batch k"]
+    value: Float[Array, "*batch"]
+    real: Float[Array, "*batch k"]
+    real_value: Float[Array, "*batch"]
+    gap: Float[Array, "*batch"]
+    converged: Bool[Array, "*batch"]
+    locally_optimal: Bool[Array, "*batch"]
+
+
+def optimise_allocation(
+    objective: Objective,
+    budget: Real[ArrayLike, "*#batch"],
+    num_candidates: int,
+    *,
+    initial: Real[ArrayLike, "*#batch k"] | None = None,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+    separable: bool = False,
+    steps: int = 100,
+    learning_rate: float = 0.1,
+    optimiser: Any = None,
+    refinements: int = 100,
+    tolerance: float | None = None,
+    max_exchanges: int = 1000,
+) -> Optimised:
+    """Allocation of N rollouts that maximises a differentiable, concave objective.
+
+    Args:
+        objective: from real allocations `(..., k)` to values `(...)`, twice differentiable by JAX
+            with finite values and gradients for B > 0, problem by problem; also called under
+            `vmap`. It may close over arrays of the batch shape. Where it is flat to floating point
+            it is taken as flat: maximise -log failure, not log success, which rounds to 0.
+        budget: N ≥ 0 rollouts, scalar or shape `(...)`.
+        num_candidates: k.
+        initial: where to start, ≥ 0, shape `(..., k)`, on any scale; equal shares if None.
+        mask: boolean `(..., k)`, false for padding, which receives nothing.
+        separable: promise that the objective is a sum over candidates. Then a refinement costs O(k)
+            and so does the choice of an exchange; otherwise Hessians are formed, O(k^3), and all
+            k^2 exchanges are tried.
+        steps: steps of ascent.
+        learning_rate: of Adam, the default optimiser, in logarithms of shares.
+        optimiser: an `optax.GradientTransformation` instead of Adam.
+        refinements: most refinements after the ascent. None are made beyond what helps.
+        tolerance: `gap` up to which a solution counts as converged; by default the power 3/4 of the
+            rounding unit, 1.8e-12 in float64 and 6.4e-6 in float32.
+        max_exchanges: most exchanges in rounding.
+
+    Returns:
+        `Optimised`; nothing is raised if it did not converge: look at `converged` and
+        `locally_optimal`. In float64 the surrogate Σ w_i log(κ + B_i) is maximised to within 1e-9 N
+        in each B_i for κ from 1e-6 to 1e6, zeros of the solution included. The objective need not
+        be concave to be climbed, but only then do `gap` and an exchange-optimal allocation (if it
+        is separable, too) bound anything. Wrap a call in `jax.jit` to compile it once; not
+        differentiable.
+
+    Raises:
+        ValueError: budget or start negative, shapes that do not fit, an objective with a shape
+            other than the batch.
+    """
+    n = as_count("budget", budget)
+    start = None if initial is None else as_float("initial", initial)
+    dtype = jnp.result_type(float) if start is None else start.dtype
+    shapes = [(*n.shape, 1), (num_candidates,)]
+    shapes += [] if start is None else [start.shape]
+    shapes += [] if mask is None else [jnp.shape(mask)]
+    try:
+        shape = jnp.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ValueError(f"budget, num_candidates, initial, mask: shapes {shapes}") from None
+    if num_candidates < 1 or shape[-1] != num_candidates:
+        raise ValueError(f"num_candidates = {num_candidates}, where shapes give {shape[-1]}")
+    # A batch may come with the objective alone.
+    batch = jax.eval_shape(objective, jax.ShapeDtypeStruct(shape, dtype)).shape
+    shape = (*batch, num_candidates)
+    if jax.eval_shape(objective, jax.ShapeDtypeStruct(shape, dtype)).shape != batch:
+        raise ValueError(f"objective: allocations {shape} do not give values {batch}")
+    m = as_mask(mask, shape)
+    n = jnp.broadcast_to(n, batch)
+    check_spendable(n, m)
+    start = m.astype(dtype) if start is None else jnp.broadcast_to(start, shape)
+    check_range("initial", start, 0, mask=m)
+    tolerance = float(jnp.finfo(dtype).eps) ** 0.75 if tolerance is None else tolerance
+    optimiser = optax.adam(learning_rate) if optimiser is None else optimiser
+
+    @jax.jit
+    def solve(start: Array, n: Array, mask: Array) -> Optimised:
+        total = n[..., None].astype(dtype)
+        x = _ascend(objective, _shares(start, mask), total, mask, optimiser, steps)
+        x, gap = _refine(objective, x, total, mask, separable, refinements, tolerance)
+        whole, settled = _round(objective, x, n, mask, separable, max_exchanges)
+        return Optimised(
+            whole,
+            objective(whole.astype(dtype)),
+            x,
+            objective(x),
+            gap,
+            gap <= tolerance,
+            settled,
+        )
+
+    return solve(start, n, m)
+
+
+def _shares(start: Array, mask: Array) -> Array:
+    kept = jnp.where(mask, start, 0)
+    total = kept.sum(-1, keepdims=True)
+    kept = jnp.where(total > 0, kept / jnp.where(total > 0, total, 1), mask)
+    kept = jnp.where(mask, jnp.maximum(kept, _LEAST_SHARE), 0)
+    return kept / jnp.maximum(kept.sum(-1, keepdims=True), _LEAST_SHARE)
+
+
+def _ascend(
+    objective: Objective, shares: Array, total: Array, mask: Array, optimiser: Any, steps: int
+) -> Array:
+    """Gradient ascent on the logarithms of the shares, by an optax optimiser."""
+
+    def allocation(logits: Array) -> Array:
+        # A row without candidates has no softmax; it has no budget either.
+        weights = jnp.where(mask, jnp.exp(logits - logits.max(-1, keepdims=True)), 0)
+        return total * weights / jnp.maximum(weights.sum(-1, keepdims=True), 1e-30)
+
+    def loss(logits: Array) -> Array:
+        return -objective(allocation(logits)).sum()
+
+    def step(state: tuple[Array, Any], _: None) -> tuple[tuple[Array, Any], None]:
+        logits, memory = state
+        updates, memory = optimiser.update(jax.grad(loss)(logits), memory, logits)
+        return (jnp.where(mask, logits + updates, logits), memory), None
+
+    logits = jnp.where(mask, jnp.log(jnp.where(mask, shares, 1)), -1e9)
+    (logits, _), _ = jax.lax.scan(step, (logits, optimiser.init(logits)), None, length=steps)
+    return allocation(logits)
+
+
+class _Progress(NamedTuple):
+    x: Array
+    gap: Array
+    done: Array
+    rounds: Array
+
+
+def _refine(
+    objective: Objective,
+    x: Array,
+    total: Array,
+    mask: Array,
+    separable: bool,
+    most: int,
+    tolerance: float,
+) -> tuple[Array, Array]:
+    gradient = jax.grad(lambda x: objective(x).sum())
+
+    def step(p: _Progress) -> _Progress:
+        x = p.x
+        g = gradient(x)
+        if separable:
+            # The row sums of a diagonal matrix are its diagonal: one product with it is enough.
+            curvature = -jax.jvp(gradient, (x,), (mask.astype(x.dtype),))[1]
+        else:
+            # Row sums of |H| make a diagonal model that lies below the objective, if concave.
+            curvature = jnp.abs(_hessian(gradient, x)).sum(-1)
+        floor = jnp.sqrt(jnp.finfo(x.dtype).eps) * _size(g, mask) / jnp.maximum(total, 1)
+        curvature = jnp.maximum(curvature, jnp.maximum(floor, jnp.finfo(x.dtype).tiny))
+        aim = _maximise_model(x, _below_top(g, mask), curvature, total, mask)
+        x = _line_search(objective, gradient, x, aim - x, total, mask)
+        if not separable:
+            x = _newton_in_support(objective, gradient, x, total, mask)
+        gap = _gap(gradient(x), x, total, mask)
+        x = jnp.where(p.done[..., None], p.x, x)
+        gap = jnp.where(p.done, p.gap, gap)
+        still = jnp.all(x == p.x, -1)
+        # Below the tolerance a step is worth its cost while it halves the gap.
+        return _Progress(x, gap, still | ((gap <= tolerance) & (gap > p.gap / 2)), p.rounds + 1)
+
+    def unfinished(p: _Progress) -> Array:
+        return jnp.any(~p.done) & (p.rounds < most)
+
+    gap = _gap(gradient(x), x, total, mask)
+    p = _Progress(x, gap, gap == 0, jnp.zeros((), jnp.int32))
+    p = jax.lax.while_loop(unfinished, step, p)
+    return p.x, p.gap
+
+
+def _size(g: Array, mask: Array) -> Array:
+    return jnp.where(mask, jnp.abs(g), 0).max(-1, keepdims=True)
+
+
+def _below_top(g: Array, mask: Array) -> Array:
+    """Gradient less its largest entry: a constant moves nothing where the sum is given."""
+    return jnp.where(mask, g - jnp.where(mask, g, -jnp.inf).max(-1, keepdims=True), 0)
+
+
+def _gap(g: Array, x: Array, total: Array, mask: Array) -> Array:
+    """The Frank-Wolfe gap, as a part of N max |g|."""
+    missed = -(x * _below_top(g, mask)).sum(-1)
+    scale = (total * _size(g, mask))[..., 0]
+    return missed / jnp.where(scale == 0, 1, scale)
+
+
+def _hessian(gradient: Objective, x: Array) -> Array:
+    """Of every problem, `(..., k, k)`: a unit vector for all problems at once, k of them."""
+    basis = jnp.eye(x.shape[-1], dtype=x.dtype)
+    columns = jax.vmap(
+        lambda e: jax.jvp(gradient, (x,), (jnp.broadcast_to(e, x.shape),))[1], out_axes=-1
+    )
+    return columns(basis)
+
+
+def _maximise_model(x: Array, g: Array, curvature: Array, total: Array, mask: Array) -> Array:
+    """Argmax over y ≥ 0, Σ y = N of g (y - x) - Σ s_i (y_i - x_i)²/2: y_i = max(0, (b_i - ν)/s_i).
+
+    Water-filling once more, with b = g + s x; ν follows from the active set, a prefix of the
+    candidates in descending order of b.
+    """
+    b = jnp.where(mask, g + curvature * x, -jnp.inf)
+    order = jnp.argsort(-b, -1)
+    ranked = jnp.take_along_axis(b, order, -1)
+    exists = jnp.isfinite(ranked)
+    ranked = jnp.where(exists, ranked, 0)
+    width = jnp.where(exists, 1 / jnp.take_along_axis(curvature, order, -1), 0)
+    widths, filled = jnp.cumsum(width, -1), jnp.cumsum(ranked * width, -1)
+    reached = exists & (filled - ranked * widths < total)
+    last = jnp.maximum(reached.sum(-1, keepdims=True) - 1, 0)
+    level = (filled - total) / jnp.where(widths > 0, widths, 1)
+    level = jnp.take_along_axis(level, last, -1)
+    return jnp.where(mask, jnp.maximum(b - level, 0) / curvature, 0)
+
+
+def _newton_in_support(
+    objective: Objective, gradient: Objective, x: Array, total: Array, mask: Array
+) -> Array:
+    """Newton's step among the candidates that have something, up to the first that has no more."""
+    free = mask & (x > 0)
+    g, hessian = _below_top(gradient(x), mask), _hessian(gradient, x)
+    both = free[..., :, None] & free[..., None, :]
+    eye = jnp.eye(x.shape[-1], dtype=x.dtype)
+    size = jnp.where(both, jnp.abs(hessian), 0).max((-1, -2), keepdims=True)
+    # Scaled to 1, and lifted a little: a flat objective has no Newton step, but a long one.
+    lift = 16 * jnp.finfo(x.dtype).eps
+    matrix = jnp.where(both, -hessian / jnp.where(size > 0, size, 1), 0)
+    matrix += eye * jnp.where(free, lift, 1)[..., None]
+    sides = jnp.stack([jnp.where(free, g, 0), free.astype(x.dtype)], -1)
+    solved = jnp.linalg.solve(matrix, sides)
+    up, one = solved[..., 0], solved[..., 1]
+    share = up.sum(-1, keepdims=True) / one.sum(-1, keepdims=True)
+    step = jnp.where(free, up - share * one, 0) / jnp.where(size > 0, size, 1)[..., 0]
+    step = jnp.where(jnp.isfinite(step).all(-1, keepdims=True), step, 0)
+    ratio = jnp.where(step < 0, x / jnp.where(step < 0, -step, 1), jnp.inf)
+    reach = jnp.minimum(ratio.min(-1, keepdims=True), 1)
+    return _line_search(objective, gradient, x, reach * step, total, mask)
+
+
+def _line_search(
+    objective: Objective, gradient: Objective, x: Array, d: Array, total: Array, mask: Array
+) -> Array:
+    """X + t d for the first t of 1, 1/2, 1/4, … that improves; x if none does.
+
+    Along a segment a concave function has risen where its slope is still positive, whatever its
+    rounded values say. Where they say nothing more, a slope that has shrunk is taken instead
+    (Hager and Zhang 2005), so that Newton's method can use the last digits of the gradient.
+    """
+    value = objective(x)
+    slope = (d * _below_top(gradient(x), mask)).sum(-1)
+    noise = 8 * jnp.finfo(x.dtype).eps * jnp.abs(value)
+
+    def point(t: Array) -> Array:
+        y = jnp.where(mask, jnp.maximum(x + t[..., None] * d, 0), 0)
+        spent = y.sum(-1, keepdims=True)
+        return y * total / jnp.where(spent > 0, spent, 1)
+
+    def improves(t: Array) -> Array:
+        y = point(t)
+        found = objective(y)
+        slope_there = (d * _below_top(gradient(y), mask)).sum(-1)
+        risen = (found > value) & (found >= value + 1e-4 * t * slope)
+        shrunk = (found >= value - noise) & (slope_there >= -slope / 2)
+        return jnp.isfinite(found) & (risen | (slope_there >= 0) | shrunk) & (slope > 0)
+
+    def unfinished(state: tuple[Array, Array, Array]) -> Array:
+        _, good, count = state
+        return jnp.any(~good & (slope > 0)) & (count < _HALVINGS)
+
+    def halve(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        t, good, count = state
+        t = jnp.where(good, t, t / 2)
+        return t, good | improves(t), count + 1
+
+    t = jnp.ones_like(value)
+    t, good, _ = jax.lax.while_loop(unfinished, halve, (t, improves(t), jnp.zeros((), jnp.int32)))
+    return jnp.where(good[..., None], point(t), x)
+
+
+def _round(
+    objective: Objective, x: Array, n: Array, mask: Array, separable: bool, most: int
+) -> tuple[Array, Array]:
+    """Webster's method on the real solution, then exchanges of one rollout while one improves."""
+    choose = _best_exchange_separable if separable else _best_exchange
+
+    def unfinished(state: tuple[Array, Array, Array]) -> Array:
+        _, improved, count = state
+        return jnp.any(improved) & (count <= most)
+
+    def exchange(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        whole, _, count = state
+        now = whole.astype(x.dtype)
+        move = choose(objective, now, mask)
+        improved = objective(now + move) > objective(now)
+        # The last round only asks whether there is something left to improve.
+        taken = improved[..., None] & (count < most)
+        return whole + jnp.where(taken, move, 0).astype(jnp.int32), improved, count + 1
+
+    whole = largest_priorities(x, jnp.asarray(0.5, x.dtype), n, mask)
+    state = (whole, jnp.ones(n.shape, bool), jnp.zeros((), jnp.int32))
+    whole, improved, _ = jax.lax.while_loop(unfinished, exchange, state)
+    return whole, ~improved
+
+
+def _best_exchange_separable(objective: Objective, now: Array, mask: Array) -> Array:
+    """Best gain of one more and least loss of one less, which are independent of each other."""
+    basis = jnp.eye(now.shape[-1], dtype=now.dtype)
+    more = jnp.moveaxis(jax.vmap(lambda e: objective(now + e))(basis), 0, -1)
+    less = jnp.moveaxis(jax.vmap(lambda e: objective(jnp.maximum(now - e, 0)))(basis), 0, -1)
+    receiver = jnp.argmax(_or_worst(more, mask), -1)
+    donor = jnp.argmax(_or_worst(less, mask & (now > 0)), -1)
+    spends = (now > 0).any(-1, keepdims=True)
+    return jnp.where(spends, basis[receiver] - basis[donor], 0)
+
+
+def _best_exchange(objective: Objective, now: Array, mask: Array) -> Array:
+    """The best of all k² exchanges, donor by donor, so that k of them are in memory."""
+    basis = jnp.eye(now.shape[-1], dtype=now.dtype)
+
+    def from_donor(best: tuple[Array, Array], e: Array) -> tuple[tuple[Array, Array], None]:
+        value, move = best
+        left = jnp.maximum(now - e, 0)
+        found = jnp.moveaxis(jax.vmap(lambda f: objective(left + f))(basis), 0, -1)
+        able = ((now * e).sum(-1) > 0)[..., None] & mask & (e == 0)
+        found = _or_worst(found, able)
+        better = found.max(-1) > value
+        receiver = basis[jnp.argmax(found, -1)]
+        return (
+            jnp.where(better, found.max(-1), value),
+            jnp.where(better[..., None], receiver - e, move),
+        ), None
+
+    start = (jnp.full(now.shape[:-1], -jnp.inf, now.dtype), jnp.zeros_like(now))
+    start = (start[0].astype(objective(now).dtype), start[1])
+    (_, move), _ = jax.lax.scan(from_donor, start, basis)
+    return move
+
+
+def _or_worst(values: Array, able: Array) -> Array:
+    return jnp.where(able & ~jnp.isnan(values), values, -jnp.inf)

@@ -1,0 +1,417 @@
+"""The field's rules, each budget-exact and in the paper's literal form (eq. 1-4, 13; theory 3).
+
+A literal form may miss the budget: eq. 1-3 by what N/M leaves over, rounding by several rollouts
+(theory 3.2). The budget-exact forms spend N to the last rollout, and equal the literal form
+wherever that keeps the budget.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Int, Real
+
+from dora_theory._checks import (
+    as_count,
+    as_float,
+    as_mask,
+    check_candidates,
+    check_range,
+    check_spendable,
+)
+from dora_theory.allocation.optimal import apportion
+from dora_theory.model.directions import segment_max, segment_min
+from dora_theory.model.magnitude import magnitude_weighting
+from dora_theory.model.similarity import dora_weights, normalised, quality_weights
+
+
+def temperature_allocation(
+    scores: Real[ArrayLike, "*#batch k"],
+    budget: Real[ArrayLike, "*#batch"],
+    *,
+    literal: bool = False,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Int[Array, "*batch k"]:
+    """Temperature sampling: the same for every candidate, whatever its score.
+
+    Args:
+        scores: finite, shape `(..., k)`; only their shape counts.
+        budget: N ≥ 0 rollouts, scalar or shape `(...)`.
+        literal: one rollout each, whatever N is.
+        mask: boolean `(..., k)`, false for padding, which receives nothing.
+
+    Returns:
+        int32 `(..., k)`: ⌊N/k⌋ each, and one more for the lowest indices until N is spent.
+
+    Raises:
+        ValueError: NaN or infinite scores, negative N, shapes that do not fit.
+
+    Source: eq. 1.
+    """
+    _, n, m = _problem(scores, budget, mask)
+    if literal:
+        return m.astype(jnp.int32)
+    return _everyone(n, m)
+
+
+def beam_allocation(
+    scores: Real[ArrayLike, "*#batch k"],
+    budget: Real[ArrayLike, "*#batch"],
+    *,
+    beam_width: int = 4,
+    literal: bool = False,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Int[Array, "*batch k"]:
+    """Beam search of width M: M rollouts to each of the best N/M candidates.
+
+    Args:
+        scores: finite, shape `(..., k)`; ties go to the lowest index.
+        budget: N ≥ 0 rollouts, scalar or shape `(...)`.
+        beam_width: M ≥ 1.
+        literal: M to each of the best min(k, ⌊N/M⌋), and no more.
+        mask: boolean `(..., k)`, false for padding, which receives nothing.
+
+    Returns:
+        int32 `(..., k)`: M each from the best down and what is left of N to the next; after the
+        last candidate the best is next again, so that N is always spent.
+
+    Raises:
+        ValueError: NaN or infinite scores, negative N, M < 1, shapes that do not fit.
+
+    Source: eq. 2.
+    """
+    r, n, m = _problem(scores, budget, mask)
+    return _beam(r, n, m, _width(beam_width), literal)
+
+
+def dvts_allocation(
+    scores: Real[ArrayLike, "*#batch k"],
+    budget: Real[ArrayLike, "*#batch"],
+    *,
+    beam_width: int = 4,
+    literal: bool = False,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Int[Array, "*batch k"]:
+    """Diverse verifier tree search: the best of each of N/M groups of candidates.
+
+    Groups are contiguous and as equal as possible, the larger ones first.
+
+    Args:
+        scores: finite, shape `(..., k)`; ties go to the lowest index.
+        budget: N ≥ 0 rollouts, scalar or shape `(...)`.
+        beam_width: M ≥ 1.
+        literal: M to the best of each of min(k, ⌊N/M⌋) groups, and no more.
+        mask: boolean `(..., k)`, false for padding, which receives nothing.
+
+    Returns:
+        int32 `(..., k)`: N shared over the best of min(k, ⌈N/M⌉) groups as evenly as it goes, what
+        is left over to the first groups.
+
+    Raises:
+        ValueError: NaN or infinite scores, negative N, M < 1, shapes that do not fit.
+
+    Source: eq. 3; Beeching, Tunstall and Rush, Scaling test-time compute with open models (2024).
+    """
+    r, n, m = _problem(scores, budget, mask)
+    return _dvts(r, n, m, _width(beam_width), literal)
+
+
+def rebase_allocation(
+    scores: Real[ArrayLike, "*#batch k"],
+    budget: Real[ArrayLike, "*#batch"],
+    *,
+    temperature: Real[ArrayLike, "*#batch"] = 0.1,
+    literal: bool = False,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Int[Array, "*batch k"]:
+    """REBASE as the paper states it: in proportion to the softmax of the scores.
+
+    Args:
+        scores: finite, shape `(..., k)`.
+        budget: N ≥ 0 rollouts, scalar or shape `(...)`; at most 2^22 in float32.
+        temperature: T_b > 0, scalar or shape `(...)`.
+        literal: round(N w_i), whose sum may miss N.
+        mask: boolean `(..., k)`, false for padding, which receives nothing.
+
+    Returns:
+        int32 `(..., k)`: Webster's apportionment of N, which equals the literal form wherever that
+        keeps the budget (theory 3.3).
+
+    Raises:
+        ValueError: as `quality_weights` and `apportion`.
+
+    Source: eq. 4; theory 3.3.
+    """
+    return _share(quality_weights(scores, temperature, mask=mask), budget, literal, mask)
+
+
+def rebase_sequential_allocation(
+    scores: Real[ArrayLike, "*#batch k"],
+    budget: Real[ArrayLike, "*#batch"],
+    *,
+    temperature: Real[ArrayLike, "*#batch"] = 0.1,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Int[Array, "*batch k"]:
+    """REBASE as its own authors run it: rounding up in descending order of score.
+
+    Args:
+        scores: finite, shape `(..., k)`; ties go to the lowest index.
+        budget: N ≥ 0 rollouts, scalar or shape `(...)`.
+        temperature: T_b > 0, scalar or shape `(...)`; REBASE's authors use 0.2.
+        mask: boolean `(..., k)`, false for padding, which receives nothing.
+
+    Returns:
+        int32 `(..., k)` with sum N, as `sequential_ceiling_allocation`.
+
+    Raises:
+        ValueError: as `quality_weights`; negative N.
+
+    Source: theory 3.1b; Wu et al., Inference scaling laws (arXiv 2408.00724).
+    """
+    w = quality_weights(scores, temperature, mask=mask)
+    # Ranked by score: the softmax may round unequal scores to equal qualities.
+    r, n, m = _problem(scores, budget, mask)
+    return _sequential(w, r, n, m)
+
+
+def dora_allocation(
+    scores: Real[ArrayLike, "*#batch k"],
+    embeddings: Real[ArrayLike, "*#batch k d"],
+    budget: Real[ArrayLike, "*#batch"],
+    *,
+    temperature: Real[ArrayLike, "*#batch"] = 0.1,
+    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
+    literal: bool = False,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Int[Array, "*batch k"]:
+    """DORA: in proportion to quality times uniqueness.
+
+    Args:
+        scores: finite, shape `(..., k)`.
+        embeddings: finite and not 0, shape `(..., k, d)`.
+        budget: N ≥ 0 rollouts, scalar or shape `(...)`; at most 2^22 in float32.
+        temperature: T_b > 0, scalar or shape `(...)`.
+        similarity_temperature: T_s > 0, scalar or shape `(...)`.
+        literal: round(N w'_i), whose sum may miss N, and which may give a direction of many copies
+            nothing at all (theory 4.4b).
+        mask: boolean `(..., k)`, false for padding, which receives nothing.
+
+    Returns:
+        int32 `(..., k)`: Webster's apportionment of N.
+
+    Raises:
+        ValueError: as `dora_weights` and `apportion`.
+
+    Source: eq. 10-13.
+    """
+    weights = dora_weights(
+        scores,
+        embeddings,
+        temperature=temperature,
+        similarity_temperature=similarity_temperature,
+        mask=mask,
+    )
+    return _share(weights, budget, literal, mask)
+
+
+def magnitude_allocation(
+    scores: Real[ArrayLike, "*#batch k"],
+    embeddings: Real[ArrayLike, "*#batch k d"],
+    budget: Real[ArrayLike, "*#batch"],
+    *,
+    temperature: Real[ArrayLike, "*#batch"] = 0.1,
+    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
+    literal: bool = False,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Int[Array, "*batch k"]:
+    """In proportion to quality times magnitude weighting: `dora_allocation` with v in place of γ.
+
+    Args:
+        scores: finite, shape `(..., k)`.
+        embeddings: finite and not 0, shape `(..., k, d)`.
+        budget: N ≥ 0 rollouts, scalar or shape `(...)`; at most 2^22 in float32.
+        temperature: T_b > 0, scalar or shape `(...)`.
+        similarity_temperature: T_s > 0, scalar or shape `(...)`.
+        literal: round(N w'_i), whose sum may miss N.
+        mask: boolean `(..., k)`, false for padding, which receives nothing.
+
+    Returns:
+        int32 `(..., k)`: Webster's apportionment of N.
+
+    Raises:
+        ValueError: as `quality_weights`, `magnitude_weighting` and `apportion`.
+
+    Source: theory 5.6.
+    """
+    w = quality_weights(scores, temperature, mask=mask)
+    v = magnitude_weighting(embeddings, similarity_temperature, mask=mask)
+    return _share(normalised(w * v), budget, literal, mask)
+
+
+def round_allocation(
+    weights: Real[ArrayLike, "*#batch k"],
+    budget: Real[ArrayLike, "*#batch"],
+    *,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Int[Array, "*batch k"]:
+    """round(N w_i), halves to even, whose sum may miss N.
+
+    Args:
+        weights: in [0, 1], shape `(..., k)`, as a rule with sum 1.
+        budget: N ≥ 0 rollouts, scalar or shape `(...)`.
+        mask: boolean `(..., k)`, false for padding, which receives nothing.
+
+    Returns:
+        int32 `(..., k)`.
+
+    Raises:
+        ValueError: NaN, weights outside [0, 1], negative N, shapes that do not fit.
+
+    Source: eq. 4 and 13; theory 3.2.
+    """
+    w, n, m = _problem(weights, budget, mask, "weights")
+    check_range("weights", w, 0, 1, mask=m)
+    return _rounded(w, n, m)
+
+
+def sequential_ceiling_allocation(
+    weights: Real[ArrayLike, "*#batch k"],
+    budget: Real[ArrayLike, "*#batch"],
+    *,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Int[Array, "*batch k"]:
+    """In descending order of weight, ⌈what is left of N × share of what is left of the weights⌉.
+
+    A product within 16 roundings of a whole number counts as that number: rounding noise, which
+    the ceiling would turn into a whole rollout.
+
+    Args:
+        weights: ≥ 0, shape `(..., k)`, on any scale; ties go to the lowest index.
+        budget: N ≥ 0 rollouts, scalar or shape `(...)`.
+        mask: boolean `(..., k)`, false for padding, which receives nothing.
+
+    Returns:
+        int32 `(..., k)` with sum N. If all weights are 0, the first candidate receives all.
+
+    Raises:
+        ValueError: NaN or negative weights, negative N, shapes that do not fit.
+
+    Source: theory 3.1b.
+    """
+    w, n, m = _problem(weights, budget, mask, "weights")
+    check_range("weights", w, 0, mask=m)
+    return _sequential(w, w, n, m)
+
+
+def _share(weights: Array, budget: ArrayLike, literal: bool, mask: ArrayLike | None) -> Array:
+    if literal:
+        return round_allocation(weights, budget, mask=mask)
+    return apportion(weights, budget, mask=mask)
+
+
+def _problem(
+    scores: ArrayLike, budget: ArrayLike, mask: ArrayLike | None, name: str = "scores"
+) -> tuple[Array, Array, Array]:
+    """Scores `(..., k)`, 0 for padding, N `(...)` and mask `(..., k)` of one batch."""
+    r, n = as_float(name, scores), as_count("budget", budget)
+    check_candidates(name, r)
+    shape = jnp.broadcast_shapes(r.shape, (*n.shape, 1), () if mask is None else jnp.shape(mask))
+    m = as_mask(mask, shape)
+    check_range(name, r, mask=m)
+    check_spendable(n, m)
+    return (*_whole(r, n, m), m)
+
+
+@jax.jit
+def _whole(r: Array, n: Array, mask: Array) -> tuple[Array, Array]:
+    return jnp.where(mask, r, 0), jnp.broadcast_to(n, mask.shape[:-1])
+
+
+def _width(beam_width: int) -> int:
+    if beam_width < 1:
+        raise ValueError(f"beam_width = {beam_width}: needs a positive number")
+    return beam_width
+
+
+def _place(mask: Array) -> Array:
+    """Number of each candidate among those that are no padding."""
+    return jnp.cumsum(mask, -1, dtype=jnp.int32) - 1
+
+
+def _count(mask: Array) -> Array:
+    return jnp.maximum(mask.sum(-1, keepdims=True, dtype=jnp.int32), 1)
+
+
+def _evenly(total: Array, parts: Array, part: Array) -> Array:
+    return total // parts + (part < total % parts)
+
+
+def _descending(scores: Array, mask: Array) -> Array:
+    """Candidates from the best down, ties by index, padding last."""
+    # Two stable sorts: a finite score must come before padding, however low it is.
+    order = jnp.argsort(-scores, axis=-1, stable=True)
+    padding = jnp.take_along_axis(~mask, order, -1)
+    last = jnp.argsort(padding, axis=-1, stable=True)
+    return jnp.take_along_axis(order, last, -1)
+
+
+@jax.jit
+def _everyone(budget: Array, mask: Array) -> Array:
+    return jnp.where(mask, _evenly(budget[..., None], _count(mask), _place(mask)), 0)
+
+
+@jax.jit
+def _rounded(weights: Array, budget: Array, mask: Array) -> Array:
+    whole = jnp.round(weights * budget[..., None].astype(weights.dtype))
+    return jnp.where(mask, whole.astype(jnp.int32), 0)
+
+
+@partial(jax.jit, static_argnames=("literal",))
+def _beam(scores: Array, budget: Array, mask: Array, width: Array, literal: bool) -> Array:
+    rank = jnp.argsort(_descending(scores, mask), axis=-1)
+    n, k = budget[..., None], _count(mask)
+    if literal:
+        return jnp.where(mask & (rank < n // width), width, 0)
+    beams, left = n // width, n % width
+    given = width * (beams // k + (rank < beams % k)) + jnp.where(rank == beams % k, left, 0)
+    return jnp.where(mask, given, 0)
+
+
+@partial(jax.jit, static_argnames=("literal",))
+def _dvts(scores: Array, budget: Array, mask: Array, width: Array, literal: bool) -> Array:
+    n, k, place = budget[..., None], _count(mask), _place(mask)
+    groups = jnp.minimum(k, n // width if literal else -(-n // width))
+    g = jnp.maximum(groups, 1)
+    size, larger = k // g, k % g
+    ahead = larger * (size + 1)
+    group = jnp.where(place < ahead, place // (size + 1), larger + (place - ahead) // size)
+    group = jnp.where(mask, group, 0)
+    segments = scores.shape[-1]
+    top = segment_max(jnp.where(mask, scores, -jnp.inf), group, segments)
+    best = mask & (scores == jnp.take_along_axis(top, group, -1))
+    index = jnp.broadcast_to(jnp.arange(segments, dtype=jnp.int32), scores.shape)
+    first = segment_min(jnp.where(best, index, segments), group, segments)
+    chosen = (index == jnp.take_along_axis(first, group, -1)) & (groups > 0)
+    given = jnp.broadcast_to(width, n.shape) if literal else _evenly(n, g, group)
+    return jnp.where(chosen, given, 0).astype(jnp.int32)
+
+
+@jax.jit
+def _sequential(weights: Array, ranked: Array, budget: Array, mask: Array) -> Array:
+    order = _descending(ranked, mask)
+    w = jnp.take_along_axis(jnp.where(mask, weights, 0), order, -1)
+    rest = jnp.flip(jnp.cumsum(jnp.flip(w, -1), -1), -1)
+    share = jnp.where(rest > 0, w / jnp.where(rest > 0, rest, 1), 1)
+    noise = 16 * jnp.finfo(w.dtype).eps
+
+    def give(left: Array, part: Array) -> tuple[Array, Array]:
+        exact = left.astype(part.dtype) * part
+        whole = jnp.round(exact)
+        near = jnp.abs(exact - whole) <= noise * exact
+        given = jnp.where(near, whole, jnp.ceil(exact)).astype(jnp.int32)
+        given = jnp.minimum(given, left)
+        return left - given, given
+
+    _, given = jax.lax.scan(give, budget, jnp.moveaxis(share, -1, 0))
+    return jnp.take_along_axis(jnp.moveaxis(given, 0, -1), jnp.argsort(order, axis=-1), -1)

@@ -1,0 +1,44 @@
+"""Every claim of the theory as a program that can fail, in the order of the theory."""
+
+from importlib import import_module
+
+from dora_theory.claims.check.claim import Claim
+
+# Modules with claims, one idea each.
+_FAMILIES: tuple[str, ...] = (
+    "c1_failure",
+    "c2_1_optimum",
+    "c2_3_classical",
+    "c2_4_relaxation",
+    "c3_1_rules",
+    "c3_2_rounding",
+    "c3_4_limits",
+    "c4_1_solution_level",
+    "c4_3_price",
+    "c4_4_recovery",
+    "c4_5_similarity",
+    "c5_1_correlation",
+    "c5_2_adaptivity",
+    "c5_3_unknown_concentration",
+    "c5_4_other_goals",
+    "c5_5_replay",
+    "c5_6_magnitude",
+    "c6_1_repetition",
+)
+
+
+def claims() -> tuple[Claim, ...]:
+    """All claims, sorted by id. Loads JAX, which importing this package does not."""
+    found = [
+        claim
+        for family in _FAMILIES
+        for claim in import_module(f"dora_theory.claims.{family}").CLAIMS
+    ]
+    return tuple(sorted(found, key=lambda claim: _place(claim.id)))
+
+
+def _place(name: str) -> tuple[int, int, str]:
+    """2.5b as (2, 5, "b"), so that 2.10 would follow 2.9."""
+    chapter, _, rest = name.partition(".")
+    number = rest.rstrip("abcdefgh")
+    return int(chapter), int(number or 0), rest[len(number) :]

@@ -1,0 +1,1 @@
+"""How a claim is tried: drawn, decided, shrunk to a small counterexample, printed."""

@@ -1,0 +1,70 @@
+"""`dora-theory bench`: every job timed against what one would use instead."""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+from typing import Any
+
+from dora_theory.cli.checkout import beside_the_package
+
+_DESCRIPTION = """\
+Times exact allocation, uniqueness, Monte Carlo and the time to a first result against what one
+would use instead, in turn, and prints how many times faster each is, with the spread over rounds.
+At the end figures go to FOLDER/DEVICE.json and a picture to FOLDER/DEVICE.png, with device and
+versions: both, or neither if the run is stopped. A run of some JOBs, or of --races alone, writes
+only if --out says where, and DEVICE-part, so that it never takes the place of a whole. What is not
+installed is left out, and said to be. Needs a source checkout: the benchmarks are no part of the
+package.
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to the subparsers of `dora-theory`."""
+    parser = commands.add_parser(
+        "bench",
+        help="time each job against what one would use instead",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "jobs",
+        nargs="*",
+        metavar="JOB",
+        help="exact_allocation, uniqueness, monte_carlo, first_result; default all",
+    )
+    add("--out", metavar="FOLDER", help="default for a whole run: benchmarks/results")
+    add("--rounds", metavar="N", help="of each race, by default 5")
+    add("--races", action="store_true", help="the races alone, not how time grows")
+    add("--json", action="store_true", help="print the figures as JSON, not a table")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the benchmarks in a process of their own, in the modes of JAX that users have."""
+    script = beside_the_package("benchmarks/run.py")
+    command = [sys.executable, str(script)]
+    for name in ("out", "rounds"):
+        value = getattr(arguments, name)
+        if value is not None:
+            command.append(f"--{name}={value}")
+    command += [f"--{name}" for name in ("races", "json") if getattr(arguments, name)]
+    # What is measured is this checkout, whatever else is installed or on the path.
+    paths = str(script.parent.parent), os.environ.get("PYTHONPATH", "")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    return _status([*command, "--", *arguments.jobs], environment)
+
+
+def _status(command: list[str], environment: dict[str, str]) -> int:
+    """The command's exit status; what ends this process ends it too, and is waited for."""
+    with subprocess.Popen(command, env=environment) as child:
+        try:
+            status = child.wait()
+        except BaseException:
+            child.send_signal(signal.SIGINT)
+            child.wait()
+            raise
+    return status if status >= 0 else 128 - status

@@ -1,0 +1,109 @@
+"""`dora-theory calibrate`: how far the scores of logs can be trusted, and which κ that means."""
+
+import argparse
+import json
+import os
+import sys
+from typing import Any
+
+from dora_theory._errors import InputError
+from dora_theory.cli.replay import add_reading, all_options_of, wholes
+from dora_theory.io.atomic_write import utf8, whole_output
+from dora_theory.replay.options import ReplayOptions
+
+_DEFAULT = ReplayOptions()
+
+_DESCRIPTION = """\
+Fits κ, the concentration of a direction's success probability around what its scores say, to
+logged outcomes: maximum likelihood of the beta-binomial, with 95% profile intervals, over the whole
+log, by depth and by difficulty, and a warning where the log does not tell κ. Says which divisor
+method that κ makes optimal, how well scores are calibrated, and what success its optimum would have
+had.
+
+Logs are read and cut as by replay, see dora-theory replay --help.
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to the subparsers of `dora-theory`."""
+    parser = commands.add_parser(
+        "calibrate",
+        help="fit κ to logged outcomes",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("logs", metavar="LOG", nargs="+", help="a log of scored solutions, a file")
+    add_reading(parser)
+    add(
+        "--depths",
+        type=wholes,
+        default=(1, 2, 3, 4, 6, 8),
+        metavar="M,M",
+        help="steps after which κ is fitted, beside --steps (default 1,2,3,4,6,8)",
+    )
+    add(
+        "--budgets",
+        type=wholes,
+        default=(4, 16),
+        metavar="N,N",
+        help="further rollouts that are replayed (default 4,16)",
+    )
+    add(
+        "--quality-temperature",
+        type=float,
+        default=_DEFAULT.quality_temperature,
+        metavar="T",
+        help="as in allocate (default %(default)s)",
+    )
+    add("--json", action="store_true", help="one JSON document: an object, an array for many logs")
+    add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")
+    add(
+        "--figure",
+        metavar="PATH.png",
+        help="draw scores against outcomes, and κ by depth, of one log, as PNG and SVG",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the command; `InputError` if an option or a log cannot be used."""
+    if "-" in arguments.logs:
+        raise InputError("LOG: -: a log is read more than once here, standard input cannot be")
+    options = all_options_of(arguments)
+    if not arguments.depths or min(arguments.depths) < 1:
+        raise InputError("--depths: needs whole numbers from 1 on")
+    figure = arguments.figure
+    if figure is not None and (len(options) > 1 or not figure.endswith((".png", ".svg"))):
+        raise InputError(f"--figure: {figure}: needs one log and a name that ends in .png or .svg")
+    from dora_theory.replay.calibrate.fit import calibrate
+    from dora_theory.replay.report.calibration_table import calibration_table
+
+    with whole_output(arguments.out) as file:
+        found = [
+            calibrate(log, how, depths=arguments.depths, note=_say)
+            for log, how in zip(arguments.logs, options, strict=True)
+        ]
+        if arguments.json:
+            document = found if len(found) > 1 else found[0]
+            text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
+        else:
+            text = "\n\n".join(map(calibration_table, found))
+        if figure is not None:
+            _draw(found[0], figure)
+        file.write(utf8(text) + b"\n")
+    return 0
+
+
+def _draw(document: dict[str, Any], path: str) -> None:
+    from dora_theory.plots import save
+    from dora_theory.replay.report.calibration_picture import calibration_panels
+
+    title = os.path.basename(document["log"]).split(".jsonl")[0]
+    files = save(calibration_panels(document, title), path[:-4])
+    _say("wrote " + " and ".join(map(str, files)))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

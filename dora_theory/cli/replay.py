@@ -1,0 +1,340 @@
+"""`dora-theory replay`: what logged rollouts say about every strategy."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import fields
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import IO, Any
+
+from dora_theory._errors import InputError
+from dora_theory.io.atomic_write import utf8, whole_output
+from dora_theory.replay.options import LOG_FORMATS, REPLAYED, ReplayOptions
+
+_DEFAULT = ReplayOptions()
+
+_DESCRIPTION = """\
+Replays logged rollouts: cuts every logged solution after its first steps, lets each strategy
+spread N further rollouts over these prefixes, and estimates from the logged continuations how often
+at least one is right.
+
+A log is a file of JSON lines, of a JSON array, of Parquet or of Arrow, by gzip or zstd compressed
+or not, or a folder of such files, such as a data set that `datasets` has saved. The first record
+tells the format, unless --format does:
+  search-and-learn  problem, answer, completions, scores (a list a completion, a number a step), and
+                    if there completion_tokens, agg_scores, pred_maj@n, unique_id, level, subject
+  dora              the same, with the columns that DORA's authors add
+  rebase            question, ground_truth_answer, model_answer: objects with text, step_scores
+  openr             question, groundtruth, output: objects with text, value (a number a step)
+  plain             problem_id, problem, gold_answer, samples: objects with text, and if there
+                    final_answer, correct, step_scores, completion_tokens, method
+Other tables are read by --map problem=COLUMN,gold_answer=COLUMN,completions=COLUMN,… with fields
+problem, problem_id, gold_answer, level, subject; completions, a list in each row, or text, one
+solution in each row; and of solutions step_scores, final_answer, correct, tokens. meta.answer is
+the field answer of the column meta.
+Where the log does not say what is correct, the last \\boxed{} is compared with the right answer,
+by math-verify if the texts differ. That and Parquet, Arrow and zstd need
+pip install 'dora-theory[replay]'.
+
+A plain log may have tree_nodes instead: steps that a tree search proposed, with step, parent, line,
+value, and whether a solution can be reached from them, solvable. Then strategies choose among the
+steps of each depth, and success is that a solvable one is given a rollout.
+
+The estimate has no bias as long as no direction is given more rollouts than were logged of it.
+Where one is, success is a lower bound: `clipped` is the share of such problems, `upper_bound` the
+other bound. Differences to REBASE are over the problems where the log suffices for both.
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to the subparsers of `dora-theory`."""
+    parser = commands.add_parser(
+        "replay",
+        help="replay logged rollouts under every strategy",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("logs", metavar="LOG", nargs="+", help="a log; - is standard input")
+    add_reading(parser)
+    add(
+        "--budgets",
+        type=wholes,
+        default=_DEFAULT.budgets,
+        metavar="N,N",
+        help=f"further rollouts of a problem (default {','.join(map(str, _DEFAULT.budgets))})",
+    )
+    add(
+        "--strategies",
+        type=lambda text: tuple(text.split(",")),
+        default=REPLAYED,
+        metavar="S,S",
+        help=f"default {','.join(REPLAYED)}",
+    )
+    add(
+        "--kappa",
+        type=float,
+        default=_DEFAULT.kappa,
+        metavar="K",
+        help="concentration, of optimal and direction-optimal (default %(default)s)",
+    )
+    for name in ("quality", "similarity"):
+        field = f"{name}_temperature"
+        add(
+            f"--{name}-temperature",
+            type=float,
+            default=getattr(_DEFAULT, field),
+            metavar="T",
+            help="as in allocate (default %(default)s)",
+        )
+    add("--beam-width", type=int, default=4, metavar="M", help="beam, dvts (default %(default)s)")
+    add("--seed", type=int, default=0, metavar="I", help="of the bootstrap (default %(default)s)")
+    add(
+        "--votes",
+        type=int,
+        default=0,
+        metavar="R",
+        help="accuracy of the voted answer too, drawing the continuations of a problem R times",
+    )
+    add("--json", action="store_true", help="one JSON document: an object, an array for many logs")
+    add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")
+    add("--figure", metavar="PATH.png", help="draw success against budget there, as PNG and SVG")
+    add(
+        "--report",
+        metavar="FOLDER",
+        help="write report.html there, one page with everything in it, and its numbers as "
+        "replay.json; with what calibrate finds in the logs",
+    )
+    parser.set_defaults(run=run)
+
+
+def add_reading(parser: argparse._ActionsContainer) -> None:
+    """Adds the options that say how logs are read and cut, to a parser or a group of one."""
+    add = parser.add_argument
+    add(
+        "--format",
+        dest="log_format",
+        choices=("auto", *LOG_FORMATS),
+        default="auto",
+        help="of the logs (default: told by the first record)",
+    )
+    add(
+        "--map",
+        dest="mapping",
+        metavar="F=C,F=C",
+        help="read any table: field=column, with commas between",
+    )
+    add(
+        "--skip-bad",
+        type=int,
+        default=0,
+        metavar="N",
+        help="skip up to so many bad records of a log, each reported (default %(default)s)",
+    )
+    add(
+        "--repair",
+        action="store_true",
+        help="deal completions back that were dealt to other problems of their batch",
+    )
+    add(
+        "--score-scale",
+        action="append",
+        default=[],
+        type=_scale,
+        metavar="[GLOB=]S",
+        help="divide the log's scores by it, if they are not in [0, 1]; with GLOB only those of "
+        "logs whose name, or whose path as given, it fits. May be repeated, the last that fits "
+        "counts",
+    )
+    add(
+        "--steps",
+        type=int,
+        default=_DEFAULT.steps,
+        metavar="M",
+        help="solutions are cut after so many steps (default %(default)s: scores say something of "
+        "the outcome by then, and nearly no solution is at its end)",
+    )
+    add(
+        "--step-end",
+        choices=("blank-line", "line"),
+        default=_DEFAULT.step_end,
+        help="what ends a step (default %(default)s)",
+    )
+    add(
+        "--encoder",
+        default=_DEFAULT.encoder,
+        metavar="E",
+        help="tfidf (default), tfidf-char or sentence-transformers:MODEL, of which the model must "
+        "be on this machine",
+    )
+    add(
+        "--encoder-cache",
+        default="",
+        metavar="FILE",
+        help="keep a sentence model's embeddings there, by model and text, and embed none twice",
+    )
+    add(
+        "--threshold",
+        type=float,
+        default=_DEFAULT.threshold,
+        metavar="D",
+        help="largest mean cosine distance inside a direction (default %(default)s)",
+    )
+
+
+def options_of(arguments: argparse.Namespace, log: str) -> ReplayOptions:
+    """The options for a log; those that a command does not have keep their defaults."""
+    given = {
+        f.name: getattr(arguments, f.name) for f in fields(ReplayOptions) if f.name in arguments
+    }
+    scales = [scale for glob, scale in arguments.score_scale if _fits(log, glob)]
+    given["score_scale"] = scales[-1] if scales else 1.0
+    if given["mapping"] is not None:
+        # Not for `--help`: reading logs needs NumPy.
+        from dora_theory.replay.read.formats.columns import parse_map
+
+        given["mapping"] = parse_map(given["mapping"])
+    else:
+        given["mapping"] = {}
+    return ReplayOptions(**given)
+
+
+def all_options_of(arguments: argparse.Namespace) -> list[ReplayOptions]:
+    """The options for every log; `InputError` for a scale that is for none of them."""
+    for glob, scale in arguments.score_scale:
+        if not any(_fits(log, glob) for log in arguments.logs):
+            raise InputError(f"--score-scale: {glob}={scale:g}: fits the name of no log")
+    return [options_of(arguments, log) for log in arguments.logs]
+
+
+def _fits(log: str, glob: str) -> bool:
+    return fnmatch(log, glob) or fnmatch(os.path.basename(log), glob)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the command; `InputError` if an option or a log cannot be used."""
+    options = all_options_of(arguments)
+    figure = arguments.figure
+    if figure is not None and not figure.endswith((".png", ".svg")):
+        raise InputError(f"--figure: {figure}: needs a name that ends in .png or .svg")
+    from dora_theory.replay.run import replay
+
+    with ExitStack() as files:
+        file = files.enter_context(whole_output(arguments.out))
+        pages = _pages(files, arguments.report)
+        if len(options) > 1:
+            _check_beginnings(arguments.logs, options)
+        found = [
+            replay(log, how, note=_say) for log, how in zip(arguments.logs, options, strict=True)
+        ]
+        # Not before the logs have proved good: it loads JAX.
+        from dora_theory.replay.report.summary import summary
+
+        summaries = list(map(summary, found))
+        if arguments.json:
+            text = _json(summaries)
+        else:
+            from dora_theory.replay.report.table import table
+
+            text = "\n\n".join(map(table, summaries))
+        if figure is not None:
+            _draw(summaries, figure)
+        if pages:
+            calibrated = map(_calibrated, summaries, options)
+            _report([s | c for s, c in zip(summaries, calibrated, strict=True)], pages)
+            _say(f"report: {' and '.join(pages)} in {arguments.report}")
+        file.write(utf8(text) + b"\n")
+    return 0
+
+
+def _draw(summaries: list[dict[str, Any]], path: str) -> None:
+    from dora_theory.plots import save
+    from dora_theory.replay.report.picture import success_against_budget
+
+    titles = [os.path.basename(s["log"]).split(".jsonl")[0] for s in summaries]
+    files = save(success_against_budget(summaries, titles), path[:-4])
+    _say("wrote " + " and ".join(map(str, files)))
+
+
+def _json(summaries: list[dict[str, Any]]) -> str:
+    document = summaries if len(summaries) > 1 else summaries[0]
+    return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
+
+
+def _calibrated(summary: dict[str, Any], options: ReplayOptions) -> dict[str, Any]:
+    """What `calibrate` finds in the same log, or why there is nothing to find."""
+    from dora_theory.replay.calibrate.fit import calibrate
+
+    if summary["kind"] == "tree":
+        return {"uncalibrated": "a tree of states has no solutions to hold scores against"}
+    if summary["log"] == "-":
+        return {"uncalibrated": "standard input cannot be read once more"}
+    _say(f"{summary['log']}: calibrating")
+    try:
+        return {"calibration": calibrate(summary["log"], options)}
+    except InputError as error:
+        return {"uncalibrated": str(error)}
+
+
+def _check_beginnings(logs: Sequence[str], options: Sequence[ReplayOptions]) -> None:
+    """Reads the first records of every log, so that none is replayed before a bad one is known."""
+    from dora_theory.replay.run import opened
+
+    for log, how in zip(logs, options, strict=True):
+        if log != "-":
+            next(opened(log, how, lambda _: None), None)
+
+
+def _pages(files: ExitStack, folder: str | None) -> dict[str, IO[bytes]]:
+    """The files of a report, which appear when all is done, none if none is asked for."""
+    if folder is None:
+        return {}
+    try:
+        if not os.path.isdir(folder):
+            os.makedirs(folder)
+            files.callback(_remove_if_empty, folder)
+    except OSError as error:
+        raise InputError(f"--report: {folder}: {error.strerror or error}") from None
+    return {
+        name: files.enter_context(whole_output(str(Path(folder) / name), "--report"))
+        for name in ("report.html", "replay.json")
+    }
+
+
+def _remove_if_empty(folder: str) -> None:
+    with suppress(OSError):
+        os.rmdir(folder)
+
+
+def _report(summaries: list[dict[str, Any]], pages: dict[str, IO[bytes]]) -> None:
+    from dora_theory.replay.report.page import report
+
+    pages["report.html"].write(utf8(report(summaries)))
+    pages["replay.json"].write(utf8(_json(summaries) + "\n"))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _scale(text: str) -> tuple[str, float]:
+    glob, equals, number = text.rpartition("=")
+    try:
+        return glob if equals else "*", float(number)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: needs a number, or GLOB=number") from None
+
+
+def wholes(text: str) -> tuple[int, ...]:
+    """Whole numbers with commas between; argparse's error if they are none."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: needs whole numbers with commas between"
+        ) from None

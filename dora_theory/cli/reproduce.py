@@ -1,0 +1,76 @@
+"""`dora-theory reproduce`: the paper's figures, its tables and the theorem plots."""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from dora_theory._errors import InputError
+
+# They stand beside the package in a checkout and in the source distribution, in no wheel.
+SCRIPTS = Path(__file__).resolve().parents[2] / "paper_repro"
+# An item is a script whose `main` takes the folder of its results.
+_ITEM = re.compile(r"^def main\(out: Path\b", re.MULTILINE)
+_ALL = ("report", "audit")
+
+_DESCRIPTION = """\
+Makes pictures and tables, and prints their numbers: what the paper says, and what we get. Without
+an ITEM it makes all of them, with the pages report.md and audit.md. An ITEM is the name of a script
+in paper_repro/, such as figure1, price or audit.
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to the subparsers of `dora-theory`."""
+    parser = commands.add_parser(
+        "reproduce",
+        help="make the paper's figures, tables and theorem plots",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("items", metavar="ITEM", nargs="*", help="what to make (default: all)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("figures"), help="folder of the results (%(default)s)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the scripts one after the other, up to the first that fails; its exit status."""
+    known = items(SCRIPTS)
+    for item in arguments.items:
+        if item not in known:
+            raise InputError(f"reproduce: {item}: there is no such item; {', '.join(known)}")
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out: {arguments.out}: {error.strerror or error}") from None
+    for item in arguments.items or _ALL:
+        print(f"reproduce: {item}", file=sys.stderr, flush=True)
+        command = [sys.executable, "-m", f"{SCRIPTS.name}.{item}", "--out", str(arguments.out)]
+        status = subprocess.call(command, env=_finds(SCRIPTS.parent))
+        if status:
+            # A negative status is the signal that ended it; shells report 128 more.
+            return status if status > 0 else 128 - status
+    return 0
+
+
+def _finds(folder: Path) -> dict[str, str]:
+    """The environment, with a folder in front of what Python searches for packages."""
+    found = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(found)}
+
+
+def items(folder: Path) -> list[str]:
+    """Names of the scripts of a folder, sorted; `InputError` if there are none."""
+    found = [p.stem for p in folder.glob("*.py") if _ITEM.search(p.read_text(encoding="utf-8"))]
+    if not found:
+        raise InputError(
+            f"reproduce: {folder} is not there: its scripts come with the source distribution, "
+            "not with the installed package"
+        )
+    return sorted(found)

@@ -1,0 +1,175 @@
+"""`dora-theory simulate`: strategies on synthetic problems, over a grid, resumable."""
+
+import argparse
+import ctypes
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dora_theory._errors import InputError
+
+_DESCRIPTION = """\
+Simulates every cell of a grid of population and strategy parameters and adds a row for each to a
+store, a folder of Parquet files. A run that was stopped or killed goes on where it was.
+
+A sweep is a TOML file:
+
+  strategies = ["rebase", "dora", "oracle"]   oracle: the exact optimum, which knows what is true
+  budget = 64                                 N
+  problems = 1024                             of each cell
+  samples = 16                                of each problem
+  level = "conditional"                       or "rollouts", "closed": how much is thrown
+  seed = 0                                    one for all cells: common random numbers
+  rollouts_lost = false                       also N less what the optimum needs for the same
+
+  [population]                                fields of dora_theory.Population
+  preset = "math500-llama31-8b"               optional: of dora_theory.PRESETS
+  candidates = 16
+  directions = 4
+
+  [settings]                                  temperature, similarity_temperature, beam_width, pool
+  pool = "mean-exp"
+
+  [grid]                                      axes, the last varies fastest
+  budget = [16, 64]
+  population.concentration = { from = 0.1, to = 100, count = 7, spacing = "log" }
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to the subparsers of `dora-theory`."""
+    parser = commands.add_parser(
+        "simulate",
+        help="simulate strategies on synthetic problems, over a grid",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("sweep", metavar="SWEEP.toml", help="what to simulate")
+    add("--out", metavar="STORE", required=True, help="the store, a folder")
+    add("--json", action="store_true", help="one JSON document about the run")
+    add(
+        "--distributed",
+        action="store_true",
+        help="this is one of several processes, as SLURM or MPI tell",
+    )
+    add("--coordinator", metavar="HOST:PORT", help="--distributed, told: of process 0")
+    add("--processes", type=int, metavar="P", help="how many there are")
+    add("--process", type=int, metavar="I", help="which this is, from 0")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the command; `InputError` if the sweep or the store cannot be used."""
+    told = arguments.coordinator, arguments.processes, arguments.process
+    if any(x is not None for x in told) and None in told:
+        raise InputError("--coordinator, --processes, --process: needs all three or none")
+    if arguments.processes is not None and not 0 <= arguments.process < arguments.processes:
+        raise InputError(
+            f"--process: {arguments.process}: needs a number from 0 to --processes - 1 = "
+            f"{arguments.processes - 1}"
+        )
+    # Not for `--help`: these load JAX.
+    import jax
+
+    from dora_theory.simulation.sweep_files import read_sweep
+
+    start = time.monotonic()
+    with jax.enable_x64(True):
+        sweep = read_sweep(arguments.sweep)
+        if arguments.distributed or arguments.coordinator:
+            with _clean_output():
+                jax.distributed.initialize(*told)
+                cells = _run(sweep, arguments.out)
+        else:
+            cells = _run(sweep, arguments.out)
+    if jax.process_index() > 0:
+        return 0
+    seconds = time.monotonic() - start
+    if arguments.json:
+        document = {"store": arguments.out, "cells": len(sweep), "simulated": cells}
+        print(json.dumps(document | {"seconds": seconds}, indent=1))
+    else:
+        print(f"{arguments.out}: {len(sweep)} cells, {cells} of them simulated in {seconds:.0f} s")
+    return 0
+
+
+def _run(sweep: Any, path: str) -> int:
+    """Process 0 keeps the store; all processes simulate, the same cells in the same order."""
+    import jax
+
+    from dora_theory.simulation.sweeps import run_sweep, simulate_cells
+
+    if jax.process_index() > 0:
+        done = _told(None, len(sweep))
+        if done is None:
+            raise InputError(f"--out: {path}: process 0 cannot use this store")
+        return sum(1 for _ in simulate_cells(sweep, done))
+    began = False
+
+    def begin(done: frozenset[int]) -> frozenset[int]:
+        nonlocal began
+        began = True
+        bar.update(len(done))
+        bar.unpause()
+        # The first cell takes as long as its program takes to compile.
+        bar.set_description("compiling")
+        return _told(done, len(sweep)) or frozenset()
+
+    def after(_: Any) -> None:
+        bar.set_description("", refresh=False)
+        bar.update()
+
+    with _bar(len(sweep)) as bar:
+        try:
+            return run_sweep(sweep, path, begin=begin, after=after)
+        except InputError:
+            if not began:
+                _told(None, len(sweep))
+            raise
+
+
+def _told(done: frozenset[int] | None, cells: int) -> frozenset[int] | None:
+    """The cells that process 0 has found to be done, None if it cannot use the store."""
+    import jax
+    import numpy as np
+    from jax.experimental import multihost_utils
+
+    if jax.process_count() == 1:
+        return done
+    marks = np.full(cells, -1, np.int32)
+    if done is not None:
+        marks[:] = 0
+        marks[list(done)] = 1
+    marks = np.asarray(multihost_utils.broadcast_one_to_all(marks))
+    return None if np.any(marks < 0) else frozenset(np.flatnonzero(marks).tolist())
+
+
+@contextmanager
+def _bar(cells: int) -> Iterator[Any]:
+    from tqdm import tqdm
+
+    silent = not sys.stderr.isatty()
+    with tqdm(total=cells, unit=" cells", leave=False, disable=silent) as bar:
+        yield bar
+
+
+@contextmanager
+def _clean_output() -> Iterator[None]:
+    """Standard output of native code goes to standard error: Gloo says there whom it has met."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        # What C has not written yet is not to come after what is ours.
+        sys.stdout.flush()
+        ctypes.CDLL(None).fflush(None)
+        os.dup2(kept, 1)
+        os.close(kept)

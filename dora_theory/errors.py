@@ -1,9 +1,0 @@
-"""The one exception that means: the input is wrong, not the program."""
-
-
-class InputError(ValueError):
-    """Input from outside (a file, a line of it, an option) that cannot be used.
-
-    The command line prints its message as one line on standard error and exits with status 2;
-    the message therefore names the place (`file:line: field`) and says what is wrong there.
-    """

@@ -1,0 +1,242 @@
+"""Divisor methods of apportionment, vectorised: the N largest of all priorities n_i / (c_i + r).
+
+No loop over rollouts: the *level* is searched at which the budget is handed out (theory 2.6). What
+is left then, and whatever rounding did to the counts, is settled by the optimality certificate
+itself (theory 2.2): while it fails, the largest unserved priority is served or the smallest served
+one is taken back, whole groups of ties at a time. The result does not depend on how exact the level
+was.
+
+Every comparison of priorities is between IEEE quotients `n_i / (c_i + r)` in the working dtype:
+equal quotients are a tie, and ties go to the lowest index.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from dora_theory.kernels.level_search import (
+    Bracket,
+    Total,
+    any_true,
+    count_sum,
+    counts_at,
+    first_bracket,
+    in_doubt,
+    row_sum,
+    running_count,
+    search,
+    search_for_most,
+    weight_sum,
+)
+
+Divide = Callable[[Array, Array], Array]
+
+# Up to so many numbers all rows are searched to the end together, not only those that need it.
+_FEW_NUMBERS = 1 << 15
+
+
+def largest_priorities(
+    numerators: Float[Array, "*batch k"],
+    offsets: Float[Array, "*#batch #k"],
+    budget: Int[Array, "*#batch"],
+    mask: Bool[Array, "*batch k"],
+) -> Int[Array, "*batch k"]:
+    """How many of the `budget` largest priorities n_i / (c_i + r), r = 0, 1, …, each i owns.
+
+    Args:
+        numerators: n ≥ 0, shape `(..., k)`.
+        offsets: c > 0, broadcast against `numerators`.
+        budget: number of priorities to take, shape `(...)`.
+        mask: candidates that exist. Others own nothing.
+
+    Returns:
+        Counts, int32, which sum to `budget` in every row that has a candidate. If no candidate of
+        a row has a positive numerator, all priorities tie at 0 and the first candidate takes all.
+    """
+    k = numerators.shape[-1]
+    batch = numerators.shape[:-1]
+    # A numerator of -1 marks padding: its priorities are below all others, its counts are 0.
+    n = jnp.where(mask, numerators, -1).reshape(-1, k)
+    # Not the sum of max(n, 0): without padding the CPU need then not write a copy.
+    weight = weight_sum(jnp.where(mask, numerators, 0).reshape(-1, k))
+    # One offset for all stays one: it is read from a register in every pass.
+    c = jnp.atleast_1d(offsets)
+    c = (
+        c[None]
+        if c.ndim == 1
+        else jnp.broadcast_to(c, (*batch, c.shape[-1])).reshape(-1, c.shape[-1])
+    )
+    target = jnp.broadcast_to(budget, batch).reshape(-1, 1).astype(n.dtype)
+    rows = n.shape[0]
+    part = max(64, rows // 16)
+    if rows <= part or n.size <= _FEW_NUMBERS:
+        counts = _solved(n, c, target, weight, jnp.divide, count_sum)
+    else:
+        counts = _solved_by_parts(n, c, target, weight, part)
+    return counts.reshape(numerators.shape)
+
+
+def largest_in_block(
+    n: Float[Array, "rows k"],
+    c: Float[Array, "#rows #k"],
+    target: Int[Array, "rows 1"],
+    divide: Divide,
+) -> Int[Array, "rows k"]:
+    """`largest_priorities` of a few rows, by what a GPU kernel can do too.
+
+    Args:
+        n: numerators, -1 for padding.
+        c: offsets.
+        target: the budget of each row.
+        divide: the IEEE quotient, correctly rounded.
+
+    Returns:
+        Counts.
+    """
+    return _solved(n, c, target.astype(n.dtype), row_sum(jnp.maximum(n, 0)), divide, row_sum)
+
+
+def _solved(
+    n: Array, c: Array, target: Array, weight: Array, divide: Divide, total: Total
+) -> Array:
+    """Counts of all rows, each loop running until the last row is done."""
+    level = search(first_bracket(n, c, target, weight, total), n, c, target, total)
+    return _finished(level, n, c, target, divide, total)
+
+
+def _finished(
+    level: Array, n: Array, c: Array, target: Array, divide: Divide, total: Total
+) -> Array:
+    return jax.lax.cond(
+        any_true(in_doubt(level, n, c, target, total)),
+        lambda counts: _finish(n, c, counts, target, divide, total),
+        lambda counts: counts,
+        counts_at(level, n, c),
+    ).astype(jnp.int32)
+
+
+def _solved_by_parts(n: Array, c: Array, target: Array, weight: Array, part: int) -> Array:
+    """Counts, most of them by a few passes over all rows, the rest `part` rows at a time.
+
+    A loop over all rows runs until its last row is done. Most rows are done soon, so the others are
+    gathered: then a loop costs what they cost.
+    """
+    rows = n.shape[0]
+    bracket = search_for_most(first_bracket(n, c, target, weight, count_sum), n, c, target, part)
+    counts = counts_at(bracket.level, n, c).astype(jnp.int32)
+    open_rows = in_doubt(bracket.level, n, c, target, count_sum)[:, 0]
+
+    def do_part(state: tuple[Array, Array]) -> tuple[Array, Array]:
+        counts, open_rows = state
+        # `jnp.nonzero` would do the same with twice the work.
+        place = jnp.where(open_rows, jnp.cumsum(open_rows) - 1, part)
+        here = jnp.full(part, rows).at[place].set(jnp.arange(rows), mode="drop")
+
+        def gather(x: Array, fill: float) -> Array:
+            return x if x.shape[0] == 1 else x.at[here].get(mode="fill", fill_value=fill)
+
+        own_n, own_c, own_target = gather(n, 0), gather(c, 1), gather(target, 0)
+        found = Bracket(*(gather(x, 0) for x in bracket))
+        level = search(found, own_n, own_c, own_target, count_sum)
+        done = _finished(level, own_n, own_c, own_target, jnp.divide, count_sum)
+        return (
+            counts.at[here].set(done, mode="drop"),
+            open_rows.at[here].set(False, mode="drop"),
+        )
+
+    counts, _ = jax.lax.while_loop(lambda state: jnp.any(state[1]), do_part, (counts, open_rows))
+    return counts
+
+
+class _State(NamedTuple):
+    """Counts, the priorities beside them, and how far rows are from optimal (theory 2.2)."""
+
+    counts: Float[Array, "rows k"]
+    following: Float[Array, "rows k"]
+    last: Float[Array, "rows k"]
+    missing: Float[Array, "rows 1"]
+    largest_next: Float[Array, "rows 1"]
+    smallest_last: Float[Array, "rows 1"]
+
+
+def _finish(
+    n: Float[Array, "rows k"],
+    c: Float[Array, "#rows #k"],
+    counts: Float[Array, "rows k"],
+    target: Float[Array, "rows 1"],
+    divide: Divide,
+    total: Total,
+) -> Float[Array, "rows k"]:
+    """Serve, take back or exchange until the certificate holds; then ties to the lowest index."""
+
+    def state_of(counts: Array) -> _State:
+        following = divide(n, c + counts)
+        last = jnp.where(counts > 0, divide(n, c + (counts - 1)), jnp.inf)
+        largest, smallest = following.max(-1, keepdims=True), last.min(-1, keepdims=True)
+        return _State(counts, following, last, target - total(counts), largest, smallest)
+
+    def moves(at: _State) -> tuple[Array, Array]:
+        exchange = (at.missing == 0) & (at.largest_next > at.smallest_last)
+        # Priorities of 0 (or NaN) are never served here: see below.
+        give = jnp.where(at.largest_next > 0, jnp.maximum(at.missing, exchange), 0)
+        return give, jnp.maximum(-at.missing, exchange)
+
+    def unfinished(state: tuple[_State, Array]) -> Bool[Array, ""]:
+        at, moved = state
+        give, take = moves(at)
+        return moved & any_true((give > 0) | (take > 0))
+
+    def move(state: tuple[_State, Array]) -> tuple[_State, Array]:
+        at, _ = state
+        give, take = moves(at)
+        more = _first(at.following == at.largest_next, give, total)
+        less = _first(at.last == at.smallest_last, take, total)
+        counts = at.counts + more - less
+        # Counts beyond the mantissa, of which there are none in what is checked, cannot move.
+        return state_of(counts), any_true(counts != at.counts)
+
+    at, _ = jax.lax.while_loop(unfinished, move, (state_of(counts), jnp.array(True)))
+    # What is still missing has priority 0 everywhere: a tie that the first candidate always wins.
+    rest = _first(n >= 0, jnp.ones_like(target), total) * jnp.maximum(at.missing, 0)
+
+    def order_ties(counts: Array) -> Array:
+        choice = (at.largest_next == at.smallest_last) & (at.smallest_last > 0)
+        holding = choice & (at.last == at.smallest_last)
+        tied = choice & (holding | (at.following == at.smallest_last))
+        holding = holding.astype(n.dtype)
+        return counts - holding + _first(tied, total(holding), total)
+
+    return jax.lax.cond(
+        any_true(at.largest_next == at.smallest_last),
+        order_ties,
+        lambda counts: counts,
+        at.counts + rest,
+    )
+
+
+def _first(
+    members: Bool[Array, "rows k"], how_many: Float[Array, "rows 1"], total: Total
+) -> Float[Array, "rows k"]:
+    """1 at the first `how_many` members of each row, else 0."""
+    members &= how_many > 0
+    short = total(members.astype(how_many.dtype)) > how_many
+
+    def lowest(members: Array) -> Array:
+        place = jax.lax.broadcasted_iota(jnp.int32, members.shape, 1)
+        first = jnp.where(members, place, members.shape[-1]).min(-1, keepdims=True)
+        return jnp.where(short, place == first, members)
+
+    def some(members: Array) -> Array:
+        return jax.lax.cond(
+            any_true(short & (how_many > 1)),
+            lambda members: members & (running_count(members, how_many, total) <= how_many),
+            # Nearly always one is asked for, which needs no running count.
+            lowest,
+            members,
+        )
+
+    chosen = jax.lax.cond(any_true(short), some, lambda members: members, members)
+    return chosen.astype(how_many.dtype)

@@ -1,0 +1,160 @@
+"""Exact allocation as one kernel: weights are read once, integers written once (theory 2.6).
+
+A program takes a few rows, keeps them in registers, and does there what
+`dora_theory.kernels.divisor` does, by the same functions: the level is searched, ties are
+settled. So the result equals the reference's, ties included. One thing must be the kernel's own:
+for float32 both XLA and Triton divide by `div.full.f32`, which may be 2 units off, and equal
+quotients would no longer be ties; the kernel asks for `div.rn.f32`, the IEEE quotient.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from dora_theory.kernels.dispatch import Implementation, choose
+from dora_theory.kernels.divisor import largest_in_block, largest_priorities
+
+# A row must fit the registers of a program.
+MOST_CANDIDATES = 8192
+# Elements of a program and of a warp: about 16 registers a thread hold them.
+_IN_PROGRAM, _IN_WARP = 512, 512
+
+
+class Tiling(NamedTuple):
+    """How rows are shared out: rows of a program, both powers of two, and its warps of 32."""
+
+    rows: int
+    warps: int
+
+
+def tiling(k: int) -> Tiling:
+    """The default for rows of k candidates."""
+    rows = max(1, _IN_PROGRAM // _width(k))
+    return Tiling(rows, min(8, max(1, rows * _width(k) // _IN_WARP)))
+
+
+def allocate(
+    numerators: Float[Array, "*batch k"],
+    offsets: Float[Array, "*#batch #k"],
+    budget: Int[Array, "*#batch"],
+    mask: Bool[Array, "*batch k"],
+    *,
+    implementation: Implementation = "auto",
+) -> Int[Array, "*batch k"]:
+    """`largest_priorities`, by the kernel or by the reference.
+
+    Args:
+        numerators: n ≥ 0, shape `(..., k)`.
+        offsets: c > 0, broadcast against `numerators`.
+        budget: number of priorities to take, shape `(...)`.
+        mask: candidates that exist.
+        implementation: see `dora_theory.kernels.dispatch.choose`.
+
+    Returns:
+        Counts, int32.
+
+    Raises:
+        ValueError: `"pallas"` where it cannot run, or for k > 8192.
+    """
+    k = numerators.shape[-1]
+    obstacle = None
+    if k > MOST_CANDIDATES:
+        obstacle = f"the kernel keeps a row in registers, and {k} > {MOST_CANDIDATES} do not fit"
+    # Counts have no slope, and a kernel need not be asked for one.
+    given = jax.lax.stop_gradient((numerators, offsets))
+    return choose(
+        implementation,
+        allocation_kernel,
+        largest_priorities,
+        *given,
+        budget,
+        mask,
+        obstacle=obstacle,
+    )
+
+
+def allocation_kernel(
+    numerators: Float[Array, "*batch k"],
+    offsets: Float[Array, "*#batch #k"],
+    budget: Int[Array, "*#batch"],
+    mask: Bool[Array, "*batch k"],
+    *,
+    tile: Tiling | None = None,
+    interpret: bool = False,
+) -> Int[Array, "*batch k"]:
+    """`largest_priorities` on a GPU.
+
+    Args:
+        numerators: n ≥ 0, shape `(..., k)`.
+        offsets: c > 0, broadcast against `numerators`.
+        budget: number of priorities to take, shape `(...)`.
+        mask: candidates that exist.
+        tile: how rows are shared out, by default `tiling(k)`.
+        interpret: run without a GPU, operation by operation.
+
+    Returns:
+        Counts, int32. Reads 5 and writes 4 bytes a candidate in float32, and a few a row.
+    """
+    from jax.experimental import pallas as pl
+    from jax.experimental.pallas import triton
+
+    *batch, k = numerators.shape
+    rows_each, warps = tile or tiling(k)
+    n, exists = numerators.reshape(-1, k), mask.reshape(-1, k)
+    rows = n.shape[0]
+    if rows == 0:
+        return jnp.zeros(numerators.shape, jnp.int32)
+    own = jnp.shape(offsets)[-1:] == (k,) and k > 1
+    c = jnp.broadcast_to(offsets, (*batch, k if own else 1)).reshape(rows, -1).astype(n.dtype)
+    target = jnp.broadcast_to(budget, tuple(batch)).reshape(rows, 1).astype(jnp.int32)
+    width = _width(k)
+
+    def block(columns: int) -> Any:
+        return pl.BlockSpec((rows_each, columns), lambda i: (i, 0))
+
+    divide = jnp.divide if interpret or n.dtype != jnp.float32 else _rounded_quotient
+
+    def kernel(n_ref: Any, exists_ref: Any, c_ref: Any, target_ref: Any, out_ref: Any) -> None:
+        row = pl.program_id(0) * rows_each + jnp.arange(rows_each)[:, None]
+        here = row < rows
+        there = here & (jnp.arange(width) < k)[None, :]
+        # Rows past the end spend nothing; columns past it are padding.
+        exists = triton.load(exists_ref, mask=there, other=False)
+        n = jnp.where(exists, triton.load(n_ref, mask=there, other=-1), -1)
+        c = triton.load(c_ref, mask=there if own else here, other=1)
+        target = triton.load(target_ref, mask=here, other=0)
+        triton.store(out_ref, largest_in_block(n, c, target, divide), mask=there)
+
+    counts = pl.pallas_call(
+        kernel,
+        out_shape=jax.ShapeDtypeStruct(n.shape, jnp.int32),
+        grid=(pl.cdiv(rows, rows_each),),
+        in_specs=[block(width), block(width), block(width if own else 1), block(1)],
+        out_specs=block(width),
+        compiler_params=triton.CompilerParams(num_warps=warps, num_stages=1),
+        interpret=interpret,
+        name="largest_priorities",
+    )(n, exists, c, target)
+    return counts.reshape(numerators.shape)
+
+
+def _width(k: int) -> int:
+    """The power of two that a row of k is padded to."""
+    return max(16, 1 << (k - 1).bit_length())
+
+
+def _rounded_quotient(x: Array, y: Array) -> Array:
+    """x/y, correctly rounded, of float32."""
+    from jax.experimental.pallas import triton
+
+    x, y = jnp.broadcast_arrays(x, y)
+    (quotient,) = triton.elementwise_inline_asm(
+        "div.rn.f32 $0, $1, $2;",
+        args=[x, y],
+        constraints="=f,f,f",
+        pack=1,
+        result_shape_dtypes=[jax.ShapeDtypeStruct(x.shape, x.dtype)],
+    )
+    return quotient

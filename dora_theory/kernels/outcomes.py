@@ -1,0 +1,254 @@
+"""Expected outcomes of rollouts as one kernel: words, draws, failure and its mean in one pass.
+
+Success of a sample is 1 - Π (1 - p_u)^B_u over units u (directions, or candidates), p_u a Beta
+draw. A program takes some samples of one problem and keeps them in registers from the random words
+to the sums; what it reads is a unit's coefficients and counts, what it writes two numbers a
+strategy. The words are those of `dora_theory.kernels.beta_sampler`, a function of problem, unit and
+sample, and the draws are its functions too; so kernel and reference differ by how sums and products
+are rounded, no more.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, UInt32
+
+from dora_theory.kernels.beta_sampler import (
+    BetaSetup,
+    Stream,
+    beta_logits,
+    log_sigmoid,
+    setup_beta,
+)
+from dora_theory.kernels.dispatch import Implementation, choose
+
+# What a unit's setup holds besides the coefficients of two polynomials.
+_SCALARS = BetaSetup._fields[2:]
+
+
+class Outcomes(NamedTuple):
+    """Sums over samples.
+
+    Attributes:
+        success: samples with a correct rollout (or their probability), shape `(strategies, n)`.
+        correct: correct rollouts (or their expectation), of the same shape.
+    """
+
+    success: Float[Array, "strategies n"]
+    correct: Float[Array, "strategies n"]
+
+
+class Tiling(NamedTuple):
+    """A program's share: samples (a power of two), and its warps of 32."""
+
+    samples: int = 256
+    warps: int = 4
+
+
+def expected_outcomes(
+    keys: Stream,
+    alpha: Float[Array, "units n"],
+    beta: Float[Array, "units n"],
+    spent: Int[Array, "units strategies n"],
+    sample: UInt32[Array, "samples"],
+    counts: Bool[Array, "samples"],
+    *,
+    implementation: Implementation = "auto",
+) -> Outcomes:
+    """Sums of 1 - Π (1 - p)^B and of Σ B p over samples of p ~ Beta(a, b), float32.
+
+    Args:
+        keys: of problems, shape `(n, 1)`.
+        alpha: a ≥ 0, a lane for each unit.
+        beta: b ≥ 0, a + b > 0.
+        spent: rollouts B of each unit.
+        sample: numbers of the samples.
+        counts: samples that are to be counted.
+        implementation: see `dora_theory.kernels.dispatch.choose`.
+
+    Returns:
+        The sums.
+
+    Raises:
+        ValueError: `"pallas"` where it cannot run.
+    """
+    obstacle = None if alpha.dtype == jnp.float32 else f"the kernel has no {alpha.dtype}"
+    return choose(
+        implementation,
+        expected_outcomes_kernel,
+        expected_outcomes_reference,
+        keys,
+        alpha,
+        beta,
+        spent,
+        sample,
+        counts,
+        obstacle=obstacle,
+    )
+
+
+def expected_outcomes_reference(
+    keys: Stream,
+    alpha: Float[Array, "units n"],
+    beta: Float[Array, "units n"],
+    spent: Int[Array, "units strategies n"],
+    sample: UInt32[Array, "samples"],
+    counts: Bool[Array, "samples"],
+) -> Outcomes:
+    """`expected_outcomes` in `jax.numpy`.
+
+    A unit is used while the next is drawn: so XLA writes its logits down, once (fused into what
+    uses them they would be drawn again for each strategy), and holds those of two units only.
+    """
+
+    def step(
+        state: tuple[Array, Array], unit: tuple[Array, Array, Array, Array]
+    ) -> tuple[tuple[Array, Array], Array]:
+        failure, logits = state
+        lane, a, b, spent_before = unit
+        failure, p = _added(failure, logits, spent_before, counts)
+        return (failure, beta_logits(keys, lane, sample, setup_beta(a, b))), p
+
+    lanes = jnp.arange(alpha.shape[0])
+    # Before the first unit comes one that has no rollouts and p = 0.
+    before = jnp.concatenate([jnp.zeros_like(spent[:1]), spent[:-1]])
+    start = _certain(spent, sample.size), jnp.full((spent.shape[-1], sample.size), -jnp.inf)
+    (failure, logits), p = jax.lax.scan(
+        step, start, (lanes, alpha[..., None], beta[..., None], before)
+    )
+    failure, last = _added(failure, logits, spent[-1], counts)
+    return _summed(failure, jnp.concatenate([p[1:], last[None]]), spent, counts)
+
+
+def outcomes_of_logits(
+    logits: Float[Array, "units n samples"],
+    spent: Int[Array, "units strategies n"],
+    counts: Bool[Array, "samples"],
+) -> Outcomes:
+    """The same of draws that are made: logit p of every unit, problem and sample."""
+    failure, p = jax.lax.scan(
+        lambda failure, unit: _added(failure, *unit, counts),
+        _certain(spent, logits.shape[-1]),
+        (logits, spent),
+    )
+    return _summed(failure, p, spent, counts)
+
+
+def _certain(spent: Array, samples: int) -> Array:
+    """The log failure of who has spent nothing."""
+    return jnp.zeros((*spent.shape[1:], samples), jnp.float32)
+
+
+def _added(failure: Array, logits: Array, spent: Array, counts: Array) -> tuple[Array, Array]:
+    """Log failure with one more unit, and the sum over samples of that unit's p."""
+    each = _log_failure(logits, spent[..., None])
+    return failure + each, jnp.where(counts, jax.nn.sigmoid(logits), 0).sum(-1)
+
+
+def _summed(failure: Array, p: Array, spent: Array, counts: Array) -> Outcomes:
+    correct = (spent * p[:, None]).sum(0)
+    return Outcomes(jnp.where(counts, -jnp.expm1(failure), 0).sum(-1), correct)
+
+
+def _log_failure(logits: Array, spent: Array) -> Array:
+    b = spent.astype(jnp.float32)
+    # Nothing spent on a p of 1 is no failure: 0, not 0 times -inf.
+    return jnp.where(b > 0, b * log_sigmoid(-logits), 0)
+
+
+def expected_outcomes_kernel(
+    keys: Stream,
+    alpha: Float[Array, "units n"],
+    beta: Float[Array, "units n"],
+    spent: Int[Array, "units strategies n"],
+    sample: UInt32[Array, "samples"],
+    counts: Bool[Array, "samples"],
+    *,
+    tile: Tiling | None = None,
+    interpret: bool = False,
+) -> Outcomes:
+    """`expected_outcomes` on a GPU.
+
+    Args:
+        keys: as `expected_outcomes`.
+        alpha: as `expected_outcomes`.
+        beta: as `expected_outcomes`.
+        spent: as `expected_outcomes`.
+        sample: as `expected_outcomes`.
+        counts: as `expected_outcomes`.
+        tile: a program's share.
+        interpret: run without a GPU, operation by operation.
+
+    Returns:
+        The sums. Of memory, what the arguments take 40 times over, whatever the samples are.
+    """
+    from jax.experimental import pallas as pl
+    from jax.experimental.pallas import triton
+
+    each, warps = tile or Tiling()
+    units, strategies, n = spent.shape
+    if 0 in spent.shape or sample.size == 0:
+        return Outcomes(*jnp.zeros((2, strategies, n), jnp.float32))
+    parts = pl.cdiv(sample.size, each)
+    more = parts * each - sample.size
+    sample, counts = jnp.pad(sample, (0, more)), jnp.pad(counts, (0, more))
+    setup = setup_beta(alpha, beta)
+    degree = setup.rows_a.shape[0]
+    # A unit's coefficients lie side by side, `degree` for a, as many for b, and five.
+    table = jnp.concatenate(
+        [setup.rows_a, setup.rows_b, jnp.stack([getattr(setup, name) for name in _SCALARS])]
+    )
+    table = jnp.moveaxis(table, 0, -1).swapaxes(0, 1)
+    # Tensors of a kernel have powers of two for sizes; strategies beyond spend nothing.
+    width = 1 << (strategies - 1).bit_length()
+    budget = jnp.pad(spent.transpose(2, 0, 1), ((0, 0), (0, 0), (0, width - strategies)))
+    seeds = jnp.broadcast_to(jnp.concatenate(keys, -1), (n, 2))
+
+    def kernel(
+        seeds: Any, table: Any, budget: Any, sample: Any, counts: Any, success: Any, correct: Any
+    ) -> None:
+        stream = Stream(seeds[0], seeds[1])
+        number, counted = sample[...], counts[...]
+
+        def add(unit: Array, sums: tuple[Array, Array]) -> tuple[Array, Array]:
+            failure, expected = sums
+
+            def coefficient(i: int) -> Array:
+                return table[unit, i]
+
+            # A list does for rows: Horner's rule takes them one by one.
+            rows: tuple[Any, Any] = (
+                [coefficient(i) for i in range(degree)],
+                [coefficient(degree + i) for i in range(degree)],
+            )
+            here = BetaSetup(*rows, *(coefficient(2 * degree + i) for i in range(len(_SCALARS))))
+            logits = beta_logits(stream, unit, number, here)
+            spent = budget[unit, :]
+            p = jnp.where(counted, jax.nn.sigmoid(logits), 0).sum()
+            failure = failure + _log_failure(logits[None, :], spent[:, None])
+            return failure, expected + spent.astype(jnp.float32) * p
+
+        start = jnp.zeros((width, each), jnp.float32), jnp.zeros((width,), jnp.float32)
+        failure, expected = jax.lax.fori_loop(0, units, add, start)
+        success[...] = jnp.where(counted[None, :], -jnp.expm1(failure), 0).sum(-1)
+        correct[...] = expected
+
+    def of_whole(x: Array) -> Any:
+        """All that an array holds of the program's problem."""
+        rest = (0,) * (x.ndim - 1)
+        return pl.BlockSpec((None, *x.shape[1:]), lambda p: (p // parts, *rest))
+
+    some = pl.BlockSpec((each,), lambda p: (p % parts,))
+    out = pl.BlockSpec((None, None, width), lambda p: (p // parts, p % parts, 0))
+    sums = pl.pallas_call(
+        kernel,
+        out_shape=[jax.ShapeDtypeStruct((n, parts, width), jnp.float32)] * 2,
+        grid=(n * parts,),
+        in_specs=[*map(of_whole, (seeds, table, budget)), some, some],
+        out_specs=[out, out],
+        compiler_params=triton.CompilerParams(num_warps=warps, num_stages=1),
+        interpret=interpret,
+        name="expected_outcomes",
+    )(seeds, table, budget, sample, counts)
+    return Outcomes(*(x.sum(1)[:, :strategies].T for x in sums))

@@ -1,0 +1,188 @@
+"""From candidates to directions and back: labels, sums over a direction, pooled quality (eq. 9)."""
+
+from functools import partial
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Int, Real
+
+from dora_theory._checks import as_mask, check_candidates, check_range, filled
+from dora_theory.model.similarity import checked_scores, masked_softmax, normalised
+
+Pool = Literal["mean-exp", "max", "mean"]
+
+
+def direction_weights(
+    scores: Real[ArrayLike, "*#batch k"],
+    directions: Int[ArrayLike, "*#batch k"],
+    num_directions: int,
+    *,
+    pool: Pool = "mean-exp",
+    temperature: Real[ArrayLike, "*#batch"] = 0.1,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Float[Array, "*batch g"]:
+    """Qualities Q of directions: softmax of their pooled scores.
+
+    How one pools matters when scores differ inside a direction (theory 4.6): the mean of
+    exponentials, DORA's, is inflated by noise, the mean of scores is not, and the maximum grows
+    with the number of candidates.
+
+    Args:
+        scores: PRM scores R, shape `(..., k)`.
+        directions: label of each candidate in [0, g), shape `(..., k)`.
+        num_directions: g.
+        pool: `"mean-exp"` (log mean exp(R/T_b)), `"max"` or `"mean"`.
+        temperature: T_b > 0, scalar or shape `(...)`.
+        mask: boolean `(..., k)`, false for padding.
+
+    Returns:
+        Shape `(..., g)`, sum 1; 0 for a label that no candidate has.
+
+    Raises:
+        ValueError: as `quality_weights`; a label out of range, an unknown pool.
+
+    Source: eq. 9; theory 4.6.
+    """
+    if pool not in get_args(Pool):
+        raise ValueError(f"pool = {pool!r}: needs one of {', '.join(get_args(Pool))}")
+    r, t, m = checked_scores(scores, temperature, mask)
+    labels = as_directions(directions, num_directions, m)
+    return _direction_weights(r / t, labels, m, num_directions, pool)
+
+
+def pooled_weights(
+    weights: Float[Array, "*#batch k"],
+    directions: Int[Array, "*#batch k"],
+    num_directions: int,
+    *,
+    pool: Pool,
+    mask: Bool[Array, "*#batch k"],
+) -> Float[Array, "*batch g"]:
+    """As `direction_weights`, from qualities w instead of scores R = T_b log w.
+
+    The mean of exponentials is then the mean of w and the mean the geometric mean. Not by way of
+    the scores: a logarithm and its exponential would break ties.
+
+    Args:
+        weights: w ≥ 0, shape `(..., k)`.
+        directions: label of each candidate in [0, g), shape `(..., k)`.
+        num_directions: g.
+        pool: as `direction_weights`.
+        mask: boolean `(..., k)`, false for padding.
+
+    Returns:
+        Shape `(..., g)`, sum 1, unless all weights are 0; 0 for a label that no candidate has.
+    """
+    g = num_directions
+    count = segment_sum(mask.astype(weights.dtype), directions, g)
+    members = jnp.maximum(count, 1)
+    top = jnp.where(count > 0, segment_max(jnp.where(mask, weights, 0), directions, g), 0)
+    if pool == "max":
+        return normalised(top)
+    # Over the largest, which makes the mean of equal weights exact.
+    base = jnp.where(top > 0, top, 1)
+    each = jnp.where(mask, weights / jnp.take_along_axis(base, directions, -1), 1)
+    if pool == "mean":
+        logs = segment_sum(jnp.where(mask, jnp.log(each), 0), directions, g)
+        return normalised(top * jnp.exp(logs / members))
+    return normalised(top * (segment_sum(jnp.where(mask, each, 0), directions, g) / members))
+
+
+def direction_totals(
+    values: Real[ArrayLike, "*#batch k"],
+    directions: Int[ArrayLike, "*#batch k"],
+    num_directions: int,
+    *,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Real[Array, "*batch g"]:
+    """Sum over the candidates of each direction, of rollouts or of weights.
+
+    Args:
+        values: shape `(..., k)`, whole or real.
+        directions: label of each candidate in [0, g), shape `(..., k)`.
+        num_directions: g.
+        mask: boolean `(..., k)`; candidates that are false count for nothing.
+
+    Returns:
+        Shape `(..., g)`, of the dtype of `values`; 0 for a label that no candidate has.
+
+    Raises:
+        ValueError: a label out of range, shapes that do not fit.
+
+    Source: theory 4.1.
+    """
+    x = jnp.asarray(values)
+    check_candidates("values", x)
+    shape = jnp.broadcast_shapes(x.shape, jnp.shape(directions))
+    m = as_mask(mask, shape)
+    labels = as_directions(directions, num_directions, m)
+    return _totals(x, labels, m, num_directions)
+
+
+@partial(jax.jit, static_argnames="segments")
+def _totals(x: Array, labels: Array, mask: Array, segments: int) -> Array:
+    return segment_sum(jnp.where(mask, x, 0), labels, segments)
+
+
+def as_directions(directions: ArrayLike, num_directions: int, mask: Array) -> Int[Array, "..."]:
+    """Checked labels of the shape of `mask`; those of padding become 0."""
+    array = jnp.asarray(directions)
+    if not jnp.issubdtype(array.dtype, jnp.integer):
+        raise ValueError(f"directions: needs whole numbers, got dtype {array.dtype}")
+    try:
+        np.broadcast_to(np.empty(array.shape, bool), mask.shape)
+    except ValueError:
+        raise ValueError(f"directions: shape {array.shape} does not fit {mask.shape}") from None
+    if num_directions < 1:
+        raise ValueError(f"num_directions = {num_directions}: needs a positive number")
+    check_range("directions", array, 0, num_directions - 1, mask=mask)
+    return filled(array, mask).astype(jnp.int32)
+
+
+def segment_sum(values: Array, labels: Array, segments: int) -> Array:
+    """Sums of `values` `(..., k)` by label, `(..., segments)`: one scatter for the whole batch."""
+    shape = jnp.broadcast_shapes(values.shape, labels.shape)
+    values, flat = jnp.broadcast_to(values, shape), _flat(labels, shape, segments)
+    rows = int(np.prod(shape[:-1]))
+    out = jax.ops.segment_sum(values.reshape(-1), flat, rows * segments)
+    return out.reshape(*shape[:-1], segments)
+
+
+def _flat(labels: Array, shape: tuple[int, ...], segments: int) -> Array:
+    rows = int(np.prod(shape[:-1]))
+    labels = jnp.broadcast_to(labels, shape).reshape(rows, shape[-1])
+    return (labels + segments * jnp.arange(rows, dtype=jnp.int32)[:, None]).reshape(-1)
+
+
+def segment_max(values: Array, labels: Array, segments: int) -> Array:
+    """Maxima of `values` `(..., k)` by label, `(..., segments)`; the least value where none is."""
+    flat = _flat(labels, values.shape, segments)
+    rows = int(np.prod(values.shape[:-1]))
+    out = jax.ops.segment_max(values.reshape(-1), flat, rows * segments)
+    return out.reshape(*values.shape[:-1], segments)
+
+
+def segment_min(values: Array, labels: Array, segments: int) -> Array:
+    """Minima of `values` `(..., k)` by label, `(..., segments)`; the largest where none is."""
+    return -segment_max(-values, labels, segments)
+
+
+@partial(jax.jit, static_argnames=("segments", "pool"))
+def _direction_weights(x: Array, labels: Array, mask: Array, segments: int, pool: Pool) -> Array:
+    count = segment_sum(mask.astype(x.dtype), labels, segments)
+    exists = count > 0
+    members = jnp.maximum(count, 1)
+    top = segment_max(jnp.where(mask, x, -jnp.inf), labels, segments)
+    if pool == "max":
+        pooled = top
+    elif pool == "mean":
+        pooled = segment_sum(jnp.where(mask, x, 0), labels, segments) / members
+    else:
+        # A direction of which all scores are -inf (weights of 0) has none to subtract.
+        base = jnp.where(jnp.isfinite(top), top, 0)
+        each = jnp.where(mask, jnp.exp(x - jnp.take_along_axis(base, labels, -1)), 0)
+        pooled = base + jnp.log(segment_sum(each, labels, segments) / members)
+    return masked_softmax(pooled, exists)

@@ -1,0 +1,192 @@
+r"""Magnitude weighting: uniqueness that counts a cluster once at any temperature (theory 5.6).
+
+For the kernel Z_ij = exp(-(1 - S_ij)/T_s), DORA's γ is 1/(Z 1)_i. Magnitude weighting takes v with
+Z v = 1 instead, the weighting behind the magnitude of a metric space. Where Z is ill-conditioned
+that v has large values of both signs, which no budget can follow. What is computed here is
+
+    the v ≥ 0 that maximises 2 Σ v_i - v'Zv,
+
+which equals Z⁻¹1 wherever that is not negative, is unique for positive definite Z, and gives 0 to
+a candidate that the others already represent (Z v ≥ 1 there). Candidates that are one to rounding
+share one value evenly. Two things make the programme one with a stable solution: the diagonal is
+raised by rounding error (10 k eps), and, for similarities that no embeddings have, by the least
+amount that leaves Z positive semi-definite.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Real
+
+from dora_theory._checks import check_range
+from dora_theory.model.directions import segment_sum
+from dora_theory.model.similarity import checked_similarity, cosine_similarity
+
+# Whole sets are exchanged until this many exchanges have not helped; then single candidates.
+_PATIENCE = 3
+
+
+def magnitude_weighting(
+    embeddings: Real[ArrayLike, "*batch k d"],
+    temperature: Real[ArrayLike, "*#batch"] = 0.01,
+    *,
+    ridge: Real[ArrayLike, "*#batch"] = 0.0,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Float[Array, "*batch k"]:
+    """Magnitude weighting v ≥ 0 of candidates by their embeddings.
+
+    Args:
+        embeddings: e, finite and not 0, shape `(..., k, d)`, on any scale.
+        temperature: T_s > 0, scalar or shape `(...)`.
+        ridge: added to the diagonal of Z, ≥ 0, scalar or shape `(...)`: noise in the embeddings, in
+            units of Z, that no candidate is to be told apart by.
+        mask: boolean `(..., k)`, false for padding, whose v is 0.
+
+    Returns:
+        As `magnitude_weighting_from_similarity` of their cosine similarity.
+
+    Raises:
+        ValueError: NaN, infinite or zero embeddings, T_s not positive, negative ridge.
+
+    Source: theory 5.6; Leinster and Meckes, Maximizing diversity in biology and beyond (2016).
+    """
+    similarity = cosine_similarity(embeddings, mask=mask)
+    return magnitude_weighting_from_similarity(similarity, temperature, ridge=ridge, mask=mask)
+
+
+def magnitude_weighting_from_similarity(
+    similarity: Real[ArrayLike, "*#batch k k"],
+    temperature: Real[ArrayLike, "*#batch"] = 0.01,
+    *,
+    ridge: Real[ArrayLike, "*#batch"] = 0.0,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Float[Array, "*batch k"]:
+    """Magnitude weighting v ≥ 0 of candidates by their similarity.
+
+    Args:
+        similarity: S, finite, shape `(..., k, k)`. Its symmetric part counts (v'Zv sees no other),
+            and a candidate is taken as one with itself, whatever the diagonal says.
+        temperature: T_s > 0, scalar or shape `(...)`.
+        ridge: added to the diagonal of Z, ≥ 0, scalar or shape `(...)`.
+        mask: boolean `(..., k)`, false for padding, whose v is 0.
+
+    Returns:
+        v ≥ 0, shape `(..., k)`, the maximum of 2 Σv - v'(Z + ridge)v. Equals Z⁻¹1 to cond(Z)
+        (10 k + 100) roundings where that is positive. O(k³) a problem and exchange, typically 2 to
+        6 exchanges.
+
+    Raises:
+        ValueError: NaN or infinite similarity, T_s not positive, negative ridge, a matrix that is
+            not square.
+
+    Source: theory 5.6.
+    """
+    s, t, m = checked_similarity(similarity, temperature, mask)
+    check_range("ridge", ridge, 0)
+    extra = jnp.asarray(ridge, s.dtype)
+    batch = s.shape[:-2]
+    extra = jnp.broadcast_to(extra, jnp.broadcast_shapes(extra.shape, batch))
+    t = jnp.broadcast_to(t[..., 0], batch)
+    flat = (x.reshape(-1, *x.shape[len(batch) :]) for x in (s, t, m, extra))
+    v = _weightings(*flat)
+    return v.reshape(m.shape)
+
+
+@jax.jit
+@jax.vmap
+def _weightings(s: Array, t: Array, mask: Array, ridge: Array) -> Array:
+    k = s.shape[-1]
+    eps = float(jnp.finfo(s.dtype).eps)
+    eye = jnp.eye(k, dtype=bool)
+    s = jnp.where(eye, 1, 0.5 * (s + s.T))
+    leader = _leaders(s, mask, 16 * eps)
+    leads = mask & (leader == jnp.arange(k))
+    both = leads[:, None] & leads[None, :]
+    z = jnp.where(both, jnp.exp(-(1 - s) / t), eye)
+    lowest = jnp.linalg.eigvalsh(jax.lax.stop_gradient(z))[0]
+    raised = jnp.maximum(-lowest, 0) + 10 * k * eps
+    z = z + jnp.where(eye, raised + ridge, 0)
+    fixed = jax.lax.stop_gradient(z)
+    free = free_set(
+        lambda free: _solve(fixed, free),
+        lambda v: jnp.dot(fixed, v, precision=jax.lax.Precision.HIGHEST),
+        leads,
+        slack=10 * k * eps,
+    )
+    v = jnp.maximum(_solve(z, free), 0)
+    members = segment_sum(mask.astype(s.dtype), leader, k)
+    return jnp.where(mask, (v / jnp.maximum(members, 1))[leader], 0)
+
+
+def _leaders(s: Array, mask: Array, slack: Array | float) -> Array:
+    """The lowest index that each candidate is one with, to rounding."""
+    k = s.shape[-1]
+    index = jnp.arange(k, dtype=jnp.int32)
+    same = (s >= 1 - slack) & mask[:, None] & mask[None, :] | jnp.eye(k, dtype=bool)
+    leader = jnp.where(same, index[None, :], k).min(-1)
+    # A chain of near copies has one leader too: each step halves its length.
+    return jax.lax.fori_loop(0, max(k.bit_length(), 1), lambda _, x: x[x], leader)
+
+
+def _solve(z: Array, free: Array) -> Array:
+    """Solves (Z v)_i = 1 for the free candidates, with v_i = 0 for the others."""
+    both = free[:, None] & free[None, :]
+    system = jnp.where(both, z, jnp.eye(z.shape[-1], dtype=bool))
+    factor = jax.scipy.linalg.cho_factor(system)
+    return jnp.where(free, jax.scipy.linalg.cho_solve(factor, free.astype(z.dtype)), 0)
+
+
+def free_set(
+    solve: Callable[[Array], Array],
+    multiply: Callable[[Array], Array],
+    candidates: Array,
+    *,
+    slack: float | Array,
+    negative: float | Array = 0.0,
+    most: int | None = None,
+) -> Array:
+    """The candidates with v > 0, by block principal pivoting.
+
+    Júdice and Pires, Computers & Operations Research 21 (1994). All infeasible candidates change
+    sides at once while that leaves fewer of them; else the last one does, which must end (Murty).
+
+    Args:
+        solve: from a boolean `(k,)` of free candidates the v, 0 elsewhere, with Z v = 1 on them.
+        multiply: from v to Z v.
+        candidates: that may be free.
+        slack: Z v may fall short of 1 by this, in units of the largest |v| or 1.
+        negative: v above minus this, in the same units, counts as not negative.
+        most: exchanges after which to stop; by default so many that none is left.
+
+    Returns:
+        A boolean `(k,)`.
+    """
+    k = candidates.shape[-1]
+    most = 10 * k + 100 if most is None else most
+
+    def infeasible(free: Array) -> Array:
+        v = solve(free)
+        # A tie (v = 0 and Z v = 1) stays where it is.
+        scale = jnp.maximum(jnp.abs(v).max(initial=1.0), 1)
+        short = 1 - multiply(v)
+        return candidates & jnp.where(free, v < -negative * scale, short > slack * scale)
+
+    def open_(state: tuple) -> Array:
+        _, bad, _, _, turn = state
+        return jnp.any(bad) & (turn < most)
+
+    def exchange(state: tuple) -> tuple:
+        free, bad, fewest, patience, turn = state
+        count = bad.sum(dtype=jnp.int32)
+        better = count < fewest
+        fewest = jnp.minimum(count, fewest)
+        patience = jnp.where(better, _PATIENCE, patience - 1)
+        last = jnp.arange(k) == k - 1 - jnp.argmax(bad[::-1])
+        flipped = free ^ jnp.where(better | (patience >= 0), bad, last)
+        return flipped, infeasible(flipped), fewest, patience, turn + 1
+
+    zero = jnp.int32(0)
+    state = candidates, infeasible(candidates), jnp.int32(k + 1), zero + _PATIENCE, zero
+    return jax.lax.while_loop(open_, exchange, state)[0]

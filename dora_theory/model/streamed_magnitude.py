@@ -1,0 +1,181 @@
+r"""Magnitude weighting without the k × k matrix: conjugate gradients over a streamed product.
+
+The same v ≥ 0 as `dora_theory.model.magnitude` has, the maximum of 2 Σv - v'(Z + δ + ridge)v with
+δ = 10 k eps, and by the same exchange of candidates; but where that factorises Z, this asks only
+for products Z v, which `dora_theory.kernels.similarities` streams in blocks. Embeddings have a
+positive semi-definite Z, so no eigenvalue is asked for. Copies are not merged beforehand: equal
+rows of a symmetric system have equal solutions, and δ keeps it regular.
+
+What an iteration can leave undone is measured and returned: the optimality conditions are
+(Z v)_i = 1 where v_i > 0, (Z v)_i ≥ 1 elsewhere.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Int, Real
+
+from dora_theory._checks import as_float, check_number, check_range, check_whole, common_shape
+from dora_theory.kernels.dispatch import Implementation
+from dora_theory.kernels.similarities import Precision, similarity_sums
+from dora_theory.model.magnitude import free_set
+from dora_theory.model.similarity import unit_embeddings
+
+# Exchanges of candidates; from 2 to 6 are typical, and each costs a solve.
+_MOST_EXCHANGES = 30
+
+
+class StreamedWeighting(NamedTuple):
+    """Magnitude weighting, and how far it is from optimal.
+
+    Attributes:
+        weighting: v ≥ 0, shape `(..., k)`.
+        residual: by how much an optimality condition is missed at most, shape `(...)`.
+        iterations: of the last solve, shape `(...)`.
+    """
+
+    weighting: Float[Array, "*batch k"]
+    residual: Float[Array, "*batch"]
+    iterations: Int[Array, "*batch"]
+
+
+def streamed_magnitude_weighting(
+    embeddings: Real[ArrayLike, "*batch k d"],
+    temperature: Real[ArrayLike, "*#batch"] = 0.01,
+    *,
+    ridge: Real[ArrayLike, "*#batch"] = 0.0,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+    tolerance: float | None = None,
+    most: int = 1000,
+    block_size: int = 512,
+    precision: Precision = "full",
+    implementation: Implementation = "auto",
+) -> StreamedWeighting:
+    """Magnitude weighting v ≥ 0 in memory O(k d), by conjugate gradients.
+
+    Args:
+        embeddings: e, finite and not 0, shape `(..., k, d)`, on any scale.
+        temperature: T_s > 0, scalar or shape `(...)`.
+        ridge: added to the diagonal of Z, ≥ 0, scalar or shape `(...)`; for each copy, where
+            `dora_theory.magnitude_weighting` adds it once to copies that it has merged.
+        mask: boolean `(..., k)`, false for padding, whose v is 0.
+        tolerance: a solve ends when no equation is off by more; by default 1e-5 in float32 and
+            1e-10 in float64.
+        most: iterations after which a solve ends in any case.
+        block_size: as `dora_theory.uniqueness`.
+        precision: as `dora_theory.uniqueness`.
+        implementation: as `dora_theory.uniqueness`.
+
+    Returns:
+        A `StreamedWeighting`. Its `residual` says how good it is: by convexity the objective is
+        within 2 · residual · Σ(v + v*) of its maximum, which v* attains. One of many tolerances
+        says that a solve ended early, as it may where candidates nearly agree or T_s is large; a
+        ridge helps.
+
+    Raises:
+        ValueError: NaN, infinite or zero embeddings, T_s not positive, negative ridge, a tolerance
+            or number of iterations that is not positive, or as `dora_theory.uniqueness`.
+
+    Source: theory 5.6; Hestenes and Stiefel (1952).
+    """
+    unit, m = unit_embeddings(embeddings, mask)
+    t = as_float("temperature", temperature).astype(unit.dtype)
+    extra = as_float("ridge", ridge).astype(unit.dtype)
+    check_range("temperature", t, 0, low_open=True)
+    check_range("ridge", extra, 0)
+    if tolerance is None:
+        tolerance = 1e-5 if unit.dtype == jnp.float32 else 1e-10
+    check_number("tolerance", tolerance, 0, low_open=True)
+    k, d = unit.shape[-2:]
+    batch = common_shape(
+        embeddings=unit.shape[:-2], temperature=t.shape, ridge=extra.shape, mask=m.shape[:-1]
+    )
+    weigh = partial(
+        _weigh,
+        most=check_whole("most", most, 1),
+        block=check_whole("block_size", block_size, 1),
+        precision=precision,
+        implementation=implementation,
+    )
+    v, residual, iterations = jax.vmap(weigh, (0, 0, 0, 0, None))(
+        jnp.broadcast_to(unit, (*batch, k, d)).reshape(-1, k, d),
+        jnp.broadcast_to(m, (*batch, k)).reshape(-1, k),
+        jnp.broadcast_to(t, batch).reshape(-1),
+        jnp.broadcast_to(extra, batch).reshape(-1),
+        jnp.asarray(tolerance, unit.dtype),
+    )
+    return StreamedWeighting(
+        v.reshape(*batch, k), residual.reshape(batch), iterations.reshape(batch)
+    )
+
+
+@partial(jax.jit, static_argnames=("most", "block", "precision", "implementation"))
+def _weigh(
+    unit: Float[Array, "k d"],
+    mask: Bool[Array, "k"],
+    temperature: Float[Array, ""],
+    ridge: Float[Array, ""],
+    tolerance: Float[Array, ""],
+    *,
+    most: int,
+    block: int,
+    precision: Precision,
+    implementation: Implementation,
+) -> tuple[Array, Array, Array]:
+    raised = 10 * unit.shape[0] * jnp.finfo(unit.dtype).eps + ridge
+
+    def multiply(v: Array) -> Array:
+        sums = similarity_sums(
+            unit,
+            v,
+            temperature,
+            precision=precision,
+            block=block,
+            implementation=implementation,
+        )
+        return jnp.where(mask, sums, 0) + raised * v
+
+    def solve(free: Array) -> tuple[Array, Array]:
+        return _conjugate_gradients(multiply, free, tolerance, most)
+
+    free = free_set(
+        lambda free: solve(free)[0],
+        multiply,
+        mask,
+        slack=10 * tolerance,
+        negative=10 * tolerance,
+        most=_MOST_EXCHANGES,
+    )
+    v, iterations = solve(free)
+    v = jnp.maximum(v, 0)
+    off = multiply(v) - 1
+    missed = jnp.where(mask, jnp.where(v > 0, jnp.abs(off), jnp.maximum(-off, 0)), 0)
+    return v, missed.max(), iterations
+
+
+def _conjugate_gradients(
+    multiply: Callable[[Array], Array], free: Array, tolerance: Array, most: int
+) -> tuple[Array, Array]:
+    """Solves (Z v)_i = 1 for the free candidates, v_i = 0 for the others; and its iterations."""
+    one = free.astype(tolerance.dtype)
+
+    def open_(state: tuple) -> Array:
+        _, r, _, _, count = state
+        return (jnp.abs(r).max() > tolerance) & (count < most)
+
+    def step(state: tuple) -> tuple:
+        v, r, p, square, count = state
+        image = jnp.where(free, multiply(p), 0)
+        length = square / jnp.dot(p, image)
+        v, r = v + length * p, r - length * image
+        now = jnp.dot(r, r)
+        return v, r, r + (now / square) * p, now, count + 1
+
+    zero = jnp.zeros_like(one)
+    state = zero, one, one, jnp.dot(one, one), jnp.int32(0)
+    v, *_, count = jax.lax.while_loop(open_, step, state)
+    return v, count

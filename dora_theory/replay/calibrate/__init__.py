@@ -1,0 +1,1 @@
+"""κ from logged outcomes: maximum likelihood of the beta-binomial, reliability, scoring rules."""

@@ -1,0 +1,242 @@
+"""`calibrate LOG`: how far the scores of a log can be trusted, and which κ that means.
+
+A log is cut after m steps into directions, each with so many continuations and so many of them
+right. Three means for the Beta prior of a direction are held against these counts:
+
+score       the mean PRM score of its candidates, as if it were the chance of success
+calibrated  logit μ = α + β logit(score), α and β fitted together with κ
+quality     the paper's: the softmax at T_b of all candidates' scores, pooled by direction. It sums
+            to 1 over a problem, whatever the problem's chances are
+
+The order in which an optimum spends rollouts, w/(κ + r), does not change if all means of a problem
+are multiplied by a number; κ is what must be right.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from dora_theory._errors import InputError
+from dora_theory.replay.grade.correctness import Judge
+from dora_theory.replay.options import ReplayOptions
+from dora_theory.replay.run import Note, cut_record, encoder_of, opened, progress, replay
+
+MEANS = ("score", "calibrated", "quality")
+# A mean of exactly 0 or 1 would exclude what happens. PRMs that answer in bfloat16 know no number
+# between 1 - 2^-8 and 1.
+EDGE = 2.0**-9
+
+CAVEAT = (
+    "Directions of one problem count as independent given their means; where a problem is easy or "
+    "hard as a whole, κ is smaller for it and its interval too narrow. Solutions that are at their "
+    "end by step m are left out."
+)
+
+
+class Counts(NamedTuple):
+    """Directions of a log at one depth.
+
+    Attributes:
+        score: mean score of its candidates, shape `(groups,)`.
+        quality: its share of the pooled softmax of its problem.
+        logged: continuations.
+        correct: how many of them are right.
+        level: difficulty of its problem as logged, empty if it is not.
+    """
+
+    score: Float[np.ndarray, " groups"]
+    quality: Float[np.ndarray, " groups"]
+    logged: Int[np.ndarray, " groups"]
+    correct: Int[np.ndarray, " groups"]
+    level: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Solutions of a log, one by one, as seen after m steps.
+
+    Attributes:
+        score: after step m, shape `(n,)`.
+        final: after the last step.
+        correct: whether right.
+        problem: number of the problem.
+    """
+
+    score: Float[np.ndarray, " n"]
+    final: Float[np.ndarray, " n"]
+    correct: np.ndarray
+    problem: Int[np.ndarray, " n"]
+
+
+def calibrate(
+    path: str,
+    options: ReplayOptions,
+    *,
+    depths: tuple[int, ...] = (1, 2, 3, 4, 6, 8),
+    note: Note = lambda _: None,
+) -> dict[str, Any]:
+    """Fits κ to a log, and holds its scores against outcomes.
+
+    Args:
+        path: a log that `read_log` reads, of solutions with scores.
+        options: how to read and cut it; `steps` is the m of all but the sweep over depths.
+        depths: m of the sweep.
+        note: called with each note as soon as it is known.
+
+    Returns:
+        The JSON document: `kappa` by mean, with `best` the one of the highest likelihood; `depth`
+        and `level`, the fits of that mean by m and by difficulty; `scores`, calibration after step
+        m (`step`) and after the last one (`final`); `replayed`, success if the best κ's optimum is
+        used, beside REBASE and the optimum for κ = 1/2; `notes`, `caveat`.
+
+    Raises:
+        InputError: the log cannot be read, judged or used, or has no scores.
+    """
+    depths = tuple(sorted({*depths, options.steps}))
+    notes: list[str] = []
+
+    def remember(text: str) -> None:
+        notes.append(text)
+        note(text)
+
+    counts, outcomes, problems = _collected(path, options, depths, remember)
+    if not any(len(c.score) for c in counts.values()):
+        raise InputError(f"{path}: no scores of solutions that go on after step {depths[0]}")
+    main = counts[options.steps]
+    if not len(main.score):
+        raise InputError(
+            f"{path}: no solution goes on after step {options.steps}: a smaller --steps"
+        )
+    edge = int(sum(((c < EDGE) | (c > 1 - EDGE)).sum() for c in main[:2]))
+    if edge:
+        remember(
+            f"{path}: {edge} of {2 * len(main.score)} means are nearer to 0 or 1 than 1/512 and "
+            "count as if they were there: no outcome is impossible"
+        )
+    fits = {mean: _fit(main, mean) for mean in MEANS}
+    best = max(fits, key=lambda mean: fits[mean]["log_likelihood"])
+    return {
+        "log": path,
+        "problems": problems,
+        "steps": options.steps,
+        "kappa": fits,
+        "best": best,
+        "depth": {str(m): _fit(c, best) for m, c in counts.items() if len(c.score)},
+        "level": {
+            str(level): _fit(_of_level(main, level), best)
+            for level in sorted(set(main.level.tolist()))
+            if level
+        },
+        "scores": {"step": _scores(outcomes, "score"), "final": _scores(outcomes, "final")},
+        "replayed": _replayed(path, options, fits[best]["kappa"]),
+        "notes": notes,
+        "caveat": CAVEAT,
+    }
+
+
+def _replayed(path: str, options: ReplayOptions, kappa: float) -> dict[str, Any]:
+    from dora_theory.replay.report.summary import summary
+
+    names = ("rebase", "optimal", "direction-optimal")
+    both = [
+        summary(replay(path, replace(options, strategies=names, kappa=k))) for k in (kappa, 0.5)
+    ]
+    return {
+        "kappa": kappa,
+        "fitted": {name: both[0]["strategies"][name]["budget"] for name in names},
+        "webster": {name: both[1]["strategies"][name]["budget"] for name in names[1:]},
+        "paired": both[0]["paired"],
+    }
+
+
+def _collected(
+    path: str, options: ReplayOptions, depths: tuple[int, ...], note: Note
+) -> tuple[dict[int, Counts], Outcomes, int]:
+    encoder = encoder_of(options)
+    groups: dict[int, list[tuple]] = {m: [] for m in depths}
+    samples: list[tuple] = []
+    problems = unscored = 0
+    with Judge() as judge:
+        for record in progress(opened(path, options, note)):
+            number, problems = problems, problems + 1
+            for m in depths:
+                cut = cut_record(record, replace(options, steps=m), judge, encoder)
+                if not cut.scored:
+                    unscored += 1
+                    break
+                going = ~cut.finished
+                if not going.any():
+                    continue
+                groups[m] += _directions(
+                    cut.scores[going],
+                    cut.directions[going],
+                    cut.correct[going],
+                    options.quality_temperature,
+                    record.level or "",
+                )
+                if m == options.steps:
+                    last = np.array([(s.step_scores or ())[-1] for s in record.samples])
+                    final = last[going] / options.score_scale
+                    one = [number] * len(final)
+                    samples += zip(cut.scores[going], final, cut.correct[going], one, strict=True)
+    if unscored:
+        note(f"{path}: {unscored} problems have no scores and are left out")
+    columns = (np.array(x) for x in zip(*samples, strict=True)) if samples else [np.zeros(0)] * 4
+    return {m: _counts(rows) for m, rows in groups.items()}, Outcomes(*columns), problems
+
+
+def _directions(
+    scores: np.ndarray, labels: np.ndarray, correct: np.ndarray, temperature: float, level: str
+) -> Iterator[tuple]:
+    """Score, quality, n, c, level of each direction of a problem."""
+    found, label = np.unique(labels, return_inverse=True)
+    n = np.bincount(label)
+    mass = np.bincount(label, np.exp((scores - scores.max()) / temperature)) / n
+    mean = np.bincount(label, scores) / n
+    right = np.bincount(label, correct).astype(int)
+    yield from zip(mean, mass / mass.sum(), n, right, [level] * len(found), strict=True)
+
+
+def _counts(rows: Iterable[tuple]) -> Counts:
+    columns = list(zip(*rows, strict=True)) or [()] * 5
+    kinds = (float, float, int, int, object)
+    return Counts(*(np.array(x, dtype=k) for x, k in zip(columns, kinds, strict=True)))
+
+
+def _of_level(counts: Counts, level: str) -> Counts:
+    return Counts(*(x[counts.level == level] for x in counts))
+
+
+def _fit(counts: Counts, mean: str) -> dict[str, Any]:
+    from dora_theory.replay.calibrate.reliability import divisor_method, fit_concentration
+
+    stated = counts.quality if mean == "quality" else counts.score
+    fit = fit_concentration(
+        np.clip(stated, EDGE, 1 - EDGE),
+        counts.logged,
+        counts.correct,
+        recalibrate=mean == "calibrated",
+    )
+    document = asdict(fit) | {"divisor": divisor_method(fit.low, fit.high)}
+    document["warnings"] = list(fit.warnings)
+    document["high"] = None if fit.high == np.inf else fit.high
+    return document
+
+
+def _scores(outcomes: Outcomes, which: str) -> dict[str, Any]:
+    from dora_theory.replay.calibrate.scoring import calibration
+
+    scores = getattr(outcomes, which).astype(float)
+    _, problem = np.unique(outcomes.problem, return_inverse=True)
+    found = asdict(calibration(scores, outcomes.correct.astype(bool), problem))
+    return {name: _plain(value) for name, value in found.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Without arrays, and with null for what is no number."""
+    if isinstance(value, np.ndarray):
+        return [_plain(entry) for entry in value.tolist()]
+    return None if value != value else value

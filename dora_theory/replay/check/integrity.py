@@ -1,0 +1,150 @@
+"""Is a log what it says? Checks of its records on their way, before any number is made of them.
+
+Pairing of completions and problems has a module of its own (`mispaired`); scores out of range are
+found as the log is read (`usable`). The rules here were set on logs of five models:
+
+- A score belongs to a step. Every scored solution of five logs has as many scores as parts between
+  blank lines.
+- Of independent solutions with 400 characters or more, at most 8% begin with the same 400
+  characters as another of their problem; of a beam search's kept solutions 74% do.
+- Short solutions repeat each other word for word by chance (4 of 10 in a game with four numbers);
+  long ones do not (at most 2 of 100 in one log, of 500 problems sampled 3 times).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from dora_theory.replay.cut.candidates import steps_of
+from dora_theory.replay.read.record import Record, StepEnd
+
+Verdict = Literal["good", "doubtful", "unknown"]
+
+_LONG = 400
+_ENOUGH = 10
+_ALIKE = 1 / 3
+_FEW = 0.05
+_TOO_SHORT = f"fewer than {_ENOUGH} solutions have {_LONG} characters"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found.
+
+    Attributes:
+        check: its name.
+        verdict: `unknown` where the log has nothing to check.
+        what: the finding in words.
+    """
+
+    check: str
+    verdict: Verdict
+    what: str
+
+
+class Watch:
+    """Looks at the records that pass, and says at the end what they are like."""
+
+    def __init__(self, step_end: StepEnd = "blank-line") -> None:
+        """Makes a watch.
+
+        Args:
+            step_end: what ends a step, other than the blank line that scores are counted by.
+        """
+        self._step_end = step_end
+        self._scored = self._odd = self._long = self._alike = self._copies = self._kept = 0
+        self._first_odd = self._first_again = ""
+        self._problems: set[int] = set()
+        self._again = 0
+
+    def over(self, records: Iterable[Record]) -> Iterator[Record]:
+        """The records, unchanged."""
+        for record in records:
+            self._see(record)
+            yield record
+
+    def _see(self, record: Record) -> None:
+        # Eight bytes a problem: two of a million are taken for one with a chance of 1 in 10⁷.
+        name = hash((record.problem, record.gold_answer))
+        if name in self._problems:
+            self._again += 1
+            self._first_again = self._first_again or record.place
+        self._problems.add(name)
+        self._kept += record.kind == "kept"
+        for sample in record.samples:
+            if sample.step_scores is not None:
+                self._scored += 1
+                if len(sample.step_scores) not in (
+                    len(sample.text.split("\n\n")),
+                    len(steps_of(sample.text, self._step_end)),
+                ):
+                    self._odd += 1
+                    self._first_odd = self._first_odd or record.place
+        texts = [sample.text for sample in record.samples if len(sample.text) >= _LONG]
+        self._long += len(texts)
+        self._copies += len(texts) - len(set(texts))
+        self._alike += len(texts) - len({text[:_LONG] for text in texts})
+
+    def findings(self) -> list[Finding]:
+        """What the records that have passed are like."""
+        return [self._scores(), self._independence(), self._repeats(), self._problems_once()]
+
+    def _scores(self) -> Finding:
+        check = "a score for every step"
+        if not self._scored:
+            return Finding(check, "unknown", "no scores")
+        share = self._odd / self._scored
+        if share <= _FEW:
+            return Finding(check, "good", f"{1 - share:.1%} of {self._scored} scored solutions")
+        return Finding(
+            check,
+            "doubtful",
+            f"{share:.0%} of the scored solutions have another number of scores than of steps "
+            f"({self._first_odd} first): the score after step m may be that of another step",
+        )
+
+    def _independence(self) -> Finding:
+        check = "independent solutions"
+        if self._kept:
+            return Finding(
+                check,
+                "doubtful",
+                f"{self._kept} problems have solutions that a search kept, which are no "
+                "independent draws: their estimates are biased",
+            )
+        if self._long < _ENOUGH:
+            return Finding(check, "unknown", _TOO_SHORT)
+        share = self._alike / self._long
+        what = (
+            f"{share:.0%} of the solutions with {_LONG} characters or more begin as another of "
+            "their problem does"
+        )
+        if share <= _ALIKE:
+            return Finding(check, "good", what)
+        hint = ": a search has kept and copied them, they are no independent draws"
+        return Finding(check, "doubtful", what + hint)
+
+    def _repeats(self) -> Finding:
+        check = "no copies"
+        if self._long < _ENOUGH:
+            return Finding(check, "unknown", _TOO_SHORT)
+        share = self._copies / self._long
+        what = (
+            f"{share:.0%} of the solutions with {_LONG} characters or more repeat another of "
+            "their problem word for word"
+        )
+        if share <= _FEW:
+            return Finding(check, "good", what)
+        hint = ": if a search copied them, they are no independent draws"
+        return Finding(check, "doubtful", what + hint)
+
+    def _problems_once(self) -> Finding:
+        check = "every problem once"
+        if not self._again:
+            return Finding(check, "good", f"{len(self._problems)} problems")
+        return Finding(
+            check,
+            "doubtful",
+            f"{self._again} records repeat the problem of an earlier one ({self._first_again} "
+            "first) and count as problems of their own: intervals are too narrow",
+        )

@@ -1,0 +1,1 @@
+"""From records to candidates: cuts after a step, embeddings, directions, copies."""

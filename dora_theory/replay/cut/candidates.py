@@ -1,0 +1,117 @@
+"""From a record to candidates: logged solutions cut after their first steps.
+
+A search that stands after m steps has such prefixes before it, the PRM's score of each, and must
+say how many rollouts each receives. The log knows how one rollout of each went on, and candidates
+of one direction share a success probability (theory 4.1), so that a direction with n members has n
+logged continuations.
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from dora_theory._errors import InputError
+from dora_theory.io.jsonl import FieldError
+from dora_theory.replay.cut.encoders import Encoder, compact
+from dora_theory.replay.grade.answers import answer_labels
+from dora_theory.replay.read.record import Record, StepEnd
+from dora_theory.replay.read.usable import check_usable
+
+_ENDS = {"blank-line": re.compile(r"\n[^\S\n]*\n\s*"), "line": re.compile(r"\n\s*")}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The candidates of one problem, k of them in g directions.
+
+    Attributes:
+        problem_id: the log's name for the problem.
+        scores: in [0, 1], shape `(k,)`; all 0.5 if the log has none.
+        embeddings: unit vectors, shape `(k, e)`, e ≤ k.
+        directions: int32, shape `(k,)`, numbered from 0 by first appearance.
+        correct: whether the logged continuation was right, shape `(k,)`.
+        scored: whether the scores are the log's.
+        finished: whether the solution had no more than m steps, shape `(k,)`.
+        answers: which of them vote for the same answer, as `answers.answer_labels`, shape `(k,)`;
+            None if no vote is asked for.
+        final: weight of a vote, the score after the last step, 1 if the log has none; likewise.
+    """
+
+    problem_id: str
+    scores: Float[np.ndarray, " k"]
+    embeddings: Float[np.ndarray, "k e"]
+    directions: Int[np.ndarray, " k"]
+    correct: Bool[np.ndarray, " k"]
+    scored: bool
+    finished: Bool[np.ndarray, " k"]
+    answers: Int[np.ndarray, " k"] | None = None
+    final: Float[np.ndarray, " k"] | None = None
+
+
+def steps_of(text: str, end: StepEnd = "blank-line") -> list[str]:
+    """The steps of a solution: the parts between blank lines, or its lines; never empty ones."""
+    return [part for part in _ENDS[end].split(text.strip()) if part]
+
+
+def candidates(
+    record: Record,
+    encoder: Encoder,
+    *,
+    steps: int = 2,
+    step_end: StepEnd = "blank-line",
+    threshold: float = 0.3,
+    score_scale: float = 1.0,
+    votes: bool = False,
+) -> Candidates:
+    """Cuts the solutions of a record after their first m steps and groups them by direction.
+
+    Args:
+        record: every sample judged, none of a tree.
+        encoder: embeds the prefixes.
+        steps: m ≥ 1. The more steps, the more the score knows of the outcome, and the fewer
+            solutions still have something to decide.
+        step_end: what ends a step.
+        threshold: of `hard_directions`, the largest mean cosine distance inside a direction.
+        score_scale: scores are divided by it, 1 for probabilities.
+        votes: whether answers and final scores are wanted.
+
+    Returns:
+        The candidates, one for each sample, in order.
+
+    Raises:
+        InputError: a score outside [0, 1] after scaling, or samples with and without scores.
+    """
+    # Not for reading a log: it loads JAX, for the type of an argument.
+    from dora_theory.model.clustering import hard_directions
+
+    parts = [steps_of(sample.text, step_end) for sample in record.samples]
+    prefixes = ["\n\n".join(p[:steps]) for p in parts]
+    embeddings = compact(encoder(prefixes))
+    scores = _scores(record, steps, score_scale)
+    last = _scores(record, None, score_scale) if votes else None
+    return Candidates(
+        problem_id=record.problem_id,
+        scores=np.full(len(parts), 0.5) if scores is None else scores,
+        embeddings=embeddings,
+        directions=hard_directions(embeddings, threshold),
+        correct=np.array([bool(sample.correct) for sample in record.samples]),
+        scored=scores is not None,
+        finished=np.array([len(p) <= steps for p in parts]),
+        answers=answer_labels(record.samples) if votes else None,
+        final=np.ones(len(parts)) if votes and last is None else last,
+    )
+
+
+def _scores(record: Record, steps: int | None, scale: float) -> Float[np.ndarray, " k"] | None:
+    """The score after step m, or after the last step if there is no m-th; None if unscored."""
+    has = [sample.step_scores is not None for sample in record.samples]
+    # A repaired log has scores where they belong only: too few to choose by.
+    if not any(has) or (record.repaired and not all(has)):
+        return None
+    try:
+        check_usable(record, scale)
+    except FieldError as error:
+        raise InputError(f"{record.place}: {error.field}: {error.what}") from None
+    return np.array([(s.step_scores or ())[:steps][-1] for s in record.samples]) / scale

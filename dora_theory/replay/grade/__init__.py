@@ -1,0 +1,1 @@
+"""Whether an answer is right: `answers`, `correctness`, and `judging` in its own process."""

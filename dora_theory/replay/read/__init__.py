@@ -1,0 +1,1 @@
+"""From files to records: `sources` opens, `formats` knows the tools' layouts, `record` results."""

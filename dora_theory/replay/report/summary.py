@@ -1,0 +1,187 @@
+"""What a replay comes to: means over problems with intervals, as the JSON document of one log."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from dora_theory.replay.cut.similarity import EDGES, TEMPERATURES
+from dora_theory.replay.estimate.estimator import Interval, bootstrap
+from dora_theory.replay.options import BASELINE
+from dora_theory.replay.result import Replay
+
+SOLUTIONS_CAVEAT = (
+    "Off-policy: what is replayed is one decision, taken after the first steps of logged solutions "
+    "and followed by continuations that the log's own model had drawn. Nothing is scored or cut "
+    "again on the way, continuations of one direction count as draws of one success probability, "
+    "and a rollout counts as right if its answer is: success is that of at least one right rollout."
+)
+TREE_CAVEAT = (
+    "Node by node: at every depth of a logged tree the strategies choose among the steps that the "
+    "logged search had before it, whatever they would have chosen before. Success is that a "
+    "rollout goes to some node from which the problem can still be solved, over the depths where "
+    "some can and some cannot; whether the model finds the way from there is not asked."
+)
+
+_SEARCH = ("success", "low", "high")
+# Bins of cosines, of which so many make one of the summary.
+_COARSE = 10
+
+
+def summary(result: Replay) -> dict[str, Any]:
+    """The JSON document of one log: means over problems, with 95% intervals.
+
+    Args:
+        result: the replay.
+
+    Returns:
+        `strategies`: for each and each budget `success` with its interval `low`, `high`, and beside
+        it `upper_bound` and `clipped`, the share of problems where the log does not suffice;
+        `success` counts its lower bound there; if votes were asked for, `majority` and `weighted`,
+        the accuracy of the voted answer, over the `problems` where the log suffices. `paired`: for
+        each strategy but REBASE the `difference` to it with its interval, over the `problems` where
+        the log suffices for both (null if there is none), and between which bounds, `lowest` and
+        `highest`, the difference over all problems lies. `search`, of trees: what the logged search
+        itself kept, its mean and interval. `similarity`: cosines of candidates of a problem inside
+        and across directions (5%, 50%, 95%, and their densities), directions by size, their
+        effective number, and the loss of DORA's uniqueness at each T_s with its interval, beside
+        that of counting candidates (null if no problem has two directions).
+    """
+    options = result.options
+    success = bootstrap(result.lower, seed=options.seed, resamples=options.resamples)
+    upper, clipped = result.upper.mean(-1), result.clipped.mean(-1)
+    strategies = {
+        name: {
+            "budget": {
+                str(budget): {
+                    "success": float(success.mean[i, j]),
+                    "low": float(success.low[i, j]),
+                    "high": float(success.high[i, j]),
+                    "upper_bound": float(upper[i, j]),
+                    "clipped": float(clipped[i, j]),
+                }
+                for j, budget in enumerate(options.budgets)
+            }
+        }
+        for i, name in enumerate(options.strategies)
+    }
+    _add_votes(strategies, result)
+    paired = _paired(result) if BASELINE in options.strategies else {}
+    search = {}
+    if result.search is not None:
+        kept = bootstrap(result.search, seed=options.seed, resamples=options.resamples)
+        search = {"search": dict(zip(_SEARCH, map(float, kept), strict=True))}
+    low, middle, high = np.quantile(result.directions, [0, 0.5, 1])
+    return {
+        "log": result.log,
+        "kind": result.kind,
+        "problems": len(result.directions),
+        "samples": result.samples,
+        "directions": {"least": int(low), "median": float(middle), "most": int(high)},
+        "strategies": strategies,
+        "paired": paired,
+        **search,
+        "similarity": _similarity(result),
+        "options": options.as_json(),
+        "checks": [asdict(finding) for finding in result.findings],
+        "notes": list(result.notes),
+        "caveat": TREE_CAVEAT if result.kind == "tree" else SOLUTIONS_CAVEAT,
+    }
+
+
+def _add_votes(strategies: dict[str, Any], result: Replay) -> None:
+    """Accuracy of votes, into the cells of the strategies."""
+    if result.votes is None:
+        return
+    options, suffices = result.options, ~result.clipped
+    counts = suffices.sum(-1)
+    for vote, values in zip(("majority", "weighted"), result.votes, strict=True):
+        found = bootstrap(values, suffices, seed=options.seed, resamples=options.resamples)
+        for i, name in enumerate(options.strategies):
+            for j, budget in enumerate(options.budgets):
+                numbers = [_known(float(x[i, j])) for x in found]
+                strategies[name]["budget"][str(budget)][vote] = {
+                    **dict(zip(("accuracy", "low", "high"), numbers, strict=True)),
+                    "problems": int(counts[i, j]),
+                }
+
+
+def _paired(result: Replay) -> dict[str, Any]:
+    """Differences to REBASE, problem by problem.
+
+    Only where the log suffices for both: elsewhere the one that asks more of the log would seem
+    worse. Which problems these are depends on the prefixes, never on an outcome.
+    """
+    options = result.options
+    base = options.strategies.index(BASELINE)
+    suffices = ~(result.clipped | result.clipped[base])
+    gain = bootstrap(
+        result.lower - result.lower[base],
+        suffices,
+        seed=options.seed,
+        resamples=options.resamples,
+    )
+    counts = suffices.sum(-1)
+    lowest = (result.lower - result.upper[base]).mean(-1)
+    highest = (result.upper - result.lower[base]).mean(-1)
+
+    def cell(i: int, j: int) -> dict[str, Any]:
+        known = counts[i, j] > 0
+        return {
+            "difference": float(gain.mean[i, j]) if known else None,
+            "low": float(gain.low[i, j]) if known else None,
+            "high": float(gain.high[i, j]) if known else None,
+            "problems": int(counts[i, j]),
+            "lowest": float(lowest[i, j]),
+            "highest": float(highest[i, j]),
+        }
+
+    return {
+        f"{name}-{BASELINE}": {
+            "budget": {str(budget): cell(i, j) for j, budget in enumerate(options.budgets)}
+        }
+        for i, name in enumerate(options.strategies)
+        if i != base
+    }
+
+
+def _similarity(result: Replay) -> dict[str, Any]:
+    options, found = result.options, result.similarity
+
+    def mean(values: np.ndarray) -> Interval:
+        return bootstrap(values, seed=options.seed, resamples=options.resamples)
+
+    effective = mean(found.effective)
+    document: dict[str, Any] = {
+        "within": [_known(x) for x in found.within_quantiles],
+        "across": [_known(x) for x in found.across_quantiles],
+        "edges": EDGES[::_COARSE].tolist(),
+        "density_within": _density(found.within),
+        "density_across": _density(found.across),
+        "sizes": {str(k + 1): int(n) for k, n in enumerate(found.sizes) if n},
+        "effective": dict(zip(("mean", "low", "high"), map(float, effective), strict=True)),
+        "telling": int(found.counting.size),
+        "temperature": None,
+    }
+    if found.counting.size:
+        loss, counting = mean(found.loss), mean(found.counting)
+        best = int(loss.mean.argmin())
+        cells = zip(TEMPERATURES, *loss, strict=True)
+        document |= {
+            "temperature": float(TEMPERATURES[best]),
+            "loss": [
+                {"temperature": float(t), "mean": float(m), "low": float(a), "high": float(b)}
+                for t, m, a, b in cells
+            ],
+            "counting": dict(zip(("mean", "low", "high"), map(float, counting), strict=True)),
+        }
+    return document
+
+
+def _density(counts: np.ndarray) -> list[float]:
+    coarse = counts.reshape(-1, _COARSE).sum(-1)
+    return (coarse / max(coarse.sum(), 1) / (EDGES[_COARSE] - EDGES[0])).tolist()
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value

@@ -1,0 +1,212 @@
+"""A wrong rule in place of each right one: `verify` must then say something else than expected."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import jax.numpy as jnp
+import pytest
+
+from dora_theory import bias
+from dora_theory.allocation import hierarchical, optimal, waterfill
+from dora_theory.claims import claims
+from dora_theory.claims.check.verifying import verify
+from dora_theory.model import directions as pooling
+from dora_theory.model import magnitude, objective, priors
+from dora_theory.model import similarity as directions
+
+pytestmark = pytest.mark.slow
+
+CLAIMS = {claim.name: claim for claim in claims()}
+Function = Callable[..., Any]
+
+
+def priority_one_too_deep(right: Function) -> Function:
+    # w/(κ + r + 1)
+    return lambda w, kappa, n, **o: right(w, jnp.asarray(kappa) + 1, n, **o)
+
+
+def normalised_by_nothing(right: Function) -> Function:
+    return lambda q, sizes: q * sizes
+
+
+def one_rollout_too_many(right: Function) -> Function:
+    return lambda w, kappa, b: right(w, kappa, b + 1)
+
+
+def padding_counted(right: Function) -> Function:
+    return lambda a, b, given, mask: right(a, b, given)
+
+
+def certificate_turned_round(right: Function) -> Function:
+    def wrong(w: Any, kappa: Any, b: Any, budget: Any) -> Any:
+        found = optimal.certificate(w, kappa, b)
+        return (found.largest_next >= found.smallest_last) & (jnp.asarray(b).sum(-1) == budget)
+
+    return wrong
+
+
+def ties_forgotten(right: Function) -> Function:
+    def wrong(*arguments: Any) -> Any:
+        found = right(*arguments)
+        none = jnp.zeros_like(found.tied)
+        return found._replace(tied=none, spare=jnp.zeros_like(found.spare))
+
+    return wrong
+
+
+def unsigned(right: Function) -> Function:
+    # Water-filling without B ≥ 0.
+    return lambda w, kappa, n, shift=0.0: waterfill.shifted_linear_allocation(w, kappa, n)
+
+
+def shift_left_out(right: Function) -> Function:
+    return lambda w, kappa, n, shift=0.0: right(w, kappa, n)
+
+
+def sum_not_mean(right: Function) -> Function:
+    def wrong(scores: Any, labels: Any, count: int, *, pool: str, temperature: Any) -> Any:
+        of = labels[..., None] == jnp.arange(count)
+        power = jnp.exp(scores / jnp.asarray(temperature)[..., None])
+        total = jnp.where(of, power[..., None], 0).sum(-2)
+        return total / total.sum(-1, keepdims=True)
+
+    return wrong
+
+
+def gamma_beside_the_diagonal(right: Function) -> Function:
+    def wrong(similarity: Any, temperature: Any, mask: Any = None) -> Any:
+        kernel = jnp.exp((similarity - 1) / jnp.asarray(temperature)[..., None, None])
+        rows = kernel / kernel.sum(-1, keepdims=True)
+        return jnp.roll(rows, 1, -1).diagonal(axis1=-2, axis2=-1)
+
+    return wrong
+
+
+def arguments_swapped(right: Function) -> Function:
+    return lambda q, p: right(p, q)
+
+
+def theta_without_the_others(right: Function) -> Function:
+    # K b left out: θ of magnitude weighting.
+    return lambda candidates, inside, across, t: bias.magnitude_theta(inside, across, t)
+
+
+def specht_without_e(right: Function) -> Function:
+    return lambda h: right(h) * jnp.e / 3
+
+
+def all_to_one(right: Function) -> Function:
+    def wrong(totals: Any, labels: Any, mask: Any) -> Any:
+        of = labels[:, None] == jnp.arange(totals.shape[-1])
+        seen = jnp.cumsum(of & mask[..., None], -2)
+        first = (seen == 1) & of & mask[..., None]
+        return jnp.where(first, totals[..., None, :], 0).sum(-1)
+
+    return wrong
+
+
+def failures_forgotten(right: Function) -> Function:
+    return lambda self, failures: self
+
+
+def kernel_not_inverted(right: Function) -> Function:
+    # γ in place of v.
+    return lambda similarity, t: directions.uniqueness_from_similarity(similarity, t)
+
+
+def weights_not_rounded_but_cut(right: Function) -> Function:
+    # Jefferson's method in place of Webster's.
+    return lambda q, labels, kappa, n, **o: right(q, labels, kappa + 0.5, n, **o)
+
+
+def noise_not_halved(right: Function) -> Function:
+    def wrong(s: Any, t: Any, k: Any) -> Any:
+        factor, spread = right(s, t, k)
+        return factor**2, spread
+
+    return wrong
+
+
+# Where, what, the wrong one, and a claim that must see it.
+PLANTED = [
+    (optimal, "optimal_allocation", priority_one_too_deep, "2.1", "largest priorities are optimal"),
+    (optimal, "optimal_allocation", priority_one_too_deep, "2.1", "optimal at any size"),
+    (optimal, "optimal_allocation", priority_one_too_deep, "2.3", "winner takes all"),
+    (optimal, "optimal_allocation", priority_one_too_deep, "2.6", "allocation by threshold"),
+    (objective, "candidate_log_failure", one_rollout_too_many, "1", "failure of one candidate"),
+    (objective, "log_failure_beta", padding_counted, "1", "failure of all"),
+    (optimal, "is_optimal", certificate_turned_round, "2.2", "the certificate decides"),
+    (optimal, "optimal_set", ties_forgotten, "2.2", "all optima"),
+    (waterfill, "waterfill_allocation", unsigned, "2.5", "water-filling"),
+    (
+        waterfill,
+        "waterfill_allocation",
+        shift_left_out,
+        "2.5b",
+        "shifted by a half, N w at κ = 1/2",
+    ),
+    (
+        waterfill,
+        "rounded_waterfill_allocation",
+        priority_one_too_deep,
+        "2.5b",
+        "at most half of k elsewhere",
+    ),
+    (bias, "kl_divergence", arguments_swapped, "4.7", "imbalance that a saving needs"),
+    (bias, "solution_level_shares", normalised_by_nothing, "4.2", "no loss iff sizes are equal"),
+    (bias, "kl_divergence", arguments_swapped, "4.3", "loss of log failure over κ"),
+    (bias, "similarity_theta", theta_without_the_others, "4.5", "mass under similarity weights"),
+    (
+        directions,
+        "uniqueness_from_similarity",
+        gamma_beside_the_diagonal,
+        "4.5",
+        "mass under similarity weights",
+    ),
+    (
+        hierarchical,
+        "direction_allocation",
+        weights_not_rounded_but_cut,
+        "4.4b",
+        "totals first, then candidates",
+    ),
+    (bias, "noise_inflation", noise_not_halved, "4.6", "noise inflates"),
+    (pooling, "direction_weights", sum_not_mean, "4.6", "DORA pools by the mean of exponentials"),
+    (bias, "specht_ratio", specht_without_e, "4.7", "Specht's bound is attained"),
+    (hierarchical, "spread_evenly", all_to_one, "5.1", "even inside a direction"),
+    (
+        priors.BetaPrior,
+        "after_failures",
+        failures_forgotten,
+        "5.2",
+        "posterior mean is the next priority",
+    ),
+    (
+        magnitude,
+        "magnitude_weighting_from_similarity",
+        kernel_not_inverted,
+        "5.6",
+        "mass under magnitude weighting",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("home", "name", "wrong", "id_", "claim"),
+    PLANTED,
+    ids=[f"{id_}-{wrong.__name__}" for _, _, wrong, id_, _ in PLANTED],
+)
+def test_verify_sees_it(
+    monkeypatch: pytest.MonkeyPatch,
+    home: Any,
+    name: str,
+    wrong: Callable[[Function], Function],
+    id_: str,
+    claim: str,
+) -> None:
+    monkeypatch.setattr(home, name, wrong(getattr(home, name)))
+    [found] = verify([replace(CLAIMS[claim], least=128)], instances=128, workers=1)
+    assert found.claim.id == id_
+    assert not found.as_expected
+    assert found.violations > 0

@@ -1,0 +1,79 @@
+"""Which of a kernel and its reference is called, and what is said where a kernel cannot run."""
+
+import importlib.machinery
+import subprocess
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dora_theory import optimal_allocation
+from dora_theory.kernels import dispatch
+
+ON_GPU = dispatch.unavailable() is None
+
+
+def kernel(x):
+    return x + 1
+
+
+def reference(x):
+    return x - 1
+
+
+def test_the_name_decides_and_auto_takes_what_can_run():
+    x = jnp.zeros(3)
+    assert dispatch.choose("reference", kernel, reference, x)[0] == -1
+    assert dispatch.choose("auto", kernel, reference, x)[0] == (1 if ON_GPU else -1)
+    assert dispatch.choose("auto", kernel, reference, x, obstacle="too wide")[0] == -1
+    with pytest.raises(ValueError, match="'cuda': needs one of 'auto', 'reference', 'pallas'"):
+        dispatch.choose("cuda", kernel, reference, x)
+    with pytest.raises(ValueError, match="implementation='pallas': too wide; use 'auto' or"):
+        dispatch.choose("pallas", kernel, reference, x, obstacle="too wide")
+
+
+@pytest.mark.skipif(ON_GPU, reason="has an NVIDIA GPU")
+def test_a_kernel_that_is_asked_for_by_name_on_a_cpu_is_refused():
+    with pytest.raises(ValueError, match="kernels need an NVIDIA GPU, and this process has only: "):
+        optimal_allocation(np.ones(3), 1, 2, implementation="pallas")
+
+
+@pytest.mark.skipif(ON_GPU, reason="has an NVIDIA GPU")
+def test_without_a_gpu_pallas_is_not_loaded():
+    code = (
+        "import sys, dora_theory.kernels.dispatch as choice\n"
+        "import dora_theory.kernels.outcomes, dora_theory.kernels.divisor_pallas\n"
+        "import dora_theory.model.streamed_magnitude\n"
+        "assert choice.unavailable()\n"
+        "assert 'jax.experimental.pallas' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+@pytest.mark.parametrize("lacks", ["jax.experimental.pallas", "jax.experimental.pallas.triton"])
+def test_a_jax_without_the_backend_is_named(monkeypatch, lacks):
+    """Of a module in a package that is missing too, the search raises instead of finding None."""
+    monkeypatch.setattr(dispatch.jax, "local_devices", lambda backend: [])
+    for name in [name for name in sys.modules if f"{name}.".startswith(f"{lacks}.")]:
+        monkeypatch.delitem(sys.modules, name)
+    found = importlib.machinery.PathFinder.find_spec
+
+    def find(name, path=None, target=None):
+        return None if name == lacks else found(name, path, target)
+
+    monkeypatch.setattr(importlib.machinery.PathFinder, "find_spec", find)
+    dispatch.unavailable.cache_clear()
+    assert dispatch.unavailable().endswith("has no Triton backend for Pallas")
+    dispatch.unavailable.cache_clear()
+
+
+class _Device:
+    device_kind, compute_capability = "Tesla T4", "7.5"
+
+
+def test_a_gpu_that_is_too_old_is_named(monkeypatch):
+    dispatch.unavailable.cache_clear()
+    monkeypatch.setattr(dispatch.jax, "local_devices", lambda backend: [_Device()])
+    assert dispatch.unavailable() == "kernels need compute capability 8.0, and Tesla T4 has 7.5"
+    dispatch.unavailable.cache_clear()

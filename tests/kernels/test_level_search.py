@@ -1,0 +1,68 @@
+"""A level is an answer where nothing doubts it, however near it lies to a priority."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from allocation_table import greedy
+
+from dora_theory.kernels.divisor import largest_priorities
+from dora_theory.kernels.level_search import count_sum, counts_at, in_doubt, row_sum
+
+K = 6
+
+
+def near_priorities(rng, rows, dtype):
+    """Numerators whose priorities all but meet at one level, and levels a few floats beside it."""
+    c = rng.choice([1e-3, 0.3, 0.5, 1, 2.7, 40], size=(rows, 1)).astype(dtype)
+    served = rng.integers(0, 30, size=(rows, K))
+    eps = np.finfo(dtype).eps * rng.choice([1, 3, 10, 30, 100], size=(rows, 1))
+    level = rng.uniform(40, 80, size=(rows, 1)).astype(dtype)
+    n = ((c + served) / level * (1 + eps * rng.normal(size=(rows, K)))).astype(dtype)
+    return n, c, level
+
+
+@pytest.mark.parametrize("wide", [False, True], ids=["float32", "float64"])
+def test_counts_without_doubt_are_the_greedy_s(wide):
+    rng = np.random.default_rng(8)
+    with jax.enable_x64(wide):
+        n, c, level = near_priorities(rng, 20_000, np.float64 if wide else np.float32)
+        counts = np.asarray(counts_at(level, n, c))
+        goal = counts.sum(-1, keepdims=True)
+        doubt = np.asarray(jax.jit(in_doubt, static_argnums=4)(level, n, c, goal, count_sum))[:, 0]
+        small = goal[:, 0] <= 300
+        expected = greedy(n[small], c[small], goal[small, 0], np.ones((small.sum(), K), bool))
+    wrong = (counts[small] != expected).any(-1)
+    assert wrong.mean() > 0.02
+    assert not (wrong & ~doubt[small]).any()
+    assert (~doubt).mean() > 0.1
+
+
+def test_rows_off_their_goal_are_in_doubt():
+    n, c, level = near_priorities(np.random.default_rng(9), 100, np.float32)
+    goal = np.asarray(counts_at(level, n, c)).sum(-1, keepdims=True) + 1
+    assert in_doubt(level, n, c, goal, row_sum).all()
+    assert in_doubt(level * np.float32(np.nan), n, c, goal, row_sum).all()
+
+
+@pytest.mark.parametrize("k", [1, 3, 15, 16, 17, 64, 66])
+def test_sums_of_counts_are_exact(k):
+    x = np.random.default_rng(k).integers(0, 2**17 // k, size=(5, k)).astype(np.float32)
+    np.testing.assert_array_equal(jax.jit(count_sum)(x), x.sum(-1, keepdims=True))
+    np.testing.assert_array_equal(row_sum(jnp.asarray(x)), x.sum(-1, keepdims=True))
+
+
+def test_many_rows_are_searched_on_in_parts():
+    """Rows that are done at once, rows of ties, and rows hard to find, among thousands."""
+    rng = np.random.default_rng(3)
+    n = np.exp(-8 * rng.uniform(size=(2000, 20))).astype(np.float32)
+    n[::5] = rng.choice([0.125, 0.25, 0.375], size=(400, 20))
+    n[1::50] = 0
+    n[2::50] = 10.0 ** -rng.integers(0, 30, size=(40, 20))
+    n[3::50] = np.float32(0.3)
+    mask = rng.uniform(size=n.shape) < 0.9
+    mask[:, 0] = True
+    c = rng.choice([0.5, 1, 3], size=(2000, 1)).astype(np.float32)
+    budgets = rng.integers(0, 60, size=2000).astype(np.int32)
+    got = jax.jit(largest_priorities)(n, c, budgets, mask)
+    np.testing.assert_array_equal(got, greedy(n, c, budgets, mask))

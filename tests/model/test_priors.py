@@ -1,0 +1,42 @@
+"""Priors are pytrees with the moments of their distributions."""
+
+import jax
+import numpy as np
+import pytest
+import scipy.stats
+
+from dora_theory.model.objective import log_failure, log_failure_beta, priorities
+from dora_theory.model.priors import BetaPrior, HierarchicalPrior
+
+
+def test_beta_prior_has_scipys_mean_and_survives_a_tree_map(x64):
+    w, kappa = np.array([[0.2, 0.7], [0.5, 0.01]]), np.array([3.0, 0.5])
+    prior = jax.tree.map(lambda x: x * 1, BetaPrior.from_quality(w, kappa))
+    assert isinstance(prior, BetaPrior)
+    np.testing.assert_allclose(
+        prior.mean, scipy.stats.beta(prior.alpha, prior.beta).mean(), rtol=1e-6
+    )
+    np.testing.assert_allclose(prior.mean, w, rtol=1e-6)
+    np.testing.assert_allclose(prior.concentration, kappa[:, None] * np.ones(2), rtol=1e-6)
+
+
+def test_posterior_mean_is_the_next_priority_and_failures_chain():
+    """Theory 5.2, and failure over B1 + B2 rollouts in two stages."""
+    w, kappa = np.array([0.2, 0.7]), 3.0
+    first, second = np.array([2, 5]), np.array([4, 1])
+    prior = BetaPrior.from_quality(w, kappa)
+    after = prior.after_failures(first)
+    np.testing.assert_allclose(after.mean, kappa * priorities(w, kappa, first), rtol=1e-6)
+    chained = log_failure(w, kappa, first) + log_failure_beta(after.alpha, after.beta, second)
+    np.testing.assert_allclose(chained, log_failure(w, kappa, first + second), rtol=1e-6)
+
+
+def test_bad_values_are_named():
+    with pytest.raises(ValueError, match=r"weights\[0\] = 2.0"):
+        BetaPrior.from_quality(np.array([2.0]), 1.0)
+    with pytest.raises(ValueError, match="concentration = 0"):
+        BetaPrior.from_quality(np.array([0.5]), 0)
+    with pytest.raises(ValueError, match=r"allocation\[0\] = -1"):
+        BetaPrior.from_quality(np.array([0.5]), 1.0).after_failures(np.array([-1.0]))
+    with pytest.raises(ValueError, match="within_concentration = nan"):
+        HierarchicalPrior.from_quality(np.array([0.5]), 1.0, np.nan)

@@ -1,0 +1,180 @@
+"""Logs whose completions were dealt to the wrong problems are refused, all others are not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dora_theory._errors import InputError
+from dora_theory.replay.check.mispaired import check_paired, foreign, repaired
+from dora_theory.replay.read.readers import read_log
+from dora_theory.replay.synthetic import write_synthetic_log
+
+
+@pytest.fixture
+def records(tmp_path):
+    path = tmp_path / "log.jsonl"
+    write_synthetic_log(path, problems=100, samples=6)
+    return list(read_log(str(path)))
+
+
+def dealt(records, batch):
+    """Completion j of row i goes where a batch read column by column would put it."""
+    out = []
+    for start in range(0, len(records), batch):
+        group = records[start : start + batch]
+        flat = [sample for record in group for sample in record.samples]
+        out += [
+            replace(record, samples=tuple(flat[i :: len(group)])) for i, record in enumerate(group)
+        ]
+    return out
+
+
+def test_a_sound_log_passes_unchanged(records):
+    assert list(check_paired(records, "log")) == records
+    assert foreign(records).mean() < 0.05
+
+
+@pytest.mark.parametrize("batch", [5, 25, 100])
+def test_dealt_completions_are_refused(records, batch):
+    with pytest.raises(InputError, match=r"^log: completions: \d+% of those of lines 1 to 64"):
+        list(check_paired(dealt(records, batch), "log"))
+
+
+def test_a_log_that_goes_wrong_later_is_refused(records):
+    # Nothing before a bad window is held back, the window itself is.
+    late = records[:64] + dealt(records[64:], 12)
+    stream = check_paired(late, "log")
+    assert [next(stream) for _ in range(64)] == records[:64]
+    with pytest.raises(InputError, match="lines 65 to 100"):
+        next(stream)
+
+
+def test_some_foreign_completions_are_no_mispairing(records):
+    mixed = [
+        replace(r, samples=r.samples[:4] + other.samples[4:])
+        for r, other in zip(records, dealt(records, 25), strict=True)
+    ]
+    assert 0.1 < foreign(mixed).mean() < 0.5
+    assert len(list(check_paired(mixed, "log"))) == 100
+
+
+def test_logs_that_say_nothing_about_it(records):
+    alike = [replace(record, problem="the same") for record in records[:5]]
+    silent = [replace(record, problem="+") for record in records[:5]]
+    for log in (records[:1], alike, [*silent, replace(records[5], problem="-")]):
+        assert not foreign(log).any()
+        assert list(check_paired(log, "log")) == log
+
+
+@pytest.mark.parametrize("answer", ["{}", "It is {}.", "{0}, so {0}", "= {}"])
+def test_a_number_in_another_problem_is_no_mispairing(records, answer):
+    # Every sum is a summand of another problem.
+    sums = [
+        replace(
+            records[0],
+            problem=f"{a} + {b} = ?",
+            samples=tuple(replace(x, text=answer.format(a + b)) for x in records[0].samples),
+        )
+        for a in range(1, 7)
+        for b in range(1, 7)
+    ]
+    assert not foreign(sums).any()
+
+
+def test_the_real_mispaired_log(first_lines):
+    path = first_lines("native/search_and_learn_bon_n16_llama31_8b", 50)
+    records = list(read_log(path))
+    assert foreign(records).mean() > 0.7
+    with pytest.raises(InputError, match="mispaired"):
+        list(check_paired(records, path))
+
+
+def misdealt(records, batch):
+    """As a tool deals that generates all first completions of a batch before all second ones.
+
+    Scores are then computed for the rows where the completions stand: here the row's number.
+    """
+    out = []
+    for start in range(0, len(records), batch):
+        group = records[start : start + batch]
+        made = [r.samples[j] for j in range(len(group[0].samples)) for r in group]
+        n = len(group[0].samples)
+        out += [
+            replace(
+                record,
+                samples=tuple(
+                    replace(sample, step_scores=(0.001 * (start + i),))
+                    for sample in made[i * n : (i + 1) * n]
+                ),
+                votes=(("maj@6", "7"),),
+            )
+            for i, record in enumerate(group)
+        ]
+    return out
+
+
+@pytest.mark.parametrize("batch", [7, 25, 40, 100])
+def test_dealt_completions_are_dealt_back(records, batch):
+    notes = []
+    back = list(repaired(misdealt(records, batch), "log", notes.append))
+    assert len(back) == 100
+    kept = 0
+    for i, (record, sound) in enumerate(zip(back, records, strict=True)):
+        assert [s.text for s in record.samples] == [s.text for s in sound.samples]
+        assert record.repaired
+        assert record.votes == ()
+        for sample in record.samples:
+            assert sample.correct is None
+            assert sample.step_scores in (None, (0.001 * i,))
+            kept += sample.step_scores is not None
+    assert 0 < kept < 100
+    assert f"in batches of {batch}; {kept} keep scores" in notes[0]
+
+
+def test_nothing_is_repaired_that_is_sound(records):
+    assert list(repaired(records, "log", pytest.fail)) == records
+
+
+def test_what_was_dealt_otherwise_is_refused(records):
+    with pytest.raises(InputError, match="no batch size deals them back"):
+        list(repaired(dealt(records, 25)[::-1], "log", print))
+    ragged = misdealt(records, 25)
+    ragged[3] = replace(ragged[3], samples=ragged[3].samples[:5])
+    with pytest.raises(InputError, match="no batch size deals them back"):
+        list(repaired(ragged, "log", print))
+    late = misdealt(records * 3, 25)
+    late[250:] = misdealt(records[::-1], 25)[50:]
+    late[280:] = dealt(records, 20)[80:]
+    with pytest.raises(InputError, match="even after dealing them back"):
+        list(repaired(late, "log", print))
+
+
+def test_the_real_mispaired_log_is_repaired(real_log):
+    path = real_log("native/search_and_learn_bon_n16_llama31_8b")
+    notes = []
+    back = list(repaired(read_log(path), path, notes.append))
+    assert "1520 of 1600 completions dealt back to their problems in batches of 25" in notes[0]
+    assert foreign(back).mean() < 0.03
+    assert sum(s.step_scores is not None for r in back for s in r.samples) == 80
+    # What the right row had computed for it: the number of its steps, too.
+    for record in back:
+        for sample in record.samples:
+            if sample.step_scores:
+                assert len(sample.step_scores) == len(sample.text.split("\n\n"))
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("sal_math500_llama31_8b_steps19", 0.05),
+        ("sal_math500_beam4x4_llama31_8b", 0.05),
+        ("openr_math500_bon4_qwen25math15b", 0.05),
+        ("bayesprm_math3_bon256_llama32_1b", 0.05),
+        ("humaneval_codegen16b_n100", 0.15),
+        ("game24_gpt4_cot100", 0.05),
+        ("native/search_and_learn_beam_n3_llama31_8b", 0.05),
+    ],
+)
+def test_real_sound_logs(first_lines, name, most):
+    assert np.mean(foreign(list(read_log(first_lines(name, 64))))) <= most

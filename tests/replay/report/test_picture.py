@@ -1,0 +1,59 @@
+"""The picture shows the numbers of the summary and no others."""
+
+import numpy as np
+import pytest
+
+from dora_theory.plots import save
+from dora_theory.replay.options import ReplayOptions
+from dora_theory.replay.report.picture import success_against_budget
+from dora_theory.replay.report.summary import summary
+from dora_theory.replay.report.table import table
+from dora_theory.replay.run import replay
+from dora_theory.replay.synthetic import write_synthetic_log
+
+STRATEGIES = ("temperature", "beam", "rebase", "dora", "optimal")
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory):
+    path = str(tmp_path_factory.mktemp("logs") / "log.jsonl")
+    write_synthetic_log(path, problems=60)
+    return summary(replay(path, ReplayOptions(budgets=(2, 32), strategies=STRATEGIES)))
+
+
+def test_numbers(document):
+    figure = success_against_budget([document], ["made up"])
+    success, difference = figure.axes[0], figure.axes[1]
+    drawn = {tuple(np.asarray(line.get_ydata()).round(12)) for line in success.get_lines()}
+    for result in document["strategies"].values():
+        assert tuple(round(result["budget"][n]["success"], 12) for n in ("2", "32")) in drawn
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "REBASE = optimal" in texts
+    assert {"estimate", "lower bound"} <= set(texts)
+    assert success.get_title(loc="left").startswith("made up\n60 problems")
+    shown = {y for box in difference.containers for y in np.asarray(box[0].get_ydata()).round(12)}
+    cells = [pair["budget"]["2"] for name, pair in document["paired"].items()]
+    wanted = {round(c["difference"], 12) for c in cells if c["problems"] >= 30 and c["difference"]}
+    assert wanted <= shown
+    assert wanted
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_files_are_the_same_each_time(document, tmp_path, count):
+    for name in ("a", "b"):
+        save(success_against_budget([document] * count, ["log"] * count), tmp_path / name)
+    for kind in ("png", "svg"):
+        one, other = ((tmp_path / f"{name}.{kind}").read_bytes() for name in ("a", "b"))
+        assert one == other
+
+
+def test_table(document):
+    lines = table(document).splitlines()
+    assert "60 problems, 960 solutions" in lines[0]
+    (row,) = (line for line in lines if line.startswith("temperature ") and "≥" in line)
+    cell = document["strategies"]["temperature"]["budget"]["2"]
+    assert f"{100 * cell['success']:.1f} [" in row
+    assert any(line.startswith("beam") and line.endswith("-") for line in lines)
+    assert "Off-policy" in "\n".join(lines)
+    alone = table(document | {"paired": {}})
+    assert "difference to REBASE" not in alone
