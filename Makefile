@@ -4,12 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help reproduce test test-slow lint docs explore package bench gpu clean
+.PHONY: help reproduce test test-slow proofs lint docs explore package bench gpu clean
 
 help:
 	@echo 'make reproduce  install into $(VENV) and make the pictures, figures/report.md and audit.md'
 	@echo 'make test       install into $(VENV) and run the tests, but for those that take minutes'
 	@echo 'make test-slow  run those: Monte Carlo, searches, sweeps, the page in a browser, all documents'
+	@echo 'make proofs     have Coq check the proofs, and print what each theorem rests on'
 	@echo 'make lint       formatting, lint and types'
 	@echo 'make docs       the documentation, as a site in .cache/site'
 	@echo 'make explore    open the interactive page'
@@ -35,6 +36,12 @@ test: $(VENV)/.ready
 
 test-slow: $(VENV)/.ready
 	$(BIN)/python -m pytest -n auto --dist loadscope -m slow
+
+# Without Python; a minute.
+proofs:
+	@command -v coqc >/dev/null && test -d "$$(coqc -where)/user-contrib/mathcomp/algebra" || { echo \
+	  'make proofs needs Coq 8.16 and mathcomp (Debian: apt-get install coq libcoq-mathcomp-algebra)' >&2; exit 1; }
+	@$(MAKE) --no-print-directory -C proofs
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

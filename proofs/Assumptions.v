@@ -1,0 +1,59 @@
+(** Each theorem as it is stated, and what it rests on; printed while the proofs are checked. *)
+From Dora Require Optimum Rounding Problems Adaptive Priors.
+
+Check @Optimum.beta_optimum.
+Print Assumptions Optimum.beta_optimum.
+
+Check @Optimum.beta_greedy_optimal.
+Print Assumptions Optimum.beta_greedy_optimal.
+
+Check @Optimum.optimum.
+Print Assumptions Optimum.optimum.
+
+Check @Optimum.certificate_optimal.
+Print Assumptions Optimum.certificate_optimal.
+
+Check @Optimum.certificate_decides.
+Print Assumptions Optimum.certificate_decides.
+
+Check @Optimum.greedy_optimal.
+Print Assumptions Optimum.greedy_optimal.
+
+Check @Optimum.greedy_spends.
+Print Assumptions Optimum.greedy_spends.
+
+Check @Rounding.rounding_optimal.
+Print Assumptions Rounding.rounding_optimal.
+
+Check @Rounding.rounding_is_webster.
+Print Assumptions Rounding.rounding_is_webster.
+
+Check @Problems.marginal_falls.
+Print Assumptions Problems.marginal_falls.
+
+Check @Problems.marginal_falls_strictly.
+Print Assumptions Problems.marginal_falls_strictly.
+
+Check @Problems.committed_certificateP.
+Print Assumptions Problems.committed_certificateP.
+
+Check @Problems.committed_greedy_exact.
+Print Assumptions Problems.committed_greedy_exact.
+
+Check @Problems.committed_greedy_exists.
+Print Assumptions Problems.committed_greedy_exists.
+
+Check @Adaptive.index_policy_optimal.
+Print Assumptions Adaptive.index_policy_optimal.
+
+Check @Priors.success_monotone.
+Print Assumptions Priors.success_monotone.
+
+Check @Priors.success_submodular.
+Print Assumptions Priors.success_submodular.
+
+Check @Priors.moments_log_convex.
+Print Assumptions Priors.moments_log_convex.
+
+Check @Priors.posterior_mean_falls.
+Print Assumptions Priors.posterior_mean_falls.
