@@ -16,9 +16,10 @@ from sklearn.metrics import roc_auc_score
 
 from dora_theory.replay.cut.candidates import steps_of
 from dora_theory.replay.cut.encoders import make_encoder
-from dora_theory.replay.grade.correctness import Judge, final_answer
+from dora_theory.replay.grade.correctness import Judge
+from dora_theory.replay.grade.final_answers import final_answer
+from dora_theory.replay.grade.grading import judged
 from dora_theory.replay.read.readers import read_log
-from dora_theory.replay.run import judged
 
 
 def areas(records, encoder, steps):

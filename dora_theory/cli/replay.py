@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from dora_theory._errors import InputError
 from dora_theory.io.atomic_write import utf8, whole_output
-from dora_theory.replay.options import LOG_FORMATS, REPLAYED, ReplayOptions
+from dora_theory.replay.options import LINKS, LOG_FORMATS, REPLAYED, ReplayOptions
 
 _DEFAULT = ReplayOptions()
 
@@ -23,8 +23,9 @@ spread N further rollouts over these prefixes, and estimates from the logged con
 at least one is right.
 
 A log is a file of JSON lines, of a JSON array, of Parquet or of Arrow, by gzip or zstd compressed
-or not, or a folder of such files, such as a data set that `datasets` has saved. The first record
-tells the format, unless --format does:
+or not, or a folder of such files, such as a data set that `datasets` has saved or downloaded (of
+several splits FOLDER/train is one), or folders question_0, … with files record_0, …, each a
+problem. The first record tells the format, unless --format does:
   search-and-learn  problem, answer, completions, scores (a list a completion, a number a step), and
                     if there completion_tokens, agg_scores, pred_maj@n, unique_id, level, subject
   dora              the same, with the columns that DORA's authors add
@@ -34,11 +35,14 @@ tells the format, unless --format does:
                     final_answer, correct, step_scores, completion_tokens, method
 Other tables are read by --map problem=COLUMN,gold_answer=COLUMN,completions=COLUMN,… with fields
 problem, problem_id, gold_answer, level, subject; completions, a list in each row, or text, one
-solution in each row; and of solutions step_scores, final_answer, correct, tokens. meta.answer is
-the field answer of the column meta.
-Where the log does not say what is correct, the last \\boxed{} is compared with the right answer,
-by math-verify if the texts differ. That and Parquet, Arrow and zstd need
-pip install 'dora-theory[replay]'.
+solution in each row, wherever the rows of a problem stand; and of solutions step_scores,
+final_answer, correct, tokens. meta.answer is the field answer of the column meta, resps.0 the first
+entry of a list, responses.message.content that field of every entry. correct=score>0 and
+correct=result=passed say which values are right (also >=, <, <=, !=; a|b for several values).
+Where the log does not say what is correct, the last \\boxed{}, or what follows the last ####, "The
+answer is", "Answer:" or "A:", is compared with the right answer, by math-verify where the texts do
+not tell. That and Parquet, Arrow and zstd need pip install 'dora-theory[replay]'.
+An empty or missing solution is a failed attempt.
 
 A plain log may have tree_nodes instead: steps that a tree search proposed, with step, parent, line,
 value, and whether a solution can be reached from them, solvable. Then strategies choose among the
@@ -152,6 +156,15 @@ def add_reading(parser: argparse._ActionsContainer) -> None:
         "counts",
     )
     add(
+        "--score-link",
+        action="append",
+        default=[],
+        type=_link,
+        metavar="[GLOB=]LINK",
+        help="make probabilities of scores: sigmoid of log odds, minmax by the range of the log's "
+        "scores, or none (default); GLOB as for --score-scale",
+    )
+    add(
         "--steps",
         type=int,
         default=_DEFAULT.steps,
@@ -192,8 +205,9 @@ def options_of(arguments: argparse.Namespace, log: str) -> ReplayOptions:
     given = {
         f.name: getattr(arguments, f.name) for f in fields(ReplayOptions) if f.name in arguments
     }
-    scales = [scale for glob, scale in arguments.score_scale if _fits(log, glob)]
-    given["score_scale"] = scales[-1] if scales else 1.0
+    for name, default in (("score_scale", 1.0), ("score_link", "none")):
+        values = [value for glob, value in getattr(arguments, name) if _fits(log, glob)]
+        given[name] = values[-1] if values else default
     if given["mapping"] is not None:
         # Not for `--help`: reading logs needs NumPy.
         from dora_theory.replay.read.formats.columns import parse_map
@@ -205,10 +219,12 @@ def options_of(arguments: argparse.Namespace, log: str) -> ReplayOptions:
 
 
 def all_options_of(arguments: argparse.Namespace) -> list[ReplayOptions]:
-    """The options for every log; `InputError` for a scale that is for none of them."""
-    for glob, scale in arguments.score_scale:
+    """The options for every log; `InputError` for a scale or link that is for none of them."""
+    scales = [("--score-scale", glob, f"{scale:g}") for glob, scale in arguments.score_scale]
+    links = [("--score-link", glob, link) for glob, link in arguments.score_link]
+    for flag, glob, value in scales + links:
         if not any(_fits(log, glob) for log in arguments.logs):
-            raise InputError(f"--score-scale: {glob}={scale:g}: fits the name of no log")
+            raise InputError(f"{flag}: {glob}={value}: fits the name of no log")
     return [options_of(arguments, log) for log in arguments.logs]
 
 
@@ -328,6 +344,13 @@ def _scale(text: str) -> tuple[str, float]:
         return glob if equals else "*", float(number)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}: needs a number, or GLOB=number") from None
+
+
+def _link(text: str) -> tuple[str, str]:
+    glob, equals, link = text.rpartition("=")
+    if link not in LINKS:
+        raise argparse.ArgumentTypeError(f"{text!r}: needs one of {', '.join(LINKS)}")
+    return glob if equals else "*", link
 
 
 def wholes(text: str) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 from dora_theory._errors import InputError
-from dora_theory.replay.read.record import StepEnd
+from dora_theory.replay.read.record import LinkName, StepEnd
 
 REPLAYED = (
     "temperature",
@@ -21,6 +21,7 @@ REPLAYED = (
 BASELINE = "rebase"
 # Of `formats.FORMATS`, which cannot be asked before NumPy is loaded.
 LOG_FORMATS = ("plain", "dora", "search-and-learn", "rebase", "openr")
+LINKS = ("none", "sigmoid", "minmax")
 _MOST_ROLLOUTS = 1 << 20
 
 
@@ -40,6 +41,8 @@ class ReplayOptions:
         similarity_temperature: T_s.
         beam_width: M of beam search and DVTS.
         score_scale: scores of the log are divided by it.
+        score_link: what makes a probability of a score, `none`, `sigmoid` of log odds, `minmax` by
+            the range of the log's scores.
         seed: of the bootstrap.
         resamples: of the bootstrap.
         votes: how often the continuations of a problem are drawn for the accuracy of its vote; 0
@@ -65,6 +68,7 @@ class ReplayOptions:
     similarity_temperature: float = 0.01
     beam_width: int = 4
     score_scale: float = 1.0
+    score_link: LinkName = "none"
     seed: int = 0
     resamples: int = 2000
     votes: int = 0
@@ -90,6 +94,10 @@ class ReplayOptions:
             raise InputError(f"--format: {self.log_format!r} is none of {known}")
         if self.mapping and self.log_format != "auto":
             raise InputError("--map: says what the format is; leave --format out")
+        if self.score_link not in LINKS:
+            raise InputError(f"--score-link: {self.score_link!r} is none of {', '.join(LINKS)}")
+        if self.score_link != "none" and self.score_scale != 1:
+            raise InputError("--score-scale: has no use beside --score-link")
         for name, least in (("steps", 1), ("beam_width", 1), ("seed", 0), ("skip_bad", 0)):
             _check_whole(name, getattr(self, name), least, 2**31 - 1)
         _check_whole("votes", self.votes, 0, 1_000_000)

@@ -24,8 +24,10 @@ from dora_theory.replay.estimate.grouping import Groups
 from dora_theory.replay.estimate.trees import replay_trees
 from dora_theory.replay.estimate.votes import voted
 from dora_theory.replay.grade.answers import RIGHT
-from dora_theory.replay.grade.correctness import Judge, final_answer
+from dora_theory.replay.grade.correctness import Judge
+from dora_theory.replay.grade.grading import grading_notes, judged
 from dora_theory.replay.options import ReplayOptions
+from dora_theory.replay.read.links import link_of
 from dora_theory.replay.read.readers import read_log
 from dora_theory.replay.read.record import Record
 from dora_theory.replay.read.usable import OneKind
@@ -81,8 +83,8 @@ def _replay_solutions(
             tally.add(problem)
             similarities.add(problem)
             groups.add(problem)
-        if judge.undecided:
-            note(f"{judge.undecided} answers took too long to judge and count as wrong")
+        for text in grading_notes(path, judge):
+            note(text)
     lower, upper, clipped, *votes = groups.done()
     for text in tally.remarks(options):
         note(f"{path}: {text}")
@@ -167,14 +169,14 @@ def opened(path: str, options: ReplayOptions, note: Note) -> Iterator[Record]:
     Raises:
         InputError: the log cannot be read, or is mispaired and cannot be repaired.
     """
-    records = read_log(
-        path,
-        log_format=options.log_format,
-        mapping=options.mapping,
-        skip_bad=options.skip_bad,
-        check=OneKind(options.score_scale),
-        note=note,
-    )
+    how: dict[str, Any] = {
+        name: getattr(options, name) for name in ("log_format", "mapping", "skip_bad")
+    }
+    if path == "-" and options.score_link == "minmax":
+        raise InputError("--score-link: minmax reads a log twice, which standard input is not")
+    link = link_of(options.score_link, () if path == "-" else read_log(path, **how))
+    checks = OneKind(options.score_scale, link)
+    records = read_log(path, **how, check=checks, note=note)
     return repaired(records, path, note) if options.repair else check_paired(records, path)
 
 
@@ -200,33 +202,6 @@ def cut(record: Record, options: ReplayOptions, encoder: Encoder) -> Candidates:
         score_scale=options.score_scale,
         votes=options.votes > 0,
     )
-
-
-def judged(record: Record, judge: Judge) -> Record:
-    """The record with every sample judged: by the log where it says, else by its final answer.
-
-    Args:
-        record: the record.
-        judge: compares the answers.
-
-    Returns:
-        The record; a sample whose solution ends in no answer is wrong.
-
-    Raises:
-        InputError: a sample is not judged and there is no right answer to judge it by.
-    """
-    if all(sample.correct is not None for sample in record.samples):
-        return record
-    if record.gold_answer is None:
-        raise InputError(f"{record.place}: gold_answer: missing, and samples are not judged")
-    samples = []
-    for sample in record.samples:
-        if sample.correct is None:
-            answer = sample.final_answer or final_answer(sample.text)
-            right = answer is not None and judge.same(record.gold_answer, answer)
-            sample = replace(sample, final_answer=answer, correct=right)
-        samples.append(sample)
-    return replace(record, samples=tuple(samples))
 
 
 @dataclass

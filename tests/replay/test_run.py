@@ -12,11 +12,12 @@ from dora_theory.replay.cut.candidates import candidates
 from dora_theory.replay.cut.encoders import make_encoder
 from dora_theory.replay.estimate.policies import allocate, pad
 from dora_theory.replay.grade.correctness import Judge
+from dora_theory.replay.grade.grading import judged
 from dora_theory.replay.options import REPLAYED, ReplayOptions
 from dora_theory.replay.read.readers import read_log
 from dora_theory.replay.read.record import Record, Sample
 from dora_theory.replay.report.summary import summary
-from dora_theory.replay.run import judged, replay
+from dora_theory.replay.run import replay
 from dora_theory.replay.synthetic import write_synthetic_log
 
 pytestmark = pytest.mark.slow

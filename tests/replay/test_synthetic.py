@@ -7,7 +7,7 @@ import pytest
 
 from dora_theory.replay.cut.candidates import candidates
 from dora_theory.replay.cut.encoders import make_encoder
-from dora_theory.replay.grade.correctness import final_answer
+from dora_theory.replay.grade.final_answers import final_answer
 from dora_theory.replay.read.readers import read_log
 from dora_theory.replay.synthetic import write_synthetic_log
 

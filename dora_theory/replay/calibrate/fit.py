@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 
 from dora_theory._errors import InputError
 from dora_theory.replay.grade.correctness import Judge
+from dora_theory.replay.grade.grading import grading_notes, judged
 from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.run import Note, cut_record, encoder_of, opened, progress, replay
 
@@ -162,6 +163,7 @@ def _collected(
     with Judge() as judge:
         for record in progress(opened(path, options, note)):
             number, problems = problems, problems + 1
+            record = judged(record, judge)
             for m in depths:
                 cut = cut_record(record, replace(options, steps=m), judge, encoder)
                 if not cut.scored:
@@ -182,6 +184,8 @@ def _collected(
                     final = last[going] / options.score_scale
                     one = [number] * len(final)
                     samples += zip(cut.scores[going], final, cut.correct[going], one, strict=True)
+        for text in grading_notes(path, judge):
+            note(text)
     if unscored:
         note(f"{path}: {unscored} problems have no scores and are left out")
     columns = (np.array(x) for x in zip(*samples, strict=True)) if samples else [np.zeros(0)] * 4

@@ -3,7 +3,8 @@
 import numpy as np
 from jaxtyping import Int
 
-from dora_theory.replay.grade.correctness import final_answer, normalised
+from dora_theory.replay.grade.answer_text import normalised
+from dora_theory.replay.grade.final_answers import final_answer
 from dora_theory.replay.read.record import Sample
 
 NONE, RIGHT = -1, 0

@@ -1,13 +1,13 @@
-"""Is the final answer right? By comparing texts first, by math-verify where they differ.
+"""Is the final answer right? By comparing texts first, by math-verify where those do not tell.
 
 math-verify takes answers apart with a computer algebra system, which may run for ever on what a
-model writes. So it runs in a process of its own, which is ended when it takes too long.
+model writes, or fill the memory. So it runs in a process of its own, which has a limit of memory
+and is ended when it takes too long.
 """
 
 import contextlib
 import json
 import queue
-import re
 import subprocess
 import sys
 import threading
@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from dora_theory._errors import InputError
+from dora_theory.replay.grade.answer_text import by_text, normalised, ordered_alike
 
 # Loading the algebra system takes seconds, more on a machine that is busy.
 _START = 120.0
@@ -23,38 +24,13 @@ _START = 120.0
 _KNOWN = 1 << 16
 
 
-def final_answer(text: str) -> str | None:
-    r"""What stands in the last `\boxed{…}` of a solution, None if there is none that is closed."""
-    for match in reversed(list(re.finditer(r"\\(?:boxed|fbox)\s*", text))):
-        start = match.end()
-        if text[start : start + 1] == "{":
-            depth = 0
-            for i in range(start, len(text)):
-                if text[i - 1] == "\\":
-                    continue
-                depth += (text[i] == "{") - (text[i] == "}")
-                if depth == 0:
-                    return text[start + 1 : i].strip()
-    return None
-
-
-def normalised(answer: str) -> str:
-    """An answer without what makes no difference in mathematics, for comparing as text."""
-    text = answer.strip().rstrip(".").strip("$ ")
-    text = re.sub(r"\\(left|right|displaystyle|!|,|;|:|quad|qquad)(?![a-zA-Z])", "", text)
-    text = re.sub(r"\\[dt]frac(?![a-zA-Z])", r"\\frac", text)
-    text = re.sub(r"\\(?:text|mathrm|textbf|mathbf)\s*\{([^{}]*)\}", r"\1", text)
-    text = re.sub(r"\^\{?\\circ\}?|\\%|\\\$|°", "", text)
-    text = re.sub(r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}", text)
-    text = re.sub(r"\\sqrt\s*(\w)", r"\\sqrt{\1}", text)
-    return re.sub(r"\s+", "", text.replace("\\ ", "").replace("~", ""))
-
-
 class Judge:
     """Compares answers; a context manager, because it may start a process.
 
     Attributes:
-        undecided: how many comparisons were ended because they took too long.
+        undecided: how many comparisons were ended because they took too long or too much memory.
+        graded: solutions that were judged by their answers, counted by `grading.judged`.
+        unread: those of them that state no answer.
     """
 
     def __init__(self, timeout: float = 5.0) -> None:
@@ -63,7 +39,7 @@ class Judge:
         Args:
             timeout: seconds for one comparison.
         """
-        self.undecided = 0
+        self.undecided = self.graded = self.unread = 0
         self._timeout = timeout
         self._known: dict[tuple[str, str], bool] = {}
         self._process: subprocess.Popen[str] | None = None
@@ -91,21 +67,25 @@ class Judge:
 
         Returns:
             True if they are the same text after normalisation or the same mathematics; false if
-            not, or if that could not be found out in time, which `undecided` counts.
+            their text or mathematics says that they differ, or if that could not be found out in
+            time, which `undecided` counts.
 
         Raises:
             InputError: the texts differ, and math-verify is not installed or does not start.
         """
-        pair = (gold, answer)
         if normalised(gold) == normalised(answer):
             return True
+        verdict = by_text(gold, answer)
+        if verdict is not None:
+            return verdict
+        pair = ordered_alike(gold, answer)
         if pair not in self._known:
             if len(self._known) >= _KNOWN:
                 self._known.clear()
-            verdict = self._ask(pair)
-            if verdict is None:
+            reply = self._ask(pair)
+            if reply is None:
                 self.undecided += 1
-            self._known[pair] = bool(verdict)
+            self._known[pair] = bool(reply)
         return self._known[pair]
 
     def _ask(self, pair: tuple[str, str]) -> bool | None:

@@ -1,16 +1,23 @@
 """Reading a log: its rows from wherever they stand, each in its format, in constant memory."""
 
+import os
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from dora_theory._errors import InputError
 from dora_theory.io.jsonl import FieldError, json_object
+from dora_theory.replay.read.folders import unread
 from dora_theory.replay.read.formats import FORMATS, Parse, columns, format_of
+from dora_theory.replay.read.merging import by_folder, by_problem
 from dora_theory.replay.read.record import Record
 from dora_theory.replay.read.sources import Row, rows
 
 Note = Callable[[str], None]
-Check = Callable[[Record], None]
+Check = Callable[[Record], Record]
 
 # What to do about the first bad record.
 _HINT = " (--skip-bad N leaves out up to N such records)"
@@ -22,7 +29,7 @@ def read_log(
     log_format: str = "auto",
     mapping: Mapping[str, str] | None = None,
     skip_bad: int = 0,
-    check: Check = lambda _: None,
+    check: Check = lambda record: record,
     note: Note = lambda _: None,
 ) -> Iterator[Record]:
     """Records of a log, in order.
@@ -35,18 +42,29 @@ def read_log(
             counts.
         skip_bad: how many records that cannot be used are left out, each with a note, before one
             ends the reading. A file that is cut short has one.
-        check: raises `FieldError` for a record that is of no use, which then is a bad one.
+        check: gives a record as it is to be used, and raises `FieldError` for one that is of no
+            use, which then is a bad one.
         note: called with each thing that the user should know, one line each.
 
     Yields:
-        The records. Blank lines hold none.
+        The records. Blank lines hold none; rows of one solution each are one record for each
+            problem, wherever they stand, and so are the files `record_0`, … of one folder.
 
     Raises:
         InputError: the file cannot be read, more than `skip_bad` records cannot be used, or there
             is none; `file:line: field: what`.
     """
-    records = _records(path, log_format, mapping, skip_bad, check, note)
-    return columns.together(records) if mapping and "text" in mapping else records
+
+    def read(say: Note) -> Iterator[Record]:
+        return _records(path, log_format, mapping, skip_bad, check, say)
+
+    if mapping and "text" in mapping:
+        # A second reading repeats no note of the first.
+        says = iter([note] if path == "-" else [lambda _: None, note])
+        return by_problem(lambda: read(next(says)), again=path != "-")
+    if os.path.isdir(path):
+        return by_folder(read(note))
+    return read(note)
 
 
 def _records(
@@ -62,7 +80,11 @@ def _records(
         parse = partial(columns.parse, columns=mapping)
     elif log_format != "auto":
         parse = FORMATS[log_format].parse
-    skipped = good = 0
+    seen = _Seen(path)
+    if path != "-" and os.path.isdir(path):
+        beside = unread(Path(path))
+        if beside:
+            note(f"{path}: logs in its folders are not read: {', '.join(beside)}")
     for place, row in rows(path):
         if isinstance(row, bytes) and not row.strip():
             continue
@@ -72,22 +94,73 @@ def _records(
                 name = format_of(value)
                 parse = FORMATS[name].parse
                 note(f"{path}: read as a log of the {name} format")
-            record = parse(value, place)
-            check(record)
+            record = check(_attempted(parse(value, place)))
         except FieldError as error:
             message = f"{place}: {error.field}: {error.what}"
-            if skipped >= skip_bad:
-                hint = f" ({skipped} before it skipped)" if skipped else _HINT
+            if sum(seen.skipped.values()) >= skip_bad:
+                before = sum(seen.skipped.values())
+                hint = f" ({before} before it skipped)" if before else _HINT
                 raise InputError(message + hint) from None
-            skipped += 1
+            seen.skipped[re.sub(r"\[\d+\]", "", error.field)] += 1
             note(f"skipped {message}")
             continue
-        good += 1
+        seen.add(record)
         yield record
-    if skipped:
-        note(f"{path}: {skipped} bad records skipped, {good} records read")
-    if not good:
-        raise InputError(f"{path}: holds no record")
+    for text in seen.notes():
+        note(text)
+
+
+def _attempted(record: Record) -> Record:
+    """The record with solutions that are missing as failed attempts, unless the log judges them."""
+    if all(sample.text.strip() or sample.correct is not None for sample in record.samples):
+        return record
+    samples = (
+        replace(sample, correct=False)
+        if sample.correct is None and not sample.text.strip()
+        else sample
+        for sample in record.samples
+    )
+    return replace(record, samples=tuple(samples))
+
+
+class _Seen:
+    """What is to be said of a log when all of it has been read."""
+
+    def __init__(self, path: str) -> None:
+        self.skipped: Counter[str] = Counter()
+        self._path = path
+        self._records = self._samples = self._empty = self._outcome = 0
+
+    def add(self, record: Record) -> None:
+        self._records += 1
+        self._outcome += record.outcome
+        self._samples += len(record.samples)
+        self._empty += sum(not sample.text.strip() for sample in record.samples)
+
+    def notes(self) -> Iterator[str]:
+        """One line each; `InputError` if nothing has been read."""
+        path, skipped = self._path, sum(self.skipped.values())
+        if self._empty:
+            share = f"{self._empty} of {self._samples} solutions are empty or missing"
+            if self._empty == self._samples:
+                raise InputError(f"{path}: {share}: is their column named right?")
+            yield f"{path}: {share} and count as failed attempts, unless the log judges them"
+        if self._outcome:
+            yield (
+                f"{path}: one score for a solution instead of one for a step: strategies choose "
+                "by what is only known at the end, and reach more than they could"
+            )
+        field, most = (self.skipped.most_common(1) or [("", 0)])[0]
+        if most > 1 and field != "line":
+            yield (
+                f"{path}: {most} of {skipped} bad records were skipped for the same field, "
+                f"{field}: what is left is no random part of the log, and its success is of that "
+                "part only"
+            )
+        if skipped:
+            yield f"{path}: {skipped} bad records skipped, {self._records} records read"
+        if not self._records:
+            raise InputError(f"{path}: holds no record")
 
 
 def _object(row: Row) -> dict:

@@ -7,6 +7,8 @@ from typing import Literal
 Kind = Literal["independent", "kept", "tree"]
 # What ends a step of a solution.
 StepEnd = Literal["blank-line", "line"]
+# What makes a probability of a score.
+LinkName = Literal["none", "sigmoid", "minmax"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Record:
         votes: answers that the tool itself had voted for, by name (`weighted@16`).
         repaired: whether samples were moved here from other rows. Scores that were computed for
             another problem are gone, so that some samples have scores and others none.
+        outcome: whether scores are of whole solutions, one each, instead of one for each step.
     """
 
     place: str
@@ -85,3 +88,4 @@ class Record:
     nodes: tuple[Node, ...] = field(default=(), repr=False)
     votes: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     repaired: bool = False
+    outcome: bool = False

@@ -14,17 +14,19 @@ from typing import Any
 
 from dora_theory._errors import InputError, short
 from dora_theory.io.jsonl import CutShort, FieldError, Reading, kind, reading, without_repeats
+from dora_theory.replay.read.folders import log_files, split_files
 
 # A line of JSON, an object, or what is wrong with the row.
 Row = bytes | dict[str, Any] | FieldError
 
 _PARQUET, _ARROW_FILE, _ARROW_STREAM = b"PAR1", b"ARROW1", b"\xff\xff\xff\xff"
 _CHUNK = 1 << 20
+# Rows of a table that are held at once, and about how many bytes.
+_ROWS, _BYTES = 64, 1 << 26
 _STRICT = json.JSONDecoder(object_pairs_hook=without_repeats)
 _LAX = json.JSONDecoder(parse_int=float)
 # What may stand between values, outside of an array and in one.
 _BETWEEN = (re.compile(r"\s*"), re.compile(r"[\s,]*"))
-_LOGS = (".json", ".jsonl", ".parquet", ".arrow", ".gz", ".zst")
 
 
 def rows(path: str) -> Iterator[tuple[str, Row]]:
@@ -32,9 +34,8 @@ def rows(path: str) -> Iterator[tuple[str, Row]]:
 
     Args:
         path: a file of JSON lines, of one JSON array or of JSON objects over several lines, by gzip
-            or zstd compressed or not; of Parquet; of Arrow; `-` for standard input; or a folder:
-            a data set saved by Hugging Face's `datasets`, or files of the kinds above, read in
-            the order of the numbers in their names.
+            or zstd compressed or not; of Parquet; of Arrow; `-` for standard input; or a folder,
+            see `folders.log_files`, or a split of one, `FOLDER/train`.
 
     Yields:
         `("file:line", row)`; for Parquet and Arrow the number of the row stands for the line. Of a
@@ -44,9 +45,15 @@ def rows(path: str) -> Iterator[tuple[str, Row]]:
         InputError: the source cannot be read.
     """
     if path != "-" and os.path.isdir(path):
-        for part in _files(Path(path)):
+        for part in log_files(Path(path)):
             yield from rows(str(part))
         return
+    if path != "-" and not os.path.exists(path):
+        parts = split_files(Path(path))
+        for part in parts:
+            yield from rows(str(part))
+        if parts:
+            return
     try:
         yield from _of_file(path)
     except CutShort as error:
@@ -153,51 +160,6 @@ def _as_field_error(error: ValueError) -> FieldError:
     return FieldError("line", f"not JSON that can be read ({str(error).split(';')[0]})")
 
 
-def _files(folder: Path) -> list[Path]:
-    """The files of a folder that hold one log, in order."""
-    try:
-        if (folder / "dataset_dict.json").exists():
-            return [_split(folder)]
-        if (folder / "state.json").exists():
-            return _saved(folder)
-        # With links that lead nowhere, which cannot be read and so are named.
-        files = [f for f in folder.iterdir() if f.suffix in _LOGS and not f.is_dir()]
-    except OSError as error:
-        raise InputError(f"{folder}: {error.strerror or error}") from None
-    if not files:
-        raise InputError(f"{folder}: a folder without logs ({', '.join(_LOGS)})")
-    return sorted(files, key=_in_order)
-
-
-def _in_order(file: Path) -> list[tuple[int, str]]:
-    """2 before 10."""
-    parts = re.split(r"(\d+)", file.name)
-    return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
-
-
-def _split(folder: Path) -> Path:
-    splits = sorted(f.name for f in folder.iterdir() if (f / "state.json").exists())
-    if len(splits) != 1:
-        names = ", ".join(splits) or "none"
-        raise InputError(f"{folder}: holds several data sets, give one of them: {names}")
-    return folder / splits[0]
-
-
-def _saved(folder: Path) -> list[Path]:
-    """The files of a data set saved to disk, which its state names."""
-    path = folder / "state.json"
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-        names = [entry["filename"] for entry in state["_data_files"]]
-        # Nothing outside the folder is read, whatever the file says.
-        files = [folder / Path(name).name for name in names]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        raise InputError(f"{path}: is not the state of a saved data set") from None
-    if state.get("_indices_data_files") or state.get("_indices_files"):
-        raise InputError(f"{path}: has rows picked by indices: save it after flatten_indices()")
-    return files
-
-
 def _tabular(path: str, head: bytes) -> Iterator[tuple[str, Row]]:
     try:
         import pyarrow
@@ -209,11 +171,9 @@ def _tabular(path: str, head: bytes) -> Iterator[tuple[str, Row]]:
     number = 0
     try:
         if head.startswith(_PARQUET):
-            with pyarrow.parquet.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=64):
-                    for row in batch.to_pylist():
-                        number += 1
-                        yield f"{path}:{number}", _as_json(row)
+            for row in _parquet_rows(path):
+                number += 1
+                yield f"{path}:{number}", row
             return
         with pyarrow.memory_map(path) as source:
             if head.startswith(_ARROW_FILE):
@@ -229,6 +189,34 @@ def _tabular(path: str, head: bytes) -> Iterator[tuple[str, Row]]:
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         what = short(next(iter(str(error).splitlines()), type(error).__name__))
         raise InputError(f"{path}:{number + 1}: cannot be read ({what})") from None
+
+
+def _parquet_rows(path: str) -> Iterator[Any]:
+    """The rows of a Parquet file, so many at once as a moderate memory holds."""
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetFile(path) as file:
+        # Arrow cannot join lists beyond 2 GiB, which a few rows of long solutions have.
+        first = next(file.iter_batches(batch_size=1), None)
+    if first is None:
+        return
+    size = max(1, min(_ROWS, _BYTES // max(1, first.nbytes)))
+    done = 0
+    while True:
+        start = done
+        try:
+            with pyarrow.parquet.ParquetFile(path) as file:
+                for batch in file.iter_batches(batch_size=size):
+                    # What was read before a failure is read again and passed over.
+                    here, start = start, max(0, start - batch.num_rows)
+                    for row in batch.slice(here).to_pylist():
+                        done += 1
+                        yield _as_json(row)
+            return
+        except pyarrow.ArrowNotImplementedError:
+            if size == 1:
+                raise
+            size = 1
 
 
 def _as_json(value: Any) -> Any:

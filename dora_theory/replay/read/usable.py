@@ -1,9 +1,10 @@
 """Whether a record can be replayed: what its format allows, and no estimate can be made of.
 
-Such a record is bad as one is that cannot be read, and is counted, skipped or refused with those.
+Such a record is bad as one that cannot be read, and is counted, skipped or refused with those.
 """
 
 from dora_theory.io.jsonl import FieldError
+from dora_theory.replay.read.links import Link, linked
 from dora_theory.replay.read.record import Record
 
 
@@ -11,7 +12,7 @@ def check_usable(record: Record, score_scale: float = 1.0) -> None:
     """`FieldError` unless a record can be replayed.
 
     Args:
-        record: as its format gives it.
+        record: its scores linked.
         score_scale: scores are divided by it, 1 for probabilities.
 
     Raises:
@@ -34,20 +35,28 @@ def check_usable(record: Record, score_scale: float = 1.0) -> None:
 
 
 class OneKind:
-    """`check_usable`, and whether all records of a log are of the kind of the first."""
+    """`linked` and `check_usable`, and whether all records are of the kind of the first."""
 
-    def __init__(self, score_scale: float = 1.0) -> None:
-        self._scale = score_scale
+    def __init__(self, score_scale: float = 1.0, link: Link | None = None) -> None:
+        """Makes a check.
+
+        Args:
+            score_scale: scores are divided by it.
+            link: makes probabilities of scores, none if None.
+        """
+        self._scale, self._link = score_scale, link or Link()
         self._tree: bool | None = None
 
-    def __call__(self, record: Record) -> None:
-        """`FieldError` unless the record can be replayed with those before it."""
+    def __call__(self, record: Record) -> Record:
+        """The record, linked; `FieldError` if it cannot be replayed with those before it."""
+        record = linked(record, self._link)
         check_usable(record, self._scale)
         tree = record.kind == "tree"
         if self._tree is not None and tree != self._tree:
             what = "a tree among solutions" if tree else "missing, records before it have some"
             raise FieldError("tree_nodes", what)
         self._tree = tree
+        return record
 
 
 def _check_range(field: str, score: float, scale: float, of: str) -> None:
@@ -56,5 +65,6 @@ def _check_range(field: str, score: float, scale: float, of: str) -> None:
         raise FieldError(
             field,
             f"{score:g}{divided} {of} is no number in [0, 1]; --score-scale divides scores on "
-            "another scale",
+            "another scale, --score-link sigmoid takes log odds, --score-link minmax any numbers, "
+            "and --map without step_scores leaves scores out",
         )

@@ -8,7 +8,9 @@ import pytest
 
 from dora_theory._errors import InputError
 from dora_theory.replay.grade import correctness
-from dora_theory.replay.grade.correctness import Judge, final_answer, normalised
+from dora_theory.replay.grade.answer_text import normalised
+from dora_theory.replay.grade.correctness import Judge
+from dora_theory.replay.grade.final_answers import final_answer
 from dora_theory.replay.read.readers import read_log
 
 

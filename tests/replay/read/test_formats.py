@@ -5,6 +5,7 @@ import json
 import pytest
 
 from dora_theory._errors import InputError
+from dora_theory.replay.grade.final_answers import final_answer
 from dora_theory.replay.options import LOG_FORMATS
 from dora_theory.replay.read.formats import FORMATS, columns
 from dora_theory.replay.read.readers import read_log
@@ -127,10 +128,11 @@ def test_rebase(read):
     (record, other), _ = read(REBASE, SAMPLED)
     assert (record.problem_id, record.gold_answer) == ("3", "2")
     assert record.samples == (
-        Sample("Step 1: one.\nThe answer is 2.", final_answer="2", step_scores=(0.5, 0.75)),
+        Sample("Step 1: one.\nThe answer is 2.", step_scores=(0.5, 0.75)),
         Sample("Step 1: \\boxed{3}", step_scores=(0.25,)),
     )
-    assert other.samples == (Sample("The answer is: $2$", final_answer="$2$", tokens=12),)
+    assert other.samples == (Sample("The answer is: $2$", tokens=12),)
+    assert [final_answer(r.samples[0].text) for r in (record, other)] == ["2", "2"]
     assert other.gold_answer == "2"
 
 
@@ -221,11 +223,10 @@ def test_columns_of_single_solutions(read):
     rows = [{"problem": p, "t": t, "y": 2} for p, t in zip("aabba", "vwxyz", strict=True)]
     found, _ = read(*rows, mapping=columns.parse_map("text=t,gold_answer=y"))
     assert [(r.problem, "".join(s.text for s in r.samples)) for r in found] == [
-        ("a", "vw"),
+        ("a", "vwz"),
         ("b", "xy"),
-        ("a", "z"),
     ]
-    assert [r.place.rpartition(":")[2] for r in found] == ["1", "3", "5"]
+    assert [r.place.rpartition(":")[2] for r in found] == ["1", "3"]
 
 
 @pytest.mark.parametrize(
@@ -233,7 +234,10 @@ def test_columns_of_single_solutions(read):
     [
         ({"problem": "p", "out": "x"}, "out: needs a list, got a string"),
         ({"problem": "p", "out": ["x", 1]}, "out: \\[1\\] is 1: needs a text"),
-        ({"problem": "p", "out": ["x"], "ok": ["yes"]}, "ok\\[0\\]: is a string: needs true"),
+        (
+            {"problem": "p", "out": ["x"], "ok": ["yes"]},
+            "ok\\[0\\]: is 'yes': needs true or false; --map correct=ok=VALUE",
+        ),
         ({"out": ["x"]}, "problem: missing"),
     ],
 )

@@ -141,6 +141,8 @@ def lines_of(values, generator, count):
 class Judge:
     """Judges by text: what a log may hold must not start an algebra system 100,000 times."""
 
+    graded = unread = 0
+
     def same(self, gold, answer):
         return gold == answer
 

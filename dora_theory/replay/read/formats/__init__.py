@@ -7,7 +7,6 @@ entry in `FORMATS`, which says by what columns it is known.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from dora_theory._errors import short
 from dora_theory.io.jsonl import FieldError, key_name
 from dora_theory.replay.read.formats import openr, plain, rebase, search_and_learn
 from dora_theory.replay.read.record import Record
@@ -44,6 +43,6 @@ def format_of(row: dict[str, Any]) -> str:
     for name, entry in FORMATS.items():
         if entry.known_by(row):
             return name
-    found = short(", ".join(map(key_name, row)) or "nothing")
+    found = ", ".join(map(key_name, row)) or "nothing"
     wants = "; ".join(f"{entry.columns} ({name})" for name, entry in FORMATS.items())
     raise FieldError("samples", f"missing: needs {wants}; or --map for other columns; got {found}")

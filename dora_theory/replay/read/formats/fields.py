@@ -1,7 +1,6 @@
 """Fields that all formats have: what they may hold, and what is said if they hold anything else."""
 
 import math
-import re
 from typing import Any
 
 from dora_theory._errors import short
@@ -17,12 +16,25 @@ def entries(row: dict[str, Any], field: str, of: str) -> list[Any]:
 
 
 def texts(row: dict[str, Any], field: str, of: str) -> list[str]:
-    """A list of texts, at least one."""
-    found = entries(row, field, of)
+    """A list of texts, at least one; null is an empty one."""
+    found = ["" if is_missing(text) else text for text in entries(row, field, of)]
     for i, text in enumerate(found):
         if not isinstance(text, str):
-            raise FieldError(field, f"[{i}] is {told(text)}: needs a text")
+            hint = (
+                "; name a place inside it, as in resps.0" if isinstance(text, list | dict) else ""
+            )
+            raise FieldError(field, f"[{i}] is {told(text)}: needs a text{hint}")
     return found
+
+
+def solution(row: dict[str, Any], field: str, prefix: str = "") -> str:
+    """The text of a solution that must be there; null is an empty one."""
+    return "" if field in row and is_missing(row[field]) else required(row, field, prefix)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value is null, for which tables have NaN too."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def each(row: dict[str, Any], field: str, other: str, size: int) -> list[Any]:
@@ -48,11 +60,24 @@ def required(row: dict[str, Any], field: str, prefix: str = "") -> str:
 def optional(row: dict[str, Any], field: str, prefix: str = "") -> str | None:
     """A text or a number (ids, levels and answers come as both), as text."""
     value = row.get(field)
-    if value is None or isinstance(value, str):
+    if is_missing(value):
+        return None
+    if isinstance(value, str):
         return value
     if isinstance(value, bool | list | dict):
         raise FieldError(prefix + field, f"is {told(value)}: needs a text or a number")
     return str(value)
+
+
+def scores(field: str, values: list[Any]) -> tuple[list[tuple[float, ...] | None], bool]:
+    """Scores of the steps of all solutions, and whether they are one for each solution instead."""
+    there = [value for value in values if not is_missing(value)]
+    outcome = bool(there) and all(type(value) in (int, float) for value in there)
+    lists = ([x] if outcome and not is_missing(x) else x for x in values)
+    found = [
+        step_scores(field, f"[{i}]", None if is_missing(x) else x) for i, x in enumerate(lists)
+    ]
+    return found, outcome
 
 
 def verdict(field: str, value: Any) -> bool | None:
@@ -82,27 +107,11 @@ def number(field: str, value: Any) -> float | None:
 
 def tokens(field: str, where: str, value: Any) -> int | None:
     """How many tokens; None if that is not known, for which logs have 0 and -1 too."""
-    if value is None:
+    if is_missing(value):
         return None
-    if type(value) is not int:
+    if type(value) not in (int, float) or not abs(value) < math.inf or value != int(value):
         raise FieldError(field + where, f"is {told(value)}: needs a whole number")
-    return value if value > 0 else None
-
-
-def gold_of(solution: str | None) -> str | None:
-    r"""The answer of a reference solution: in its last `\boxed{}`, after `####`, or all of it."""
-    from dora_theory.replay.grade.correctness import final_answer
-
-    if solution is None:
-        return None
-    boxed = final_answer(solution)
-    return boxed if boxed is not None else solution.rpartition("####")[2].strip()
-
-
-def stated_answer(text: str) -> str | None:
-    r"""The final answer of a solution that ends in `The answer is …` instead of `\boxed{…}`."""
-    found = re.findall(r"[Tt]he answer is:?[ \t]*([^\n]+)", text)
-    return found[-1].strip().rstrip(".").strip() or None if found else None
+    return int(value) if value > 0 else None
 
 
 def row_name(place: str) -> str:

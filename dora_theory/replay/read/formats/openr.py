@@ -7,6 +7,7 @@ A path of the output has `text`, `value` (a score a step; [0] where nothing was 
 from typing import Any
 
 from dora_theory.io.jsonl import FieldError
+from dora_theory.replay.grade.final_answers import gold_of
 from dora_theory.replay.read.formats import fields
 from dora_theory.replay.read.record import Record, Sample
 
@@ -29,7 +30,7 @@ def parse(row: dict[str, Any], place: str) -> Record:
         searched = searched or entry.get("tree_completion_tokens") is not None
         samples.append(
             Sample(
-                text=fields.required(entry, "text", f"{where}."),
+                text=fields.solution(entry, "text", f"{where}."),
                 final_answer=fields.optional(entry, "extracted_answer", f"{where}.") or None,
                 step_scores=fields.step_scores(
                     f"{where}.value", "", None if value == [0] else value
@@ -41,7 +42,7 @@ def parse(row: dict[str, Any], place: str) -> Record:
         place=place,
         problem_id=fields.optional(row, "id") or fields.row_name(place),
         problem=question,
-        gold_answer=fields.gold_of(fields.optional(row, "groundtruth")),
+        gold_answer=gold_of(fields.optional(row, "groundtruth")),
         samples=tuple(samples),
         kind="kept" if searched else "independent",
     )

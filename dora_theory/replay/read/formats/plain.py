@@ -10,6 +10,7 @@ from typing import Any
 
 from dora_theory._errors import short
 from dora_theory.io.jsonl import FieldError
+from dora_theory.replay.grade.final_answers import gold_of
 from dora_theory.replay.read.formats import fields
 from dora_theory.replay.read.record import Kind, Node, Record, Sample
 
@@ -26,19 +27,20 @@ def parse(row: dict[str, Any], place: str) -> Record:
     # A tree may come without the paths that a reader of samples wants.
     bare = tree and row.get("samples") is None
     entries = [] if bare else fields.entries(row, "samples", "sample")
-    samples, methods = [], set()
+    samples, methods, outcome = [], set(), list[bool]()
     for i, entry in enumerate(entries):
         where = f"samples[{i}]"
         if not isinstance(entry, dict):
             raise FieldError(where, f"is {fields.told(entry)}: needs an object")
-        tokens = entry.get("completion_tokens")
+        tokens, scores = entry.get("completion_tokens"), entry.get("step_scores")
+        outcome.append(type(scores) in (int, float))
         samples.append(
             Sample(
-                text=fields.required(entry, "text", f"{where}."),
+                text=fields.solution(entry, "text", f"{where}."),
                 final_answer=fields.optional(entry, "final_answer", f"{where}."),
                 correct=fields.verdict(f"{where}.correct", entry.get("correct")),
                 step_scores=fields.step_scores(
-                    f"{where}.step_scores", "", entry.get("step_scores")
+                    f"{where}.step_scores", "", [scores] if outcome[i] else scores
                 ),
                 tokens=fields.tokens(f"{where}.completion_tokens", "", tokens),
             )
@@ -48,12 +50,13 @@ def parse(row: dict[str, Any], place: str) -> Record:
         place=place,
         problem_id=fields.optional(row, "problem_id") or fields.row_name(place),
         problem=problem,
-        gold_answer=fields.optional(row, "gold_answer"),
+        gold_answer=gold_of(fields.optional(row, "gold_answer")),
         samples=tuple(samples),
         kind=_kind_of(tree, methods),
         level=fields.optional(row, "level"),
         subject=fields.optional(row, "subject"),
         nodes=_nodes(row) if tree else (),
+        outcome=any(outcome),
     )
 
 

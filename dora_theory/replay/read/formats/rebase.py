@@ -8,7 +8,7 @@ are lost, so that what is there was kept.
 from typing import Any
 
 from dora_theory.io.jsonl import FieldError
-from dora_theory.replay.grade.correctness import final_answer
+from dora_theory.replay.grade.final_answers import gold_of
 from dora_theory.replay.read.formats import fields
 from dora_theory.replay.read.record import Record, Sample
 
@@ -26,13 +26,12 @@ def parse(row: dict[str, Any], place: str) -> Record:
         where = f"model_answer[{i}]"
         if not isinstance(entry, dict):
             raise FieldError(where, f"is {fields.told(entry)}: needs an object")
-        text = _solution(fields.required(entry, "text", f"{where}."), question)
+        text = _solution(fields.solution(entry, "text", f"{where}."), question)
         tokens = fields.tokens(f"{where}.num_gen_tokens", "", entry.get("num_gen_tokens"))
         drawn = drawn and "num_gen_tokens" in entry
         samples.append(
             Sample(
                 text=text,
-                final_answer=None if final_answer(text) else fields.stated_answer(text),
                 step_scores=fields.step_scores(
                     f"{where}.step_scores", "", entry.get("step_scores")
                 ),
@@ -43,7 +42,7 @@ def parse(row: dict[str, Any], place: str) -> Record:
         place=place,
         problem_id=fields.optional(row, "id") or fields.row_name(place),
         problem=question,
-        gold_answer=fields.gold_of(fields.optional(row, "ground_truth_answer")),
+        gold_answer=gold_of(fields.optional(row, "ground_truth_answer")),
         samples=tuple(samples),
         kind="independent" if drawn else "kept",
     )

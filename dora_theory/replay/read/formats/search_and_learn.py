@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from dora_theory.replay.grade.correctness import final_answer
+from dora_theory.replay.grade.final_answers import boxed_answer, gold_of
 from dora_theory.replay.read.formats import fields
 from dora_theory.replay.read.record import Kind, Record, Sample
 
@@ -48,7 +48,7 @@ def parse_dora(row: dict[str, Any], place: str) -> Record:
     if row.get(f"preds@{size}") is not None:
         found = fields.texts(row, f"preds@{size}", "answer")
         fields.each(row, f"preds@{size}", "completions", size)
-        answers = {i: final_answer(text) for i, text in enumerate(found)}
+        answers = {i: boxed_answer(text) for i, text in enumerate(found)}
     searched = any(name in row for name in _SEARCHED)
     return _record(row, place, "kept" if searched else "independent", answers)
 
@@ -58,6 +58,7 @@ def _record(row: dict[str, Any], place: str, kind: Kind, answers: dict[int, str 
     scores, aggregates = (
         fields.each(row, name, "completions", len(texts)) for name in ("scores", "agg_scores")
     )
+    steps, outcome = fields.scores("scores", scores)
     tokens = row.get("completion_tokens")
     # DVTS writes -1 for all.
     per_text = row if isinstance(tokens, list) else {}
@@ -66,7 +67,7 @@ def _record(row: dict[str, Any], place: str, kind: Kind, answers: dict[int, str 
         Sample(
             text=text,
             final_answer=answers.get(i),
-            step_scores=fields.step_scores("scores", f"[{i}]", scores[i]),
+            step_scores=steps[i],
             tokens=fields.tokens("completion_tokens", f"[{i}]", tokens[i]),
             aggregate=fields.number(f"agg_scores[{i}]", aggregates[i]),
         )
@@ -76,12 +77,13 @@ def _record(row: dict[str, Any], place: str, kind: Kind, answers: dict[int, str 
         place=place,
         problem_id=fields.optional(row, "unique_id") or fields.row_name(place),
         problem=fields.required(row, "problem"),
-        gold_answer=fields.optional(row, "answer"),
+        gold_answer=gold_of(fields.optional(row, "answer")),
         samples=tuple(samples),
         kind=kind,
         level=fields.optional(row, "level"),
         subject=fields.optional(row, "subject"),
         votes=tuple(_votes(row)),
+        outcome=outcome,
     )
 
 
