@@ -133,7 +133,7 @@ def main() -> int:
     if why:
         print(f"make gpu: {why}", file=sys.stderr)
         return 2
-    from dora_theory.cli.main import guarded
+    from dora_theory.cli.endings import guarded
 
     return guarded(partial(run, options.dry_run))
 

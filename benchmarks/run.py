@@ -9,7 +9,6 @@ place of a whole. `dora-theory bench` and `make bench` call it.
 import argparse
 import io
 import json
-import os
 import re
 import signal
 import sys
@@ -21,7 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from dora_theory._errors import InputError
+from dora_theory._errors import InputError, Interrupted
+from dora_theory.cli.endings import guarded, leave
 from dora_theory.io.atomic_write import whole_output
 
 # In this order, by module.
@@ -103,21 +103,6 @@ def as_json(result: dict[str, Any]) -> str:
 
 
 @contextmanager
-def loading() -> Iterator[None]:
-    """Ends the process at an interrupt: extension modules that load would make it another error."""
-
-    def leave(*_: Any) -> None:
-        say(INTERRUPTED)
-        os._exit(128 + signal.SIGINT)
-
-    kept = signal.signal(signal.SIGINT, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, kept)
-
-
-@contextmanager
 def _undisturbed() -> Iterator[None]:
     """For the moment in which one file is in its place and the other is not."""
     kept = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)}
@@ -167,9 +152,8 @@ def main() -> int:
     given = str(RESULTS) if options.out is None and whole else options.out
     folder = None if given is None else writable(given)
 
-    with loading():
-        modules = {job: import_module(job) for job in jobs}
     try:
+        modules = {job: import_module(job) for job in jobs}
         result = measured(modules, options.rounds, growth=not options.races)
         name = device_name(result["machine"]) + ("" if whole else "-part")
         files = write(result, folder, name) if folder else ()
@@ -177,7 +161,7 @@ def main() -> int:
         # Of those that follow, which the command that waits for this one passes on, none is news.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         say(INTERRUPTED)
-        raise
+        raise Interrupted from None
     with whole_output(None) as out:
         out.write((as_json(result) if options.json else table(result) + "\n").encode())
     if files:
@@ -188,6 +172,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    with loading():
-        from dora_theory.cli.main import guarded
-    sys.exit(guarded(main))
+    sys.exit(leave(guarded(main, whole_process=True)))

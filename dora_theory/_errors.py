@@ -1,4 +1,4 @@
-"""The one exception that means: the input is wrong, not the program."""
+"""The exceptions that mean: not the program is wrong, but its input, or someone ended it."""
 
 
 class InputError(ValueError):
@@ -12,3 +12,7 @@ class InputError(ValueError):
 def short(text: str) -> str:
     """A text, cut to what a message of one line can bear."""
     return text if len(text) <= 60 else text[:57] + "…"
+
+
+class Interrupted(KeyboardInterrupt):
+    """An interrupt about which a line stands on standard error already."""

@@ -152,7 +152,8 @@ def _text(problem: Problem, answer: "Answer", options: Options) -> str:
         prospects = '"log_failure": null, "success": null'
     else:
         shown = "-1e999" if log_failure == -math.inf else _dump(log_failure)
-        prospects = f'"log_failure": {shown}, "success": {_dump(-math.expm1(log_failure))}'
+        # Of no rollout both are 0; minus it is no probability that a reader expects.
+        prospects = f'"log_failure": {shown}, "success": {_dump(0.0 - math.expm1(log_failure))}'
     return (
         f'{{"id": {_dump(problem.id)}, "strategy": "{options.strategy}", '
         f'"allocation": {_dump(answer.allocation)}, "weights": {_dump(answer.weights)}, '

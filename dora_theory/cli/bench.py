@@ -2,12 +2,10 @@
 
 import argparse
 import os
-import signal
-import subprocess
 import sys
 from typing import Any
 
-from dora_theory.cli.checkout import beside_the_package
+from dora_theory.cli.checkout import beside_the_package, run_process
 
 _DESCRIPTION = """\
 Times exact allocation, uniqueness, Monte Carlo and the time to a first result against what one
@@ -55,16 +53,4 @@ def run(arguments: argparse.Namespace) -> int:
     # What is measured is this checkout, whatever else is installed or on the path.
     paths = str(script.parent.parent), os.environ.get("PYTHONPATH", "")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    return _status([*command, "--", *arguments.jobs], environment)
-
-
-def _status(command: list[str], environment: dict[str, str]) -> int:
-    """The command's exit status; what ends this process ends it too, and is waited for."""
-    with subprocess.Popen(command, env=environment) as child:
-        try:
-            status = child.wait()
-        except BaseException:
-            child.send_signal(signal.SIGINT)
-            child.wait()
-            raise
-    return status if status >= 0 else 128 - status
+    return run_process([*command, "--", *arguments.jobs], environment)

@@ -5,7 +5,6 @@ import importlib.util
 import json
 import os
 import socket
-import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -57,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     _refuse_if_taken(arguments.port)
     print(f"http://{_HOST}:{arguments.port}  (Ctrl-C ends it)", file=sys.stderr, flush=True)
     # Nothing is fetched from anywhere: the page has what it needs.
-    return subprocess.call(command, env={**os.environ, "MARIMO_SKIP_UPDATE_CHECK": "1"})
+    return run_process(command, {**os.environ, "MARIMO_SKIP_UPDATE_CHECK": "1"})
 
 
 def _refuse_if_taken(port: int) -> None:

@@ -1,34 +1,26 @@
-"""The command line: parses, calls and prints. `dora-theory COMMAND`, `python -m dora_theory`."""
+"""The command line: parses, calls and prints. `dora-theory COMMAND`, `python -m dora_theory`.
 
-import argparse
-import os
-import signal
+Nothing loads before signals are handled, so that an interrupt while the rest loads ends as others.
+"""
+
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
 
-from dora_theory import __version__
-from dora_theory._errors import InputError
-from dora_theory.cli import allocate, bench, calibrate, explore, replay, reproduce, simulate, verify
+from dora_theory.cli.endings import guarded, leave
 
-# What shells report of a program that a signal ended.
-_INTERRUPTED, _BROKEN_PIPE, _TERMINATED = (128 + number for number in (2, 13, 15))
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
 
-
-class _Parser(argparse.ArgumentParser):
-    """An `ArgumentParser` whose errors are one line, like all other errors of bad input."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{self.prog}: {message} (see {self.prog} --help)")
+__all__ = ["guarded", "main", "parser", "script"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command.
 
     Args:
-        argv: arguments, those of the process if None.
+        argv: arguments; those of the process if None, which then is this command's own: where it
+            does not end well, it ends here, without the interpreter's shutdown.
 
     Returns:
         Exit status: 0 done, 1 a checked claim failed, and those of `guarded`.
@@ -38,36 +30,48 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser().parse_args(argv)
         return arguments.run(arguments)
 
-    return guarded(command)
+    if argv is not None:
+        return guarded(command)
+    return leave(guarded(command, whole_process=True))
 
 
-def guarded(command: Callable[[], int]) -> int:
-    """Runs what returns an exit status, and gives an end that it did not foresee one too.
+def script() -> None:
+    """Runs the module `sys.argv[1]` as `python -m MODULE` would, guarded as a command is."""
+    import runpy
 
-    Returns:
-        That of the command; 2 for bad input, about which one line stands on standard error;
-        128 + the number of the signal that ended it.
-    """
-    try:
-        with _terminable():
-            return command()
-    except InputError as error:
-        return _bad_input(str(error))
-    except BrokenPipeError:
-        # The reader has seen enough (`| head`), which is no error of anyone's.
-        _abandon_output()
-        return _BROKEN_PIPE
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        _abandon_output()
-        return _bad_input(f"{where}{error.strerror or error}")
-    except KeyboardInterrupt:
-        return _INTERRUPTED
+    del sys.argv[0]
+
+    def run() -> int:
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        return 0
+
+    sys.exit(leave(guarded(run, whole_process=True)))
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> "ArgumentParser":
     """The parser of the whole command line. Loads nothing that a command needs to run."""
-    top = _Parser(
+    import argparse
+
+    from dora_theory import __version__
+    from dora_theory._errors import InputError
+    from dora_theory.cli import (
+        allocate,
+        bench,
+        calibrate,
+        explore,
+        replay,
+        reproduce,
+        simulate,
+        verify,
+    )
+
+    class OneLine(argparse.ArgumentParser):
+        """Its errors are one line, like all other errors of bad input."""
+
+        def error(self, message: str) -> NoReturn:
+            raise InputError(f"{self.prog}: {message} (see {self.prog} --help)")
+
+    top = OneLine(
         prog="dora-theory",
         description="Where should the next rollout go?",
         allow_abbrev=False,
@@ -83,36 +87,3 @@ def parser() -> argparse.ArgumentParser:
     explore.add_parser(commands)
     verify.add_parser(commands)
     return top
-
-
-def _bad_input(message: str) -> int:
-    print(" ".join(message.split("\n")), file=sys.stderr)
-    return 2
-
-
-def _abandon_output() -> None:
-    """Keeps the interpreter from trying, at its end, to flush what could not be written."""
-    try:
-        descriptor = sys.stdout.fileno()
-    except (OSError, ValueError, AttributeError):
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, descriptor)
-    os.close(nowhere)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Lets SIGTERM unwind the program, so that files which are not finished are removed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def leave(*_: Any) -> NoReturn:
-        raise SystemExit(_TERMINATED)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -3,12 +3,12 @@
 import argparse
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from dora_theory._errors import InputError
+from dora_theory.cli.checkout import run_process
 
 # They stand beside the package in a checkout and in the source distribution, in no wheel.
 SCRIPTS = Path(__file__).resolve().parents[2] / "paper_repro"
@@ -51,11 +51,13 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"--out: {arguments.out}: {error.strerror or error}") from None
     for item in arguments.items or _ALL:
         print(f"reproduce: {item}", file=sys.stderr, flush=True)
-        command = [sys.executable, "-m", f"{SCRIPTS.name}.{item}", "--out", str(arguments.out)]
-        status = subprocess.call(command, env=_finds(SCRIPTS.parent))
+        # As `python -m` would, but that an interrupt ends with one line; and no other package of
+        # that name in the current folder comes first.
+        guarded = [sys.executable, "-P", "-c", "from dora_theory.cli.main import script; script()"]
+        command = [*guarded, f"{SCRIPTS.name}.{item}", "--out", str(arguments.out)]
+        status = run_process(command, _finds(SCRIPTS.parent))
         if status:
-            # A negative status is the signal that ended it; shells report 128 more.
-            return status if status > 0 else 128 - status
+            return status
     return 0
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from dora_theory._errors import InputError
+from dora_theory._errors import InputError, Interrupted
 from dora_theory.io.atomic_write import whole_output
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         every = claims()
     except KeyboardInterrupt:
         print("interrupted: no claim tried", file=sys.stderr)
-        raise
+        raise Interrupted from None
     chosen = _chosen(every, arguments.claims)
     start = time.monotonic()
     with whole_output(arguments.out) as file:
@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
             count = f"interrupted: {len(tried)} of {len(chosen)} claims tried"
             print(f"{count}; not tried: {_few([c.id for c in left])}", file=sys.stderr)
             if arguments.out or not results:
-                raise KeyboardInterrupt
+                raise Interrupted
         if arguments.json:
             seconds = time.monotonic() - start
             found = reporting.document(
@@ -106,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
                 text = f"{count}\n\n{text}"
         file.write(text.encode() + b"\n")
     if left:
-        raise KeyboardInterrupt
+        raise Interrupted
     return 0 if all(r.as_expected for r in results) else 1
 
 

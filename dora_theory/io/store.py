@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dora_theory._errors import InputError
+from dora_theory.io.atomic_write import naming
 
 FORMAT = "dora-theory sweep 1"
 _MANIFEST, _LOCK = "sweep.json", "lock"
@@ -194,11 +195,15 @@ def _read(part: Path, columns: Mapping[str, str]) -> Any:
 def _write(path: Path, data: Any) -> None:
     """The file, whole and on disk before it has its name."""
     unfinished = path.with_name(f".{path.name}.unfinished")
-    with open(unfinished, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
+    try:
+        with naming(str(path)):
+            with open(unfinished, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
     # The name is on disk when the folder is; file systems that cannot say so are believed.
     with suppress(OSError):
         folder = os.open(path.parent, os.O_RDONLY)

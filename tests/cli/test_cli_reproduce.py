@@ -18,6 +18,7 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     for name, status in {"report": 0, "audit": 0, "price": 0, "broken": 3}.items():
         (folder / f"{name}.py").write_text(body.format(name, status))
+    (folder / "__init__.py").touch()
     (folder / "script.py").write_text("def row():\n    pass\n")
     monkeypatch.setattr(reproduce, "SCRIPTS", folder)
     return folder
