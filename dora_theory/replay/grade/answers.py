@@ -11,10 +11,10 @@ NONE, RIGHT = -1, 0
 
 
 def answer_labels(samples: tuple[Sample, ...]) -> Int[np.ndarray, " k"]:
-    r"""Which samples vote for the same answer.
+    """Which samples vote for the same answer.
 
     Args:
-        samples: judged; where the log has no final answer the last `\boxed{}` is one.
+        samples: judged; where the log has no final answer, `final_answer` reads it.
 
     Returns:
         Shape `(k,)`: `RIGHT` for every right one, `NONE` for a wrong one without an answer, which

@@ -59,8 +59,9 @@ def grading_notes(log: str, judge: Judge) -> Iterator[str]:
     if judge.graded:
         share = f"{judge.unread} of {judge.graded} solutions ({judge.unread / judge.graded:.1%})"
         if judge.unread == judge.graded:
-            raise InputError(f"{log}: no answer can be read in {share}: {_HINT}")
+            raise InputError(f"{log}: {share} state no answer that can be read: {_HINT}")
+        wrong = ", and count as wrong" if judge.unread else ""
         hint = f": {_HINT}" if 2 * judge.unread > judge.graded else ""
-        yield f"{log}: no answer can be read in {share}, which count as wrong{hint}"
+        yield f"{log}: {share} state no answer that can be read{wrong}{hint}"
     if judge.undecided:
         yield f"{log}: {judge.undecided} answers took too long to judge and count as wrong"
