@@ -16,6 +16,8 @@ from dora_theory.model import objective
 # Gauss's rule with 8 nodes is exact for (1 - p)^B up to here.
 _NODES = 8
 _MOST = 2 * _NODES - 1
+# From 1 to the float below it is twice as far; twice that, for roundings.
+_HALF_STEP = 2.0**-53
 
 
 def _draw_one(key: Array, n: int) -> Instances:
@@ -27,8 +29,11 @@ def _draw_one(key: Array, n: int) -> Instances:
     }
 
 
-def _gauss_jacobi(a: Array, b: Array) -> tuple[Array, Array]:
-    """Nodes and masses of Beta(a, b), `(n, 8)`: eigenvalues of its three-term recurrence."""
+def gauss_jacobi(a: Array, b: Array) -> tuple[Array, Array]:
+    """Nodes and masses of Beta(a, b), `(n, 8)`: eigenvalues of its three-term recurrence.
+
+    Exact for polynomials up to degree 15.
+    """
     kappa = (a + b)[:, None]
     i = jnp.arange(1, _NODES)
     s = 2 * i + kappa - 2
@@ -47,7 +52,7 @@ def _gauss_jacobi(a: Array, b: Array) -> tuple[Array, Array]:
 
 def _margin_integral(x: Instances) -> Float[Array, " n"]:
     w, kappa, b = x["weight"], x["concentration"], x["rollouts"]
-    p, mass = _gauss_jacobi(kappa * w, kappa * (1 - w))
+    p, mass = gauss_jacobi(kappa * w, kappa * (1 - w))
     integral = (mass * (1 - p) ** b[:, None]).sum(-1)
     found = objective.candidate_log_failure(w[:, None], kappa, b[:, None])[:, 0]
     return -jnp.abs(jnp.exp(found) - integral)
@@ -63,40 +68,56 @@ def _draw_joint(key: Array, n: int) -> Instances:
     }
 
 
-def _margin_joint(x: Instances) -> Float[Array, " n"]:
-    a, b, given, mask = x["alpha"], x["beta"], x["allocation"], x["mask"]
+def _failure(a: Array, b: Array, x: Instances) -> Array:
+    """Failure of all under Beta(a, b), as a product."""
     r = jnp.arange(_MOST)
     steps = (b[..., None] + r) / ((a + b)[..., None] + r)
-    each = jnp.where(r < given[..., None], steps, 1).prod(-1)
-    failure = jnp.where(mask, each, 1).prod(-1)
-    general = objective.log_failure_beta(a, b, given, mask=mask)
-    # The paper's prior has one κ for all: the first candidate's.
-    kappa = (a + b)[:, 0]
-    w = a[:, :1] / (a + b)[:, :1] * jnp.array([1, 0.5, 0.25, 0])
-    steps = (kappa[:, None, None] * (1 - w)[..., None] + r) / (kappa[:, None, None] + r)
-    each = jnp.where(mask, jnp.where(r < given[..., None], steps, 1).prod(-1), 1)
-    success = objective.success_probability(w, kappa, given, mask=mask)
-    return -jnp.maximum(jnp.abs(jnp.exp(general) - failure), jnp.abs(1 - each.prod(-1) - success))
+    each = jnp.where(r < x["allocation"][..., None], steps, 1).prod(-1)
+    return jnp.where(x["mask"], each, 1).prod(-1)
+
+
+def _margin_joint(x: Instances) -> Float[Array, " n"]:
+    # One κ for all: the first candidate's.
+    kappa = x["alpha"][:, 0] + x["beta"][:, 0]
+    w = (x["alpha"][:, 0] / kappa)[:, None] * jnp.array([1, 0.5, 0.25, 0])
+    failure = _failure(kappa[:, None] * w, kappa[:, None] * (1 - w), x)
+    success = objective.success_probability(w, kappa, x["allocation"], mask=x["mask"])
+    return -jnp.abs(1 - failure - success)
+
+
+def _margin_general(x: Instances) -> Float[Array, " n"]:
+    a, b = x["alpha"], x["beta"]
+    found = objective.log_failure_beta(a, b, x["allocation"], mask=x["mask"])
+    return -jnp.abs(jnp.exp(found) - _failure(a, b, x))
 
 
 def _draw_edges(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 4)
+    keys = jax.random.split(key, 6)
     sure = drawing.whole(keys[0], (n, 3), 0, 3)
     weights = jax.random.uniform(keys[1], (n, 3))
+    few = drawing.whole(keys[3], (n, 3), 0, 2)
+    many = jnp.floor(drawing.logarithmic(keys[4], 3 * n, 1, 1e6)).reshape(n, 3)
     return {
         "weights": jnp.where(sure == 0, 0.0, jnp.where(sure == 1, 1.0, weights)),
         "concentration": drawing.logarithmic(keys[2], n, 1e-6, 1e6),
-        "allocation": drawing.whole(keys[3], (n, 3), 0, 2),
+        "allocation": jnp.where(jax.random.bernoulli(keys[5], 0.5, (n, 3)), few, many),
     }
 
 
 def _margin_edges(x: Instances) -> Float[Array, " n"]:
     w, kappa, b = x["weights"], x["concentration"], x["allocation"]
     success = objective.success_probability(w, kappa, b)
+    failure = objective.log_failure(w, kappa, b)
     certain = ((w == 1) & (b > 0)).any(-1)
     hopeless = ((w == 0) | (b == 0)).all(-1)
-    between = (success > 0) & (success < 1)
-    right = jnp.where(certain, success == 1, jnp.where(hopeless, success == 0, between))
+    # As a float, success is 1 where failure is below half the distance of 1 to the next below.
+    between = (failure < 0) & jnp.isfinite(failure) & (success > 0)
+    between &= (success < 1) | (failure < jnp.log(_HALF_STEP))
+    right = jnp.where(
+        certain,
+        (success == 1) & (failure == -jnp.inf),
+        jnp.where(hopeless, (success == 0) & (failure == 0), between),
+    )
     # One rollout of one candidate: 1 - (1 - w) whatever κ is.
     one = objective.success_probability(w[:, :1], kappa, jnp.ones_like(b[:, :1]))
     return -jnp.maximum(jnp.where(right, 0, 1), jnp.abs(one - w[:, 0]))
@@ -196,15 +217,29 @@ CLAIMS = (
     Claim(
         id="1",
         name="failure of all",
-        statement="Independent candidates all fail with the product of their failures, for any "
-        "Beta(a_i, b_i) as for the paper's prior; padding counts for nothing.",
-        latex=r"1-J=\prod_i\prod_{r<B_i}\frac{b_i+r}{a_i+b_i+r}",
+        statement="Independent candidates all fail with the product of their failures; padding "
+        "counts for nothing.",
+        latex=r"1-J=\prod_i\prod_{r<B_i}\frac{\kappa(1-w_i)+r}{\kappa+r}",
         source="paper",
         expected="holds",
-        assumptions="Any whole B_i, tried up to 15; the general prior extends the paper's.",
-        proof="Independence, then the failure of one candidate with κw = a, κ(1-w) = b.",
+        assumptions="Any whole B_i, tried up to 15.",
+        proof="Independence, then the failure of one candidate.",
         draw=_draw_joint,
         margin=_margin_joint,
+        # Products of 60 factors, and exponentials of logarithms down to -40.
+        tolerance=1e-13,
+    ),
+    Claim(
+        id="1",
+        name="failure of all under any Beta priors",
+        statement="So it is for a prior Beta(a_i, b_i) of each candidate's own.",
+        latex=r"1-J=\prod_i\prod_{r<B_i}\frac{b_i+r}{a_i+b_i+r}",
+        source="new",
+        expected="holds",
+        assumptions="a_i ≥ 0, b_i > 0; any whole B_i, tried up to 15.",
+        proof="The failure of one candidate with a and b in place of κw and κ(1-w).",
+        draw=_draw_joint,
+        margin=_margin_general,
         # Products of 60 factors, and exponentials of logarithms down to -40.
         tolerance=1e-13,
     ),
@@ -216,7 +251,9 @@ CLAIMS = (
         latex=r"J=1\iff\exists i:w_i=1,B_i\ge1;\quad J=0\iff\forall i:w_iB_i=0;\quad J(B=1)=w",
         source="new",
         expected="holds",
-        assumptions="κ from 1e-6 to 1e6; equalities in floating point too.",
+        assumptions="κ from 1e-6 to 1e6, B up to 1e6; in floating point too, where what lies "
+        "strictly between is the log failure: as a float, success is 1 from a failure of 2^-53 "
+        "down, and 0.9 after 20 rollouts at κ = 1e6 is.",
         proof="The first factor of a candidate's failure is 1 - w, and no factor is 0 or 1 else.",
         draw=_draw_edges,
         margin=_margin_edges,

@@ -9,26 +9,32 @@ from dora_theory.claims.check import drawing
 from dora_theory.claims.check.claim import Claim, Instances
 
 # κ, and how far below B a share may lie that the method rounds to B: up, to the nearest, down.
-_POINTS = jnp.array([2.0**-20, 0.5, 1.0])
+_POINTS = jnp.array([2.0**-40, 0.5, 1.0])
+# κ over its threshold.
+_OVER = jnp.array([0.5, 1 - 2.0**-10, 1, 1 + 2.0**-10, 2])
 _BELOW = jnp.array([1.0, 0.5, 0.0])
 
 
-def _draw_parts(key: Array, n: int) -> Instances:
-    one, two = jax.random.split(key)
+def _draw_shares(key: Array, n: int) -> Instances:
+    keys = jax.random.split(key, 4)
+    # Half of them with many ties; the other half so fine that 1% of κ shows.
+    coarse = jax.random.bernoulli(keys[0], 0.5, (n,))
+    tied = drawing.shares(drawing.whole(keys[1], (n, 8), 1, 12))
     return {
-        "parts": drawing.whole(one, (n, 4), 1, 12),
-        "budget": drawing.whole(two, (n,), 0, 24),
+        "weights": jnp.where(coarse[:, None], tied, drawing.qualities(keys[2], n, 8, 1.0)),
+        "budget": drawing.whole(keys[3], (n,), 0, jnp.where(coarse, 24, 256)),
     }
 
 
 def _margin_points(x: Instances) -> Float[Array, " n"]:
-    w = x["parts"][:, None] / 64
+    w = x["weights"][:, None]
     given = optimal.optimal_allocation(w, _POINTS, x["budget"][:, None])
     # Divisors s at which every share s w is rounded to B: from the largest low to the least high.
     low = ((given - _BELOW[:, None]) / w).max(-1)
     high = ((given + 1 - _BELOW[:, None]) / w).min(-1)
     spent = (given.sum(-1) == x["budget"][:, None]).all(-1)
-    return jnp.where(spent, (high - low).min(-1), -1)
+    # In relation to the scale, about N + 4.
+    return jnp.where(spent, (high - low).min(-1) / (x["budget"] + 4), -1)
 
 
 def _draw_winner(key: Array, n: int) -> Instances:
@@ -39,7 +45,7 @@ def _draw_winner(key: Array, n: int) -> Instances:
     return {
         "parts": jnp.stack([second + lead, second, jnp.ones_like(second)], -1),
         "budget": drawing.whole(keys[2], (n,), 2, 32),
-        "over": jnp.array([0.5, 0.875, 1, 1.125, 2])[drawing.whole(keys[3], (n,), 0, 4)],
+        "over": _OVER[drawing.whole(keys[3], (n,), 0, 4)],
         "any": drawing.powers_of_two(keys[4], n, -10, 20),
     }
 
@@ -67,14 +73,14 @@ CLAIMS = (
         r"\kappa=1:\ B_i=\lfloor sw_i\rfloor",
         source="new",
         expected="holds",
-        assumptions="κ = 2^-20 stands for 0: parts up to 12 and N up to 24 are too coarse to tell. "
-        "A share on the edge may go either way.",
+        assumptions="Eight candidates, N up to 256. κ = 2^-40 stands for 0. A share on the edge "
+        "may go either way.",
         proof="Divisors κ + r. Rounding with a threshold t, that is B = ⌊sw + 1 - t⌋, is the "
         "divisor method with divisors t + r. Checked by whether such a scale exists.",
-        draw=_draw_parts,
+        draw=_draw_shares,
         margin=_margin_points,
-        # At an edge low and high are one quotient up to 24 · 64, each rounded.
-        tolerance=1e-12,
+        # At an edge low and high are one quotient, each rounded; 2^-40 is not 0.
+        tolerance=1e-11,
     ),
     Claim(
         id="2.3",

@@ -9,12 +9,15 @@ from jaxtyping import Array, Float
 
 from dora_theory import bias
 from dora_theory.allocation import hierarchical, optimal
+from dora_theory.claims import c1_failure
 from dora_theory.claims.check import drawing, rational, shrinking, splits
 from dora_theory.claims.check.claim import Claim, Instances
 from dora_theory.model import directions as pooling
 from dora_theory.model import objective, similarity
 
 _BUDGET = 12
+# A divergence that is nothing but the square of a rounding.
+_LEAST = 1e-28
 
 
 def _draw_totals(key: Array, n: int) -> Instances:
@@ -25,6 +28,8 @@ def _draw_totals(key: Array, n: int) -> Instances:
         "labels": drawing.whole(keys[2], (n, 6), 0, 3),
         "concentration": drawing.logarithmic(keys[3], n, 0.05, 50),
         "budget": drawing.whole(keys[4], (n,), 0, _BUDGET),
+        # Of candidates, whatever the budget: up to 12 in all, 15 is what the rule can integrate.
+        "given": drawing.whole(jax.random.fold_in(key, 1), (n, 6), 0, 2),
     }
 
 
@@ -35,7 +40,21 @@ def _margin_totals(x: Instances) -> Float[Array, " n"]:
     table = _failures(jnp.where(drawing.sizes_of(x["labels"], 4) > 0, q, 0), kappa)
     used = jnp.take_along_axis(table, totals[..., None], -1)[..., 0].sum(-1)
     kept = -jnp.abs(given.sum(-1) - n).astype(q.dtype)
-    return jnp.minimum(splits.least_sum(table, n) - used, kept)
+    best = jnp.minimum(splits.least_sum(table, n) - used, kept)
+    return jnp.minimum(best, 1e-12 - _apart(x))
+
+
+def _apart(x: Instances) -> Array:
+    """How far failure by candidates, integrated over the p_j they share, is from that by totals."""
+    q, kappa, labels, given = x["quality"], x["concentration"][:, None], x["labels"], x["given"]
+    p, mass = c1_failure.gauss_jacobi((kappa * q).reshape(-1), (kappa * (1 - q)).reshape(-1))
+    p, mass = (part.reshape(*q.shape, -1) for part in (p, mass))
+    one = jnp.take_along_axis(1 - p, labels[..., None], 1) ** given[..., None]
+    of = labels[:, None, :, None] == jnp.arange(q.shape[-1])[:, None, None]
+    fails = jnp.where(of, one[:, None], 1).prod(2)
+    totals = pooling.direction_totals(given, labels, q.shape[-1])
+    found = objective.log_failure(q, x["concentration"], totals)
+    return jnp.abs((mass * fails).sum(-1).prod(-1) - jnp.exp(found))
 
 
 def _failures(quality: Array, kappa: Array) -> Array:
@@ -136,12 +155,17 @@ def _draw_imbalance(key: Array, n: int) -> Instances:
 
 
 def _margin_zero(x: Instances) -> Float[Array, " n"]:
+    found = bias.kl_divergence(x["quality"], bias.solution_level_shares(x["quality"], x["sizes"]))
+    equal = (x["sizes"] == x["sizes"][:, :1]).all(-1)
+    return jnp.where(equal, -jnp.abs(found), jnp.where(found > _LEAST, 0, -1))
+
+
+def _margin_pinsker(x: Instances) -> Float[Array, " n"]:
     q, sizes = x["quality"], x["sizes"]
     found = bias.kl_divergence(q, bias.solution_level_shares(q, sizes))
     mean = (q * sizes).sum(-1, keepdims=True)
     distance = (q * jnp.abs(sizes / mean - 1)).sum(-1)
-    equal = (sizes == sizes[:, :1]).all(-1)
-    return jnp.where(equal, -found, found - distance**2 / 2)
+    return found - distance**2 / 2
 
 
 def _margin_success(x: Instances) -> Float[Array, " n"]:
@@ -193,7 +217,8 @@ CLAIMS = (
         "j.",
         proof="Given p_j, all rollouts of j fail with (1-p_j)^{T_j}, whoever they went to: the "
         "failure is that of one candidate of quality Q_j with T_j rollouts, and 2.1 applies. "
-        "Checked against the best of all splits of N, found by dynamic programming.",
+        "Checked against the integral over p_j of what any rollouts of six candidates leave, and "
+        "against the best of all splits of N over directions, found by dynamic programming.",
         draw=_draw_totals,
         margin=_margin_totals,
         # Sums of at most 12 logarithms of size below 10.
@@ -239,19 +264,33 @@ CLAIMS = (
     Claim(
         id="4.2",
         name="no loss iff sizes are equal",
-        statement="The loss KL(Q‖Q̂) is 0 if all k_j are equal, and else at least half the squared "
-        "distance Σ |Q_j - Q̂_j|, which is positive.",
-        latex=r"\mathrm{KL}(Q\,\|\,\hat Q)\ge\tfrac12\Big(\sum_jQ_j\Big|\frac{k_j}{\bar k}-1\Big|"
-        r"\Big)^2,\quad \bar k=\sum_lQ_lk_l",
+        statement="The loss KL(Q‖Q̂) is 0 if all k_j are equal, and else positive.",
+        latex=r"\mathrm{KL}(Q\,\|\,\hat Q)\ge0,\quad\mathrm{KL}(Q\,\|\,\hat Q)=0\iff "
+        r"k_1=\dots=k_g",
         source="paper",
         expected="holds",
         assumptions="All Q_j > 0.",
-        proof="Q̂_j = Q_j k_j/k̄. Equal sizes give Q̂ = Q. Pinsker's inequality bounds KL from "
-        "below by half the squared L1 distance, and that is 0 only if k_j = k̄ for every j.",
+        proof="Q̂_j = Q_j k_j/k̄. Equal sizes give Q̂ = Q, and the divergence of different shares is "
+        "positive (Gibbs' inequality).",
         draw=_draw_imbalance,
         margin=_margin_zero,
         # The square of a rounding of Q̂.
-        tolerance=1e-28,
+        tolerance=_LEAST,
+    ),
+    Claim(
+        id="4.2",
+        name="loss from different sizes",
+        statement="The loss KL(Q‖Q̂) is at least half the squared distance Σ |Q_j - Q̂_j|.",
+        latex=r"\mathrm{KL}(Q\,\|\,\hat Q)\ge\tfrac12\Big(\sum_jQ_j\Big|\frac{k_j}{\bar k}-1\Big|"
+        r"\Big)^2,\quad \bar k=\sum_lQ_lk_l",
+        source="new",
+        expected="holds",
+        assumptions="All Q_j > 0.",
+        proof="Pinsker's inequality; Q̂_j = Q_j k_j/k̄.",
+        draw=_draw_imbalance,
+        margin=_margin_pinsker,
+        # The square of a rounding of Q̂.
+        tolerance=_LEAST,
     ),
     Claim(
         id="4.2",

@@ -1,5 +1,7 @@
 """The price of counting candidates, in log failure and in rollouts (theory 4.3, 4.7)."""
 
+from math import expm1, log
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -27,12 +29,21 @@ def _margin_loss(x: Instances) -> Float[Array, " n"]:
         objective.log_failure(q, kappa, n[:, None] * s) for s in (q, shares)
     )
     error = (by_solution - by_direction) / kappa - bias.kl_divergence(q, shares)
+    # The step of the proof, for each direction: a log B - a/B and a log B + aκ/B around it.
+    a, given = kappa[:, None] * q, n[:, None] * shares
+    lgamma = jax.lax.lgamma
+    step = lgamma(kappa)[:, None] - lgamma(kappa[:, None] - a)
+    step -= objective.candidate_log_failure(q, kappa, given)
+    within = jnp.minimum(
+        step - a * (jnp.log(given) - 1 / given),
+        a * (jnp.log(given) + kappa[:, None] / given) - step,
+    ).min(-1)
     # Σ Q/Q̂, with Q/Q̂ = mean size/k_j.
     ratio = ((q * x["sizes"]).sum(-1, keepdims=True) / x["sizes"]).sum(-1)
     directions_ = q.shape[-1]
     above = (kappa * directions_ + ratio) / n
     below = (directions_ + kappa * ratio) / n
-    return jnp.minimum(above - error, below + error)
+    return jnp.minimum(jnp.minimum(above - error, below + error), within)
 
 
 def _draw_price(key: Array, n: int) -> Instances:
@@ -92,20 +103,29 @@ def _margin_attained(x: Instances) -> Float[Array, " n"]:
     return -jnp.abs(price / bias.specht_ratio(h) - 1)
 
 
-# Saving → imbalances: up to the first it is out of reach, from the second on it is not.
-_SAVINGS = {2.0: (11.5465, 11.5466), 4.0: (36.2632, 36.2633)}
+def _threshold(saving: float) -> float:
+    """Where (h - 1) h^{1/(h-1)}/(e ln h) reaches a saving, by halving the range of u = ln h."""
+    low, high = 1.0, 10.0
+    for _ in range(60):
+        u = (low + high) / 2
+        short = log(expm1(u)) + u / expm1(u) - 1 - log(u) < log(saving)
+        low, high = (u, high) if short else (low, u)
+    return expm1(high) + 1
+
+
+_SAVINGS = {saving: _threshold(saving) for saving in (2.0, 4.0)}
 
 
 def _draw_savings(key: Array, n: int) -> Instances:
     keys = jax.random.split(key, 4)
     saving = jax.random.randint(keys[0], (n,), 0, len(_SAVINGS))
-    # From next to an end to three times as far.
-    off = drawing.logarithmic(keys[1], n, 1e-9, 2)
-    end = jnp.array([*_SAVINGS.values()])[saving]
+    # From next to the threshold to three times as far.
+    off = drawing.logarithmic(keys[1], n, 1e-12, 2)
+    at = jnp.array([*_SAVINGS.values()])[saving]
     below = jax.random.bernoulli(keys[2], 0.5, (n,))
     return {
         "saving": jnp.array([*_SAVINGS])[saving],
-        "imbalance": jnp.where(below, end[:, 0] / (1 + off), end[:, 1] * (1 + off)),
+        "imbalance": jnp.where(below, at / (1 + off), at * (1 + off)),
         "below": below,
         "sizes": jax.random.uniform(keys[3], (n, 4)),
         "quality": drawing.qualities(jax.random.fold_in(keys[3], 1), n, 4),
@@ -135,11 +155,11 @@ CLAIMS = (
         source="new",
         expected="holds",
         assumptions="Q_j > 0 with sum 1; real allocations, F by the gamma function; any N > 0.",
-        proof="With a = κQ, b = κ - a, -log F_j(B) is log Γ(κ)/Γ(b) less that at κ+B, b+B: a "
-        "constant plus ∫ ψ(b+B+t) dt over t < a. As log x - 1/x < ψ(x) < log x, that integral "
+        proof="With a = κQ, b = κ - a, -log F_j(B) is log Γ(κ+B)/Γ(b+B) less log Γ(κ)/Γ(b): "
+        "∫ ψ(b+B+t) dt over t < a, less a constant. As log x - 1/x < ψ(x) < log x, that integral "
         "lies between a(log B - 1/B) and a(log B + κ/B). Take it at B = N Q_j and N Q̂_j, divide "
         "by κ and sum: the logarithms make KL, and the rest is the bound. A statement about the "
-        "limit with an explicit bound at finite N.",
+        "limit with an explicit bound at finite N. The bounds of the integral are checked too.",
         draw=_draw_many_rollouts,
         margin=_margin_loss,
         # 1e-14 of log failures over κ, up to a hundred.
@@ -204,21 +224,20 @@ CLAIMS = (
     Claim(
         id="4.7",
         name="imbalance that a saving needs",
-        statement="Half of the rollouts can be saved for some Q iff h is at least 11.55, three "
-        "quarters iff it is at least 36.26.",
+        statement="Half of the rollouts can be saved for some Q iff h is at least 11.5465…, three "
+        "quarters iff it is at least 36.2632….",
         latex=r"\exists Q:e^{\mathrm{KL}(Q\|\hat Q)}\ge2\iff h\ge11.5465\ldots,\qquad "
-        r"\exists Q:e^{\mathrm{KL}(Q\|\hat Q)}\ge4\iff h\ge36.263\ldots",
+        r"\exists Q:e^{\mathrm{KL}(Q\|\hat Q)}\ge4\iff h\ge36.2632\ldots",
         source="new",
         expected="holds",
         assumptions="Many rollouts, where the price is exp KL; h = k_max/k_min, not taken for "
-        "whole. Nothing is said of h in the last digit, from 11.5465 to 11.5466 and from 36.2632 "
-        "to 36.2633.",
+        "whole, and off its threshold by 1e-12 of itself or more.",
         proof="The largest price for h is Specht's ratio, and attained. It rises with h: sizes "
         "between 1 and h lie between 1 and any larger h too. So each saving has one threshold, "
-        "where Specht's ratio is 2, or 4.",
+        "where Specht's ratio is 2, or 4; it is found by bisection.",
         draw=_draw_savings,
         margin=_margin_savings,
-        # Rounding of logarithms; at the ends the ratio is off by 7e-8 at least.
+        # Rounding of logarithms; 1e-12 beside the threshold the margin is 5e-13.
         tolerance=1e-13,
     ),
 )

@@ -47,7 +47,8 @@ def _draw_cosines(key: Array, n: int) -> Instances:
     inside, across = drawing.cosines(keys[0], n)
     two = drawing.logarithmic(keys[2], 2 * n, 0.003, 1e3).reshape(n, 2)
     return {
-        "candidates": drawing.whole(keys[1], (n,), 2, 64),
+        "sizes": drawing.whole(keys[1], (n, 3), 1, 21),
+        "quality": drawing.qualities(jax.random.fold_in(key, 1), n, 3),
         "inside": inside,
         "across": across,
         "temperature": jnp.sort(two, -1),
@@ -57,12 +58,18 @@ def _draw_cosines(key: Array, n: int) -> Instances:
 def _margin_below(x: Instances) -> Float[Array, " n"]:
     t = x["temperature"][:, 0]
     own = bias.magnitude_theta(x["inside"], x["across"], t)
-    dora = bias.similarity_theta(x["candidates"], x["inside"], x["across"], t)
-    more = x["candidates"] / jnp.expm1((x["inside"] - x["across"]) / t)
+    candidates = x["sizes"].sum(-1)
+    dora = bias.similarity_theta(candidates, x["inside"], x["across"], t)
+    more = candidates / jnp.expm1((x["inside"] - x["across"]) / t)
     above = jnp.where(dora > 1e300, 0, dora - own)
     off = jnp.where(dora > 1e300, 0, jnp.abs(above - more))
     # In relation to θ, which may be 1e100; both are ∞ where it overflows.
-    return jnp.minimum(above, -off) / jnp.maximum(dora, 1)
+    smaller = jnp.minimum(above, -off) / jnp.maximum(dora, 1)
+    q = x["quality"]
+    nearer, farther = (
+        bias.kl_divergence(q, bias.direction_mass(q, x["sizes"], theta)) for theta in (own, dora)
+    )
+    return jnp.minimum(smaller, farther - nearer)
 
 
 def _margin_falling(x: Instances) -> Float[Array, " n"]:
@@ -161,9 +168,10 @@ CLAIMS = (
     Claim(
         id="5.6",
         name="magnitude is nearer than γ",
-        statement="θ of magnitude weighting is below DORA's by K b/(a - b), so its mass is nearer "
-        "Q.",
-        latex=r"\theta_\gamma-\theta_v=\frac{Kb}{a-b}>0",
+        statement="θ of magnitude weighting is below DORA's by K b/(a - b), and its mass is no "
+        "farther from Q.",
+        latex=r"\theta_\gamma-\theta_v=\frac{Kb}{a-b}>0,\qquad\mathrm{KL}(Q\,\|\,m_v)\le"
+        r"\mathrm{KL}(Q\,\|\,m_\gamma)",
         source="new",
         expected="holds",
         assumptions="s_out < s_in.",

@@ -23,7 +23,7 @@ def powers_of_two(key: Array, n: int, low: int, high: int) -> Array:
     return 2.0 ** jax.random.randint(key, (n,), low, high + 1)
 
 
-def whole(key: Array, shape: tuple[int, ...], low: int, high: int) -> Array:
+def whole(key: Array, shape: tuple[int, ...], low: int, high: int | Array) -> Array:
     """Whole numbers from low to high, both included."""
     return jax.random.randint(key, shape, low, high + 1)
 
