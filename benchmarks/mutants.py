@@ -30,7 +30,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -71,7 +71,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "kernels/similarities.py": ("tests/kernels/test_similarities.py",),
 }
 # CPU seconds: of the tests, and of `verify`.
-TESTS, CLAIMS = 60, 400
+TESTS, CLAIMS = 90, 400
 INSTANCES = 128
 
 _OTHER: dict[type, tuple[type, ...]] = {
@@ -217,30 +217,30 @@ def sites(tree: ast.Module) -> Iterator[tuple[ast.expr, str]]:
     yield from visit(tree, "")
 
 
-def planted(source: str, file: str) -> Iterator[tuple[Mutant, str]]:
-    """Every mutant of a file, with the file's text that has it."""
-    lines = source.encode().splitlines(keepends=True)
+def planted(source: str, file: str) -> Iterator[tuple[Mutant, Callable[[], str]]]:
+    """Every mutant of a file, with what makes the text of the file that has it."""
+    raw = source.encode()
     starts = [0]
-    for line in lines:
+    for line in raw.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
     seen: Counter[tuple[str, str, str]] = Counter()
     for node, function in sites(ast.parse(source)):
         before = ast.unparse(node)
-        for new in variants(node):
-            after = ast.unparse(new)
-            place = function, before, after
-            nth = seen[place]
-            seen[place] += 1
-            begin = starts[node.lineno - 1] + node.col_offset
-            end = starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
-            raw = source.encode()
-            text = (raw[:begin] + f"({after})".encode() + raw[end:]).decode()
-            try:
-                changed = ast.dump(ast.parse(text)) != ast.dump(ast.parse(source))
-            except SyntaxError:
+        begin = starts[node.lineno - 1] + node.col_offset
+        end = starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
+        for after in map(ast.unparse, variants(node)):
+            nth = seen[function, before, after]
+            seen[function, before, after] += 1
+            if after == before:
                 continue
-            if changed:
-                yield Mutant(file, function, nth, before, after, node.lineno), text
+            yield (
+                Mutant(file, function, nth, before, after, node.lineno),
+                partial(_spliced, raw, begin, end, after),
+            )
+
+
+def _spliced(raw: bytes, begin: int, end: int, text: str) -> str:
+    return (raw[:begin] + f"({text})".encode() + raw[end:]).decode()
 
 
 def chosen(count: int, seed: int) -> list[Mutant]:
@@ -361,9 +361,10 @@ def tried(mutant: Mutant, tree: Path) -> Mutant:
     path = tree / "dora_theory" / mutant.file
     source = path.read_text(encoding="utf-8")
     kept = path.stat()
-    text = next((t for m, t in planted(source, mutant.file) if m.key == mutant.key), None)
-    if text is None:
+    there = next(((m, t) for m, t in planted(source, mutant.file) if m.key == mutant.key), None)
+    if there is None:
         return replace(mutant, status="gone", by="")
+    mutant, text = replace(mutant, line=there[0].line), there[1]()
     output = tree.parent / "output.txt"
     path.write_text(text, encoding="utf-8")
     try:
@@ -373,7 +374,8 @@ def tried(mutant: Mutant, tree: Path) -> Mutant:
         found = re.findall(r"^(?:FAILED|ERROR) (\S+)", said, re.MULTILINE)
         if end == "failed":
             return replace(mutant, status="killed", by=found[0] if found else "import")
-        slow = end == "slow"
+        if end == "slow":
+            return replace(mutant, status="slow", by=f"tests take more than {TESTS} s of CPU time")
         path.write_text(source, encoding="utf-8")
         skip = undecided(output)
         path.write_text(text, encoding="utf-8")
@@ -383,8 +385,8 @@ def tried(mutant: Mutant, tree: Path) -> Mutant:
         if end == "failed":
             by = f"verify: {found[0][0] or found[0][1]}" if found else "verify: an error"
             return replace(mutant, status="killed", by=by)
-        if slow or end == "slow":
-            return replace(mutant, status="slow", by="it does not end in time")
+        if end == "slow":
+            return replace(mutant, status="slow", by=f"`verify` takes more than {CLAIMS} s of it")
         return replace(mutant, status="survived", by="")
     finally:
         path.write_text(source, encoding="utf-8")

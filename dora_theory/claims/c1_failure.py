@@ -232,7 +232,8 @@ CLAIMS = (
     Claim(
         id="1",
         name="failure of all under any Beta priors",
-        statement="So it is for a prior Beta(a_i, b_i) of each candidate's own.",
+        statement="Under a prior Beta(a_i, b_i) of each candidate's own, too, all fail with the "
+        "product of their failures.",
         latex=r"1-J=\prod_i\prod_{r<B_i}\frac{b_i+r}{a_i+b_i+r}",
         source="new",
         expected="holds",

@@ -10,6 +10,7 @@ from dora_theory.claims.check.claim import Claim, Instances
 
 # κ, and how far below B a share may lie that the method rounds to B: up, to the nearest, down.
 _POINTS = jnp.array([2.0**-40, 0.5, 1.0])
+_MANY = 24
 # κ over its threshold.
 _OVER = jnp.array([0.5, 1 - 2.0**-10, 1, 1 + 2.0**-10, 2])
 _BELOW = jnp.array([1.0, 0.5, 0.0])
@@ -19,10 +20,10 @@ def _draw_shares(key: Array, n: int) -> Instances:
     keys = jax.random.split(key, 4)
     # Half of them with many ties; the other half so fine that 1% of κ shows.
     coarse = jax.random.bernoulli(keys[0], 0.5, (n,))
-    tied = drawing.shares(drawing.whole(keys[1], (n, 8), 1, 12))
+    tied = drawing.shares(drawing.whole(keys[1], (n, _MANY), 1, 12))
     return {
-        "weights": jnp.where(coarse[:, None], tied, drawing.qualities(keys[2], n, 8, 1.0)),
-        "budget": drawing.whole(keys[3], (n,), 0, jnp.where(coarse, 24, 256)),
+        "weights": jnp.where(coarse[:, None], tied, drawing.qualities(keys[2], n, _MANY)),
+        "budget": drawing.whole(keys[3], (n,), 0, jnp.where(coarse, 64, 256)),
     }
 
 
@@ -33,8 +34,8 @@ def _margin_points(x: Instances) -> Float[Array, " n"]:
     low = ((given - _BELOW[:, None]) / w).max(-1)
     high = ((given + 1 - _BELOW[:, None]) / w).min(-1)
     spent = (given.sum(-1) == x["budget"][:, None]).all(-1)
-    # In relation to the scale, about N + 4.
-    return jnp.where(spent, (high - low).min(-1) / (x["budget"] + 4), -1)
+    # In relation to the scale, which is about N + 12.
+    return jnp.where(spent, (high - low).min(-1) / (x["budget"] + 12), -1)
 
 
 def _draw_winner(key: Array, n: int) -> Instances:
@@ -73,7 +74,7 @@ CLAIMS = (
         r"\kappa=1:\ B_i=\lfloor sw_i\rfloor",
         source="new",
         expected="holds",
-        assumptions="Eight candidates, N up to 256. κ = 2^-40 stands for 0. A share on the edge "
+        assumptions="24 candidates, N up to 256. κ = 2^-40 stands for 0. A share on the edge "
         "may go either way.",
         proof="Divisors κ + r. Rounding with a threshold t, that is B = ⌊sw + 1 - t⌋, is the "
         "divisor method with divisors t + r. Checked by whether such a scale exists.",

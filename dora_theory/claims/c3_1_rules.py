@@ -73,26 +73,32 @@ def _softmax_shares(x: Instances) -> tuple[Array, Array]:
     return tuple(p / p.sum(-1, keepdims=True) for p in (power, weighed))  # type: ignore[return-value]
 
 
-def _both_rules(x: Instances, literal: bool) -> tuple[Array, Array]:
+def _all_by_softmax(x: Instances, literal: bool) -> tuple[Array, Array, Array]:
+    """REBASE, DORA and magnitude."""
     rebase = heuristics.rebase_allocation(
         x["scores"], x["budget"], temperature=x["temperature"], literal=literal
     )
-    dora = heuristics.dora_allocation(
-        x["scores"],
-        x["embeddings"],
-        x["budget"],
-        temperature=x["temperature"],
-        similarity_temperature=x["similarity_temperature"],
-        literal=literal,
+    dora, magnitude = (
+        rule(
+            x["scores"],
+            x["embeddings"],
+            x["budget"],
+            temperature=x["temperature"],
+            similarity_temperature=x["similarity_temperature"],
+            literal=literal,
+        )
+        for rule in (heuristics.dora_allocation, heuristics.magnitude_allocation)
     )
-    return rebase, dora
+    return rebase, dora, magnitude
 
 
 def _margin_rounded(x: Instances) -> Float[Array, " n"]:
     n = x["budget"][:, None]
     off = [
         jnp.abs(given - n * share).max(-1)
-        for given, share in zip(_both_rules(x, literal=True), _softmax_shares(x), strict=True)
+        for given, share in zip(
+            _all_by_softmax(x, literal=True)[:2], _softmax_shares(x), strict=True
+        )
     ]
     return 0.5 - jnp.maximum(*off)
 
@@ -104,10 +110,12 @@ def _margin_exact(x: Instances) -> Float[Array, " n"]:
         heuristics.beam_allocation,
         heuristics.dvts_allocation,
     )
-    exact = [rule(scores, n) for rule in rules] + list(_both_rules(x, literal=False))
+    exact = [rule(scores, n) for rule in rules] + list(_all_by_softmax(x, literal=False))
     literal = [rule(scores, n, literal=True) for rule in rules]
-    literal += list(_both_rules(x, literal=True))
-    wrong = jnp.zeros(n.shape, jnp.int32)
+    literal += list(_all_by_softmax(x, literal=True))
+    # This one has no other form.
+    ordered = heuristics.rebase_sequential_allocation(scores, n, temperature=x["temperature"])
+    wrong = jnp.abs(ordered.sum(-1) - n) + (ordered < 0).any(-1)
     for given, letter in zip(exact, literal, strict=True):
         differs = jnp.abs(given - letter).max(-1)
         wrong += jnp.abs(given.sum(-1) - n) + (given < 0).any(-1)
@@ -251,7 +259,9 @@ CLAIMS = (
         r"B^{\text{exact}}=B^{\text{literal}}",
         source="corrected",
         expected="holds",
-        assumptions="No N w_i is exactly a half plus a whole number, which is a tie.",
+        assumptions="Temperature, beam, DVTS, REBASE, DORA and magnitude. REBASE in order of score "
+        "(3.1b) has this form only. No N w_i is exactly a half plus a whole number, which is a "
+        "tie.",
         proof="Temperature, beam and DVTS hand out what division leaves over, of which there is "
         "none where the letter spends N. Rounding that keeps N is Webster's method (3.3).",
         draw=_draw_embedded,

@@ -1,6 +1,6 @@
 """Rounds of allocation in which copies keep the score of their origin (theory 6.1)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import jax
@@ -9,12 +9,15 @@ from jaxtyping import Array, Float
 
 from dora_theory import bias
 from dora_theory.allocation import optimal
+from dora_theory.allocation import rules as heuristics
 from dora_theory.claims.check import drawing, rational, shrinking
 from dora_theory.claims.check.claim import Claim, Instances
 from dora_theory.model import directions as pooling
 from dora_theory.model import similarity
 
 _MOST = 16
+# Places of copies, of which three rounds fill 27.
+_PLACES = 27
 
 
 def _draw_rounds(key: Array, n: int) -> Instances:
@@ -23,6 +26,7 @@ def _draw_rounds(key: Array, n: int) -> Instances:
         "scores": jax.random.uniform(keys[0], (n, 4)),
         "temperature": drawing.logarithmic(keys[1], n, 0.05, 2),
         "rounds": drawing.whole(keys[2], (n,), 1, 8),
+        "parts": drawing.whole(jax.random.fold_in(key, 1), (n, 3), 1, 3),
     }
 
 
@@ -30,8 +34,44 @@ def _quality(x: Instances) -> Array:
     return jax.nn.softmax(x["scores"] / x["temperature"][:, None], -1)
 
 
+def _copied(
+    rule: Callable[[Array, Array, Array], Array], budgets: tuple[Array, ...]
+) -> Iterator[Array]:
+    """Copies of three directions after each round, one each at the start.
+
+    `rule` is given whose copy stands in each place, where there is one, and the budget.
+    """
+    copies = jnp.ones((*budgets[0].shape, 3), jnp.int32)
+    for budget in budgets:
+        places = jnp.arange(_PLACES)
+        there = places < copies.sum(-1, keepdims=True)
+        owner = (places >= jnp.cumsum(copies, -1)[:, :, None]).sum(1)
+        owner = jnp.minimum(owner, 2)
+        given = rule(owner, there, budget)
+        copies = pooling.direction_totals(given, owner, 3, mask=there)
+        yield copies
+
+
+def _scores_of(x: Instances, owner: Array) -> Array:
+    """Scores of copies for which qualities are as their directions' parts."""
+    return x["temperature"][:, None] * jnp.log(jnp.take_along_axis(x["parts"], owner, -1))
+
+
 def _margin_power(x: Instances) -> Float[Array, " n"]:
-    q, t = _quality(x), x["rounds"]
+    q, t, parts = _quality(x), x["rounds"], x["parts"]
+
+    def rebase(owner: Array, there: Array, budget: Array) -> Array:
+        return heuristics.rebase_allocation(
+            _scores_of(x, owner), budget, temperature=x["temperature"], literal=True, mask=there
+        )
+
+    # Each copy is due a whole number of rollouts, the parts of its direction.
+    powers = [parts**s for s in (1, 2, 3)]
+    run = _copied(rebase, tuple(p.sum(-1) for p in powers))
+    off = [
+        jnp.abs(copies / p.sum(-1, keepdims=True) - bias.sharpened_quality(parts, s)).max(-1)
+        for s, (copies, p) in enumerate(zip(run, powers, strict=True), 1)
+    ]
 
     def count(step: Array, mass: Array) -> Array:
         after = bias.solution_level_shares(q, mass)
@@ -39,7 +79,8 @@ def _margin_power(x: Instances) -> Float[Array, " n"]:
 
     # One candidate each at the start; then as many copies as rollouts.
     mass = jax.lax.fori_loop(0, 8, count, jnp.full(q.shape, 1.0))
-    return -jnp.abs(bias.sharpened_quality(q, t) - mass).max(-1)
+    real = jnp.abs(bias.sharpened_quality(q, t) - mass).max(-1)
+    return -jnp.stack([real, *off]).max(0)
 
 
 def _margin_colder(x: Instances) -> Float[Array, " n"]:
@@ -59,11 +100,27 @@ def _draw_copies(key: Array, n: int) -> Instances:
         "labels": drawing.whole(keys[0], (n, 8), 0, 3),
         "scores": jax.random.uniform(keys[1], (n, 4)),
         "temperature": drawing.logarithmic(keys[2], n, 0.05, 2),
+        "parts": drawing.whole(jax.random.fold_in(key, 1), (n, 3), 1, 9),
     }
 
 
 def _margin_copies(x: Instances) -> Float[Array, " n"]:
-    labels, t = x["labels"], x["temperature"]
+    labels, t, parts = x["labels"], x["temperature"], x["parts"]
+
+    def dora(owner: Array, there: Array, budget: Array) -> Array:
+        return heuristics.dora_allocation(
+            _scores_of(x, owner),
+            jax.nn.one_hot(owner, 3),
+            budget,
+            temperature=t,
+            similarity_temperature=0.02,
+            literal=True,
+            mask=there,
+        )
+
+    # N Q_j is whole: of its parts in the first round, and then it is one rollout a copy.
+    run = _copied(dora, 3 * (parts.sum(-1),))
+    moved = jnp.stack([jnp.abs(copies - parts).max(-1) for copies in run]).max(0)
     weights = similarity.dora_weights(
         jnp.take_along_axis(x["scores"], labels, -1),
         jax.nn.one_hot(labels, 4),
@@ -72,7 +129,7 @@ def _margin_copies(x: Instances) -> Float[Array, " n"]:
     )
     mass = pooling.direction_totals(weights, labels, 4)
     q = drawing.present(_quality(x), drawing.sizes_of(labels, 4))
-    return -jnp.abs(mass - q).max(-1)
+    return -jnp.maximum(jnp.abs(mass - q).max(-1), moved)
 
 
 def _draw_whole(key: Array, n: int) -> Instances:
@@ -136,9 +193,11 @@ CLAIMS = (
         latex=r"m_j^{(0)}=1,\ m_j^{(s)}\propto m_j^{(s-1)}Q_j\ \Rightarrow\ m_j^{(t)}\propto Q_j^t",
         source="new",
         expected="holds",
-        assumptions="One candidate of each direction at the start; real-valued allocations.",
+        assumptions="One candidate of each direction at the start; real-valued allocations, or "
+        "budgets for which all that a copy is due is whole.",
         proof="A direction of m copies of quality Q_j is given a share ∝ m Q_j (4.2), and has that "
-        "many copies in the next round.",
+        "many copies in the next round. REBASE itself is run too, for three rounds, on all copies, "
+        "with N_t = Σ n_j^t and Q ∝ n for small whole n.",
         draw=_draw_rounds,
         margin=_margin_power,
         # t |log Q| up to 160 roundings.
@@ -183,7 +242,9 @@ CLAIMS = (
         source="new",
         expected="holds",
         assumptions="Cosine 1 between copies, 0 across, T_s = 0.02; each direction has a copy.",
-        proof="Theorem 1 (4.4): sizes cancel, round after round.",
+        proof="Theorem 1 (4.4): sizes cancel. DORA itself is run too, for three rounds from one "
+        "candidate of each direction, with N Q whole: copies become N Q_j and stay so, where those "
+        "of REBASE go as Q_j^t.",
         draw=_draw_copies,
         margin=_margin_copies,
         # A softmax of scores over T_b ≥ 0.05.

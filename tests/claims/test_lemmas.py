@@ -203,6 +203,25 @@ def test_failure_is_the_product_of_its_factors() -> None:
     assert sympy.simplify(by_quality - kappa * w / (kappa + depth)) == 0
 
 
+def test_log_failure_as_a_difference_of_gamma_functions() -> None:
+    """Theory 4.3: -log F(B) is log Γ(κ+B)/Γ(b+B) less log Γ(κ)/Γ(b), b = κ(1 - Q).
+
+    Assumed: κ, b > 0. The step from B to B + 1 is proved, and B = 0. Left: induction over B, and
+    that B may be real.
+    """
+    kappa, b, given = sympy.symbols("kappa b B", positive=True)
+
+    def step(sign: int) -> sympy.Expr:
+        ratio = sympy.gamma(kappa + given) / sympy.gamma(b + given)
+        more = ratio.subs(given, given + 1) / ratio
+        # e^{-log F} grows by (κ + B)/(b + B) with a rollout more.
+        return sympy.gammasimp(more**sign) - (kappa + given) / (b + given)
+
+    assert sympy.simplify(step(1)) == 0
+    # The check can fail: with the sign turned it is log F.
+    assert sympy.simplify(step(-1)) != 0
+
+
 def test_divergence_of_two_directions() -> None:
     """Theory 4.2: KL((q, 1-q)‖(p, 1-p)) is 0 at p = q and has derivative (p - q)/(p (1 - p)).
 

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import pytest
 
 from dora_theory import bias
-from dora_theory.allocation import hierarchical, optimal, waterfill
-from dora_theory.claims import claims
+from dora_theory.allocation import hierarchical, optimal, rules, waterfill
+from dora_theory.claims import c4_3_price, claims
 from dora_theory.claims.check.verifying import verify
 from dora_theory.model import directions as pooling
 from dora_theory.model import magnitude, objective, priors
@@ -128,6 +128,76 @@ def noise_not_halved(right: Function) -> Function:
     return wrong
 
 
+def a_hundredth_too_sure(right: Function) -> Function:
+    # 1.01 κ
+    return lambda w, kappa, n, **o: right(w, 1.01 * jnp.asarray(kappa), n, **o)
+
+
+def underflowing(right: Function) -> Function:
+    # As a product of probabilities in float32 is.
+    def wrong(*arguments: Any, **options: Any) -> Any:
+        found = right(*arguments, **options)
+        return jnp.where(found < -104, -jnp.inf, found)
+
+    return wrong
+
+
+def sign_turned(right: Function) -> Function:
+    return lambda w, kappa, b: -right(w, kappa, b)
+
+
+def too_little(right: Function) -> Function:
+    # Between sizes that are nearly equal the bound is nearly attained.
+    return lambda q, p: 0.75 * right(q, p)
+
+
+def never_quite_zero(right: Function) -> Function:
+    return lambda q, p: right(q, p) + 1e-12
+
+
+def one_rollout_lost(right: Function) -> Function:
+    def wrong(*arguments: Any, **options: Any) -> Any:
+        given = right(*arguments, **options)
+        largest = given == given.max(-1, keepdims=True)
+        return given - (largest & (jnp.cumsum(largest, -1) == 1) & (given > 0))
+
+    return wrong
+
+
+def a_little_dearer(right: Function) -> Function:
+    return lambda q, p: right(q, p) * (1 + 1e-7)
+
+
+def rounded_down(right: Any) -> Any:
+    # To four digits, one of them too small.
+    return {2.0: 11.55, 4.0: 36.26}
+
+
+def at_most_two_copies(right: Function) -> Function:
+    # Qualities are right, and copies are lost.
+    return lambda *a, **o: jnp.minimum(right(*a, **o), 2)
+
+
+def copies_counted(right: Function) -> Function:
+    def wrong(scores: Any, embeddings: Any, budget: Any, **options: Any) -> Any:
+        del options["similarity_temperature"]
+        return rules.rebase_allocation(scores, budget, **options)
+
+    return wrong
+
+
+def theta_turned_over(right: Function) -> Function:
+    return lambda q, sizes, theta: right(q, sizes, 1 / theta)
+
+
+def regret_of_the_other(right: Function) -> Function:
+    return lambda w, assumed, kappa, n: right(w, kappa, assumed, n)
+
+
+def never_sure(right: Function) -> Function:
+    return lambda w, kappa, b: right(w, 0.999 * kappa, b)
+
+
 # Where, what, the wrong one, and a claim that must see it.
 PLANTED = [
     (optimal, "optimal_allocation", priority_one_too_deep, "2.1", "largest priorities are optimal"),
@@ -135,7 +205,37 @@ PLANTED = [
     (optimal, "optimal_allocation", priority_one_too_deep, "2.3", "winner takes all"),
     (optimal, "optimal_allocation", priority_one_too_deep, "2.6", "allocation by threshold"),
     (objective, "candidate_log_failure", one_rollout_too_many, "1", "failure of one candidate"),
-    (objective, "log_failure_beta", padding_counted, "1", "failure of all"),
+    (
+        objective,
+        "log_failure_beta",
+        padding_counted,
+        "1",
+        "failure of all under any Beta priors",
+    ),
+    (objective, "log_failure", underflowing, "1", "edges"),
+    (optimal, "optimal_allocation", a_hundredth_too_sure, "2.3", "Adams, Webster, Jefferson"),
+    (optimal, "optimal_allocation", a_hundredth_too_sure, "2.3", "winner takes all"),
+    (rules, "magnitude_allocation", one_rollout_lost, "3.1", "budget-exact forms"),
+    (rules, "rebase_sequential_allocation", one_rollout_lost, "3.1", "budget-exact forms"),
+    (
+        optimal,
+        "optimal_allocation",
+        priority_one_too_deep,
+        "3.5",
+        "how confident the winner must be",
+    ),
+    (optimal, "is_optimal", never_sure, "3.5", "how confident the winner must be"),
+    (objective, "log_failure", one_rollout_too_many, "4.1", "direction totals"),
+    (bias, "kl_divergence", never_quite_zero, "4.2", "no loss iff sizes are equal"),
+    (bias, "kl_divergence", too_little, "4.2", "loss from different sizes"),
+    (objective, "candidate_log_failure", sign_turned, "4.3", "loss of log failure over κ"),
+    (bias, "kl_divergence", a_little_dearer, "4.7", "imbalance that a saving needs"),
+    (c4_3_price, "_SAVINGS", rounded_down, "4.7", "imbalance that a saving needs"),
+    (bias, "regret_of_concentration", regret_of_the_other, "5.3", "regret of a wrong κ"),
+    (optimal, "optimal_allocation", priority_one_too_deep, "5.3", "regret of a wrong κ"),
+    (bias, "direction_mass", theta_turned_over, "5.6", "magnitude is nearer than γ"),
+    (rules, "rebase_allocation", at_most_two_copies, "6.1", "repetition sharpens"),
+    (rules, "dora_allocation", copies_counted, "6.1", "copies seen as one direction"),
     (optimal, "is_optimal", certificate_turned_round, "2.2", "the certificate decides"),
     (optimal, "optimal_set", ties_forgotten, "2.2", "all optima"),
     (waterfill, "waterfill_allocation", unsigned, "2.5", "water-filling"),
