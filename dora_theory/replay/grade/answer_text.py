@@ -26,7 +26,7 @@ _WORDS = re.compile(rf"(?:{_WORD})(?:\s+(?:{_WORD}))*")
 _CODE = re.compile(r"[A-Za-z0-9]+")
 _CHOICE = re.compile(r"\(?([A-Za-z])[).:]*")
 _MARKED_CHOICE = re.compile(r"(?:\(([A-J])\)\s*|([A-J])[).:]\s+)[^\s+\-*/^=<>,)].*", re.DOTALL)
-_TIME = re.compile(r"(\d{1,2})(?:[:.](\d{2}))?\s*([ap])\.?\s*m\.?", re.IGNORECASE)
+_TIME = re.compile(r"(\d{1,2})(?:\s*[:.]\s*(\d{2}))?\s*([ap])\.?\s*m\.?", re.IGNORECASE)
 _QUANTITY = re.compile(r"(.*?[\d})!])\s*([a-zA-Z]+)\.?(\^\{?[23]\}?)?", re.DOTALL)
 _DRAWN = re.compile(r"\\(angle|triangle|overline|overrightarrow|overleftrightarrow|vec)\s*(.*)")
 # Case counts in "AB" and "ab", but not in these.
@@ -71,6 +71,7 @@ _UNITS = {
 def in_latex(answer: str) -> str:
     """An answer with LaTeX for what stands there in Unicode."""
     text = answer.translate(_UNICODE)
+    text = re.sub(r"^\s*(-?\d+(?:\.\d+)?)[eE]([+-]?\d+)\s*$", r"\1 \\times 10^{\2}", text)
     return re.sub(r"√\s*(?:\(([^()]*)\)|(\d+|[a-zA-Z]))", r"\\sqrt{\1\2}", text)
 
 
@@ -81,7 +82,8 @@ def plain(answer: str) -> str:
     # Wrappers stand in each other.
     while (unwrapped := _WRAPPER.sub(r"\1", text)) != text:
         text = unwrapped
-    text = re.sub(r"(?<!\\)\\(?:q?quad(?![a-zA-Z])|[,;:! ])|~", " ", text)
+    text = re.sub(r"(?<!\\)\\!", "", text)
+    text = re.sub(r"(?<!\\)\\(?:q?quad(?![a-zA-Z])|[,;: ])|~", " ", text)
     text = re.sub(r"\\(left|right|displaystyle)(?![a-zA-Z])", "", text)
     text = text.replace("**", "")
     return _DOTS.sub("…", re.sub(r"\s+", " ", text)).strip()
@@ -227,6 +229,7 @@ def _quantities(one: str, other: str) -> bool | None:
 
 def _spelled(text: str) -> str:
     r"""A quantity with its unit behind it: \$5 is 5 dollars, 3 square feet are 3 feet^2."""
+    text = re.sub(r"\\[dt]?frac\{(\d+)\}\{(\d+)\}", r"\1/\2", text)
     text = re.sub(r"^\\\$\s*(.+)$", r"\1 dollars", text)
     text = re.sub(r"\b(?:square|sq\.?)\s+([a-zA-Z]+)$", r"\1^2", text)
     return re.sub(r"\bcubic\s+([a-zA-Z]+)$", r"\1^3", text)

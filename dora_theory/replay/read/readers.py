@@ -1,4 +1,4 @@
-"""Reading a log: its rows from wherever they stand, each in its format, in constant memory."""
+"""Reading a log: its rows from wherever they stand, each in its format, one problem at a time."""
 
 import os
 import re

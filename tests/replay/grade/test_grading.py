@@ -84,6 +84,11 @@ x^2+2x+1 ~ (x+1)^2
 -\frac{1}{2} ~ \frac{-1}{2}
 −5 ~ -5
 11\sqrt2 ~ 11√2
+6.02 \times 10^{23} ~ 6.02e23
+\frac{1}{2}\text{ hour} ~ 30 \text{ minutes}
+7:30 a.m. ~ 7:30 AM
+2 \text{ or } 3 ~ 2, 3
+3xy ~ 3yx
 \frac{\sqrt{3}}{3} ~ √3/3
 (5,\infty) ~ (5, ∞)
 """
@@ -161,6 +166,12 @@ i ~ -i
 90^\circ ~ \frac{\pi}{2}
 12345678901234567890 ~ 12345678901234567891
 p - q ~ q - p
+7\!:\!30 \text{ a.m.} ~ 7:30\text{ p.m.}
+\begin{pmatrix} 1 & 0 \\ 0 & 1 \end{pmatrix} ~ \begin{pmatrix} 0 & 1 \\ 1 & 0 \end{pmatrix}
+0.5^{99} ~ 0.5^{98}
+\frac{1}{\binom{200}{100}} ~ \frac{1}{\binom{200}{99}}
+\sqrt{2} + 10^{-20} ~ \sqrt{2}
+2,4,6,\ldots ~ 2,4,8,\ldots
 """
 
 
