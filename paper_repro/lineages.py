@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from dora_theory.model.directions import segment_sum
+from dora_theory.model.similarity import masked_softmax
 from dora_theory.search.engine import Trace, View
 
 
@@ -105,5 +106,6 @@ def sharpened_number(
     Source: theory 6.1.
     """
     t = jnp.arange(1, rounds + 1, dtype=scores.dtype)
-    shares = jax.nn.softmax(t[:, None] * scores / temperature, -1)
+    gap = t[:, None] * (scores - scores.max())
+    shares = masked_softmax(gap, jnp.ones_like(gap, bool), temperature)
     return 1 / (shares**2).sum(-1)

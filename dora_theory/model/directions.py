@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Real
 
 from dora_theory._checks import as_mask, check_candidates, check_range, filled
-from dora_theory.model.similarity import checked_scores, masked_softmax, normalised
+from dora_theory.model.similarity import boltzmann, checked_scores, masked_softmax, normalised
 
 Pool = Literal["mean-exp", "max", "mean"]
 
@@ -50,7 +50,7 @@ def direction_weights(
         raise ValueError(f"pool = {pool!r}: needs one of {', '.join(get_args(Pool))}")
     r, t, m = checked_scores(scores, temperature, mask)
     labels = as_directions(directions, num_directions, m)
-    return _direction_weights(r / t, labels, m, num_directions, pool)
+    return _direction_weights(r, t, labels, m, num_directions, pool)
 
 
 def pooled_weights(
@@ -171,18 +171,20 @@ def segment_min(values: Array, labels: Array, segments: int) -> Array:
 
 
 @partial(jax.jit, static_argnames=("segments", "pool"))
-def _direction_weights(x: Array, labels: Array, mask: Array, segments: int, pool: Pool) -> Array:
-    count = segment_sum(mask.astype(x.dtype), labels, segments)
+def _direction_weights(
+    r: Array, t: Array, labels: Array, mask: Array, segments: int, pool: Pool
+) -> Array:
+    count = segment_sum(mask.astype(r.dtype), labels, segments)
     exists = count > 0
     members = jnp.maximum(count, 1)
-    top = segment_max(jnp.where(mask, x, -jnp.inf), labels, segments)
-    if pool == "max":
-        pooled = top
-    elif pool == "mean":
-        pooled = segment_sum(jnp.where(mask, x, 0), labels, segments) / members
-    else:
-        # A direction of which all scores are -inf (weights of 0) has none to subtract.
-        base = jnp.where(jnp.isfinite(top), top, 0)
-        each = jnp.where(mask, jnp.exp(x - jnp.take_along_axis(base, labels, -1)), 0)
-        pooled = base + jnp.log(segment_sum(each, labels, segments) / members)
-    return masked_softmax(pooled, exists)
+    top = segment_max(jnp.where(mask, r, -jnp.inf), labels, segments)
+    base = jnp.where(exists, top, 0)
+    # Below the best of the direction: equal scores leave no rounding for a small T_b to magnify.
+    gap = jnp.where(mask, r - jnp.take_along_axis(base, labels, -1), 0)
+    if pool == "mean":
+        base += segment_sum(gap, labels, segments) / members
+    shares = masked_softmax(base, exists, t)
+    if pool != "mean-exp":
+        return shares
+    each = jnp.where(mask, boltzmann(gap, t), 0)
+    return normalised(shares * (segment_sum(each, labels, segments) / members))

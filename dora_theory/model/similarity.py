@@ -46,7 +46,7 @@ def quality_weights(
 
     Returns:
         Shape `(..., k)`, sum 1 in each problem that has a candidate. Relative error of a weight
-        below (4 + |R - max R|/T_b) roundings.
+        below (8 + k/2 + |R - max R|/T_b) roundings; a weight below the normal numbers is 0.
 
     Raises:
         ValueError: NaN or infinite scores, T_b not positive, an empty problem.
@@ -90,7 +90,7 @@ def affinity(
         mask: boolean `(..., k)`; rows and columns of padding are 0.
 
     Returns:
-        Shape `(..., k, k)`; rows sum to 1.
+        Shape `(..., k, k)`; rows sum to 1. Error of an entry as that of `quality_weights`.
 
     Raises:
         ValueError: NaN or infinite similarity, T_s not positive, a matrix that is not square.
@@ -114,7 +114,9 @@ def uniqueness_from_similarity(
         mask: boolean `(..., k)`, false for padding, whose γ is 0.
 
     Returns:
-        Shape `(..., k)`, in (0, 1].
+        Shape `(..., k)`, in [0, 1]. Relative error below (8 + k/2 + d_i/T_s) roundings, where d_i
+        is how far S_ii is below the largest of its row; 0 where exp(-d_i/T_s) is below the normal
+        numbers. For cosines d_i is 0 and γ at least 1/k.
 
     Raises:
         ValueError: NaN or infinite similarity, T_s not positive, a matrix that is not square.
@@ -197,7 +199,7 @@ def dora_weights(
 
 @jax.jit
 def _softmax(r: Array, t: Array, m: Array) -> Array:
-    return masked_softmax(r / t, m)
+    return masked_softmax(r, m, t)
 
 
 @jax.jit
@@ -210,7 +212,7 @@ def _cosines(unit: Array, m: Array) -> Array:
 
 @jax.jit
 def _affinity(s: Array, t: Array, m: Array) -> Array:
-    rows = masked_softmax(s / t[..., None], m[..., None, :])
+    rows = masked_softmax(s, m[..., None, :], t[..., None])
     return jnp.where(m[..., :, None], rows, 0)
 
 
@@ -253,12 +255,49 @@ def normalised(weights: Float[Array, "*batch k"]) -> Float[Array, "*batch k"]:
     return weights / jnp.where(total > 0, total, 1)
 
 
-def masked_softmax(x: Array, mask: Array) -> Array:
-    """Softmax over the last axis among `mask`; 0 elsewhere, and where all are -inf."""
+def masked_softmax(
+    x: Float[Array, "*#batch k"],
+    mask: Bool[Array, "*#batch k"],
+    temperature: Float[Array, "*#batch 1"] | float = 1.0,
+) -> Float[Array, "*batch k"]:
+    """Softmax of x/T over the last axis among `mask`; 0 elsewhere, and where all are -inf.
+
+    Args:
+        x: below +inf, shape `(..., k)`.
+        mask: boolean `(..., k)`.
+        temperature: T > 0, scalar or shape `(..., 1)`.
+
+    Returns:
+        Shape `(..., k)`, exact to rounding of x - max x, for any T: the largest keep their ties.
+    """
     top = jnp.where(mask, x, -jnp.inf).max(-1, keepdims=True)
     top = jax.lax.stop_gradient(jnp.where(jnp.isfinite(top), top, 0))
-    each = jnp.exp(jnp.where(mask, x - top, -jnp.inf))
+    each = jnp.where(mask, boltzmann(jnp.where(mask, x - top, 0), temperature), 0)
     return normalised(each)
+
+
+@jax.custom_jvp
+def boltzmann(gap: Array, temperature: Array | float) -> Array:
+    """exp(gap/T) for gap ≤ 0 and T > 0, elementwise; 0 below the normal numbers.
+
+    The difference comes before the quotient. Two quotients r/T and max(r/T) may each be rounded in
+    a way of its own where they are compiled apart, by a division here and a reciprocal there, and
+    at small T their difference is then anything.
+    """
+    # A reciprocal of T must not be infinite, for 0/T is 0.
+    t = jnp.maximum(temperature, jnp.finfo(gap.dtype).tiny)
+    return jnp.exp(gap / t)
+
+
+@boltzmann.defjvp
+def _boltzmann_jvp(primals, tangents):  # type: ignore[no-untyped-def]
+    gap, temperature = primals
+    by_gap, by_temperature = tangents
+    t = jnp.maximum(temperature, jnp.finfo(gap.dtype).tiny)
+    each = boltzmann(gap, temperature)
+    # No square of T, which may leave the range; and where the value is 0 the slope is.
+    near = jnp.where(each > 0, gap / t, 0)
+    return each, each * ((by_gap - near * by_temperature) / t)
 
 
 def checked_scores(

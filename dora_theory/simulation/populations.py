@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
 from dora_theory._checks import check_key, check_number, check_range, check_type, check_whole, named
 from dora_theory.allocation.optimal import apportion
+from dora_theory.model.similarity import masked_softmax
 
 Sizes = Literal["equal", "zipf", "crp"]
 
@@ -278,11 +279,11 @@ def _quality(
         latent = population.quality_temperature * jnp.log(jnp.maximum(quality, 1e-30))
         return latent, jnp.where(exists, quality, 0)
     latent = population.spread * jax.random.uniform(key, exists.shape)
-    logits = latent / population.quality_temperature
     if population.level is not None:
+        logits = latent / population.quality_temperature
         logits += population.level + population.difficulty * jax.random.normal(shift)
         return latent, jnp.where(exists, jax.nn.sigmoid(logits), 0)
-    return latent, jax.nn.softmax(jnp.where(exists, logits, -jnp.inf))
+    return latent, masked_softmax(latent, exists, population.quality_temperature)
 
 
 def _embeddings(key: Array, population: Population, labels: Array) -> Float[Array, "k d"]:
