@@ -116,7 +116,7 @@ def direction_totals(
     """
     x = jnp.asarray(values)
     check_candidates("values", x)
-    shape = jnp.broadcast_shapes(x.shape, jnp.shape(directions))
+    shape = jnp.broadcast_shapes(x.shape, np.shape(directions))
     m = as_mask(mask, shape)
     labels = as_directions(directions, num_directions, m)
     return _totals(x, labels, m, num_directions)

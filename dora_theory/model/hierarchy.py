@@ -2,14 +2,11 @@
 
 Under m ~ Beta(κQ, κ(1-Q)), p_c | m ~ Beta(νm, ν(1-m)), the r-th further rollout of a copy c fails,
 given m and the failures before it, with probability (ν(1-m) + r)/(ν + r) = 1 - q m, q = ν/(ν + r).
-Two exact accounts of the mixture over m are kept here, one interface:
-
-* tables. As in the Chinese restaurant, with probability q a rollout is a fresh draw of m, and else
-  it repeats an earlier outcome of its copy, a failure. If T of the rollouts were fresh, what is
-  known is T failures of m, so the state is a distribution over T, all of whose updates add positive
-  numbers: relative accuracy is kept. O(N) numbers a direction.
-* quadrature. A distribution over the Gauss-Jacobi nodes of m. With M nodes it is exact for fewer
-  than 2M rollouts, and close for many more.
+The account of the mixture over m is a table. As in the Chinese restaurant, with probability q a
+rollout is a fresh draw of m, and else it repeats an earlier outcome of its copy, a failure. If T of
+the rollouts were fresh, what is known is T failures of m, so the state is a distribution over T,
+all of whose updates add positive numbers: relative accuracy is kept. O(N) numbers a direction, and
+a step for each rollout; `dora_theory.model.mixture` has an integral instead, for many of them.
 
 The first rollout is fresh and fails with probability 1 - Q: states start after it.
 """
@@ -24,16 +21,14 @@ class Belief(NamedTuple):
     """What is believed of directions after one failure or more.
 
     Attributes:
-        mass: probability of each support point, shape `(..., M)`.
-        mean: E[m]/κ at that point, shape `(..., M)`.
-        fails: probability that a fresh draw of m fails at that point, shape `(..., M)`.
-        moves: 1 for tables, where a fresh failure moves mass to the next point; 0 for nodes.
+        mass: probability of each T, shape `(..., M)`.
+        mean: E[m]/κ at that T, shape `(..., M)`.
+        fails: probability that a fresh draw of m fails at that T, shape `(..., M)`.
     """
 
     mass: Float[Array, "*shape points"]
     mean: Float[Array, "*shape points"]
     fails: Float[Array, "*shape points"]
-    moves: Float[Array, ""]
 
 
 def tables(q: Array, kappa: Array, points: int) -> Belief:
@@ -50,38 +45,7 @@ def tables(q: Array, kappa: Array, points: int) -> Belief:
     t = jnp.arange(1, points + 1, dtype=q.dtype)
     q, kappa = q[..., None], kappa[..., None]
     mass = jnp.broadcast_to(t == 1, (*q.shape[:-1], points)).astype(q.dtype)
-    return Belief(mass, q / (kappa + t), (kappa * (1 - q) + t) / (kappa + t), jnp.ones((), q.dtype))
-
-
-def nodes(q: Array, kappa: Array, points: int) -> Belief:
-    """As `tables`, on the Gauss-Jacobi nodes of Beta(κQ, κ(1-Q) + 1), the posterior of m.
-
-    Golub and Welsch: nodes are the eigenvalues of the Jacobi matrix, weights the squares of the
-    first components of its eigenvectors.
-    """
-    # On [-1, 1] the density is (1 - x)^α (1 + x)^β with α = κ(1-Q) and β = κQ - 1.
-    alpha, beta = (kappa * (1 - q))[..., None], (kappa * q - 1)[..., None]
-    n = jnp.arange(points, dtype=q.dtype)
-    total = 2 * n + alpha + beta
-    first = n == 0
-    diagonal = jnp.where(
-        first,
-        (beta - alpha) / (alpha + beta + 2),
-        (beta - alpha) * (beta + alpha) / (jnp.where(first, 1, total) * (total + 2)),
-    )
-    j = n[1:]
-    total = 2 * j + alpha + beta
-    # At j = 1 the factor j + α + β of the numerator is total - 1 of the denominator.
-    common = jnp.where(j == 1, 1, (j + alpha + beta) / jnp.where(j == 1, 1, total - 1))
-    square = 4 * j * (j + alpha) * (j + beta) * common / (total**2 * (total + 1))
-    off = jnp.sqrt(jnp.maximum(square, 0))
-    matrix = jnp.zeros((*diagonal.shape, points), q.dtype)
-    i = jnp.arange(points)
-    matrix = matrix.at[..., i, i].set(diagonal)
-    matrix = matrix.at[..., i[1:], i[:-1]].set(off).at[..., i[:-1], i[1:]].set(off)
-    x, vectors = jnp.linalg.eigh(matrix)
-    m = jnp.clip((1 + x) / 2, 0, 1)
-    return Belief(vectors[..., 0, :] ** 2, m / kappa[..., None], 1 - m, jnp.zeros((), q.dtype))
+    return Belief(mass, q / (kappa + t), (kappa * (1 - q) + t) / (kappa + t))
 
 
 def fresh(nu: Array, depth: Array) -> Array:
@@ -104,7 +68,7 @@ def after_failure(belief: Belief, q: Array, kappa: Array) -> tuple[Belief, Array
     stays = belief.mass * (1 - q)
     goes = belief.mass * q * belief.fails
     moved = jnp.concatenate([jnp.zeros_like(goes[..., :1]), goes[..., :-1]], -1)
-    mass = stays + jnp.where(belief.moves > 0, moved, goes)
+    mass = stays + moved
     chance = (stays + goes).sum(-1)
     succeeds = kappa * (q * belief.mass * belief.mean).sum(-1)
     small = succeeds < 0.5
@@ -130,8 +94,7 @@ def priority(belief: Belief, q: Array) -> Array:
 
 def select(belief: Belief, rows: Array, which: Array) -> Belief:
     """The belief of direction `which` of each row, shape `(rows, M)`."""
-    mass, mean, fails = (x[rows, which] for x in belief[:3])
-    return Belief(mass, mean, fails, belief.moves)
+    return Belief(*(x[rows, which] for x in belief))
 
 
 def replace(belief: Belief, rows: Array, which: Array, new: Belief, keep: Array) -> Belief:

@@ -90,6 +90,19 @@ def _bend(y: Real, a: Real, n: Real) -> Real:
     return total
 
 
+def rising_slope(b: Real, n: Real) -> Real:
+    """ψ(b + n) - ψ(b), the derivative of log (b)_n by b, elementwise.
+
+    Args:
+        b: > 0, any shape.
+        n: real number ≥ 0, same shape and dtype.
+
+    Returns:
+        A number ≥ 0, as accurate as the derivatives of `log_rising_ratio`.
+    """
+    return -_by_a(b, jnp.zeros_like(b), n)
+
+
 def _by_a(a: Real, b: Real, n: Real) -> Real:
     """d/da: -Σ 1/(a + b + r) = ψ(a + b) - ψ(a + b + n)."""
     m, _ = _STEPS[a.dtype]

@@ -234,3 +234,18 @@ def test_rounding_noise_is_no_rollout(x64):
     for each in (1, 3, 10):
         got = np.asarray(rebase_sequential_allocation(s, each * k, mask=mask))
         assert np.array_equal(got, each * mask)
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 1e-10, 1e-20, 1e-37])
+def test_a_temperature_near_0_gives_all_to_the_best(temperature):
+    """Every rule that takes a softmax; and where scores tie, to each of the best alike."""
+    scores, embeddings = [0.2, 0.7, 0.5], np.eye(3)
+    for rule in (rebase_allocation, rebase_sequential_allocation):
+        assert rule(scores, 16, temperature=temperature).tolist() == [0, 16, 0]
+        assert jax.jit(rule)(np.array(scores), 16, temperature=temperature).tolist() == [0, 16, 0]
+    for rule in (dora_allocation, magnitude_allocation):
+        found = rule(
+            scores, embeddings, 16, temperature=temperature, similarity_temperature=temperature
+        )
+        assert found.tolist() == [0, 16, 0]
+    assert rebase_allocation([0.7, 0.2, 0.7], 16, temperature=temperature).tolist() == [8, 0, 8]

@@ -71,3 +71,11 @@ def test_bad_arguments_are_named():
         direction_weights(np.ones(2), np.array([0, 1]), 2, pool="median")
     with pytest.raises(ValueError, match="directions: shape"):
         direction_weights(np.ones(2), np.array([[0, 1, 1]]), 2)
+
+
+@pytest.mark.parametrize("pool", ["mean-exp", "max", "mean"])
+@pytest.mark.parametrize("temperature", [1e-5, 1e-20, 1e-37])
+def test_directions_of_equal_scores_tie_at_any_temperature(pool, temperature):
+    scores, labels = [0.1, 0.1, 0.1, 0.1, 0.05], [0, 0, 0, 1, 2]
+    got = direction_weights(scores, labels, 3, pool=pool, temperature=temperature)
+    assert got.tolist() == [0.5, 0.5, 0]

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given
@@ -198,3 +199,40 @@ def test_bad_arguments_are_named():
         affinity(np.ones((2, 3)))
     with pytest.raises(ValueError, match="block_size = 0"):
         uniqueness(np.ones((2, 3)), block_size=0)
+
+
+def softmax_of_50_digits(scores, temperature):
+    exact = [mpmath.mpf(float(r)) for r in scores]
+    with mpmath.workdps(50):
+        each = [mpmath.exp((r - max(exact)) / mpmath.mpf(float(temperature))) for r in exact]
+        total = mpmath.fsum(each)
+        return np.array([e / total for e in each])
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_quality_has_its_stated_error_at_any_temperature(x64, compiled):
+    """Among scores of any size: it is their distance to the largest over T_b that counts."""
+    dtype = np.dtype(float if x64 else np.float32)
+    rng = np.random.default_rng(3)
+    weigh = jax.jit(quality_weights) if compiled else quality_weights
+    gamma = jax.jit(uniqueness_from_similarity) if compiled else uniqueness_from_similarity
+    for i, t in enumerate(dtype.type(10.0) ** rng.uniform(-5, 4, 40).astype(dtype)):
+        scores = (10 ** rng.uniform(-2, 5) * rng.uniform(size=20)).astype(dtype)
+        if i % 2:
+            # Low bits that only the difference sees.
+            scores = (3 + t * rng.uniform(size=20)).astype(dtype)
+        truth = softmax_of_50_digits(scores, t)
+        gap = (scores.max() - scores.astype(float)) / float(t)
+        bound = (8 + 10 + gap) * np.finfo(dtype).eps * truth + 4 * np.finfo(dtype).tiny
+        for got in (weigh(scores, t), gamma(np.tile(scores, (20, 1)), t)):
+            assert np.all(np.abs(np.asarray(got, float) - truth) <= bound)
+
+
+@pytest.mark.parametrize("temperature", [1e-10, 1e-20, 1e-37])
+def test_a_temperature_near_0_leaves_the_best(x64, temperature):
+    assert quality_weights([0.2, 0.9, 0.5], temperature).tolist() == [0, 1, 0]
+    assert quality_weights([1e9, 3e9, 2e9]).tolist() == [0, 1, 0]
+    # Ties stay ties.
+    assert quality_weights([0.7, 0.1, 0.7], temperature).tolist() == [0.5, 0, 0.5]
+    slopes = jax.grad(lambda r, t: quality_weights(r, t)[1], (0, 1))
+    assert all(np.isfinite(x).all() for x in slopes(jnp.array([0.2, 0.9, 0.5]), temperature))
