@@ -30,7 +30,7 @@ from dora_theory.model.hierarchy import Belief
 
 Method = Literal["tables", "quadrature"]
 # Nodes of the quadrature, which have the stated error.
-_NODES = 64
+_NODES = 128
 
 # Up to so many candidates, comparing all pairs is faster than sorting twice.
 _FEW = 64
@@ -94,7 +94,7 @@ def correlated_allocation(
             any N: priorities to a relative error of 1e-12 in float64 and 3e-5 in float32, κ and ν
             from 1e-6 to 1e6, N to 1e6. Those that are closer may be served the other way round.
         points: size of the account of tables, at least the largest N, which it is by default; it
-            must be known, so state it under `jit`. For quadrature the number of nodes, 64 or more.
+            must be known, so state it under `jit`. For quadrature the number of nodes, 128 or more.
         mask: boolean `(..., k)`, false for padding, which receives nothing.
 
     Returns:

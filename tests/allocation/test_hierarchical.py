@@ -99,7 +99,7 @@ def test_the_failure_is_the_rational_one():
         truth = float(mpmath.log(mpmath.mpf(truth.numerator) / truth.denominator))
         arguments, mask = padded(quality, labels, kappa, nu)
         allocated = np.array(allocation + [0] * (5 - len(allocation)))
-        for method, points in (("tables", 32), ("quadrature", 64)):
+        for method, points in (("tables", 32), ("quadrature", 128)):
             got = float(
                 hierarchical_log_failure(
                     *arguments, allocated, method=method, points=points, mask=mask

@@ -65,8 +65,8 @@ def even(total, copies):
 @jax.jit
 def found(q, kappa, nu, total, copies):
     rollouts = mixture.evenly(total, copies)
-    fresh = mixture.fresh_failures(q, kappa, nu, rollouts, 64)
-    return mixture.log_failure(q, kappa, nu, rollouts, 64), q / (kappa + fresh)
+    fresh = mixture.fresh_failures(q, kappa, nu, rollouts, 128)
+    return mixture.log_failure(q, kappa, nu, rollouts, 128), q / (kappa + fresh)
 
 
 def check(q, kappa, nu, total, copies, x64):
@@ -188,5 +188,5 @@ def test_the_gradient_is_that_of_tables():
 
 
 def test_few_nodes_are_refused():
-    with pytest.raises(ValueError, match="points = 8: quadrature needs at least 64"):
+    with pytest.raises(ValueError, match="points = 8: quadrature needs at least 128"):
         correlated_allocation([0.5], [0], 1.0, 1.0, 3, method="quadrature", points=8)
