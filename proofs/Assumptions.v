@@ -1,5 +1,10 @@
-(** Each theorem as it is stated, and what it rests on; printed while the proofs are checked. *)
-From Dora Require Optimum Rounding Problems Adaptive Priors.
+(** Each theorem as it is stated, and what it rests on, printed while the proofs are checked. *)
+From Coq Require Import Reals.
+From mathcomp Require Import all_ssreflect all_algebra.
+From Dora Require Import Exchange.
+From Dora Require Optimum Rounding Problems Adaptive Priors Latent Executable Counterexamples.
+Local Open Scope ring_scope.
+Set Printing Width 100.
 
 Check @Optimum.beta_optimum.
 Print Assumptions Optimum.beta_optimum.
@@ -27,6 +32,12 @@ Print Assumptions Rounding.rounding_optimal.
 
 Check @Rounding.rounding_is_webster.
 Print Assumptions Rounding.rounding_is_webster.
+
+Check @Rounding.divisor_certificate.
+Print Assumptions Rounding.divisor_certificate.
+
+Check @Rounding.certificate_divisor.
+Print Assumptions Rounding.certificate_divisor.
 
 Check @Problems.marginal_falls.
 Print Assumptions Problems.marginal_falls.
@@ -57,3 +68,39 @@ Print Assumptions Priors.moments_log_convex.
 
 Check @Priors.posterior_mean_falls.
 Print Assumptions Priors.posterior_mean_falls.
+
+Check @Latent.certificate_bound.
+Print Assumptions Latent.certificate_bound.
+
+Check @Latent.fall_falls.
+Print Assumptions Latent.fall_falls.
+
+Check @Latent.certificate_optimum.
+Print Assumptions Latent.certificate_optimum.
+
+Check @Latent.latent_optimal.
+Print Assumptions Latent.latent_optimal.
+
+Check @Latent.prior_certificate.
+Print Assumptions Latent.prior_certificate.
+
+Check @Latent.prior_optimal.
+Print Assumptions Latent.prior_optimal.
+
+Check @Executable.run_failureE.
+Print Assumptions Executable.run_failureE.
+
+Check @Executable.run_certificateP.
+Print Assumptions Executable.run_certificateP.
+
+Check @Executable.run_greedy_optimal.
+Print Assumptions Executable.run_greedy_optimal.
+
+Check @Executable.run_roundedP.
+Print Assumptions Executable.run_roundedP.
+
+Check @Counterexamples.next_certificate_refuted.
+Print Assumptions Counterexamples.next_certificate_refuted.
+
+Check @Counterexamples.certificate_not_necessary.
+Print Assumptions Counterexamples.certificate_not_necessary.
