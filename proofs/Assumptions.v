@@ -1,10 +1,31 @@
 (** Each theorem as it is stated, and what it rests on, printed while the proofs are checked. *)
 From Coq Require Import Reals.
 From mathcomp Require Import all_ssreflect all_algebra.
-From Dora Require Import Exchange.
-From Dora Require Optimum Rounding Problems Adaptive Priors Latent Executable Counterexamples.
+From Dora Require Exchange Separable Optimum Rounding Problems Adaptive Priors Latent.
+From Dora Require Executable Counterexamples.
 Local Open Scope ring_scope.
 Set Printing Width 100.
+
+Check @Exchange.passes_optimal.
+Print Assumptions Exchange.passes_optimal.
+
+Check @Exchange.optimal_passes.
+Print Assumptions Exchange.optimal_passes.
+
+Check @Exchange.certificateP.
+Print Assumptions Exchange.certificateP.
+
+Check @Exchange.greedy_passes.
+Print Assumptions Exchange.greedy_passes.
+
+Check @Exchange.greedy_optimal.
+Print Assumptions Exchange.greedy_optimal.
+
+Check @Exchange.greedy_exists.
+Print Assumptions Exchange.greedy_exists.
+
+Check @Separable.product_certificate.
+Print Assumptions Separable.product_certificate.
 
 Check @Optimum.beta_optimum.
 Print Assumptions Optimum.beta_optimum.
@@ -27,17 +48,20 @@ Print Assumptions Optimum.greedy_optimal.
 Check @Optimum.greedy_spends.
 Print Assumptions Optimum.greedy_spends.
 
-Check @Rounding.rounding_optimal.
-Print Assumptions Rounding.rounding_optimal.
-
-Check @Rounding.rounding_is_webster.
-Print Assumptions Rounding.rounding_is_webster.
-
 Check @Rounding.divisor_certificate.
 Print Assumptions Rounding.divisor_certificate.
 
 Check @Rounding.certificate_divisor.
 Print Assumptions Rounding.certificate_divisor.
+
+Check @Rounding.rounding_is_webster.
+Print Assumptions Rounding.rounding_is_webster.
+
+Check @Rounding.rounding_certified.
+Print Assumptions Rounding.rounding_certified.
+
+Check @Rounding.rounding_optimal.
+Print Assumptions Rounding.rounding_optimal.
 
 Check @Problems.marginal_falls.
 Print Assumptions Problems.marginal_falls.
@@ -69,11 +93,17 @@ Print Assumptions Priors.moments_log_convex.
 Check @Priors.posterior_mean_falls.
 Print Assumptions Priors.posterior_mean_falls.
 
+Check @Latent.certificate_ratio.
+Print Assumptions Latent.certificate_ratio.
+
 Check @Latent.certificate_bound.
 Print Assumptions Latent.certificate_bound.
 
 Check @Latent.fall_falls.
 Print Assumptions Latent.fall_falls.
+
+Check @Latent.gap_largest.
+Print Assumptions Latent.gap_largest.
 
 Check @Latent.certificate_optimum.
 Print Assumptions Latent.certificate_optimum.
@@ -92,6 +122,12 @@ Print Assumptions Executable.run_failureE.
 
 Check @Executable.run_certificateP.
 Print Assumptions Executable.run_certificateP.
+
+Check @Executable.run_optimalP.
+Print Assumptions Executable.run_optimalP.
+
+Check @Executable.run_greedyP.
+Print Assumptions Executable.run_greedyP.
 
 Check @Executable.run_greedy_optimal.
 Print Assumptions Executable.run_greedy_optimal.

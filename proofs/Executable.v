@@ -35,6 +35,8 @@ Definition run_greedy N : seq nat := iter N run_step (nseq k 0%N).
 Definition run_rounded N B : bool :=
   all (fun i => `|N%:R * nth 0 w i - (nth 0%N B i)%:R| <= 2%:R^-1) (iota 0 k).
 
+Definition run_optimal B : bool := run_certificate B || (run_failure B == 0).
+
 (** *** These are what the theorems speak of *)
 Definition weights (i : 'I_k) : R := nth 0 w i.
 Definition allocation B : alloc [finType of 'I_k] := [ffun i : 'I_k => nth 0%N B i].
@@ -66,6 +68,17 @@ rewrite /run_certificate all_iota; apply: (iffP forallP) => [H i j|H j].
   by apply/mapP; exists (i : nat); rewrite ?mem_iota ?ltn_ord.
 case: posnP => //= Bj; apply/allP=> x /mapP[i]; rewrite mem_iota /= => ik ->.
 by have := H (Ordinal ik) j; rewrite /priority !ffunE; apply.
+Qed.
+
+(** What the program accepts is optimal, and nothing else is. *)
+Theorem run_optimalP B : 0 < kappa -> (forall x, x \in w -> 0 <= x <= 1) ->
+  reflect (best (failure kappa weights) (spent (allocation B)) (allocation B)) (run_optimal B).
+Proof.
+move=> kappa_gt0 w01.
+have w01i i : 0 <= weights i <= 1 by apply: w01; apply: mem_nth.
+apply: (iffP idP); rewrite optimum // -run_failureE.
+  by case/orP => [/run_certificateP|/eqP]; auto.
+by rewrite /run_optimal; case=> [/run_certificateP->|->]; rewrite ?eqxx ?orbT.
 Qed.
 
 Lemma foldr_max_ge (s : seq R) x y : y \in s -> y <= foldr Num.max x s.

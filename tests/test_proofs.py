@@ -1,0 +1,166 @@
+"""The proofs go through, rest on nothing but the reals, and speak of what the package computes.
+
+Skipped where there is no Coq; building them takes half a minute of a core.
+"""
+
+import re
+import shutil
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dora_theory as dt
+
+PROOFS = Path(__file__).parent.parent / "proofs"
+SOURCES = sorted(PROOFS.glob("*.v"))
+# Of the standard library's real numbers, which only the certificate for any latent uses.
+OF_THE_REALS = {
+    "ClassicalDedekindReals.sig_not_dec",
+    "ClassicalDedekindReals.sig_forall_dec",
+    "FunctionalExtensionality.functional_extensionality_dep",
+    "Classical_Prop.classic",
+}
+INSTANCES = 100
+
+pytestmark = pytest.mark.slow
+
+
+def coqc(*arguments):
+    command = ["coqc", "-q", "-w", "none", "-Q", str(PROOFS), "Dora", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+
+
+@pytest.fixture(scope="module")
+def log():
+    """What `make proofs` prints."""
+    if shutil.which("coqc") is None:
+        pytest.skip("no Coq (Debian: apt-get install coq libcoq-mathcomp-algebra)")
+    where = subprocess.run(["coqc", "-where"], capture_output=True, text=True, check=True)
+    if not Path(where.stdout.strip(), "user-contrib/mathcomp/algebra").exists():
+        pytest.skip("no mathcomp (Debian: apt-get install libcoq-mathcomp-algebra)")
+    done = subprocess.run(
+        ["make", "-C", str(PROOFS)], capture_output=True, text=True, check=False, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_theorems_rest_on_nothing_but_the_reals(log):
+    asked = re.findall(
+        r"^Print Assumptions (\S+)\.$", (PROOFS / "Assumptions.v").read_text(), re.MULTILINE
+    )
+    assert len(asked) >= 30
+    answers = re.findall(r"^(Closed under the global context|Axioms:)$", log, re.MULTILINE)
+    assert len(answers) == len(asked)
+    for name, answer in zip(asked, answers, strict=True):
+        assert (answer == "Axioms:") == name.startswith("Latent."), name
+    axioms = re.findall(r"^Axioms:\n((?:\S.*\n(?:  .*\n)*)*?)(?=\S+\n     :|\Z)", log, re.MULTILINE)
+    used = {name for found in axioms for name in re.findall(r"^(\S+)", found, re.MULTILINE)}
+    assert used == OF_THE_REALS
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_nothing_is_taken_for_granted(source):
+    text = re.sub(r"\(\*.*?\*\)", "", source.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert not re.search(r"\b(Admitted|admit|Axioms?|Parameters?|Conjecture|Abort)\b", text)
+
+
+def test_every_theorem_is_listed():
+    listed = (PROOFS / "Assumptions.v").read_text(encoding="utf-8")
+    for source in SOURCES:
+        text = source.read_text(encoding="utf-8")
+        for name in re.findall(r"^(?:Theorem|Corollary) (\w+)", text, re.MULTILINE):
+            assert f"Print Assumptions {source.stem}.{name}.\n" in listed, name
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        # Divisors one larger, in the priorities and so in the certificate.
+        ("R := w i / (kappa + r%:R).", "R := w i / (kappa + r.+1%:R)."),
+        # The last priority served is that of rollout B - 1, not B.
+        ("priority j (B j).-1.\n\nLet a", "priority j (B j).\n\nLet a"),
+        # Where some w is 1, not only what passes is optimal.
+        ("(forall i, w i < 1) -> spent", "spent"),
+    ],
+)
+def test_a_wrong_statement_does_not_go_through(log, tmp_path, right, wrong):
+    text = (PROOFS / "Optimum.v").read_text(encoding="utf-8")
+    assert text.count(right) == 1
+    copy = tmp_path / "Copy.v"
+    copy.write_text(text, encoding="utf-8")
+    assert coqc(copy).returncode == 0
+    copy.write_text(text.replace(right, wrong), encoding="utf-8")
+    refused = coqc(copy)
+    assert refused.returncode == 1
+    assert "Syntax error" not in refused.stderr
+    assert re.search(r"^Error:", refused.stderr, re.MULTILINE)
+
+
+def instances():
+    """Qualities n/16 (0 and 1 among them), κ = 2^e and budgets, with some allocation of each."""
+    rng = np.random.default_rng(0)
+    for _ in range(INSTANCES):
+        k = rng.integers(1, 6)
+        parts = rng.integers(0, 17, k)
+        eighths = 2 ** int(rng.integers(0, 7))
+        budget = int(rng.integers(0, 13))
+        yield parts, eighths, budget, rng.multinomial(budget, np.full(k, 1 / k))
+
+
+def listed(numbers):
+    return "[:: " + "; ".join(map(str, numbers)) + "]"
+
+
+def program(found):
+    """What Coq is to compute of each instance, with definitions that the theorems are about."""
+    lines = [
+        "From Coq Require Import ZArith QArith Qcanon.",
+        "From mathcomp Require Import all_ssreflect all_algebra.",
+        "From Dora Require Import Executable Rational.",
+        "Definition q (n : nat) (d : positive) : Qc := Q2Qc (Qmake (Z.of_nat n) d).",
+        "Definition parts (s : seq nat) : seq Qc := map (fun n => q n 16) s.",
+        "Definition pair (x : Qc) := (Qnum x, Qden x).",
+        "Local Open Scope nat_scope.",
+    ]
+    for parts, eighths, budget, given in found:
+        w, kappa, b = f"(parts {listed(parts)})", f"(q {eighths} 8)", listed(given)
+        rounded = listed(np.rint(budget * parts / 16).astype(int))
+        lines.append(
+            f"Eval vm_compute in (run_greedy {kappa} {w} {budget}, run_optimal {kappa} {w} {b}, "
+            f"pair (run_failure {kappa} {w} {b}), run_rounded {w} {budget} {rounded}, "
+            f"run_certificate (q 1 2) {w} {rounded})."
+        )
+    return "\n".join(lines) + "\n"
+
+
+def test_definitions_agree_with_the_package(log, tmp_path, float64):
+    found = list(instances())
+    source = tmp_path / "Instances.v"
+    source.write_text(program(found), encoding="utf-8")
+    done = coqc(source)
+    assert done.returncode == 0, done.stderr
+    answers = re.findall(r"^     = (.*?)^     :", done.stdout, re.MULTILINE | re.DOTALL)
+    kept = optimal = 0
+    for (parts, eighths, budget, given), answer in zip(found, answers, strict=True):
+        k, w, kappa = len(parts), parts / 16, eighths / 8
+        # %N, %Z and the like say in which numbers a result stands.
+        words = re.findall(r"true|false|\d+", re.sub(r"%\w+", "", answer))
+        assert [int(x) for x in words[:k]] == dt.optimal_allocation(w, kappa, budget).tolist()
+        assert (words[k] == "true") == bool(dt.is_optimal(w, kappa, given))
+        failure = Fraction(int(words[k + 1]), int(words[k + 2]))
+        assert np.exp(dt.log_failure(w, kappa, given)) == pytest.approx(float(failure), rel=1e-13)
+        rounded = dt.round_allocation(w, budget)
+        assert words[k + 3] == "true"
+        assert len(words) == k + 5
+        if rounded.sum() == budget:
+            # 3.3, in Coq and here.
+            assert words[k + 4] == "true"
+            assert dt.is_optimal(w, 0.5, rounded)
+            kept += 1
+        optimal += words[k] == "true"
+    assert 10 <= kept
+    assert 10 <= optimal <= INSTANCES - 10
