@@ -15,6 +15,12 @@ _SOURCES = {
     "corrected": "the paper's, corrected",
     "new": "not in the paper",
 }
+_COQ, _SMT, _TRIED, _REFUTED = _KNOWN = (
+    "proved (Coq)",
+    "proved (SMT, small k)",
+    "tried on 100,000 instances",
+    "refuted",
+)
 
 
 def chapter(claim: Claim) -> str:
@@ -28,27 +34,50 @@ def boxes(number: str) -> str:
 
 
 def said_by_the_paper() -> str:
-    """What the paper says, and what becomes of it, as a table."""
+    """What the paper says, what becomes of it, and how that is known, as a table."""
     rows = [
-        f"| {claim.id} | {_plain(claim.statement)} | {claim.expected} |"
+        f"| {claim.id} | {_plain(claim.statement)} | {claim.expected} | {known(claim)} |"
         for claim in claims()
         if claim.source == "paper"
     ]
-    return "\n".join(["| theory | the paper's claim | verdict |", "|---|---|---|", *rows])
+    head = "| theory | the paper's claim | verdict | how it is known |"
+    return "\n".join([head, "|---|---|---|---|", *rows])
+
+
+def proved() -> str:
+    """What Coq has proved, as a table with links to the theorems."""
+    rows = [
+        f"| {claim.id} | {_plain(claim.statement)} | {_theorem(claim, 'proofs/', '.v')} |"
+        for claim in claims()
+        if known(claim) == _COQ
+    ]
+    return "\n".join(["| theory | proved for all k and N | theorem |", "|---|---|---|", *rows])
 
 
 def counts() -> str:
-    """How many claims there are of each source and verdict, as a table."""
+    """How many claims there are of each source, by how they are known, as a table."""
     every = claims()
     rows = [
-        f"| {what} | {_count(every, source, 'holds')} | {_count(every, source, 'refuted')} |"
+        f"| {what} | " + " | ".join(str(_count(every, source, how)) for how in _KNOWN) + " |"
         for source, what in _SOURCES.items()
     ]
-    return "\n".join(["| claims | hold | refuted |", "|---|---|---|", *rows])
+    return "\n".join([f"| claims | {' | '.join(_KNOWN)} |", "|---" * 5 + "|", *rows])
 
 
-def _count(found: Iterable[Claim], source: str, verdict: str) -> int:
-    return sum((claim.source, claim.expected) == (source, verdict) for claim in found)
+def known(claim: Claim) -> str:
+    """How a claim is known to hold, or that it does not."""
+    if claim.expected == "refuted":
+        return _REFUTED
+    return {"Coq": _COQ, "SMT": _SMT, "": _TRIED}[claim.proved.partition(":")[0]]
+
+
+def _count(found: Iterable[Claim], source: str, how: str) -> int:
+    return sum((claim.source, known(claim)) == (source, how) for claim in found)
+
+
+def _theorem(claim: Claim, folder: str, suffix: str) -> str:
+    module, _, name = claim.proved.partition(": ")[2].partition(".")
+    return f"[`{name}`]({folder}{module}{suffix})"
 
 
 def _box(claim: Claim) -> str:
@@ -58,11 +87,23 @@ def _box(claim: Claim) -> str:
         rf"\[ {claim.latex} \]",
         f"**Assumed.** {_plain(claim.assumptions)}",
         f"**{why}.** {_plain(claim.proof)}",
+        *_proved(claim),
         f"**Tried.** `dora-theory verify --claims {claim.id}`: {_tried(claim)}",
     ]
     title = f"{claim.id} · {claim.name} · {_SOURCES[claim.source]}: {claim.expected}"
     body = "\n\n".join(f"    {paragraph}" for paragraph in paragraphs)
     return f'!!! {_KINDS[claim.expected]} "{title}"\n\n{body}'
+
+
+def _proved(claim: Claim) -> list[str]:
+    if known(claim) == _COQ:
+        name = claim.proved.rpartition(".")[2]
+        return [
+            f"**Proved for all k and N (Coq).** {_theorem(claim, '../proofs/', f'.md#{name}')}."
+        ]
+    if known(claim) == _SMT:
+        return [f"**Proved by a solver.** {claim.proved.partition(': ')[2].capitalize()}."]
+    return []
 
 
 def _tried(claim: Claim) -> str:
@@ -85,4 +126,4 @@ def _plain(text: str) -> str:
 
 
 if __name__ == "__main__":
-    print(said_by_the_paper(), counts(), sep="\n\n")
+    print(said_by_the_paper(), counts(), proved(), sep="\n\n")

@@ -27,6 +27,8 @@ def on_files(files: Files, config: Any) -> Files:
     """Adds the pages that are made, and the pictures and pages of numbers that they show."""
     for name, text in {"gallery.md": gallery(), "api.md": api()}.items():
         files.append(File.generated(config, name, content=text))
+    for name, text in proofs().items():
+        files.append(File.generated(config, f"proofs/{name}", content=text))
     for numbers in sorted((ROOT / "figures").glob("*.md")):
         if numbers.name != "README.md":
             name, text = f"figures/{numbers.name}", numbers.read_text(encoding="utf-8")
@@ -58,6 +60,21 @@ def gallery() -> str:
     text = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
     text = re.sub(r"\]\((?!https?:)(\w+\.png)\)", r"](figures/\1)", text)
     return re.sub(r"\]\((?!https?:)(\w+\.md)\)", r"](figures/\1)", text)
+
+
+def proofs() -> dict[str, str]:
+    """`proofs/README.md`, and each file of proofs as a page on which theorems can be linked."""
+    pages = {}
+    readme = (ROOT / "proofs" / "README.md").read_text(encoding="utf-8")
+    pages["index.md"] = re.sub(r"\]\((\w+)\.v(#\w+)?\)", r"](\1.md\2)", readme)
+    for source in sorted((ROOT / "proofs").glob("*.v")):
+        whole = source.read_text(encoding="utf-8")
+        parts = re.split(r"^(?=(?:Theorem|Corollary) (\w+))", whole, flags=re.MULTILINE)
+        text = [f"# {source.stem}", f"```coq\n{parts[0].strip()}\n```"]
+        for name, part in zip(parts[1::2], parts[2::2], strict=True):
+            text += [f"## {name} {{ #{name} }}", f"```coq\n{part.strip()}\n```"]
+        pages[f"{source.stem}.md"] = "\n\n".join(text) + "\n"
+    return pages
 
 
 def api() -> str:

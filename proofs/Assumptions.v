@@ -48,6 +48,15 @@ Print Assumptions Optimum.greedy_optimal.
 Check @Optimum.greedy_spends.
 Print Assumptions Optimum.greedy_spends.
 
+Check @Optimum.winner_takes_all.
+Print Assumptions Optimum.winner_takes_all.
+
+Check @Optimum.surrogate_certificate.
+Print Assumptions Optimum.surrogate_certificate.
+
+Check @Optimum.surrogate_same_optima.
+Print Assumptions Optimum.surrogate_same_optima.
+
 Check @Rounding.divisor_certificate.
 Print Assumptions Rounding.divisor_certificate.
 

@@ -199,4 +199,57 @@ apply: (@greedy_exists _ _ _ _ _ _ _ _ _ _ [ffun i => if i == i0 then N else 0%N
 rewrite feasible_free /spent (bigD1 i0) //= ffunE eqxx big1 ?addn0 // => i ii0.
 by rewrite ffunE (negPf ii0).
 Qed.
+
+(** 2.3. The best candidate takes all, beside those of index j: κ >= w_j (N - 1) / (w_top - w_j). *)
+Definition winner top N : alloc I := [ffun i => if i == top then N else 0%N].
+
+Theorem winner_takes_all top N : (0 < N)%N ->
+  certificate (winner top N) <->
+  forall j, j != top -> w j * N.-1%:R <= kappa * (w top - w j).
+Proof.
+move=> N_gt0; have den n : 0 < kappa + n%:R by rewrite ltr_paddr ?ler0n.
+have pair j : (priority j 0 <= priority top N.-1) = (w j * N.-1%:R <= kappa * (w top - w j)).
+  rewrite /priority ler_pdivr_mulr // mulrAC ler_pdivl_mulr // addr0 mulrDr mulrBr.
+  by rewrite -ler_subr_addl [w j * kappa]mulrC [w top * kappa]mulrC.
+split=> [H j jt|H i j].
+  by rewrite -pair; have := H j top; rewrite /winner !ffunE eqxx (negPf jt); apply.
+rewrite /winner !ffunE; case: (eqVneq j top) => [-> _|//].
+case: (eqVneq i top) => [->|it]; last by rewrite pair H.
+by rewrite ler_wpmul2l ?lef_pinv ?posrE ?ler_add2l ?ler_nat ?leq_pred //; case/andP: (w01 top).
+Qed.
+
+(** 2.4. The paper's surrogate, sum_i κ w_i [ψ(κ + B_i) - ψ(κ)], where ψ(x + 1) = ψ(x) + 1 / x. *)
+Definition surrogate (B : alloc I) : R := \sum_i \sum_(r < B i) kappa * w i / (kappa + r%:R).
+
+Lemma surrogate_give i B : surrogate (give i B) = surrogate B + kappa * priority i (B i).
+Proof.
+rewrite /surrogate (bigD1 i) //= [in RHS](bigD1 i) //= ffunE eqxx addn1 big_ord_recr /=.
+rewrite [RHS]addrAC -mulrA; congr (_ + _ + _).
+by apply: eq_bigr => k ki; rewrite ffunE (negPf ki) addn0.
+Qed.
+
+Theorem surrogate_certificate N B : spent B = N ->
+  certificate B <-> forall C, spent C = N -> surrogate C <= surrogate B.
+Proof.
+move=> sB; pose d i r := kappa * priority i r.
+have falls i r : le_R (d i r.+1) (d i r).
+  by have := beta_falls a_ge0 ab_gt0 i r; rewrite !priorityE.
+have fB : feasible nothing unbounded N B by rewrite feasible_free sB.
+have decides : optimal nothing unbounded (@le_R R) surrogate N B
+    <-> passes nothing unbounded (@le_R R) d B.
+  by apply: certificateP => //; [apply: sum_moves_lose_nothing | apply: sum_moves_gain];
+    apply: surrogate_give.
+have passesE : passes nothing unbounded (@le_R R) d B <-> certificate B.
+  split=> [/passesP H i j Bj|H]; last first.
+    by apply/passesP=> i j _; rewrite ffunE => Bj; rewrite /le_R ler_pmul2l // H.
+  by have := H i j isT; rewrite ffunE /le_R ler_pmul2l //; apply.
+split=> [/passesE/decides[_ H] C sC|H]; first by apply: H; rewrite feasible_free sC.
+apply/passesE/decides; split=> // C; rewrite feasible_free => /eqP sC; exact: H sC.
+Qed.
+
+Corollary surrogate_same_optima N B : (forall i, w i < 1) -> spent B = N ->
+  best failure N B <-> forall C, spent C = N -> surrogate C <= surrogate B.
+Proof.
+by move=> w_lt1 sB; apply: iff_trans (certificate_decides w_lt1 sB) (surrogate_certificate sB).
+Qed.
 End Concentration.

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.slow
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-LINKED = [*PAGES, *sorted((ROOT / "figures").glob("*.md"))]
+LINKED = [*PAGES, *sorted((ROOT / "figures").glob("*.md")), ROOT / "proofs" / "README.md"]
 # Languages of blocks that are text, which nothing can be done with.
 TEXT = {"text", "toml", "json", "bibtex"}
 # What ends only when it is interrupted, needs what a reader brings, or tries every claim, which
@@ -116,8 +116,8 @@ def run(command, monkeypatch, capsys):
 
 @pytest.mark.parametrize("page", LINKED, ids=named)
 def test_linked_files_exist(page):
-    # Two pages of the documentation are made when it is built, and pictures are copied.
-    made = {ROOT / "docs" / "api.md", ROOT / "docs" / "gallery.md"}
+    # Three pages of the documentation are made when it is built, and pictures are copied.
+    made = {ROOT / "docs" / name for name in ("api.md", "gallery.md", "proofs/index.md")}
     for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
         target = (page.parent / link).resolve()
         if target.parent == ROOT / "docs" / "figures":
@@ -125,10 +125,19 @@ def test_linked_files_exist(page):
         assert link.startswith("https://") or target.exists() or target in made, link
 
 
-def test_the_table_of_the_readme_is_what_the_claims_say():
+def test_the_tables_of_the_readme_are_what_the_claims_say():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert claims.said_by_the_paper() in text
     assert claims.counts() in text
+    assert claims.proved() in text
+
+
+def test_what_claims_say_is_proved_is_a_theorem():
+    named = [claim.proved.partition(": ") for claim in claims.claims() if claim.proved]
+    assert {by for by, _, _ in named} == {"Coq", "SMT"}
+    for module, _, name in (what.partition(".") for by, _, what in named if by == "Coq"):
+        text = (ROOT / "proofs" / f"{module}.v").read_text(encoding="utf-8")
+        assert re.search(rf"^(Theorem|Corollary) {name}\b", text, re.MULTILINE), name
 
 
 def test_every_chapter_of_claims_has_a_page():

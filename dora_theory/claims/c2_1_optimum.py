@@ -166,6 +166,7 @@ CLAIMS = (
         proof="The r-th further rollout multiplies a candidate's failure by 1 - κw/(κ+r), which "
         "rises with r: log failure is a sum of convex functions of B_i, and moving a rollout to a "
         "larger priority lowers it. Checked against all allocations, by dynamic programming.",
+        proved="Coq: Optimum.greedy_optimal",
         draw=_draw_problem,
         margin=_margin_best,
         # Sums of at most 12 logarithms of size below 5.
@@ -181,6 +182,7 @@ CLAIMS = (
         assumptions="Independent candidates, a_i, b_i > 0.",
         proof="As above with κ = a_i + b_i of each candidate's own, w_i = a_i/(a_i+b_i): a rollout "
         "multiplies failure by 1 - a/(a+b+r). Checked against all allocations.",
+        proved="Coq: Optimum.beta_greedy_optimal",
         draw=_draw_beta,
         margin=_margin_beta,
         # Sums of at most 12 logarithms of size below 7.
@@ -216,6 +218,7 @@ CLAIMS = (
         proof="If it fails, moving a rollout to the larger priority lowers failure. If it holds, "
         "the served ones are N largest, and 2.1 applies. Checked both ways against the failures "
         "of all allocations, of which two are equal or differ by 1e-9 or more.",
+        proved="Coq: Optimum.certificate_decides",
         draw=_draw_ties,
         margin=_margin_certificate,
         chunk=1024,

@@ -96,6 +96,7 @@ CLAIMS = (
         "to either side of it, and for tied ones κ from 2^-10 to 2^20.",
         proof="The certificate of 2.2 for (N, 0, …): its last priority served against the largest "
         "left, which is that of the second.",
+        proved="Coq: Optimum.winner_takes_all",
         draw=_draw_winner,
         margin=_margin_winner,
     ),

@@ -266,6 +266,7 @@ CLAIMS = (
         "and κ = 2^e, so that ties are common.",
         proof="It replaces -log(1-x) by x for x = κw/(κ+r). Both rise with x, so increments are in "
         "one order and the N largest are the same; both are concave in B_i.",
+        proved="Coq: Optimum.surrogate_same_optima",
         draw=_draw_ties,
         margin=_margin_maximisers,
         chunk=1024,

@@ -161,6 +161,7 @@ CLAIMS = (
         "the claim says nothing.",
         proof="round(x) = B says B - 1/2 ≤ x ≤ B + 1/2, so N w_j/(B_j + 1/2) ≤ 1 ≤ "
         "N w_i/(B_i - 1/2): the certificate of 2.2 at κ = 1/2, with 1/N between its two sides.",
+        proved="Coq: Rounding.rounding_optimal",
         draw=_draw_few_scores,
         margin=_margin_webster,
         # Roundings of two softmaxes at T_b = 0.1, relative.

@@ -272,6 +272,7 @@ CLAIMS = (
         assumptions="All Q_j > 0.",
         proof="Q̂_j = Q_j k_j/k̄. Equal sizes give Q̂ = Q, and the divergence of different shares is "
         "positive (Gibbs' inequality).",
+        proved="SMT: for two directions",
         draw=_draw_imbalance,
         margin=_margin_zero,
         # The square of a rounding of Q̂.

@@ -227,6 +227,7 @@ CLAIMS = (
         proof="For fixed m the T-th rollout multiplies the failure by (ν(1-m) + r)/(ν + r), r its "
         "depth, which does not fall as T rises: log-convex. With densities ≥ 0, "
         "(E f(T))² ≤ (E √(f(T-1) f(T+1)))² ≤ E f(T-1) E f(T+1) by Cauchy and Schwarz.",
+        proved="SMT: for two values of m",
         draw=_draw_one,
         margin=_margin_convex,
         heavy=True,

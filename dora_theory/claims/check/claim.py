@@ -42,6 +42,9 @@ class Claim:
             JAX. An instance that is not confirmed is no counterexample.
         simpler: smaller instances to try in its place, the most drastic first.
         explain: one line with which a reader can check a counterexample by hand.
+        proved: what a machine has proved of it: "Coq: Optimum.greedy_optimal" names a theorem of
+            `proofs/`, for all k and N; "SMT: …" says for which small case a solver proves it. Empty
+            where random instances are all there is.
     """
 
     id: str
@@ -63,3 +66,4 @@ class Claim:
     confirm: Callable[[Instance], bool] | None = None
     simpler: Callable[[Instance], Iterator[Instance]] | None = None
     explain: Callable[[Instance], str] | None = None
+    proved: str = ""
