@@ -68,6 +68,7 @@ def success_probability(
 
     Returns:
         Shape `(...)`, in [0, 1], with the relative accuracy of `log_failure` however small it is.
+        Once failure is below half an ulp, success is 1; `log_failure` still tells how rare it is.
 
     Raises:
         ValueError: as `log_failure`.
