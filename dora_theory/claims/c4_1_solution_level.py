@@ -45,16 +45,17 @@ def _margin_totals(x: Instances) -> Float[Array, " n"]:
 
 
 def _apart(x: Instances) -> Array:
-    """How far failure by candidates, integrated over the p_j they share, is from that by totals."""
-    q, kappa, labels, given = x["quality"], x["concentration"][:, None], x["labels"], x["given"]
-    p, mass = c1_failure.gauss_jacobi((kappa * q).reshape(-1), (kappa * (1 - q)).reshape(-1))
-    p, mass = (part.reshape(*q.shape, -1) for part in (p, mass))
-    one = jnp.take_along_axis(1 - p, labels[..., None], 1) ** given[..., None]
-    of = labels[:, None, :, None] == jnp.arange(q.shape[-1])[:, None, None]
-    fails = jnp.where(of, one[:, None], 1).prod(2)
-    totals = pooling.direction_totals(given, labels, q.shape[-1])
-    found = objective.log_failure(q, x["concentration"], totals)
-    return jnp.abs((mass * fails).sum(-1).prod(-1) - jnp.exp(found))
+    """How far failure by candidates, integrated over the p_j they share, is from that by total."""
+    labels, given, kappa = x["labels"], x["given"], x["concentration"]
+    # The first candidate's direction.
+    mine = labels[:, :1]
+    q = jnp.take_along_axis(x["quality"], mine, -1)
+    p, mass = c1_failure.gauss_jacobi(kappa * q[:, 0], kappa * (1 - q[:, 0]))
+    one = (1 - p)[:, None] ** given[..., None]
+    fails = jnp.where((labels == mine)[..., None], one, 1).prod(1)
+    totals = pooling.direction_totals(given, labels, x["quality"].shape[-1])
+    found = objective.log_failure(q, kappa, jnp.take_along_axis(totals, mine, -1))
+    return jnp.abs((mass * fails).sum(-1) - jnp.exp(found))
 
 
 def _failures(quality: Array, kappa: Array) -> Array:
