@@ -356,8 +356,8 @@ def copied(tree: Path) -> None:
         shutil.copy2(ROOT / name, tree / name)
 
 
-def tried(mutant: Mutant, tree: Path) -> Mutant:
-    """A mutant with what became of it."""
+def tried(mutant: Mutant, tree: Path, claims: bool) -> Mutant:
+    """A mutant with what became of it; with claims or only by the tests."""
     path = tree / "dora_theory" / mutant.file
     source = path.read_text(encoding="utf-8")
     kept = path.stat()
@@ -376,6 +376,8 @@ def tried(mutant: Mutant, tree: Path) -> Mutant:
             return replace(mutant, status="killed", by=found[0] if found else "import")
         if end == "slow":
             return replace(mutant, status="slow", by=f"tests take more than {TESTS} s of CPU time")
+        if end == "passed" and not claims:
+            return replace(mutant, status="survived", by="")
         path.write_text(source, encoding="utf-8")
         skip = undecided(output)
         path.write_text(text, encoding="utf-8")
@@ -449,6 +451,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--scratch", type=Path, default=Path("/tmp/dora-mutants"))
     parser.add_argument("--again", action="store_true", help="only those that were not killed")
+    parser.add_argument("--tests", action="store_true", help="leave `verify` to a run --again")
     parser.add_argument("--check", action="store_true", help="see first that tests pass as it is")
     parser.add_argument("--limit", type=int, default=None, help="at most so many in this run")
     parser.add_argument("--table", action="store_true", help="write the table and stop")
@@ -477,7 +480,7 @@ def main(argv: list[str] | None = None) -> None:
         sound({m.file for m in todo[: arguments.limit]}, arguments.scratch / "output.txt")
     for mutant in todo[: arguments.limit]:
         start = time.monotonic()
-        found = tried(mutant, tree)
+        found = tried(mutant, tree, not arguments.tests)
         known[found.key] = found
         write(arguments.results, [*known.values()])
         print(
