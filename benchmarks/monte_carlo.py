@@ -32,7 +32,7 @@ import scipy.special
 import scipy.stats
 from timing import Call, race, seconds
 
-from dora_theory.kernels.beta_sampler import log_beta
+from dora_theory.kernels.beta_sampler import sample_log_beta
 from dora_theory.model.directions import direction_totals
 from dora_theory.simulation.contenders import Settings, spend
 from dora_theory.simulation.montecarlo import simulate
@@ -160,13 +160,13 @@ def samplers(rounds: int) -> dict[str, Any]:
             lambda key, a=a, b=b: jax.random.beta(key, a, b, (rows // JAX_SHARE, columns))
         )
         calls: dict[str, Call] = {
-            "ours, both logarithms": partial(log_beta, KEY, alpha, beta, rows),
+            "ours, both logarithms": partial(sample_log_beta, KEY, alpha, beta, rows),
             "numpy": partial(rng.beta, a, b, (rows, columns)),
             "numpy, a generator a core": partial(threads, a, b),
             "jax.random.beta": lambda plain=plain: plain(KEY),
         }
         name, *others = calls
-        draws = log_beta(KEY, alpha, beta, rows)
+        draws = sample_log_beta(KEY, alpha, beta, rows)
         check_moments(np.exp(draws.log_p), a, b, name)
         check_moments(-np.expm1(draws.log_q), a, b, name)
         for name in others:

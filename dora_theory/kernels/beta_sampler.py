@@ -41,6 +41,8 @@ _ROUNDS = 20
 # Terms of the series of atanh at 1/3 before they fall below rounding.
 _ATANH_TERMS = {np.dtype("float32"): 7, np.dtype("float64"): 16}
 
+# What makes the key of gamma draws from a caller's.
+_GAMMA = 0x67616D6D
 # The largest word.
 _MOST = 2**32 - 1
 
@@ -87,7 +89,7 @@ class BetaSetup(NamedTuple):
     inverse_b: _Real
 
 
-def log_beta(
+def sample_log_beta(
     key: Key[Array, ""] | UInt32[Array, "2"],
     alpha: Real[ArrayLike, "*#batch k"],
     beta: Real[ArrayLike, "*#batch k"],
@@ -135,7 +137,7 @@ def log_beta(
     )
 
 
-def log_gamma(
+def sample_log_gamma(
     key: Key[Array, ""] | UInt32[Array, "2"],
     shape: Real[ArrayLike, "*batch k"],
     samples: int,
@@ -145,13 +147,14 @@ def log_gamma(
     """Draws of log G, G ~ Gamma(a) of scale 1.
 
     Args:
-        key: JAX random key, used as by `log_beta`.
+        key: JAX random key. Equal keys give equal draws as for `sample_log_beta`, from whose draws
+            for the same key they are independent.
         shape: a ≥ 0, shape `(..., k)`; a = 0 is G = 0.
         samples: how many.
         first: number of the first sample.
 
     Returns:
-        Shape `(samples, ..., k)`, as accurate as `log_beta`.
+        Shape `(samples, ..., k)`, as accurate as `sample_log_beta`.
 
     Raises:
         ValueError: NaN or negative values, no candidate.
@@ -180,7 +183,8 @@ def _log_beta(key: Array, a: Array, b: Array, samples: int, first: Array) -> Bet
 
 @partial(jax.jit, static_argnames="samples")
 def _log_gamma(key: Array, a: Array, samples: int, first: Array) -> Array:
-    keys, sample = _places(key, a.shape, samples, first)
+    # Beta draws have the words of the key itself.
+    keys, sample = _places(jax.random.fold_in(key, _GAMMA), a.shape, samples, first)
 
     def draw(these: tuple[Array, Array]) -> Array:
         lane, a = these

@@ -23,7 +23,7 @@ from jaxtyping import Array, Float, Key, UInt32
 from dora_theory._checks import check_key, check_number, check_type, check_whole
 from dora_theory.simulation.arguments import check_simulation, chosen_devices, strategy_names
 from dora_theory.simulation.contenders import ORACLE, Settings
-from dora_theory.simulation.intervals import Estimate, student, wilson
+from dora_theory.simulation.intervals import Estimate, paired, student, wilson
 from dora_theory.simulation.outcomes import Job, Level, chunk
 from dora_theory.simulation.populations import Population
 
@@ -44,6 +44,8 @@ class Simulation:
         level: of randomness.
         mean: mean over problems of success and of the number correct, shape `(2, m)`.
         scatter: sums over problems of products of deviations, shape `(2, m, m)`.
+        gains: sums over problems of how much the success of one strategy is above that of another,
+            where it is, and of the squares of that, shape `(2, m, m)`.
     """
 
     strategies: tuple[str, ...]
@@ -53,6 +55,7 @@ class Simulation:
     level: Level
     mean: Float[np.ndarray, "2 m"]
     scatter: Float[np.ndarray, "2 m m"]
+    gains: Float[np.ndarray, "2 m m"]
 
     def success(self, strategy: str, *, level: float = 0.95) -> Estimate:
         """Probability that at least one rollout is correct, with Wilson's interval."""
@@ -71,10 +74,17 @@ class Simulation:
         return wilson(mean, error, self.problems, level=level)
 
     def difference(self, strategy: str, other: str, *, level: float = 0.95) -> Estimate:
-        """Success of one strategy less that of another, paired: on the same problems and draws."""
+        """Success of one strategy less that of another, paired: on the same problems and draws.
+
+        The interval is that of `difference_interval`: where no problem has shown a difference it
+        is not empty.
+        """
         i, j = self._index(strategy), self._index(other)
-        error = self._error(0, i, j)
-        return student(self.mean[0, i] - self.mean[0, j], error, self.problems, level=level)
+        mean, error = self.mean[0, i] - self.mean[0, j], self._error(0, i, j)
+        if i == j:
+            return Estimate(*map(np.asarray, (mean, mean, mean, error)))
+        gains, losses = self.gains[:, i, j], self.gains[:, j, i]
+        return paired(mean, error, self.problems, gains, losses, level=level)
 
     def regret(self, strategy: str, *, level: float = 0.95) -> Estimate:
         """Success of the exact optimum, which knows what is true, less that of a strategy."""
@@ -151,7 +161,7 @@ def simulate_until(
     """As `simulate`, with as many problems as make intervals as narrow as asked.
 
     The number of problems doubles from look to look: few looks, so that stopping at a lucky one
-    costs little coverage.
+    costs little coverage. An interval is not narrow because no problem has shown a difference yet.
 
     Args:
         key: as `simulate`.
@@ -282,6 +292,7 @@ class _Work:
         n = self.budget if budget is None else budget
         m = len(self.strategies)
         count, mean, scatter = 0, np.zeros((2, m)), np.zeros((2, m, m))
+        gains = np.zeros((2, m, m))
         for values in self.blocks(problems, n):
             # Chan, Golub and LeVeque (1983): no difference of large sums.
             size = values.shape[-1]
@@ -291,8 +302,13 @@ class _Work:
             weight = count * size / (count + size)
             scatter += off @ off.swapaxes(-1, -2) + weight * gap[:, :, None] * gap[:, None, :]
             mean += gap * (size / (count + size))
+            for i, success in enumerate(values[0]):
+                gain = np.maximum(success - values[0], 0)
+                gains[:, i] += gain.sum(-1), (gain * gain).sum(-1)
             count += size
-        return Simulation(self.strategies, n, count, self._samples, self.level, mean, scatter)
+        return Simulation(
+            self.strategies, n, count, self._samples, self.level, mean, scatter, gains
+        )
 
     @property
     def _samples(self) -> int:

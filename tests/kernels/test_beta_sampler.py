@@ -14,7 +14,7 @@ import scipy.special
 import scipy.stats
 
 from dora_theory.kernels import beta_sampler
-from dora_theory.kernels.beta_sampler import log_beta, log_gamma
+from dora_theory.kernels.beta_sampler import sample_log_beta, sample_log_gamma
 
 SAMPLES = 60_000
 CRITICAL = 2.47
@@ -61,7 +61,7 @@ def beta_cdf(a, b, log_p, log_q):
 
 def test_beta_draws_follow_scipys_distribution_at_all_shapes(x64):
     dtype = np.float64 if x64 else np.float32
-    draws = log_beta(jax.random.key(1), *PAIRS.T.astype(dtype), SAMPLES)
+    draws = sample_log_beta(jax.random.key(1), *PAIRS.T.astype(dtype), SAMPLES)
     assert draws.log_p.dtype == draws.log_q.dtype == dtype
     for i, (a, b) in enumerate(PAIRS):
         u = beta_cdf(a, b, *(np.asarray(x[:, i], np.float64) for x in draws))
@@ -70,14 +70,25 @@ def test_beta_draws_follow_scipys_distribution_at_all_shapes(x64):
 
 def test_the_distance_sees_a_small_error():
     """The critical value is of use: shapes that are off by 5% are seen."""
-    draws = log_beta(jax.random.key(1), np.float32([5.0]), np.float32([3.0]), SAMPLES)
+    draws = sample_log_beta(jax.random.key(1), np.float32([5.0]), np.float32([3.0]), SAMPLES)
     u = beta_cdf(5.25, 3.0, *(np.asarray(x[:, 0], np.float64) for x in draws))
     assert distance(u) > CRITICAL
 
 
+def test_gamma_draws_are_independent_of_beta_draws_of_the_same_key():
+    """A correlation of 4/√n would be seen; where both had the same words it was 0.94."""
+    shapes = np.array([0.5, 3.0, 50.0])
+    gamma = np.asarray(sample_log_gamma(jax.random.key(2), shapes, SAMPLES))
+    draws = sample_log_beta(jax.random.key(2), shapes, shapes, SAMPLES)
+    for one in draws:
+        for i in range(3):
+            found = scipy.stats.spearmanr(np.asarray(one)[:, i], gamma[:, i]).statistic
+            assert abs(found) < 4 / np.sqrt(SAMPLES)
+
+
 def test_gamma_draws_follow_scipys_distribution(x64):
     shapes = np.array([1e-6, 1e-3, 0.1, 1.0, 2.5, 40.0, 1e4, 1e6])
-    draws = np.asarray(log_gamma(jax.random.key(2), shapes, SAMPLES), np.float64)
+    draws = np.asarray(sample_log_gamma(jax.random.key(2), shapes, SAMPLES), np.float64)
     for a, x in zip(shapes, draws.T, strict=True):
         first = np.exp(np.minimum(a * x - scipy.special.gammaln(a + 1), 0))
         u = np.where(x < -650, first, scipy.special.gammainc(a, np.exp(x)))
@@ -86,7 +97,7 @@ def test_gamma_draws_follow_scipys_distribution(x64):
 
 def test_moments_of_both_logarithms_agree_with_digamma(x64):
     """E log p = ψ(a) - ψ(a + b) and its variance, to 5 standard errors."""
-    draws = log_beta(jax.random.key(3), *PAIRS.T, SAMPLES)
+    draws = sample_log_beta(jax.random.key(3), *PAIRS.T, SAMPLES)
     psi = scipy.special.digamma
     for one, other, values in ((0, 1, draws.log_p), (1, 0, draws.log_q)):
         a, b = PAIRS[:, one], PAIRS[:, other]
@@ -98,7 +109,9 @@ def test_moments_of_both_logarithms_agree_with_digamma(x64):
 
 
 def test_p_and_q_are_complements_and_edges_are_exact(x64):
-    draws = log_beta(jax.random.key(4), np.array([0.3, 0.0, 2.0]), np.array([0.4, 1.0, 0.0]), 500)
+    draws = sample_log_beta(
+        jax.random.key(4), np.array([0.3, 0.0, 2.0]), np.array([0.4, 1.0, 0.0]), 500
+    )
     total = np.exp(np.asarray(draws.log_p)) + np.exp(np.asarray(draws.log_q))
     np.testing.assert_allclose(total, 1, rtol=1e-6)
     assert np.all(np.asarray(draws.log_p)[:, 1] == -np.inf)
@@ -136,31 +149,33 @@ def test_a_draw_depends_on_its_own_numbers_alone():
     """Not on other candidates, nor on how many problems or samples there are, or in what parts."""
     key = jax.random.key(7)
     a = np.linspace(0.1, 2, 12, dtype=np.float32).reshape(3, 4)
-    whole = log_beta(key, a, 1 + a, 40).log_p
-    np.testing.assert_array_equal(log_beta(key, a[:2], 1 + a[:2], 40).log_p, whole[:, :2])
-    np.testing.assert_array_equal(log_beta(key, a[:, :3], 1 + a[:, :3], 40).log_p, whole[..., :3])
-    part = log_beta(key, a, 1 + a, 15, first=20).log_p
+    whole = sample_log_beta(key, a, 1 + a, 40).log_p
+    np.testing.assert_array_equal(sample_log_beta(key, a[:2], 1 + a[:2], 40).log_p, whole[:, :2])
+    np.testing.assert_array_equal(
+        sample_log_beta(key, a[:, :3], 1 + a[:, :3], 40).log_p, whole[..., :3]
+    )
+    part = sample_log_beta(key, a, 1 + a, 15, first=20).log_p
     np.testing.assert_array_equal(part, whole[20:35])
-    other = log_beta(jax.random.key(8), a, 1 + a, 40).log_p
+    other = sample_log_beta(jax.random.key(8), a, 1 + a, 40).log_p
     assert np.all(np.asarray(other) != np.asarray(whole))
 
 
 def test_bad_values_are_named():
     key = jax.random.key(0)
     with pytest.raises(ValueError, match=r"alpha\[1\] = -1.0"):
-        log_beta(key, np.array([0.5, -1.0]), np.array([0.5, 1.0]), 3)
+        sample_log_beta(key, np.array([0.5, -1.0]), np.array([0.5, 1.0]), 3)
     with pytest.raises(ValueError, match=r"alpha \+ beta\[0\] = 0.0"):
-        log_beta(key, np.array([0.0]), np.array([0.0]), 3)
+        sample_log_beta(key, np.array([0.0]), np.array([0.0]), 3)
     with pytest.raises(ValueError, match=r"beta: shape \(4,\) does not fit alpha, \(3,\)"):
-        log_beta(key, np.ones(3), np.ones(4), 3)
+        sample_log_beta(key, np.ones(3), np.ones(4), 3)
     with pytest.raises(ValueError, match=r"alpha: needs at least one candidate, got shape \(\)"):
-        log_beta(key, 1.0, 1.0, 3)
+        sample_log_beta(key, 1.0, 1.0, 3)
     with pytest.raises(ValueError, match=r"shape: needs at least one candidate, got shape \(\)"):
-        log_gamma(key, 1.0, 3)
+        sample_log_gamma(key, 1.0, 3)
     with pytest.raises(TypeError, match="key = 0: needs one JAX random key"):
-        log_gamma(0, np.ones(3), 3)
+        sample_log_gamma(0, np.ones(3), 3)
     for samples in (-1, 2.5, "x", None, True, 2**32):
         with pytest.raises(ValueError, match=f"samples = {samples!r}: needs a whole number in "):
-            log_gamma(key, np.array([1.0]), samples)
+            sample_log_gamma(key, np.array([1.0]), samples)
     with pytest.raises(ValueError, match="first = 'x': needs a whole number"):
-        log_beta(key, np.ones(3), np.ones(3), 3, first="x")
+        sample_log_beta(key, np.ones(3), np.ones(3), 3, first="x")

@@ -5,7 +5,13 @@ import pytest
 import scipy.optimize
 import scipy.stats
 
-from dora_theory.simulation.intervals import mean_interval, proportion_interval, student, wilson
+from dora_theory.simulation.intervals import (
+    difference_interval,
+    mean_interval,
+    proportion_interval,
+    student,
+    wilson,
+)
 
 REPETITIONS = 1000
 # Four and a half standard errors of a share of 0.95 among 1,000: a right interval fails once in
@@ -69,6 +75,57 @@ def test_intervals_of_coins_cover_as_often_as_they_say():
     assert abs(coverage(proportion_interval(values), truth) - 0.95) < SLACK
 
 
+SIZES = {
+    "coins": lambda rng, shape: np.ones(shape),
+    "small": lambda rng, shape: np.full(shape, 1 / 64),
+    "uneven": lambda rng, shape: np.where(rng.random(shape) < 0.1, 1, 1 / 64),
+    "many": lambda rng, shape: rng.integers(1, 65, shape) / 64,
+}
+MEANS = {"coins": 1, "small": 1 / 64, "uneven": 0.1 + 0.9 / 64, "many": 65 / 128}
+
+
+@pytest.mark.parametrize("share", [1e-4, 0.003, 0.03, 0.2, 0.7])
+@pytest.mark.parametrize("n", [16, 20, 64, 256])
+@pytest.mark.parametrize("gains", [1.0, 0.6])
+def test_intervals_of_rare_differences_cover(n, share, gains):
+    """As many gains as losses or not; Student's covers some of these in 1 case of 100."""
+    rng = np.random.default_rng([n, int(1e4 * share)])
+    for name, sizes in SIZES.items():
+        shape = REPETITIONS, n
+        sign = np.where(rng.random(shape) < gains, 1, -1)
+        values = (rng.random(shape) < share) * sign * sizes(rng, shape)
+        truth = share * MEANS[name] * (2 * gains - 1)
+        found = difference_interval(values)
+        assert coverage(found, truth) > 0.95 - SLACK, name
+        assert np.all(found.low < found.high)
+
+
+def test_no_difference_is_no_proof_of_none():
+    found = difference_interval(np.zeros((2, 20)))
+    # Clopper and Pearson's upper end of 0 in 20, with a tail of 0.025.
+    end = scipy.stats.beta.ppf(0.975, 1, 20)
+    np.testing.assert_allclose([found.low, found.high], [[-end] * 2, [end] * 2], rtol=1e-12)
+
+
+def test_a_gain_or_two_are_clopper_and_pearsons():
+    values = np.zeros(50)
+    values[:2] = 1
+    found, exact = difference_interval(values), scipy.stats.binomtest(2, 50).proportion_ci()
+    assert found.high == pytest.approx(exact.high, rel=1e-12)
+    # Below it is what two gains are at least, less what losses are at most that were not seen.
+    unseen = scipy.stats.beta.ppf(0.975, 1, 50)
+    assert found.low == pytest.approx(0.04 - np.hypot(0.04 - exact.low, unseen), rel=1e-12)
+    mirrored = difference_interval(-values)
+    assert (mirrored.low, mirrored.high) == (-found.high, -found.low)
+
+
+def test_differences_that_are_common_have_students_interval():
+    values = np.random.default_rng(4).uniform(-0.4, 0.6, (3, 200))
+    for ours, theirs in zip(difference_interval(values), mean_interval(values), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+    assert difference_interval(np.full(5, 1.0)).high == 1
+
+
 def test_a_wrong_error_is_seen():
     """The count is of use: an interval from twice as many values as there are covers too seldom."""
     values = np.random.default_rng(3).normal(size=(REPETITIONS, 100))
@@ -93,5 +150,7 @@ def test_bad_arguments_are_named():
         mean_interval([1.0])
     with pytest.raises(ValueError, match=r"level = 1\.0"):
         mean_interval([1.0, 2.0], level=1.0)
+    with pytest.raises(ValueError, match=r"values\[0\] = -1.5: needs numbers in \[-1, 1\]"):
+        difference_interval([-1.5, 0.5])
     with pytest.raises(ValueError, match=r"in \[0, 1\]"):
         proportion_interval([0.5, 1.5])
