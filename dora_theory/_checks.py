@@ -5,8 +5,10 @@ pass, and only those of shapes remain. Outside of them a bad value raises `Value
 the argument, the place and the value.
 """
 
+import dataclasses
+from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +17,8 @@ from jaxtyping import Array, Bool, Float
 from numpy.typing import ArrayLike
 
 from dora_theory._errors import short
+
+T = TypeVar("T")
 
 
 def is_concrete(x: Any) -> bool:
@@ -205,3 +209,25 @@ def is_array(x: Any) -> bool:
 def named(x: Any) -> str:
     """A value as a message of one line can bear it."""
     return short(" ".join(repr(x).split()))
+
+
+def checked_pytree(cls: type[T], *, static: tuple[str, ...] = ()) -> type[T]:
+    """Registers a dataclass as a pytree whose constructor alone checks values.
+
+    What JAX puts into the leaves while it transforms (tracers, axes, placeholders) does not go
+    through the constructor. Fields that are named `static` are no leaves.
+    """
+    leaves = [f.name for f in dataclasses.fields(cast(Any, cls)) if f.name not in static]
+
+    def flatten(x: T) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
+        children = [(jax.tree_util.GetAttrKey(name), getattr(x, name)) for name in leaves]
+        return children, tuple(getattr(x, name) for name in static)
+
+    def unflatten(fixed: tuple[Any, ...], children: Iterable[Any]) -> T:
+        made = object.__new__(cls)
+        for name, value in zip([*leaves, *static], [*children, *fixed], strict=True):
+            object.__setattr__(made, name, value)
+        return made
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten, unflatten)
+    return cls

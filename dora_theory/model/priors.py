@@ -3,26 +3,46 @@
 from dataclasses import dataclass
 from typing import Self
 
-import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Real
 
-from dora_theory._checks import as_float, check_candidates, check_range
+from dora_theory._checks import (
+    as_float,
+    as_mask,
+    check_candidates,
+    check_range,
+    checked_pytree,
+    common_shape,
+)
 
 
-@jax.tree_util.register_dataclass
+@checked_pytree
 @dataclass(frozen=True)
 class BetaPrior:
     """Independent candidates, p_i ~ Beta(a_i, b_i).
 
     Attributes:
         alpha: a ≥ 0, shape `(..., k)`.
-        beta: b ≥ 0, shape `(..., k)`.
+        beta: b ≥ 0 with a + b > 0, of the same shape or one that broadcasts with it.
+
+    Raises:
+        ValueError: NaN, infinite or negative values, a + b = 0, shapes that do not fit.
     """
 
-    alpha: Float[Array, "*batch k"]
-    beta: Float[Array, "*batch k"]
+    alpha: Float[Array, "*#batch #k"]
+    beta: Float[Array, "*#batch #k"]
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        for name in ("alpha", "beta"):
+            value = as_float(name, getattr(self, name))
+            check_candidates(name, value)
+            check_range(name, value, 0)
+            object.__setattr__(self, name, value)
+        common_shape(alpha=self.alpha.shape, beta=self.beta.shape)
+        check_range("alpha + beta", self.concentration, 0, low_open=True)
 
     @classmethod
     def from_quality(
@@ -37,7 +57,7 @@ class BetaPrior:
         Args:
             weights: qualities w in [0, 1], shape `(..., k)`.
             concentration: κ > 0, scalar or shape `(...)`.
-            mask: boolean `(..., k)`; values under false are not checked.
+            mask: boolean `(..., k)`; a weight under false is not checked and counts as 0.
 
         Returns:
             The prior; 1 - w is formed before it is scaled, so b is exact to rounding for w near 1.
@@ -49,6 +69,8 @@ class BetaPrior:
         check_candidates("weights", w)
         check_range("weights", w, 0, 1, mask=mask)
         check_range("concentration", kappa, 0, low_open=True)
+        if mask is not None:
+            w = jnp.where(as_mask(mask, jnp.broadcast_shapes(w.shape, np.shape(mask))), w, 0)
         return cls(kappa[..., None] * w, kappa[..., None] * (1 - w))
 
     @property
@@ -81,7 +103,7 @@ class BetaPrior:
         return type(self)(self.alpha + jnp.zeros_like(n), self.beta + n)
 
 
-@jax.tree_util.register_dataclass
+@checked_pytree
 @dataclass(frozen=True)
 class HierarchicalPrior:
     """Correlated candidates: m_j ~ Beta(κQ_j, κ(1-Q_j)), p_i | m_j ~ Beta(νm_j, ν(1-m_j)).
@@ -92,11 +114,23 @@ class HierarchicalPrior:
         quality: Q in [0, 1] of each direction, shape `(..., g)`.
         concentration: κ > 0, scalar or shape `(...)`.
         within_concentration: ν > 0, scalar or shape `(...)`.
+
+    Raises:
+        ValueError: NaN, a quality outside [0, 1], κ or ν not positive and finite.
     """
 
     quality: Float[Array, "*batch g"]
     concentration: Float[Array, "*#batch"]
     within_concentration: Float[Array, "*#batch"]
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        for name in ("quality", "concentration", "within_concentration"):
+            object.__setattr__(self, name, as_float(name, getattr(self, name)))
+        check_candidates("quality", self.quality)
+        check_range("quality", self.quality, 0, 1)
+        check_range("concentration", self.concentration, 0, low_open=True)
+        check_range("within_concentration", self.within_concentration, 0, low_open=True)
 
     @classmethod
     def from_quality(
@@ -118,11 +152,12 @@ class HierarchicalPrior:
         Raises:
             ValueError: NaN, a quality outside [0, 1], κ or ν not positive and finite.
         """
+        # Named as the caller names them.
         q = as_float("direction_weights", direction_weights)
-        kappa = as_float("concentration", concentration)
-        nu = as_float("within_concentration", within_concentration)
         check_candidates("direction_weights", q)
         check_range("direction_weights", q, 0, 1)
-        check_range("concentration", kappa, 0, low_open=True)
-        check_range("within_concentration", nu, 0, low_open=True)
-        return cls(q, kappa, nu)
+        return cls(
+            q,
+            as_float("concentration", concentration),
+            as_float("within_concentration", within_concentration),
+        )

@@ -4,7 +4,6 @@ A problem may be sampled many times; what is independent are problems, so a prob
 observation, its mean, and the spread of those means is all the error there is.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -109,8 +108,8 @@ def paired(
     mean: ArrayLike,
     error: ArrayLike,
     n: int,
-    gains: Sequence[ArrayLike],
-    losses: Sequence[ArrayLike],
+    gains: ArrayLike,
+    losses: ArrayLike,
     *,
     level: float = 0.95,
 ) -> Estimate:
@@ -120,7 +119,7 @@ def paired(
         mean: of n differences, shape `(...)`.
         error: its standard error.
         n: how many there are.
-        gains: sums of the positive differences and of their squares, each `(...)`.
+        gains: sums of the positive differences and of their squares, shape `(2, ...)`.
         losses: the same of the negative ones, as positive numbers.
         level: probability that the interval covers the mean.
 
@@ -128,12 +127,13 @@ def paired(
         As `difference_interval`.
     """
     usual = student(mean, error, n, level=level)
-    gain, least_gain, most_gain = _part(*gains, n, level)
-    loss, least_loss, most_loss = _part(*losses, n, level)
+    up, down = np.asarray(gains, np.float64), np.asarray(losses, np.float64)
+    gain, least_gain, most_gain = _part(up[0], up[1], n, level)
+    loss, least_loss, most_loss = _part(down[0], down[1], n, level)
     low = usual.value - np.hypot(gain - least_gain, most_loss - loss)
     high = usual.value + np.hypot(most_gain - gain, loss - least_loss)
-    squares = np.add(gains[1], losses[1])
-    rare = np.add(gains[0], losses[0]) ** 2 < _ENOUGH * np.maximum(squares, _TINY)
+    total, squares = up + down
+    rare = total * total < _ENOUGH * np.maximum(squares, _TINY)
     return Estimate(
         usual.value,
         np.maximum(np.where(rare, np.minimum(low, usual.low), usual.low), -1),
@@ -143,13 +143,12 @@ def paired(
 
 
 def _part(
-    total: ArrayLike, squares: ArrayLike, n: int, level: float
+    total: np.ndarray, squares: np.ndarray, n: int, level: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean of n numbers in [0, 1] from their sum and that of their squares, and its bounds.
 
     They count as `count` numbers of one size and others that are 0.
     """
-    total, squares = np.asarray(total, np.float64), np.asarray(squares, np.float64)
     tail = (1 - level) / 2
     size = np.clip(squares / np.maximum(total, _TINY), 0, 1)
     count = np.minimum(total / np.maximum(size, _TINY), n)

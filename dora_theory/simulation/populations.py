@@ -15,7 +15,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
-from dora_theory._checks import check_key, check_number, check_range, check_type, check_whole, named
+from dora_theory._checks import (
+    check_key,
+    check_number,
+    check_range,
+    check_type,
+    check_whole,
+    checked_pytree,
+    named,
+)
 from dora_theory.allocation.optimal import apportion
 from dora_theory.model.similarity import masked_softmax
 
@@ -29,26 +37,10 @@ _ANY = "level", "slope", "offset"
 _OPTIONAL = "within_concentration", "level"
 
 
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=[
-        "concentration",
-        "within_concentration",
-        "quality_temperature",
-        "spread",
-        "level",
-        "difficulty",
-        "slope",
-        "offset",
-        "noise",
-        "direction_noise",
-        "similarity_inside",
-        "similarity_across",
-        "skew",
-        "discount",
-    ],
-    meta_fields=["candidates", "fewest", "directions", "sizes", "quality", "dimension"],
-)
+_STATIC = "candidates", "directions", "sizes", "fewest", "quality", "dimension"
+
+
+@partial(checked_pytree, static=_STATIC)
 @dataclass(frozen=True)
 class Population:
     """How problems are made. Numbers may be traced; what decides shapes is static.
@@ -113,6 +105,10 @@ class Population:
     similarity_across: Any = 0.7
     dimension: int = 0
 
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        self.checked()
+
     def checked(self) -> "Population":
         """The population itself, if its values are in their ranges; else `ValueError`."""
         _check_shapes(self)
@@ -133,7 +129,7 @@ class Population:
 
     def with_changes(self, **changes: Any) -> "Population":
         """The same population but for the named attributes, checked."""
-        return replace(self, **changes).checked()
+        return replace(self, **changes)
 
 
 @jax.tree_util.register_dataclass

@@ -40,3 +40,35 @@ def test_bad_values_are_named():
         BetaPrior.from_quality(np.array([0.5]), 1.0).after_failures(np.array([-1.0]))
     with pytest.raises(ValueError, match="within_concentration = nan"):
         HierarchicalPrior.from_quality(np.array([0.5]), 1.0, np.nan)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "says"),
+    [
+        ([np.nan], [1.0], r"alpha\[0\] = nan"),
+        ([1.0, 2.0], [1.0, -0.5], r"beta\[1\] = -0.5"),
+        ([1.0], [np.inf], r"beta\[0\] = inf"),
+        ([0.0], [0.0], r"alpha \+ beta\[0\] = 0.0"),
+        ([1.0, 2.0], [1.0, 1.0, 1.0], "shapes do not fit: alpha"),
+        (1.0, [1.0], "alpha: needs at least one candidate"),
+    ],
+)
+def test_a_prior_is_checked_when_it_is_made(a, b, says):
+    with pytest.raises(ValueError, match=says):
+        BetaPrior(np.asarray(a), np.asarray(b))
+
+
+def test_a_hierarchy_is_checked_when_it_is_made():
+    with pytest.raises(ValueError, match=r"quality\[1\] = 1.5"):
+        HierarchicalPrior(np.array([0.5, 1.5]), np.array(1.0), np.array(1.0))
+    with pytest.raises(ValueError, match="concentration = 0"):
+        HierarchicalPrior(np.array([0.5]), np.array(0.0), np.array(1.0))
+
+
+def test_padding_is_not_checked_and_priors_are_mapped():
+    masked = BetaPrior.from_quality(np.array([[0.3, np.nan]]), 2.0, mask=np.array([[True, False]]))
+    np.testing.assert_allclose(masked.mean, [[0.3, 0.0]], rtol=1e-6)
+    many = BetaPrior(np.ones((5, 2)), np.full((5, 2), 3.0))
+    mean = jax.vmap(lambda prior: prior.after_failures(np.ones(2)).mean)(many)
+    np.testing.assert_allclose(mean, 0.2, rtol=1e-6)
+    assert jax.tree.map(lambda _: None, many).alpha is None

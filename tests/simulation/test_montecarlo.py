@@ -210,7 +210,6 @@ def test_rollouts_lost_are_where_the_optimum_has_the_same_success():
         ({"problems": 1}, r"problems = 1: needs a whole number in \[2, "),
         ({"level": "guess"}, "level = 'guess'"),
         ({"level": None}, "level = None: needs one of rollouts"),
-        ({"population": Population(noise=-1.0)}, "noise = -1.0"),
         ({"settings": Settings(temperature=(0.1, 0.2))}, r"temperature = \(0.1, 0.2\): needs a"),
         ({"settings": Settings(beam_width=2.5)}, "beam_width = 2.5: needs a whole number"),
         ({"devices": []}, r"devices = \[\]: needs one or more of this process"),

@@ -204,8 +204,14 @@ def test_a_population_is_a_pytree_whose_numbers_are_traced():
     values = [first_score(Population(offset=x)) for x in (0.0, 1.0, 2.0)]
     assert len(seen) == 1
     np.testing.assert_allclose(np.diff(values), 1, rtol=1e-5)
-    leaves = jax.tree.leaves(Population(within_concentration=jnp.float32(2.0)))
+    made = Population(within_concentration=jnp.float32(2.0))
+    leaves = jax.tree.leaves(made)
     assert len(leaves) == 13
+    # Axes to map over, and what is not checked before it is used.
+    axes = jax.tree.map(lambda _: 0, made)
+    assert (axes.skew, axes.sizes) == (0, "zipf")
+    with pytest.raises(ValueError, match="skew = 0"):
+        draw_problems(KEY, axes, 1)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +255,7 @@ def test_a_population_is_a_pytree_whose_numbers_are_traced():
 )
 def test_bad_values_are_named(changes, says):
     with pytest.raises(ValueError, match=says):
-        draw_problems(KEY, Population(**changes), 2)
+        Population(**changes)
 
 
 def test_bad_arguments_are_named():
