@@ -18,23 +18,22 @@ store, a folder of Parquet files. A run that was stopped or killed goes on where
 
 A sweep is a TOML file:
 
-  strategies = ["rebase", "dora", "oracle"]   oracle: the exact optimum, which knows what is true
-  budget = 64                                 N
-  problems = 1024                             of each cell
-  samples = 16                                of each problem
-  level = "conditional"                       or "rollouts", "closed": how much is thrown
-  seed = 0                                    one for all cells: common random numbers
-  rollouts_lost = false                       also N less what the optimum needs for the same
+  strategies = ["rebase", "dora", "oracle"] # oracle: the exact optimum, which knows what is true
+  problems = 1024                           # of each cell
+  samples = 16                              # of each problem
+  level = "conditional"                     # or "rollouts", "closed": how much is thrown
+  seed = 0                                  # one for all cells: common random numbers
+  rollouts_lost = false                     # also N less what the optimum needs for the same
 
-  [population]                                fields of dora_theory.Population
-  preset = "math500-llama31-8b"               optional: of dora_theory.PRESETS
+  [population]                              # fields of dora_theory.Population
+  preset = "math500-llama31-8b"             # optional: of dora_theory.PRESETS
   candidates = 16
   directions = 4
 
-  [settings]                                  temperature, similarity_temperature, beam_width, pool
+  [settings]                                # temperature, similarity_temperature, beam_width, pool
   pool = "mean-exp"
 
-  [grid]                                      axes, the last varies fastest
+  [grid]                                    # axes, the last varies fastest; budget = N above if one
   budget = [16, 64]
   population.concentration = { from = 0.1, to = 100, count = 7, spacing = "log" }
 """

@@ -15,6 +15,7 @@ import pytest
 
 from dora_theory._errors import InputError
 from dora_theory.cli.main import main
+from dora_theory.cli.simulate import _DESCRIPTION
 from dora_theory.io.store import read_store
 from dora_theory.simulation import montecarlo, sweeps
 from dora_theory.simulation.contenders import Settings
@@ -53,6 +54,13 @@ def rows_of(store):
     """All that counts: seconds differ from run to run."""
     rows = read_store(store)[1].to_pylist()
     return [{name: x for name, x in row.items() if name != "seconds"} for row in rows]
+
+
+def test_the_sweep_that_the_help_shows_is_one(tmp_path):
+    shown = [line[2:] for line in _DESCRIPTION.splitlines() if line.startswith("  ")]
+    path = tmp_path / "sweep.toml"
+    path.write_text("\n".join(shown), encoding="utf-8")
+    assert len(read_sweep(path)) == 14
 
 
 def test_a_file_says_what_it_says(sweep_file):
