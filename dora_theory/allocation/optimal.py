@@ -29,10 +29,6 @@ from dora_theory._checks import (
 from dora_theory.kernels.dispatch import Implementation
 from dora_theory.kernels.divisor_pallas import allocate
 
-# κ → 0⁺ stands for Adams' method. Small enough that every first rollout precedes every second
-# one for weights above 1e-29 of the largest, large enough that w/κ stays finite in float32.
-_ADAMS = 1e-30
-
 
 class Certificate(NamedTuple):
     """What decides optimality (theory 2.2): optimal iff `largest_next <= smallest_last`.
@@ -151,7 +147,8 @@ def apportion(
     weights by a constant changes nothing but rounding.
 
     Args:
-        weights: ≥ 0, shape `(..., k)`, on any scale; subnormal ones count as 0.
+        weights: ≥ 0, shape `(..., k)`, on any scale; subnormal ones count as 0, and after the first
+            seats of Adams' method those that are subnormal as a share of the largest.
         budget: N ≥ 0, scalar or shape `(...)`; at most 2^22 in float32.
         divisor: first divisor, ≥ 0; at most 2^23 in float32, 2^52 in float64.
         mask: boolean `(..., k)`, false for padding, which receives nothing.
@@ -172,7 +169,9 @@ def apportion(
     m = as_mask(mask, w.shape)
     check_range("weights", w, 0, mask=m)
     n = _budget(budget, w, m)
-    offset = jnp.asarray(divisor or _ADAMS, w.dtype)
+    if is_concrete(divisor) and divisor == 0:
+        return _adams(w, n, m)
+    offset = jnp.asarray(divisor, w.dtype)
     _check_offset("divisor", offset)
     return _largest(_near_one(w, m), offset, n, m)
 
@@ -305,6 +304,16 @@ def _optimal_set(w: Array, kappa: Array, n: Array, m: Array) -> OptimalSet:
     choice = (found.largest_next == found.smallest_last)[..., None]
     last &= choice
     return OptimalSet(counts - last, (last | following) & choice, last.sum(-1, dtype=jnp.int32))
+
+
+@jax.jit
+def _adams(w: Array, budget: Array, mask: Array) -> Array:
+    """The limit of a first divisor → 0⁺: a seat each, by weight, then Jefferson's method."""
+    positive = mask & (w >= jnp.finfo(w.dtype).tiny)
+    best_first = jnp.argsort(-jnp.where(positive, w, 0), axis=-1, stable=True)
+    first = positive & (jnp.argsort(best_first, axis=-1) < budget[..., None])
+    rest = budget - first.sum(-1, dtype=budget.dtype)
+    return first + _largest(_near_one(w, mask), jnp.ones((), w.dtype), rest, mask)
 
 
 @jax.jit

@@ -39,21 +39,21 @@ class Rollouts(NamedTuple):
 
     Attributes:
         depth: B of each copy, or of many that have the same, shape `(..., n)`.
-        count: how many copies have that depth, shape `(..., n)`.
+        number: how many copies have that depth, shape `(..., n)`.
         spread: brings what directions have, `(..., g, M)`, to copies, `(..., n, M)`.
         gather: sums over the copies of a direction, `(..., n, M)` to `(..., g, M)`.
     """
 
     depth: Float[Array, "*batch n"]
-    count: Float[Array, "*batch n"]
+    number: Float[Array, "*batch n"]
     spread: Callable[[Array], Array]
     gather: Callable[[Array], Array]
 
     def total(self, of: Callable[..., Array], *values: Array) -> Array:
         """Sum over copies of a function of `values`, `(..., g, M)`, and of the depth."""
-        depth, count = self.depth[..., None], self.count[..., None]
+        depth, number = self.depth[..., None], self.number[..., None]
         each = of(*(self.spread(x) for x in values), depth)
-        return self.gather(jnp.where(count > 0, count * each, 0))
+        return self.gather(jnp.where(number > 0, number * each, 0))
 
 
 def evenly(total: Float[Array, "*batch"], copies: Float[Array, "*batch"]) -> Rollouts:
@@ -159,7 +159,7 @@ def log_failure(
         Shape `(..., g)`, in [-inf, 0]. Differentiable in Q, κ and ν; where it is 0 because there
         are no rollouts, or -inf because Q = 1, its derivatives are set to 0.
     """
-    number = rollouts.gather((rollouts.count * rollouts.depth)[..., None])[..., 0]
+    number = rollouts.gather((rollouts.number * rollouts.depth)[..., None])[..., 0]
     sure, q = q == 1, jnp.where(q == 1, 0.5, q)
     a, b = kappa * q, kappa * (1 - q)
     one = jnp.ones_like(q)
@@ -199,8 +199,8 @@ def log_failure(
 def _fresh(nu: Array, rollouts: Rollouts, density: _Density) -> Array:
     miss = jax.nn.sigmoid(-(density.mode[..., None] + density.nodes))
     found = (density.share * _draws(nu, rollouts, miss)).sum(-1)
-    number = rollouts.gather((rollouts.count * rollouts.depth)[..., None])[..., 0]
-    alone = rollouts.gather((rollouts.count * (rollouts.depth > 1))[..., None])[..., 0] == 0
+    number = rollouts.gather((rollouts.number * rollouts.depth)[..., None])[..., 0]
+    alone = rollouts.gather((rollouts.number * (rollouts.depth > 1))[..., None])[..., 0] == 0
     return jnp.where(alone, number, found)
 
 
@@ -262,7 +262,7 @@ def _posterior(q: Array, kappa: Array, nu: Array, rollouts: Rollouts, points: in
 
 def _mode(a: Array, b: Array, kappa: Array, nu: Array, rollouts: Rollouts) -> Array:
     """θ at which (a + 1)(1 - m) = m (b + K(m)), by bisection; K is from 1 to all rollouts."""
-    number = rollouts.gather((rollouts.count * rollouts.depth)[..., None])[..., 0]
+    number = rollouts.gather((rollouts.number * rollouts.depth)[..., None])[..., 0]
 
     def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = ends

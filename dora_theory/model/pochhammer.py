@@ -47,11 +47,13 @@ def log_rising_ratio(a: Real, b: Real, n: Real) -> Real:
     Returns:
         A number in [-inf, 0]: 0 where a = 0 or n = 0, and -inf where b = 0 otherwise. Relative
         error below 1e-14 in float64 and 1e-6 in float32 for a + b from 1e-6 to 1e6 and n to 1e6,
-        given a and b as they are. First derivatives to 1e-14 and 1e-6. They are set to 0 where
-        b = 0: the value is -inf there for a n > 0 and has none.
+        given a and b as they are, and unless the result is below the normal numbers. First
+        derivatives to 1e-14 and 1e-6. They are set to 0 where b = 0: the value is -inf there for
+        a n > 0 and has none.
     """
     m, terms = _STEPS[a.dtype]
     live = (a > 0) & (n > 0)
+    a, part = _linear(a, b)
     y1, y2 = b + m, b + n + m
     total = sum(
         (jnp.log1p((a / (b + r)) * (n / (a + b + n + r))) for r in range(1, m)), jnp.zeros_like(a)
@@ -64,7 +66,18 @@ def log_rising_ratio(a: Real, b: Real, n: Real) -> Real:
     for k in range(1, terms + 1):
         c = _BERNOULLI[k - 1] / (2 * k * (2 * k - 1))
         total += c * (_gap(2 * k - 1, y1, a) - _gap(2 * k - 1, y2, a))
-    return jnp.where(live, -total, 0)
+    return jnp.where(live, -total * part, 0)
+
+
+def _linear(a: Real, scale: Real) -> tuple[Real, Real]:
+    """A number to take in place of `a`, and the part of it that `a` is.
+
+    Far below `scale` all that follows is linear in a, to rounding, and products with a number near
+    the end of the range, which leave it, can be had of a larger one.
+    """
+    least = scale * float(jnp.finfo(a.dtype).eps) / 64
+    used = jnp.maximum(a, least)
+    return used, jnp.where(a < least, a / jnp.where(used > 0, used, 1), 1)
 
 
 def _gap(power: int, y: Real, a: Real) -> Real:
@@ -113,18 +126,20 @@ def _by_a(a: Real, b: Real, n: Real) -> Real:
 def _by_b(a: Real, b: Real, n: Real) -> Real:
     """d/db: Σ a/((b + r)(a + b + r)) = ψ(b + n) - ψ(b) - ψ(a + b + n) + ψ(a + b)."""
     m, _ = _STEPS[a.dtype]
+    a, part = _linear(a, b)
     s = a + b
     total = _bend(b + m, a, n)
     for r in range(m):
         total += (a / (s + r)) * (n / (b + n + r)) * (1 / (b + r) + 1 / (s + n + r))
-    return jnp.where(n > 0, total, 0)
+    return jnp.where(n > 0, total * part, 0)
 
 
 def _by_n(a: Real, b: Real, n: Real) -> Real:
     """d/dn: ψ(b + n) - ψ(a + b + n)."""
     m, _ = _STEPS[a.dtype]
     x = b + n
-    return -sum((a / ((x + r) * (x + a + r)) for r in range(m)), _step(x + m, a))
+    a, part = _linear(a, x)
+    return -part * sum((a / ((x + r) * (x + a + r)) for r in range(m)), _step(x + m, a))
 
 
 def _by_kappa(w: Real, kappa: Real, b: Real, n: Real) -> Real:
@@ -175,7 +190,9 @@ def log_failure_of(w: Real, kappa: Real, n: Real) -> Real:
         As `log_rising_ratio`; relative error below 1e-14 in float64, 1e-6 in float32, for w as it
         is, however near 0 or 1. First derivatives to 1e-11 and 1e-4.
     """
-    return log_rising_ratio(kappa * w, kappa * (1 - w), n)
+    # The product of a small κ and a small w may leave the range, where the result does not.
+    w, part = _linear(w, 1 - w)
+    return jnp.where(part > 0, log_rising_ratio(kappa * w, kappa * (1 - w), n) * part, 0)
 
 
 @log_failure_of.defjvp
@@ -185,7 +202,8 @@ def _log_failure_of_jvp(primals, tangents):  # type: ignore[no-untyped-def]
     a, b = kappa * w, kappa * (1 - w)
     exists, safe = _derivable(a, b, n)
     slope = kappa * (_by_a(a, safe, n) - _by_b(a, safe, n)) * dw
-    slope += _by_kappa(w, kappa, safe, n) * dkappa + _by_n(a, safe, n) * dn
+    larger, part = _linear(w, 1 - w)
+    slope += _by_kappa(w, kappa, safe, n) * dkappa + part * _by_n(kappa * larger, safe, n) * dn
     return log_failure_of(w, kappa, n), jnp.where(exists, slope, 0)
 
 

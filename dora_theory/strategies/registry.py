@@ -55,8 +55,9 @@ MOST_ROLLOUTS = 2**31 - 1
 # The account of a direction is as long as the budget, and takes the square of it in time.
 MOST_CORRELATED = 2**20
 # Beyond these a quotient such as w/κ or R/T may leave the range of a double, or κ(1-w) fall among
-# the subnormal numbers, which count as 0.
-_LEAST, _MOST = 1e-290, 1e290
+# the subnormal numbers, which count as 0. Above 2^52 κ + 1 is no double of its own.
+_LEAST, _MOST = 1e-290, {"kappa": 2.0**52, "nu": 2.0**52}
+_MOST_TEMPERATURE = 1e290
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +104,11 @@ class Options:
                 f"budget, needs a whole number in [0, {MOST_CORRELATED}]"
             )
         for name in ("quality_temperature", "similarity_temperature", "kappa", "nu"):
-            value = getattr(self, name)
-            if value is not None and not _LEAST <= value <= _MOST:
+            value, most = getattr(self, name), _MOST.get(name, _MOST_TEMPERATURE)
+            if value is not None and not _LEAST <= value <= most:
                 needs = "a positive number" if value <= 0 or math.isnan(value) else "a number"
                 raise InputError(
-                    f"{_flag(name)}: {value:g}: needs {needs} in [{_LEAST:g}, {_MOST:g}]"
+                    f"{_flag(name)}: {value:g}: needs {needs} in [{_LEAST:g}, {most:g}]"
                 )
         strategy = STRATEGIES[self.strategy]
         for name in strategy.options:

@@ -287,3 +287,29 @@ class TestErrors:
             is_optimal(np.array([0.5, 0.5]), 1.0, np.array([1, 1]), mask=np.array([True, False]))
         with pytest.raises(ValueError, match="all w < 1"):
             optimal_set(np.array([0.5, 1.0]), 1.0, 3)
+
+
+def adams(weights, budget):
+    """Adams' method in integers: a seat each by weight, then the largest w/r."""
+    order = sorted(range(len(weights)), key=lambda i: (-weights[i], i))
+    seats = [0] * len(weights)
+    for i in [i for i in order if weights[i] > 0][:budget]:
+        seats[i] = 1
+    for _ in range(budget - sum(seats)):
+        ahead = [Fraction(w) / s if s else Fraction(0) for w, s in zip(weights, seats, strict=True)]
+        seats[max(range(len(weights)), key=lambda i: (ahead[i], -i))] += 1
+    return seats
+
+
+def test_adams_seats_everyone_first_at_any_ratio(x64):
+    assert apportion([1e35, 1e-2, 1.0], 3, divisor=0).tolist() == [1, 1, 1]
+    assert apportion([1e35, 1e-2, 1.0], 2, divisor=0).tolist() == [1, 0, 1]
+    rng = np.random.default_rng(29)
+    low, high = (-300, 300) if x64 else (-37, 37)
+    weights = 10 ** rng.uniform(low, high, (100, 5))
+    weights[::2] = rng.integers(0, 4, (50, 5)) * 2.0 ** rng.integers(-100, 101, (50, 1))
+    weights[:, 0] = np.maximum(weights[:, 0], 2.0**-100)
+    weights = weights.astype(float if x64 else np.float32)
+    budget = rng.integers(0, 40, 100)
+    expected = [adams([float(x) for x in w], int(n)) for w, n in zip(weights, budget, strict=True)]
+    assert apportion(weights, budget, divisor=0).tolist() == expected

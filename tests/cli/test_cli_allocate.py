@@ -143,6 +143,18 @@ def test_weights_and_literal_rounding_are_those_of_the_equations(allocate):
             assert sum(other["allocation"]) == 32
 
 
+@pytest.mark.parametrize("temperature", ["1e-20", "1e-290"])
+@pytest.mark.parametrize(
+    "strategy", ["rebase", "rebase-sequential", "dora", "optimal", "correlated"]
+)
+def test_a_quality_temperature_near_0_leaves_the_best(allocate, strategy, temperature):
+    line = {"scores": [0.2, 0.9, 0.5], "similarity": np.eye(3).tolist(), "directions": [0, 1, 2]}
+    options = "--strategy", strategy, "--budget", 16, "--kappa", 2, "--nu", 3
+    status, answers, err = allocate([line], *options, "--quality-temperature", temperature)
+    assert (status, err) == (0, "")
+    assert answers[0]["allocation"] == [0, 16, 0]
+
+
 @pytest.mark.parametrize("kappa", ["1e-6", "0.5", "1e6"])
 @pytest.mark.parametrize("budget", [0, 1, 40])
 @pytest.mark.filterwarnings("error")
@@ -248,6 +260,12 @@ def test_gzip_is_read_and_half_a_gzip_refused(allocate):
         (["--strategy", "waterfill", "--budget", "4", "--kappa", "0"], "--kappa: 0"),
         (["--strategy", "optimal", "--budget", "4", "--kappa", "nan"], "--kappa: nan"),
         (["--strategy", "optimal", "--budget", "4", "--kappa", "1e-300"], "--kappa: 1e-300"),
+        (["--strategy", "optimal", "--budget", "4", "--kappa", "1e25"], "--kappa: 1e+25"),
+        (["--strategy", "waterfill", "--budget", "4", "--kappa", "4.6e15"], "--kappa: 4.6e+15"),
+        (
+            ["--strategy", "correlated", "--budget", "4", "--kappa", "1", "--nu", "1e25"],
+            "--nu: 1e+25",
+        ),
         (["--strategy", "rebase", "--budget", "-1"], "--budget: -1"),
         (
             ["--strategy", "correlated", "--budget", "1048577", "--kappa", "1", "--nu", "1"],

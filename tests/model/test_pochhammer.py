@@ -115,3 +115,33 @@ def test_second_derivatives_match_differences(float64):
             difference = (slope(x + step) - slope(x - step)) / (2 * h)
             np.testing.assert_allclose(hessian[i], difference, rtol=1e-5)
         assert np.isfinite(hessian).all()
+
+
+def test_small_weights_keep_their_digits_down_to_the_normal_numbers(x64, dtype):
+    """Products of a small w or a leave the range long before the result does."""
+    rng = np.random.default_rng(26)
+    tiny = np.log10(np.finfo(dtype).tiny)
+    w, kappa = 10 ** rng.uniform(tiny + 1, 0, 300), 10 ** rng.uniform(-6, 6, 300)
+    n = np.round(10 ** rng.uniform(0, 6, 300))
+    # Pairs whose sum, not each of which, is in the stated range.
+    other = np.where(np.arange(300) % 3, kappa * (1 - w), 10 ** rng.uniform(-25, 0, 300))
+    w, kappa, n, b = (x.astype(dtype) for x in (w, kappa, n, other))
+    a = np.maximum(w * kappa, 2 * np.finfo(dtype).tiny)
+    a = np.where(a + b < 1e-6, dtype(1e-6), a)
+    value = np.asarray(jax.jit(log_failure_of)(w, kappa, n))
+    slopes = [
+        np.asarray(jax.jit(jax.vmap(jax.grad(log_rising_ratio, i)))(a, b, n)) for i in range(3)
+    ]
+    bound, least = (1e-14, 1e-300) if x64 else (1e-6, 1e-36)
+    with mpmath.workdps(700 if x64 else 80):
+        lg, psi = mpmath.loggamma, functools.partial(mpmath.psi, 0)
+        for i in range(0, 300, 10 if x64 else 1):
+            x, y, c, m, k = (mpmath.mpf(float(v[i])) for v in (a, b, w, n, kappa))
+            d = k * (1 - c)
+            expected = lg(d + m) - lg(d) - lg(k + m) + lg(k)
+            by_a, by_n = psi(x + y) - psi(x + y + m), psi(y + m) - psi(x + y + m)
+            pairs = [(value[i], expected), (slopes[0][i], by_a), (slopes[2][i], by_n)]
+            pairs.append((slopes[1][i], psi(y + m) - psi(y) + by_a))
+            for got, of in pairs:
+                if abs(of) > least:
+                    assert abs(float(got) / of - 1) < bound, (a[i], b[i], w[i], n[i], kappa[i])
