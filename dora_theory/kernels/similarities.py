@@ -188,7 +188,9 @@ def _sums_by_pairs(
         return total.at[j].add(jnp.where(i == j, 0, other)), None
 
     pairs = tuple(map(jnp.asarray, np.triu_indices(parts[0].shape[0])))
-    total, _ = jax.lax.scan(add, jnp.zeros(parts[1].shape, unit.dtype), pairs)
+    # Differentiated backward, it makes blocks anew: all of them kept would be the whole S.
+    again = jax.checkpoint(add, prevent_cse=False)
+    total, _ = jax.lax.scan(again, jnp.zeros(parts[1].shape, unit.dtype), pairs)
     return jnp.moveaxis(total, 0, -2).reshape(*values.shape[:-1], -1)[..., : values.shape[-1]]
 
 

@@ -7,7 +7,7 @@ positive semi-definite Z, so no eigenvalue is asked for. Copies are not merged b
 rows of a symmetric system have equal solutions, and δ keeps it regular.
 
 What an iteration can leave undone is measured and returned: the optimality conditions are
-(Z v)_i = 1 where v_i > 0, (Z v)_i ≥ 1 elsewhere.
+(A v)_i = 1 where v_i > 0, (A v)_i ≥ 1 elsewhere, with A = Z + δ + ridge.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,8 @@ class StreamedWeighting(NamedTuple):
 
     Attributes:
         weighting: v ≥ 0, shape `(..., k)`.
-        residual: by how much an optimality condition is missed at most, shape `(...)`.
+        residual: by how much an optimality condition of Z + δ + ridge is missed at most, shape
+            `(...)`; it has no derivative.
         iterations: of the last solve, shape `(...)`.
     """
 
@@ -74,7 +75,8 @@ def streamed_magnitude_weighting(
         A `StreamedWeighting`. Its `residual` says how good it is: by convexity the objective is
         within 2 · residual · Σ(v + v*) of its maximum, which v* attains. One of many tolerances
         says that a solve ended early, as it may where candidates nearly agree or T_s is large; a
-        ridge helps.
+        ridge helps. `weighting` has derivatives in `embeddings`, `temperature` and `ridge`, forward
+        and reverse, at the price of one more solve and in the same memory.
 
     Raises:
         ValueError: NaN, infinite or zero embeddings, T_s not positive, negative ridge, a tolerance
@@ -128,54 +130,71 @@ def _weigh(
 ) -> tuple[Array, Array, Array]:
     raised = 10 * unit.shape[0] * jnp.finfo(unit.dtype).eps + ridge
 
-    def multiply(v: Array) -> Array:
-        sums = similarity_sums(
-            unit,
-            v,
-            temperature,
-            precision=precision,
-            block=block,
-            implementation=implementation,
-        )
-        return jnp.where(mask, sums, 0) + raised * v
+    def product(unit: Array, temperature: Array, raised: Array) -> Callable[[Array], Array]:
+        def multiply(v: Array) -> Array:
+            sums = similarity_sums(
+                unit,
+                v,
+                temperature,
+                precision=precision,
+                block=block,
+                implementation=implementation,
+            )
+            return jnp.where(mask, sums, 0) + raised * v
 
-    def solve(free: Array) -> tuple[Array, Array]:
-        return _conjugate_gradients(multiply, free, tolerance, most)
+        return multiply
 
+    # Which candidates are free, and how far the solution is off, has no derivative.
+    fixed = product(*map(jax.lax.stop_gradient, (unit, temperature, raised)))
     free = free_set(
-        lambda free: solve(free)[0],
-        multiply,
+        lambda free: _solve(fixed, free, tolerance, most)[0],
+        fixed,
         mask,
         slack=10 * tolerance,
         negative=10 * tolerance,
         most=_MOST_EXCHANGES,
     )
-    v, iterations = solve(free)
+    v, iterations = _solve(product(unit, temperature, raised), free, tolerance, most)
     v = jnp.maximum(v, 0)
-    off = multiply(v) - 1
+    off = fixed(jax.lax.stop_gradient(v)) - 1
     missed = jnp.where(mask, jnp.where(v > 0, jnp.abs(off), jnp.maximum(-off, 0)), 0)
     return v, missed.max(), iterations
 
 
-def _conjugate_gradients(
+def _solve(
     multiply: Callable[[Array], Array], free: Array, tolerance: Array, most: int
 ) -> tuple[Array, Array]:
-    """Solves (Z v)_i = 1 for the free candidates, v_i = 0 for the others; and its iterations."""
-    one = free.astype(tolerance.dtype)
+    """Solves (Z v)_i = 1 for the free candidates, v_i = 0 for the others; and its iterations.
+
+    Its derivative, forward and backward, is one more solve of the same system.
+    """
+    return jax.lax.custom_linear_solve(
+        lambda v: jnp.where(free, multiply(jnp.where(free, v, 0)), v),
+        free.astype(tolerance.dtype),
+        lambda product, b: _conjugate_gradients(product, b, tolerance, most),
+        symmetric=True,
+        has_aux=True,
+    )
+
+
+def _conjugate_gradients(
+    multiply: Callable[[Array], Array], b: Array, tolerance: Array, most: int
+) -> tuple[Array, Array]:
+    """Solves A v = b, to a tolerance in units of the largest |b|; and its iterations."""
+    tolerance = tolerance * jnp.abs(b).max(initial=0)
 
     def open_(state: tuple) -> Array:
         _, r, _, _, count = state
-        return (jnp.abs(r).max() > tolerance) & (count < most)
+        return (jnp.abs(r).max(initial=0) > tolerance) & (count < most)
 
     def step(state: tuple) -> tuple:
         v, r, p, square, count = state
-        image = jnp.where(free, multiply(p), 0)
+        image = multiply(p)
         length = square / jnp.dot(p, image)
         v, r = v + length * p, r - length * image
         now = jnp.dot(r, r)
         return v, r, r + (now / square) * p, now, count + 1
 
-    zero = jnp.zeros_like(one)
-    state = zero, one, one, jnp.dot(one, one), jnp.int32(0)
+    state = jnp.zeros_like(b), b, b, jnp.dot(b, b), jnp.int32(0)
     v, *_, count = jax.lax.while_loop(open_, step, state)
     return v, count

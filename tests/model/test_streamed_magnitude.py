@@ -64,6 +64,55 @@ def test_a_ridge_is_part_of_the_system_for_each_copy():
     assert np.abs(np.where(v > 0, off, np.minimum(off, 0))).max() < 1e-4
 
 
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("block", [10, 512])
+def test_gradients_are_those_of_the_factorised_solution(block):
+    e, mask = problems(float)
+    direction = np.random.default_rng(3).normal(size=mask.shape)
+
+    def value(weigh, e, temperature, ridge):
+        return (weigh(e, temperature, ridge) * direction).sum()
+
+    def streamed(e, temperature, ridge):
+        options = {"ridge": ridge, "mask": mask, "block_size": block, "tolerance": 1e-13}
+        return streamed_magnitude_weighting(e, temperature, **options).weighting
+
+    def factorised(e, temperature, ridge):
+        return magnitude_weighting(e, temperature, ridge=ridge, mask=mask)
+
+    # Without the copies, to which the two add a ridge in different ways.
+    e[1, 5:8] += 0.3 * np.random.default_rng(4).normal(size=(3, 16))
+    at = jnp.asarray(e), 0.3, 0.05
+    ours, theirs = (
+        jax.grad(lambda *x, w=w: value(w, *x), (0, 1, 2))(*at) for w in (streamed, factorised)
+    )
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-8)
+    _, tangent = jax.jvp(lambda t: value(streamed, at[0], t, 0.05), (0.3,), (1.0,))
+    np.testing.assert_allclose(tangent, ours[1], rtol=1e-6)
+
+
+def test_the_residual_is_that_of_the_system_with_its_ridge():
+    e, mask = problems(np.float32)
+    found = streamed_magnitude_weighting(e, 0.1, ridge=2.0, mask=mask, most=3)
+    v = np.asarray(found.weighting, float)
+    off = np.einsum("bij,bj->bi", kernel(e.astype(float), 0.1, mask) + 2 * np.eye(24), v) - 1
+    missed = np.where(v > 0, np.abs(off), np.maximum(-off, 0)) * mask
+    np.testing.assert_allclose(found.residual, missed.max(-1), rtol=1e-3, atol=1e-5)
+
+
+def test_backward_too_no_array_of_all_pairs_is_made():
+    k, block = 2048, 64
+    e = jax.ShapeDtypeStruct((k, 8), jnp.float32)
+
+    def total(e):
+        return streamed_magnitude_weighting(e, block_size=block).weighting.sum()
+
+    compiled = jax.jit(jax.grad(total)).lower(e).compile()
+    assert f"{k},{k}]" not in compiled.as_text()
+    assert compiled.memory_analysis().temp_size_in_bytes < k * k
+
+
 def test_no_array_of_all_pairs_is_made():
     k, block = 2048, 64
     e = jax.ShapeDtypeStruct((k, 8), jnp.float32)
