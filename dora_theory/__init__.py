@@ -2,6 +2,9 @@
 
 This page is the index of the whole: what is listed here is public, and nothing else is. Names are
 loaded when they are first used, so that `import dora_theory` itself costs nothing.
+
+The dtype is JAX's own: unless `jax_enable_x64` is on, float64 arrays of NumPy are rounded to
+float32 without a warning, as by `jax.numpy`, and what is returned is float32.
 """
 
 from importlib import import_module

@@ -29,8 +29,9 @@ def is_concrete(x: Any) -> bool:
 def as_float(name: str, x: ArrayLike | Array) -> Float[Array, "..."]:
     """`x` as a JAX array of the working float dtype; `ValueError` if it is not of real numbers.
 
-    float32 and float64 (under x64) stay what they are, float16, bfloat16, integers and Python
-    numbers take JAX's default float.
+    float32 stays what it is, and so does float64 if JAX's x64 is on; if it is off, float64 is
+    rounded to float32, as by `jax.numpy`. float16, bfloat16, integers and Python numbers take JAX's
+    default float.
     """
     try:
         array = x if isinstance(x, jax.Array) else np.asarray(x)

@@ -387,3 +387,12 @@ def test_a_run_that_is_ended_leaves_nothing(tmp_path):
         feeder.join()
     assert process.returncode == 143
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [("optimal", ()), ("correlated", ("--nu", "2"))])
+def test_no_rollout_has_success_0_not_minus_0(options):
+    strategy, more = options
+    problem = b'{"scores": [0.5, 0.2], "directions": ["a", "b"]}\n'
+    arguments = "allocate", "-", "--strategy", strategy, "--budget", "0", "--kappa", "3", *more
+    done = run(*arguments, data=problem)
+    assert b'"log_failure": 0.0, "success": 0.0}' in done.stdout
