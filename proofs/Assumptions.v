@@ -1,7 +1,7 @@
 (** Each theorem as it is stated, and what it rests on, printed while the proofs are checked. *)
 From Coq Require Import Reals.
 From mathcomp Require Import all_ssreflect all_algebra.
-From Dora Require Exchange Separable Optimum Rounding Problems Adaptive Priors Latent.
+From Dora Require Exchange Separable Optimum Rounding Problems Adaptive Priors Posterior Latent.
 From Dora Require Executable Counterexamples.
 Local Open Scope ring_scope.
 Set Printing Width 100.
@@ -101,6 +101,12 @@ Print Assumptions Priors.moments_log_convex.
 
 Check @Priors.posterior_mean_falls.
 Print Assumptions Priors.posterior_mean_falls.
+
+Check @Posterior.value_posterior.
+Print Assumptions Posterior.value_posterior.
+
+Check @Posterior.posterior_index_optimal.
+Print Assumptions Posterior.posterior_index_optimal.
 
 Check @Latent.certificate_ratio.
 Print Assumptions Latent.certificate_ratio.
