@@ -1,11 +1,12 @@
-(** 7.2: a verified success ends a problem, and every outcome is seen before the next rollout. Among
-    all policies, which may depend on the whole history and on chance, and may idle, none has a
-    larger expected value of what is solved than one that always rolls a problem with the largest
-    v_m h_m(failures so far), whatever it does with ties; for every budget at once, if hazards fall.
+(** 7.2: a verified success ends a problem, and every outcome is seen before the next rollout. Each
+    rollout is of one candidate of one problem. Among all policies, which may depend on the whole
+    history and on chance, and may idle, none has a larger expected value of what is solved than one
+    that always rolls a candidate with the largest v_m h_c(failures so far) among the unsolved
+    problems m, whatever it does with ties; for every budget at once, if hazards fall.
 
-    A rollout of an unsolved problem m after n failures succeeds with probability h_m n, whatever
-    else has happened: that is what independent problems with these hazards are. The proof swaps
-    the next rollout of the index policy with the one that another policy would make first. *)
+    A rollout of candidate c of an unsolved problem after n failures of c succeeds with probability
+    h_c n, whatever else has happened: that is what independent candidates with these hazards are.
+    The proof swaps the rollout that another policy makes first with the index policy's. *)
 From mathcomp Require Import all_ssreflect all_algebra.
 Set Implicit Arguments.
 Unset Strict Implicit.
@@ -14,178 +15,216 @@ Import Order.TTheory GRing.Theory Num.Theory.
 Local Open Scope ring_scope.
 
 Section Adaptive.
-Variables (I : finType) (R : realDomainType) (v : I -> R) (h : I -> nat -> R).
+(** Problems I, each worth [v]; candidates K, each of the problem [owner]. *)
+Variables (I K : finType) (R : realDomainType) (v : I -> R) (owner : K -> I) (h : K -> nat -> R).
 
 (** *** The process *)
 
-(** [Some n]: unsolved, after n failures. [None]: solved. *)
-Definition state := {ffun I -> option nat}.
-Definition put (s : state) m x : state := [ffun k => if k == m then x else s k].
-Definition solve m (s : state) := put s m None.
-Definition fail m (s : state) := put s m (omap succn (s m)).
+(** Failures of each candidate and, for each problem, whether it is solved; then its candidates
+    count no more. *)
+Definition state := ({ffun K -> nat} * {ffun I -> bool})%type.
+Definition open (s : state) c := ~~ s.2 (owner c).
+Definition solve c (s : state) : state :=
+  ([ffun k => if owner k == owner c then 0 else s.1 k]%N, [ffun m => (m == owner c) || s.2 m]).
+Definition fail c (s : state) : state := ([ffun k => s.1 k + ((k == c) && open s c)]%N, s.2).
 
-(** The chance that a rollout of m solves it; a solved problem is not solved again. *)
-Definition hazard (s : state) m : R := if s m is Some n then h m n else 0.
-Definition worth (s : state) : R := \sum_(m | s m == None) v m.
+(** The chance that a rollout owner c solves its problem; what is solved is not solved again. *)
+Definition hazard (s : state) c : R := if open s c then h c (s.1 c) else 0.
+Definition worth (s : state) : R := \sum_(m | s.2 m) v m.
 
-(** What has happened, the latest first: m was rolled and solved, or failed; or nobody was. *)
-Definition history := seq (option (I * bool)).
-Definition step (e : option (I * bool)) (s : state) :=
-  if e is Some (m, solved) then (if solved then solve else fail) m s else s.
+(** What has happened, the latest first: c was rolled and solved, or failed; or nobody was. *)
+Definition history := seq (option (K * bool)).
+Definition step (e : option (K * bool)) (s : state) :=
+  if e is Some (c, solved) then (if solved then solve else fail) c s else s.
 Definition after (s0 : state) (past : history) := foldr step s0 past.
 
-(** A policy rolls m with probability [pi past m], and idles with what is missing to 1. *)
-Definition policy (pi : history -> I -> R) :=
-  forall past, (forall m, 0 <= pi past m) /\ \sum_m pi past m <= 1.
+(** A policy rolls c with probability [pi past c], and idles with what is missing to 1. *)
+Definition policy (pi : history -> K -> R) :=
+  forall past, (forall c, 0 <= pi past c) /\ \sum_c pi past c <= 1.
 
 (** The expected value of all that is solved when [n] more rollouts have been made. *)
-Fixpoint expected (s0 : state) (pi : history -> I -> R) (n : nat) (past : history) : R :=
+Fixpoint expected (s0 : state) (pi : history -> K -> R) (n : nat) (past : history) : R :=
   let s := after s0 past in
   if n is n'.+1 then
-    \sum_m pi past m *
-      (hazard s m * expected s0 pi n' (Some (m, true) :: past)
-       + (1 - hazard s m) * expected s0 pi n' (Some (m, false) :: past))
-    + (1 - \sum_m pi past m) * expected s0 pi n' (None :: past)
+    \sum_c pi past c *
+      (hazard s c * expected s0 pi n' (Some (c, true) :: past)
+       + (1 - hazard s c) * expected s0 pi n' (Some (c, false) :: past))
+    + (1 - \sum_c pi past c) * expected s0 pi n' (None :: past)
   else worth s.
 
-(** The index is the value times the posterior mean. An index policy rolls only problems of the
-    largest index, and never idles. *)
-Definition index (s : state) m : R := v m * hazard s m.
-Definition is_top (s : state) m := forall k, index s k <= index s m.
-Definition index_policy (s0 : state) (pi : history -> I -> R) :=
-  forall past, [/\ forall m, 0 <= pi past m, \sum_m pi past m = 1
-    & forall m, 0 < pi past m -> is_top (after s0 past) m].
+(** The index is the value times the chance of success now, which is the posterior mean. An index
+    policy rolls only candidates of the largest index, and never idles. *)
+Definition index (s : state) c : R := v (owner c) * hazard s c.
+Definition is_top (s : state) c := forall k, index s k <= index s c.
+Definition index_policy (s0 : state) (pi : history -> K -> R) :=
+  forall past, [/\ forall c, 0 <= pi past c, \sum_c pi past c = 1
+    & forall c, 0 < pi past c -> is_top (after s0 past) c].
 
 (** *** The proof *)
-Implicit Types (s t : state) (m k : I).
-Hypothesis v_ge0 : forall m, 0 <= v m.
-Hypothesis h01 : forall m n, 0 <= h m n <= 1.
-Hypothesis hazards_fall : forall m n, h m n.+1 <= h m n.
+Implicit Types (s t : state) (m : I) (c k : K).
+Hypothesis v_gt0 : forall m, 0 < v m.
+Let v_ge0 m : 0 <= v m. Proof. exact: ltW. Qed.
+Hypothesis h01 : forall c n, 0 <= h c n <= 1.
+Hypothesis hazards_fall : forall c n, h c n.+1 <= h c n.
 
-Lemma hazard_ge0 s m : 0 <= hazard s m.
-Proof. by rewrite /hazard; case: (s m) => // n; case/andP: (h01 m n). Qed.
+Lemma hazard_ge0 s c : 0 <= hazard s c.
+Proof. by rewrite /hazard; case: ifP => // _; case/andP: (h01 c (s.1 c)). Qed.
 
-Lemma hazard_le1 s m : 0 <= 1 - hazard s m.
+Lemma hazard_le1 s c : 0 <= 1 - hazard s c.
 Proof.
-by rewrite subr_ge0 /hazard; case: (s m) => [n|]; [case/andP: (h01 m n) | apply: ler01].
+by rewrite subr_ge0 /hazard; case: ifP => _; [case/andP: (h01 c (s.1 c)) | apply: ler01].
 Qed.
 
-Lemma index_ge0 s m : 0 <= index s m.
+Lemma index_ge0 s c : 0 <= index s c.
 Proof. by rewrite mulr_ge0 ?hazard_ge0. Qed.
 
-Definition roll m (X : state -> R) s :=
-  hazard s m * X (solve m s) + (1 - hazard s m) * X (fail m s).
+Definition roll c (X : state -> R) s :=
+  hazard s c * X (solve c s) + (1 - hazard s c) * X (fail c s).
 
-Lemma roll_le m X Y s : (forall t, X t <= Y t) -> roll m X s <= roll m Y s.
+Lemma roll_le c X Y s : (forall t, X t <= Y t) -> roll c X s <= roll c Y s.
 Proof. by move=> XY; rewrite ler_add // ler_wpmul2l ?hazard_ge0 ?hazard_le1. Qed.
 
-Lemma put_same s m x : put s m x m = x.
-Proof. by rewrite ffunE eqxx. Qed.
+Lemma hazard_fail s c k : c != k -> hazard (fail k s) c = hazard s c.
+Proof. by move=> ck; rewrite /hazard /open /= ffunE (negPf ck) addn0. Qed.
 
-Lemma put_else s m k x : k != m -> put s m x k = s k.
-Proof. by move=> km; rewrite ffunE (negPf km). Qed.
+Lemma hazard_solve s c k : owner c != owner k -> hazard (solve k s) c = hazard s c.
+Proof. by move=> ck; rewrite /hazard /open /= !ffunE (negPf ck). Qed.
 
-Lemma put_swap s m k x y : k != m -> put (put s m x) k y = put (put s k y) m x.
+Lemma hazard_solved s c k : owner c = owner k -> hazard (solve k s) c = 0.
+Proof. by move=> ck; rewrite /hazard /open /= ffunE ck eqxx. Qed.
+
+Lemma solve_swap s c k : solve c (solve k s) = solve k (solve c s).
 Proof.
-move=> km; apply/ffunP=> l; rewrite !ffunE.
-by case: (eqVneq l k) => [->|//]; rewrite (negPf km).
+by congr pair; apply/ffunP=> l; rewrite !ffunE; [case: eqP; case: eqP | rewrite orbCA].
 Qed.
 
-Lemma hazard_put s m k x : k != m -> hazard (put s m x) k = hazard s k.
-Proof. by move=> km; rewrite /hazard put_else. Qed.
+Lemma fail_swap s c k : fail c (fail k s) = fail k (fail c s).
+Proof. by congr pair; apply/ffunP=> l; rewrite !ffunE /open addnAC. Qed.
 
-(** Rollouts of different problems may be swapped. *)
-Lemma roll_swap m k X s : m != k -> roll m (roll k X) s = roll k (roll m X) s.
+Lemma solve_fail s c k : owner c != owner k -> solve c (fail k s) = fail k (solve c s).
 Proof.
-move=> mk; have km : k != m by rewrite eq_sym.
-rewrite /roll /solve /fail !hazard_put // !put_else //.
-rewrite !(put_swap _ _ _ km) !mulrDr !mulrA.
-rewrite addrACA ![hazard s k * _]mulrC ![(1 - hazard s k) * _]mulrC.
+move=> ck; congr pair; apply/ffunP=> l; rewrite !ffunE /open /= !ffunE.
+rewrite [owner k == _]eq_sym (negPf ck) /=.
+by case: eqVneq => [lc|//]; case: eqVneq => [lk|//]; rewrite -lc lk eqxx in ck.
+Qed.
+
+(** Within one problem, solving is the same for all candidates and forgets their failures. *)
+Lemma solve_same s c k : owner c = owner k -> solve c s = solve k s.
+Proof. by rewrite /solve => ->. Qed.
+
+Lemma solve_fail_same s c k : owner c = owner k -> solve c (fail k s) = solve k s.
+Proof.
+move=> ck; rewrite (solve_same _ ck); congr pair; apply/ffunP=> l; rewrite !ffunE /=.
+by case: eqVneq => // lk; case: eqVneq => [e|_]; [rewrite e eqxx in lk | rewrite addn0].
+Qed.
+
+(** Rollouts for different problems may be swapped. *)
+Lemma roll_swap c k X s : owner c != owner k -> roll c (roll k X) s = roll k (roll c X) s.
+Proof.
+move=> pck; have pkc : owner k != owner c by rewrite eq_sym.
+have ck : c != k by apply: contraNneq pck => ->.
+have kc : k != c by rewrite eq_sym.
+rewrite /roll !hazard_solve // !hazard_fail // (solve_swap s c k) (fail_swap s c k).
+rewrite (solve_fail s pck) (solve_fail s pkc).
+rewrite !mulrDr !mulrA addrACA ![hazard s k * _]mulrC ![(1 - hazard s k) * _]mulrC.
 by rewrite addrACA.
 Qed.
 
-Lemma worth_fail m s : worth (fail m s) = worth s.
+Lemma worth_fail c s : worth (fail c s) = worth s.
+Proof. by []. Qed.
+
+Lemma worth_solve c s : open s c -> worth (solve c s) = worth s + v (owner c).
 Proof.
-apply: eq_bigl => k; rewrite ffunE; case: (eqVneq k m) => [->|//].
-by case: (s m).
+move=> un; rewrite /worth (bigD1 (owner c)) /=; last by rewrite ffunE eqxx.
+rewrite addrC; congr (_ + _); apply: eq_bigl => m; rewrite ffunE.
+by case: eqVneq => [->|_]; rewrite ?andbF ?andbT //; apply/esym/negbTE.
 Qed.
 
-Lemma worth_solve m s n : s m = Some n -> worth (solve m s) = worth s + v m.
+Lemma roll_worth c s : roll c worth s = worth s + index s c.
 Proof.
-move=> sm; rewrite /worth (bigD1 m) /=; last by rewrite put_same.
-rewrite addrC; congr (_ + _); apply: eq_bigl => k.
-case: (eqVneq k m) => [->|km]; first by rewrite sm andbF.
-by rewrite andbT put_else.
-Qed.
-
-Lemma roll_worth m s : roll m worth s = worth s + index s m.
-Proof.
-rewrite /roll worth_fail /index /hazard; case E: (s m) => [n|]; last first.
+rewrite /roll worth_fail /index /hazard; case: ifP => [un|_]; last first.
   by rewrite mul0r subr0 mul1r mulr0 addr0 add0r.
-by rewrite (worth_solve E) mulrDr addrAC -mulrDl addrCA subrr addr0 mul1r mulrC.
+by rewrite (worth_solve un) mulrDr addrAC -mulrDl addrCA subrr addr0 mul1r mulrC.
 Qed.
 
-(** Whoever has the largest index keeps it while another problem is rolled. *)
-Lemma is_top_fail s m k : k != m -> is_top s m -> is_top (fail k s) m.
+(** A largest index stays one while another candidate fails, or another problem is solved. *)
+Lemma is_top_fail s c k : k != c -> is_top s c -> is_top (fail k s) c.
 Proof.
-move=> km top l; have mk : m != k by rewrite eq_sym.
-rewrite {2}/index hazard_put //; apply: le_trans (top l).
-rewrite /index ler_wpmul2l // /hazard.
-case: (eqVneq l k) => [->|lk]; last by rewrite put_else.
-by rewrite put_same; case: (s k) => [n|]; [apply: hazards_fall | apply: lexx].
+move=> kc top l; have ck : c != k by rewrite eq_sym.
+rewrite {2}/index hazard_fail //; apply: le_trans (top l).
+rewrite /index ler_wpmul2l //; case: (eqVneq l k) => [->|lk]; last by rewrite hazard_fail.
+by rewrite /hazard /open /= ffunE eqxx /open /=; case: (s.2 _) => //=; rewrite addn1.
 Qed.
 
-Lemma is_top_solve s m k : k != m -> is_top s m -> is_top (solve k s) m.
+Lemma is_top_solve s c k : owner k != owner c -> is_top s c -> is_top (solve k s) c.
 Proof.
-move=> km top l; have mk : m != k by rewrite eq_sym.
-rewrite {2}/index hazard_put //; case: (eqVneq l k) => [->|lk].
-  by rewrite /index /hazard put_same mulr0 mulr_ge0 ?hazard_ge0.
-rewrite /index hazard_put //; exact: top.
+move=> pkc top l; have pck : owner c != owner k by rewrite eq_sym.
+rewrite {2}/index hazard_solve //; case: (eqVneq (owner l) (owner k)) => [lk|lk].
+  by rewrite /index (hazard_solved s lk) mulr0 index_ge0.
+by rewrite /index hazard_solve //; exact: top.
 Qed.
 
 (** The largest expected value of n rollouts, by Bellman's equation; idling is allowed. *)
 Fixpoint optimum (n : nat) (s : state) : R :=
   if n is n'.+1 then
-    foldr (fun m x => Num.max (roll m (optimum n') s) x) (optimum n' s) (enum I)
+    foldr (fun c x => Num.max (roll c (optimum n') s) x) (optimum n' s) (enum K)
   else worth s.
 
-Lemma max_ge (f : I -> R) x l m : m \in l -> f m <= foldr (fun k y => Num.max (f k) y) x l.
+Lemma max_ge (f : K -> R) x l c : c \in l -> f c <= foldr (fun k y => Num.max (f k) y) x l.
 Proof.
 elim: l => // k l IH; rewrite inE /= le_maxr => /predU1P[->|/IH->]; first by rewrite lexx.
 by rewrite orbT.
 Qed.
 
-Lemma max_ge_start (f : I -> R) x l : x <= foldr (fun k y => Num.max (f k) y) x l.
+Lemma max_ge_start (f : K -> R) x l : x <= foldr (fun k y => Num.max (f k) y) x l.
 Proof. by elim: l => //= k l IH; rewrite le_maxr IH orbT. Qed.
 
-Lemma max_le (f : I -> R) x l z : x <= z -> (forall m, f m <= z) ->
+Lemma max_le (f : K -> R) x l z : x <= z -> (forall c, f c <= z) ->
   foldr (fun k y => Num.max (f k) y) x l <= z.
 Proof. by move=> xz fz; elim: l => //= k l IH; rewrite le_maxl fz IH. Qed.
 
-Lemma optimum_roll n s m : roll m (optimum n) s <= optimum n.+1 s.
-Proof. by apply: (max_ge (fun m => roll m (optimum n) s)); rewrite mem_enum. Qed.
+Lemma optimum_roll n s c : roll c (optimum n) s <= optimum n.+1 s.
+Proof. by apply: (max_ge (fun c => roll c (optimum n) s)); rewrite mem_enum. Qed.
 
 Lemma optimum_idle n s : optimum n s <= optimum n.+1 s.
-Proof. exact: (max_ge_start (fun m => roll m (optimum n) s)). Qed.
+Proof. exact: (max_ge_start (fun c => roll c (optimum n) s)). Qed.
 
-Lemma optimum_le n s z : optimum n s <= z -> (forall m, roll m (optimum n) s <= z) ->
+Lemma optimum_le n s z : optimum n s <= z -> (forall c, roll c (optimum n) s <= z) ->
   optimum n.+1 s <= z.
 Proof. exact: max_le. Qed.
 
-(** To roll a problem of the largest index is optimal, in every state, for every n. *)
-Lemma top_optimal n s m : is_top s m -> optimum n.+1 s = roll m (optimum n) s.
+(** Of two candidates of one problem, the one with the larger hazard had better come first. *)
+Lemma same_problem (a b x y z : R) : b <= a -> y <= x ->
+  b * x + (1 - b) * (a * y + (1 - a) * z) <= a * x + (1 - a) * (b * y + (1 - b) * z).
 Proof.
-elim: n s m => [|n IH] s m top; apply/le_anti; rewrite optimum_roll andbT.
+have E p q : p * x + (1 - p) * (q * y + (1 - q) * z)
+    = p * x + q * y + ((1 - p) * (1 - q) * z - p * (q * y)).
+  rewrite mulrDr !mulrA [(1 - p) * q]mulrBl mul1r mulrBl -!addrA; congr (_ + (_ + _)).
+  exact: addrC.
+move=> ba yx; rewrite !E [(1 - b) * _]mulrC [b * (a * y)]mulrCA ler_add2r.
+rewrite -ler_subr_addr -addrA -mulrBl -ler_subl_addl -mulrBl -subr_ge0.
+by rewrite -mulrBr mulr_le0 // subr_le0.
+Qed.
+
+(** To roll a candidate of the largest index is optimal, in every state, for every n. *)
+Lemma top_optimal n s c : is_top s c -> optimum n.+1 s = roll c (optimum n) s.
+Proof.
+elim: n s c => [|n IH] s c top; apply/le_anti; rewrite optimum_roll andbT.
   apply: optimum_le => [|k]; rewrite !roll_worth ?ler_add2l //.
   by rewrite ler_addl index_ge0.
 apply: optimum_le => [|k].
   by rewrite (IH _ _ top); apply: roll_le => t; apply: optimum_idle.
-case: (eqVneq k m) => [->//|km].
-rewrite {1}/roll (IH (solve k s) m) ?(IH (fail k s) m); last 2 first.
-- exact: is_top_fail.
-- exact: is_top_solve.
-rewrite -/(roll k (roll m (optimum n)) s) roll_swap //.
-by apply: roll_le => t; apply: optimum_roll.
+case: (eqVneq k c) => [->//|kc]; have ck : c != k by rewrite eq_sym.
+have topk := is_top_fail kc top.
+case: (eqVneq (owner k) (owner c)) => [same|pkc]; last first.
+  rewrite {1}/roll (IH (solve k s) c) ?(IH (fail k s) c) //; last exact: is_top_solve.
+  rewrite -/(roll k (roll c (optimum n)) s) roll_swap //.
+  by apply: roll_le => t; apply: optimum_roll.
+have le_h : hazard s k <= hazard s c by have := top k; rewrite /index same ler_pmul2l.
+rewrite {1}/roll (IH (fail k s) c) // /roll hazard_fail // solve_fail_same // (solve_same s same).
+apply: le_trans (same_problem _ le_h (optimum_idle n (solve c s))) _.
+rewrite ler_add2l ler_wpmul2l ?hazard_le1 //; apply: le_trans (optimum_roll n (fail c s) k).
+by rewrite /roll hazard_fail // solve_fail_same // fail_swap.
 Qed.
 
 Lemma expected_le s0 pi n past : policy pi ->
@@ -194,13 +233,13 @@ Proof.
 move=> piP; elim: n past => // n IH past.
 set s := after s0 past; have [pi_ge0 pi_le1] := piP past.
 rewrite [X in X <= _]/= -/s.
-apply: le_trans (_ : (\sum_m pi past m) * optimum n.+1 s
-  + (1 - \sum_m pi past m) * optimum n.+1 s <= _); last first.
+apply: le_trans (_ : (\sum_c pi past c) * optimum n.+1 s
+  + (1 - \sum_c pi past c) * optimum n.+1 s <= _); last first.
   by rewrite -mulrDl addrCA subrr addr0 mul1r.
 apply: ler_add; last first.
   by apply: ler_wpmul2l; [rewrite subr_ge0 | apply: le_trans (IH _) (optimum_idle _ _)].
-rewrite mulr_suml; apply: ler_sum => m _; apply: ler_wpmul2l => //.
-apply: le_trans (optimum_roll n s m); rewrite ler_add //.
+rewrite mulr_suml; apply: ler_sum => c _; apply: ler_wpmul2l => //.
+apply: le_trans (optimum_roll n s c); rewrite ler_add //.
   by apply: ler_wpmul2l (IH _); apply: hazard_ge0.
 by apply: ler_wpmul2l (IH _); apply: hazard_le1.
 Qed.
@@ -211,10 +250,23 @@ Proof.
 move=> piP; elim: n past => // n IH past.
 set s := after s0 past; have [pi_ge0 pi1 pi_top] := piP past.
 rewrite [LHS]/= -/s pi1 subrr mul0r addr0.
-rewrite (eq_bigr (fun m => pi past m * optimum n.+1 s)) => [|m _].
+rewrite (eq_bigr (fun c => pi past c * optimum n.+1 s)) => [|c _].
   by rewrite -mulr_suml pi1 mul1r.
-have := pi_ge0 m; rewrite le_eqVlt => /predU1P[<-|pim]; first by rewrite !mul0r.
-by rewrite (top_optimal n (pi_top m pim)) !IH.
+have := pi_ge0 c; rewrite le_eqVlt => /predU1P[<-|pic]; first by rewrite !mul0r.
+by rewrite (top_optimal n (pi_top c pic)) !IH.
+Qed.
+
+(** There are index policies, and they are policies. *)
+Theorem index_policy_exists s0 (c0 : K) : exists2 pi, policy pi & index_policy s0 pi.
+Proof.
+pose top s := [arg max_(c > c0) index s c]%O.
+exists (fun past c => (c == top (after s0 past))%:R) => past.
+  split=> [c|]; first exact: ler0n.
+  by rewrite (bigD1 (top (after s0 past))) //= eqxx big1 ?addr0 // => c /negPf->.
+split=> [c||c]; first exact: ler0n.
+  by rewrite (bigD1 (top (after s0 past))) //= eqxx big1 ?addr0 // => c /negPf->.
+case: eqVneq => [-> _ k|_]; last by rewrite ltxx.
+by rewrite /top; case: arg_maxP => // t _; apply.
 Qed.
 
 (** 7.2. *)

@@ -87,6 +87,9 @@ Print Assumptions Problems.committed_greedy_exact.
 Check @Problems.committed_greedy_exists.
 Print Assumptions Problems.committed_greedy_exists.
 
+Check @Adaptive.index_policy_exists.
+Print Assumptions Adaptive.index_policy_exists.
+
 Check @Adaptive.index_policy_optimal.
 Print Assumptions Adaptive.index_policy_optimal.
 
@@ -116,6 +119,9 @@ Print Assumptions Latent.certificate_bound.
 
 Check @Latent.fall_falls.
 Print Assumptions Latent.fall_falls.
+
+Check @Latent.greedy_certified.
+Print Assumptions Latent.greedy_certified.
 
 Check @Latent.gap_largest.
 Print Assumptions Latent.gap_largest.

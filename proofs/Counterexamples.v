@@ -18,7 +18,8 @@ Definition next_certificate (I : finType) (R : realFieldType) (kappa : R) (w : I
 Theorem next_certificate_refuted : exists (w : seq Qc) (B C : seq nat),
   [/\ next_certificate (1 // 2) (weights w) (allocation w B),
       spent (allocation w C) = spent (allocation w B)
-    & failure (1 // 2) (weights w) (allocation w C) < failure (1 // 2) (weights w) (allocation w B)].
+    & failure (1 // 2) (weights w) (allocation w C)
+      < failure (1 // 2) (weights w) (allocation w B)].
 Proof.
 exists [:: 1 // 2; 1 // 4], [:: 2; 0]%N, [:: 1; 1]%N; split.
 - by apply/run_certificateP; vm_compute.

@@ -189,7 +189,8 @@ have fC' : feasible N (move i j C).
   by rewrite room_within; apply: within_le lti inBi.
 apply: leU_trans (IH _ _ fC'); last exact: leq_trans (excess_move lti ltj) _.
 apply: fair => //; first exact: leq_ltn_trans ltj.
-apply: le_trans (falls_le i (_ : C i <= (B i).-1)); last by rewrite -ltnS prednK // (leq_ltn_trans _ lti).
+apply: le_trans (falls_le i (_ : C i <= (B i).-1)); last first.
+  by rewrite -ltnS prednK // (leq_ltn_trans _ lti).
 apply: le_trans (falls_le j (_ : B j <= (C j).-1)) _.
   by rewrite -ltnS prednK // (leq_ltn_trans _ ltj).
 apply: pB; first by rewrite room_within; apply: within_le ltj inCj.

@@ -149,7 +149,8 @@ Theorem run_greedy_optimal N : 0 < kappa -> (forall x, x \in w -> 0 <= x <= 1) -
   best (failure kappa weights) N (allocation (run_greedy N)).
 Proof.
 move=> kappa_gt0 w01.
-rewrite -[X in best _ X]run_greedy_spends; apply: greedy_optimal => // [i|]; last exact: run_greedyP.
+rewrite -[X in best _ X]run_greedy_spends.
+apply: greedy_optimal => // [i|]; last exact: run_greedyP.
 by apply: w01; apply: mem_nth.
 Qed.
 

@@ -185,7 +185,8 @@ have F0 := failure_gt0 B.
 pose x y := sum_R i, (ln (m y i (C i)) - ln (m y i (B i))).
 have ratio y : exp (x y) = fails y C / fails y B.
   rewrite -[RHS]exp_ln; last by apply: Rdiv_lt_0_compat; apply: fails_gt0.
-  congr exp; rewrite /Rdiv ln_mult ?ln_Rinv; try by [apply: fails_gt0 | apply/Rinv_0_lt_compat/fails_gt0].
+  congr exp; rewrite /Rdiv ln_mult ?ln_Rinv;
+    try by [apply: fails_gt0 | apply/Rinv_0_lt_compat/fails_gt0].
   by rewrite /fails !ln_prod // /x sum_sub; ring.
 have mean : (sum_R y, tilted y * x y) = - gap C.
   rewrite (eq_bigr (fun y => sum_R i, tilted y * (ln (m y i (C i)) - ln (m y i (B i))))) => [|y _].
@@ -233,22 +234,35 @@ rewrite (eq_bigr (fun k => mean_log k (B k) - mean_log k (C k))) => [|k ki]; fir
 by rewrite ffunE (negPf ki) addn0.
 Qed.
 
+Lemma le_real_refl : reflexive le_real.
+Proof. by move=> x; apply/le_realP; lra. Qed.
+
+Lemma le_real_trans : transitive le_real.
+Proof. by move=> y x z /le_realP xy /le_realP yz; apply/le_realP; lra. Qed.
+
+Lemma fall_falls_le i b : le_real (fall i b.+1) (fall i b).
+Proof. by apply/le_realP/fall_falls. Qed.
+
+Theorem greedy_certified C :
+  greedy [ffun _ => 0%N] (fun _ => None) le_real fall C -> gap_certificate C.
+Proof.
+move/(greedy_passes le_real_refl le_real_trans fall_falls_le)/passesP=> pC i j Cj.
+by apply/le_realP/pC => //; rewrite ffunE.
+Qed.
+
 Theorem gap_largest C D : gap_certificate C -> spent D = spent C -> gap D <= gap C.
 Proof.
 move=> certified sDC.
 pose lo : alloc I := [ffun _ => 0%N]; pose cap (_ : I) : option nat := None.
 have feasibleE A : spent A = spent C -> feasible lo cap (spent C) A.
   by move=> sA; apply/feasibleP; split=> // i; rewrite ffunE.
-have refl : reflexive le_real by move=> x; apply/le_realP; lra.
-have trans : transitive le_real.
-  by move=> y x z /le_realP xy /le_realP yz; apply/le_realP; lra.
-have falls i b : le_real (fall i b.+1) (fall i b) by apply/le_realP/fall_falls.
+have [refl trans] := (le_real_refl, le_real_trans).
 have fair : moves_lose_nothing le_real fall le_real gap.
   move=> A i j ij Aj /le_realP le_fall; apply/le_realP.
   rewrite move_take // -{1}(give_take Aj) !gap_give take_same take_else //; lra.
 have pC : passes lo cap le_real fall C.
   by apply/passesP=> i j _; rewrite ffunE => Cj; apply/le_realP/certified.
-have [_ best] := passes_optimal refl trans falls refl trans fair (feasibleE C erefl) pC.
+have [_ best] := passes_optimal refl trans fall_falls_le refl trans fair (feasibleE C erefl) pC.
 by apply/le_realP/best/feasibleE.
 Qed.
 

@@ -72,7 +72,8 @@ Proof.
 by rewrite ler_wpmul2l // lef_pinv ?posrE ?beta_den // ler_add2l ler_nat.
 Qed.
 
-Lemma beta_passes B : reflect (beta_certificate B) (passes nothing unbounded (@le_R R) beta_priority B).
+Lemma beta_passes B :
+  reflect (beta_certificate B) (passes nothing unbounded (@le_R R) beta_priority B).
 Proof.
 apply: (iffP (passesP _ _ _ _ _)) => H i j.
   by move=> Bj; apply: H => //; rewrite ffunE.

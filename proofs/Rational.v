@@ -31,8 +31,8 @@ Canonical Qc_choiceType := ChoiceType Qc (CanChoiceMixin Qc_codeK).
 Definition Qc_zmodMixin := ZmodMixin Qcplus_assoc Qcplus_comm Qcplus_0_l
   (fun x => eq_trans (Qcplus_comm (- x) x) (Qcplus_opp_r x)).
 Canonical Qc_zmodType := ZmodType Qc Qc_zmodMixin.
-Definition Qc_ringMixin := @ComRingMixin Qc_zmodType (Q2Qc 1) Qcmult Qcmult_assoc Qcmult_comm Qcmult_1_l
-  Qcmult_plus_distr_l isT.
+Definition Qc_ringMixin := @ComRingMixin Qc_zmodType (Q2Qc 1) Qcmult Qcmult_assoc Qcmult_comm
+  Qcmult_1_l Qcmult_plus_distr_l isT.
 Canonical Qc_ringType := RingType Qc Qc_ringMixin.
 Canonical Qc_comRingType := ComRingType Qc Qcmult_comm.
 
@@ -54,7 +54,9 @@ Lemma Qc_lebP x y : reflect (x <= y) (Qc_leb x y).
 Proof. by apply: (iffP idP) => /Qle_bool_iff. Qed.
 
 Lemma Qc_le0D x y : Qc_leb zero x -> Qc_leb zero y -> Qc_leb zero (x + y).
-Proof. by move=> /Qc_lebP x0 /Qc_lebP y0; apply/Qc_lebP; apply: (Qcplus_le_compat zero x zero y). Qed.
+Proof.
+by move=> /Qc_lebP x0 /Qc_lebP y0; apply/Qc_lebP; apply: (Qcplus_le_compat zero x zero y).
+Qed.
 Lemma Qc_le0M x y : Qc_leb zero x -> Qc_leb zero y -> Qc_leb zero (x * y).
 Proof.
 move=> /Qc_lebP x0 /Qc_lebP y0; apply/Qc_lebP; rewrite -(Qcmult_0_l y).
@@ -87,7 +89,8 @@ by apply/esym; case/orP: (Qc_le_total x y) => // /Qc_lebP.
 Qed.
 
 Definition Qc_leMixin : realLeMixin Qc_idomainType :=
-  RealLeMixin Qc_le0D Qc_le0M Qc_le0_anti Qc_sub_ge0 (Qc_le_total zero) Qc_absN Qc_ge0_abs Qc_lt_def.
+  RealLeMixin Qc_le0D Qc_le0M Qc_le0_anti Qc_sub_ge0 (Qc_le_total zero)
+    Qc_absN Qc_ge0_abs Qc_lt_def.
 Canonical Qc_porderType := POrderType ring_display Qc Qc_leMixin.
 Canonical Qc_latticeType := LatticeType Qc Qc_leMixin.
 Canonical Qc_distrLatticeType := DistrLatticeType Qc Qc_leMixin.

@@ -1,5 +1,6 @@
 (** The theorems of [Exchange] for sums of increments that fall, and for products of factors that
-    rise. The numbers are any ordered field of mathcomp: rationals, real algebraic numbers, reals. *)
+    rise. The numbers are any ordered ring of mathcomp, as the rationals or the real algebraic
+    numbers. *)
 From mathcomp Require Import all_ssreflect all_algebra.
 From Dora Require Import Exchange.
 Set Implicit Arguments.
