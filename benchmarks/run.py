@@ -23,15 +23,12 @@ from typing import Any
 from dora_theory._errors import InputError, Interrupted
 from dora_theory.cli.endings import guarded, leave
 from dora_theory.io.atomic_write import whole_output
+from dora_theory.io.terminal import say
 
 # In this order, by module.
 JOBS = "exact_allocation", "uniqueness", "monte_carlo", "first_result"
 RESULTS = Path(__file__).parent / "results"
 INTERRUPTED = "interrupted: nothing written"
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def measured(jobs: Mapping[str, ModuleType], rounds: int, *, growth: bool = True) -> dict[str, Any]:

@@ -16,3 +16,8 @@ def short(text: str) -> str:
 
 class Interrupted(KeyboardInterrupt):
     """An interrupt about which a line stands on standard error already."""
+
+
+def flag(name: str) -> str:
+    """The command line's name of an option."""
+    return "--" + name.replace("_", "-")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dora_theory._errors import InputError
 from dora_theory.io.atomic_write import whole_output
+from dora_theory.io.terminal import progress_bar
 
 if TYPE_CHECKING:
     from paper_repro.calibration import Fit
@@ -81,8 +82,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fit(panels: Sequence["Panel"], effort: float, draws: int) -> list["Fit"]:
-    from tqdm import tqdm
-
     from dora_theory.search.tree import Tree
     from paper_repro.calibration import ASSUMED, FITTED, RULES, fit_panel, simulate_panel
     from paper_repro.emulator import fit_emulator, run_design
@@ -91,7 +90,7 @@ def _fit(panels: Sequence["Panel"], effort: float, draws: int) -> list["Fit"]:
     searches = {n: 1 << max(6, round(log2(effort * count))) for n, count in _SEARCHES.items()}
     simulate = partial(simulate_panel, problems=max(20, round(effort * _PROBLEMS)))
     steps = len(searches) * len(RULES) + 1 + len(panels)
-    with tqdm(total=steps, unit=" steps", leave=False, disable=not sys.stderr.isatty()) as bar:
+    with progress_bar(steps, "steps") as bar:
         design = run_design(
             Tree(), {**FITTED, **ASSUMED}, RULES, searches, after=lambda *_: bar.update()
         )

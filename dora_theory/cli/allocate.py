@@ -3,13 +3,13 @@
 import argparse
 import json
 import math
-import sys
 from collections.abc import Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 from dora_theory._errors import InputError
 from dora_theory.io.atomic_write import whole_output
 from dora_theory.io.problem_lines import Problem, read_problems
+from dora_theory.io.terminal import counted
 from dora_theory.strategies.registry import POOLS, STRATEGIES, Options
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
         nu=arguments.nu,
     )
     with whole_output(arguments.out) as file:
-        problems = _progress(_usable(read_problems(arguments.file), options))
+        problems = counted(_usable(read_problems(arguments.file), options), "problems")
         texts = (_text(*pair, options) for pair in _answers(problems, options))
         _write(texts, file, document=arguments.json)
     return 0
@@ -174,17 +174,6 @@ def _write(texts: Iterable[str], file: IO[bytes], *, document: bool) -> None:
         file.write(separator + b"\n" + text.encode())
         separator = b","
     file.write(b"[]\n" if separator == b"[" else b"\n]\n")
-
-
-def _progress(problems: Iterator[Problem]) -> Iterator[Problem]:
-    """Shows on a terminal how far a long run is."""
-    if not sys.stderr.isatty():
-        yield from problems
-        return
-    from tqdm import tqdm
-
-    with tqdm(problems, unit=" problems", delay=2, leave=False) as bar:
-        yield from bar
 
 
 def _whole(text: str) -> int:

@@ -3,12 +3,12 @@
 import argparse
 import json
 import os
-import sys
 from typing import Any
 
 from dora_theory._errors import InputError
 from dora_theory.cli.replay import add_reading, all_options_of, wholes
 from dora_theory.io.atomic_write import utf8, whole_output
+from dora_theory.io.terminal import say
 from dora_theory.replay.options import ReplayOptions
 
 _DEFAULT = ReplayOptions()
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     with whole_output(arguments.out) as file:
         found = [
-            calibrate(log, how, depths=arguments.depths, note=_say)
+            calibrate(log, how, depths=arguments.depths, note=say)
             for log, how in zip(arguments.logs, options, strict=True)
         ]
         if arguments.json:
@@ -102,8 +102,4 @@ def _draw(document: dict[str, Any], path: str) -> None:
 
     title = os.path.basename(document["log"]).split(".jsonl")[0]
     files = save(calibration_panels(document, title), path[:-4])
-    _say("wrote " + " and ".join(map(str, files)))
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    say("wrote " + " and ".join(map(str, files)))

@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import fields
@@ -13,6 +12,7 @@ from typing import IO, Any
 
 from dora_theory._errors import InputError
 from dora_theory.io.atomic_write import utf8, whole_output
+from dora_theory.io.terminal import say
 from dora_theory.replay.options import LINKS, LOG_FORMATS, REPLAYED, ReplayOptions
 
 _DEFAULT = ReplayOptions()
@@ -246,7 +246,7 @@ def run(arguments: argparse.Namespace) -> int:
         if len(options) > 1:
             _check_beginnings(arguments.logs, options)
         found = [
-            replay(log, how, note=_say) for log, how in zip(arguments.logs, options, strict=True)
+            replay(log, how, note=say) for log, how in zip(arguments.logs, options, strict=True)
         ]
         # Not before the logs have proved good: it loads JAX.
         from dora_theory.replay.report.summary import summary
@@ -263,7 +263,7 @@ def run(arguments: argparse.Namespace) -> int:
         if pages:
             calibrated = map(_calibrated, summaries, options)
             _report([s | c for s, c in zip(summaries, calibrated, strict=True)], pages)
-            _say(f"report: {' and '.join(pages)} in {arguments.report}")
+            say(f"report: {' and '.join(pages)} in {arguments.report}")
         file.write(utf8(text) + b"\n")
     return 0
 
@@ -274,7 +274,7 @@ def _draw(summaries: list[dict[str, Any]], path: str) -> None:
 
     titles = [os.path.basename(s["log"]).split(".jsonl")[0] for s in summaries]
     files = save(success_against_budget(summaries, titles), path[:-4])
-    _say("wrote " + " and ".join(map(str, files)))
+    say("wrote " + " and ".join(map(str, files)))
 
 
 def _json(summaries: list[dict[str, Any]]) -> str:
@@ -290,7 +290,7 @@ def _calibrated(summary: dict[str, Any], options: ReplayOptions) -> dict[str, An
         return {"uncalibrated": "a tree of states has no solutions to hold scores against"}
     if summary["log"] == "-":
         return {"uncalibrated": "standard input cannot be read once more"}
-    _say(f"{summary['log']}: calibrating")
+    say(f"{summary['log']}: calibrating")
     try:
         return {"calibration": calibrate(summary["log"], options)}
     except InputError as error:
@@ -332,10 +332,6 @@ def _report(summaries: list[dict[str, Any]], pages: dict[str, IO[bytes]]) -> Non
 
     pages["report.html"].write(utf8(report(summaries)))
     pages["replay.json"].write(utf8(_json(summaries) + "\n"))
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _scale(text: str) -> tuple[str, float]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from dora_theory._errors import InputError
+from dora_theory.io.terminal import progress_bar
 
 _DESCRIPTION = """\
 Simulates every cell of a grid of population and strategy parameters and adds a row for each to a
@@ -124,7 +125,7 @@ def _run(sweep: Any, path: str) -> int:
         bar.set_description("", refresh=False)
         bar.update()
 
-    with _bar(len(sweep)) as bar:
+    with progress_bar(len(sweep), "cells") as bar:
         try:
             return run_sweep(sweep, path, begin=begin, after=after)
         except InputError:
@@ -147,15 +148,6 @@ def _told(done: frozenset[int] | None, cells: int) -> frozenset[int] | None:
         marks[list(done)] = 1
     marks = np.asarray(multihost_utils.broadcast_one_to_all(marks))
     return None if np.any(marks < 0) else frozenset(np.flatnonzero(marks).tolist())
-
-
-@contextmanager
-def _bar(cells: int) -> Iterator[Any]:
-    from tqdm import tqdm
-
-    silent = not sys.stderr.isatty()
-    with tqdm(total=cells, unit=" cells", leave=False, disable=silent) as bar:
-        yield bar
 
 
 @contextmanager

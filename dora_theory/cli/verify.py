@@ -4,12 +4,13 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from dora_theory._errors import InputError, Interrupted
 from dora_theory.io.atomic_write import whole_output
+from dora_theory.io.terminal import progress_bar
 
 if TYPE_CHECKING:
     from dora_theory.claims.check.claim import Claim
@@ -148,7 +149,7 @@ def _results(chosen: Sequence["Claim"], arguments: argparse.Namespace) -> list["
             seed=arguments.seed,
             budget_seconds=arguments.budget_seconds,
         )
-        with closing(found), _bar(len(chosen)) as bar:
+        with closing(found), progress_bar(len(chosen), "claims", delay=1) as bar:
             for result in found:
                 results.append(result)
                 bar.update()
@@ -156,12 +157,3 @@ def _results(chosen: Sequence["Claim"], arguments: argparse.Namespace) -> list["
         pass
     place = {claim.name: i for i, claim in enumerate(chosen)}
     return sorted(results, key=lambda result: place[result.claim.name])
-
-
-@contextmanager
-def _bar(claims: int) -> Iterator[Any]:
-    from tqdm import tqdm
-
-    silent = not sys.stderr.isatty()
-    with tqdm(total=claims, unit=" claims", delay=1, leave=False, disable=silent) as bar:
-        yield bar

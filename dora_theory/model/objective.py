@@ -75,7 +75,8 @@ def success_probability(
 
     Source: eq. 5-7.
     """
-    return -jnp.expm1(log_failure(weights, concentration, allocation, mask=mask))
+    # Not -expm1, which of no rollout is minus 0.
+    return 0.0 - jnp.expm1(log_failure(weights, concentration, allocation, mask=mask))
 
 
 def candidate_log_failure(

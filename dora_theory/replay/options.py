@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
-from dora_theory._errors import InputError
+from dora_theory._errors import InputError, flag
 from dora_theory.replay.read.record import LinkName, StepEnd
 
 REPLAYED = (
@@ -107,7 +107,7 @@ class ReplayOptions:
         for name in ("kappa", "quality_temperature", "similarity_temperature", "score_scale"):
             value = getattr(self, name)
             if not (1e-6 <= value <= 1e6):
-                raise InputError(f"{_flag(name)}: {value:g}: needs a number in [1e-06, 1e+06]")
+                raise InputError(f"{flag(name)}: {value:g}: needs a number in [1e-06, 1e+06]")
 
     def as_json(self) -> dict[str, object]:
         """Name → value, of what a result depends on."""
@@ -117,8 +117,4 @@ class ReplayOptions:
 
 def _check_whole(name: str, value: int, least: int, most: int) -> None:
     if not least <= value <= most or math.floor(value) != value:
-        raise InputError(f"{_flag(name)}: {value}: needs a whole number in [{least}, {most}]")
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
+        raise InputError(f"{flag(name)}: {value}: needs a whole number in [{least}, {most}]")

@@ -4,7 +4,6 @@ read → check → judge answers → cut into candidates → allocate → estima
 so that memory does not grow with the log but by a few numbers a problem.
 """
 
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dora_theory._errors import InputError
+from dora_theory.io.terminal import counted
 from dora_theory.replay.check.integrity import Watch
 from dora_theory.replay.check.mispaired import check_paired, repaired
 from dora_theory.replay.cut.candidates import Candidates, candidates
@@ -62,7 +62,7 @@ def replay(
     encoder = encoder_of(options)
     records = opened(path, options, remember)
     first = next(records)
-    records = progress(chain([first], records))
+    records = counted(chain([first], records), "problems")
     if first.kind == "tree":
         found = replay_trees(path, records, encoder, options)
     else:
@@ -241,14 +241,3 @@ class _Tally:
                 f"budgets of {', '.join(short)} are more than was logged of any problem: success "
                 "is a lower bound there for every strategy"
             )
-
-
-def progress(records: Iterator[Record]) -> Iterator[Record]:
-    """The records, with a bar on standard error if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield from records
-        return
-    from tqdm import tqdm
-
-    with tqdm(records, unit=" problems", delay=2, leave=False) as bar:
-        yield from bar

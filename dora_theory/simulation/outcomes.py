@@ -128,7 +128,7 @@ def _closed(problems: Problems, spent: Array, job: Job) -> Outcomes:
             points=job.most,
             mask=problems.mask,
         )
-    return Outcomes(-jnp.expm1(failure), (totals * quality).sum(-1))
+    return Outcomes(0.0 - jnp.expm1(failure), (totals * quality).sum(-1))
 
 
 def _totals(problems: Problems, spent: Array) -> Array:

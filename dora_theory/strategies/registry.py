@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from dora_theory._errors import InputError
+from dora_theory._errors import InputError, flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Options:
         for name, least in (("budget", 0), ("beam_width", 1)):
             if not least <= getattr(self, name) <= MOST_ROLLOUTS:
                 raise InputError(
-                    f"{_flag(name)}: {getattr(self, name)}: "
+                    f"{flag(name)}: {getattr(self, name)}: "
                     f"needs a whole number in [{least}, {MOST_ROLLOUTS}]"
                 )
         if self.strategy == "correlated" and self.budget > MOST_CORRELATED:
@@ -108,15 +108,11 @@ class Options:
             if value is not None and not _LEAST <= value <= most:
                 needs = "a positive number" if value <= 0 or math.isnan(value) else "a number"
                 raise InputError(
-                    f"{_flag(name)}: {value:g}: needs {needs} in [{_LEAST:g}, {most:g}]"
+                    f"{flag(name)}: {value:g}: needs {needs} in [{_LEAST:g}, {most:g}]"
                 )
         strategy = STRATEGIES[self.strategy]
         for name in strategy.options:
             if getattr(self, name) is None:
-                raise InputError(f"{_flag(name)}: missing, strategy {self.strategy} needs it")
+                raise InputError(f"{flag(name)}: missing, strategy {self.strategy} needs it")
         if self.literal and not strategy.literal:
             raise InputError(f"--literal: strategy {self.strategy} has no other rounding")
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")

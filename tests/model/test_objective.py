@@ -56,6 +56,8 @@ def test_edges_have_exact_answers(x64):
     for kappa in (1e-6, 1.0, 1e6):
         assert float(log_failure(zero, kappa, np.array([5, 10**6]))) == 0
         assert float(log_failure(one, kappa, np.array([0, 0]))) == 0
+        for run in (success_probability, jax.jit(success_probability)):
+            assert not np.signbit(run(one, kappa, np.array([0, 0])))
         assert float(log_failure(one, kappa, np.array([3, 1]))) == -np.inf
         assert float(success_probability(one, kappa, np.array([3, 1]))) == 1
         assert float(success_probability(np.array([0.5]), kappa, np.array([1]))) == pytest.approx(

@@ -20,10 +20,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from dora_theory._errors import InputError
+from dora_theory.io.terminal import counted
 from dora_theory.replay.grade.correctness import Judge
 from dora_theory.replay.grade.grading import grading_notes, judged
 from dora_theory.replay.options import ReplayOptions
-from dora_theory.replay.run import Note, cut_record, encoder_of, opened, progress, replay
+from dora_theory.replay.run import Note, cut_record, encoder_of, opened, replay
 
 MEANS = ("score", "calibrated", "quality")
 # A mean of exactly 0 or 1 would exclude what happens. PRMs that answer in bfloat16 know no number
@@ -161,7 +162,7 @@ def _collected(
     samples: list[tuple] = []
     problems = unscored = 0
     with Judge() as judge:
-        for record in progress(opened(path, options, note)):
+        for record in counted(opened(path, options, note), "problems"):
             number, problems = problems, problems + 1
             record = judged(record, judge)
             for m in depths:
