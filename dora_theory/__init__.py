@@ -12,11 +12,49 @@ from typing import Any
 
 # module → its public names, sorted.
 _PUBLIC = {
+    "allocation.across": (
+        "ProblemAllocation",
+        "ProblemSet",
+        "allocate_problems",
+        "count_at_price",
+        "dual_bound",
+        "expected_value",
+        "fewest_rollouts",
+        "is_optimal_across",
+        "optimal_problem_set",
+        "problem_certificate",
+    ),
+    "allocation.adaptive": (
+        "AdaptiveBound",
+        "Step",
+        "Tapes",
+        "adaptive_bound",
+        "adaptive_value",
+        "adaptive_value_estimate",
+        "index_allocation",
+        "index_policy",
+        "problem_hazards",
+    ),
+    "allocation.exponents": (
+        "BetaFit",
+        "Exponent",
+        "RoundRobinReplay",
+        "exponent_hazard_line",
+        "exponent_slope",
+        "fit_beta",
+        "replay_round_robin",
+    ),
     "allocation.hierarchical": (
         "correlated_allocation",
         "direction_allocation",
         "hierarchical_log_failure",
         "spread_evenly",
+    ),
+    "allocation.literature": (
+        "hora_allocation",
+        "knapsack_rl_allocation",
+        "level_allocation",
+        "neyman_allocation",
     ),
     "allocation.optimal": (
         "Certificate",
@@ -69,7 +107,7 @@ _PUBLIC = {
         "priorities",
         "success_probability",
     ),
-    "model.priors": ("BetaPrior", "HierarchicalPrior"),
+    "model.priors": ("BetaPrior", "HierarchicalPrior", "KnownPrior"),
     "model.similarity": (
         "affinity",
         "cosine_similarity",
@@ -79,6 +117,7 @@ _PUBLIC = {
         "uniqueness_from_similarity",
     ),
     "model.streamed_magnitude": ("StreamedWeighting", "streamed_magnitude_weighting"),
+    "planning": ("Plan", "PlanState", "plan"),
     "simulation.contenders": ("Settings",),
     "simulation.intervals": (
         "Estimate",

@@ -22,6 +22,7 @@ LAYERS = {
     "allocation": 5,
     "strategies": 6,
     "bias": 6,
+    "planning": 6,
     "simulation": 7,
     "plots": 7,
     "search": 8,

@@ -59,6 +59,7 @@ def parser() -> "ArgumentParser":
         bench,
         calibrate,
         explore,
+        plan,
         replay,
         reproduce,
         simulate,
@@ -79,6 +80,7 @@ def parser() -> "ArgumentParser":
     top.add_argument("--version", action="version", version=f"dora-theory {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     allocate.add_parser(commands)
+    plan.add_parser(commands)
     replay.add_parser(commands)
     calibrate.add_parser(commands)
     simulate.add_parser(commands)

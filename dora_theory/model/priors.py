@@ -102,6 +102,47 @@ class BetaPrior:
         check_range("allocation", n, 0)
         return type(self)(self.alpha + jnp.zeros_like(n), self.beta + n)
 
+    def after_outcomes(
+        self, right: Real[ArrayLike, "*#batch k"], attempts: Real[ArrayLike, "*#batch k"]
+    ) -> Self:
+        """The posterior when `right` of `attempts` rollouts succeeded, Beta(a + s, b + n - s).
+
+        Args:
+            right: s ≥ 0, shape `(..., k)`.
+            attempts: n ≥ s, shape `(..., k)`.
+
+        Returns:
+            The posterior, of the same type.
+
+        Raises:
+            ValueError: NaN, negative s, s > n.
+        """
+        s, n = as_float("right", right), as_float("attempts", attempts)
+        check_range("right", s, 0)
+        check_range("attempts - right", n - s, 0)
+        return type(self)(self.alpha + s, self.beta + (n - s))
+
+
+@checked_pytree
+@dataclass(frozen=True)
+class KnownPrior:
+    """Problems of known difficulty: every rollout succeeds with probability p, independently.
+
+    Attributes:
+        chance: p in [0, 1] of each problem, shape `(..., m)`.
+
+    Raises:
+        ValueError: NaN or a p outside [0, 1].
+    """
+
+    chance: Float[Array, "*batch m"]
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        value = as_float("chance", self.chance)
+        check_range("chance", value, 0, 1)
+        object.__setattr__(self, "chance", value)
+
 
 @checked_pytree
 @dataclass(frozen=True)

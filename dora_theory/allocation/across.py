@@ -1,0 +1,355 @@
+r"""One budget for many problems, all rollouts fixed in advance: the exact optimum (theory 7.1).
+
+The marginals Δ(n) = v F(n) h_{n+1} of every problem fall, so the N largest of all of them are an
+optimum, for every N at once, with floors and caps too. The price of a rollout is searched first
+(`dora_theory.allocation.prices`); what that leaves, a rollout or two a problem, is settled by the
+certificate: while some unserved marginal exceeds a served one, the largest of both are kept.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Int, Real
+
+from dora_theory._checks import (
+    as_count,
+    as_float,
+    check_range,
+    is_concrete,
+)
+from dora_theory.allocation import exchange
+from dora_theory.allocation.instances import MOST, checked_problems, over_batch
+from dora_theory.allocation.optimal import Certificate
+from dora_theory.model.priors import BetaPrior, KnownPrior
+
+# In float32 integers beyond this are no longer exact.
+_SINGLE = 2**22
+
+
+class ProblemAllocation(NamedTuple):
+    """An optimum of theory 7.1.
+
+    Attributes:
+        rollouts: n of each problem, int32, shape `(..., m)`.
+        allocation: the same by candidate, int32, shape `(..., m, k)`; k = 1 for `KnownPrior`.
+        log_price: log of what one more rollout would be worth (for costs: of a unit of cost),
+            shape `(...)`; -inf if nothing is left to be gained.
+        unspent: what caps, or an item that does not fit, leave of the budget, shape `(...)`.
+    """
+
+    rollouts: Int[Array, "*batch m"]
+    allocation: Int[Array, "*batch m k"]
+    log_price: Float[Array, "*batch"]
+    unspent: Real[Array, "*batch"]
+
+
+class ProblemSet(NamedTuple):
+    """All optima: `base` plus one rollout to any `spare` of the `tied` problems.
+
+    Attributes:
+        base: rollouts that every optimum gives, int32, shape `(..., m)`.
+        tied: problems whose next marginal ties for the last places, shape `(..., m)`.
+        spare: how many of the tied are served, shape `(...)`; there are C(tied, spare) optima.
+    """
+
+    base: Int[Array, "*batch m"]
+    tied: Bool[Array, "*batch m"]
+    spare: Int[Array, "*batch"]
+
+
+def allocate_problems(
+    values: Real[ArrayLike, "*#batch #m"],
+    prior: BetaPrior | KnownPrior,
+    total: Real[ArrayLike, "*#batch"],
+    *,
+    min_rollouts: Real[ArrayLike, "*#batch #m"] = 0,
+    max_rollouts: Real[ArrayLike, "*#batch #m"] | None = None,
+    costs: Real[ArrayLike, "*#batch #m"] | None = None,
+    mask: Bool[ArrayLike, "*#batch #m #k"] | None = None,
+) -> ProblemAllocation:
+    """Rollouts of every problem that maximise Σ v (1 - F(n)), all fixed in advance.
+
+    Args:
+        values: v > 0 of solving each problem, shape `(..., m)` or a scalar.
+        prior: `BetaPrior` with a and b of shape `(..., m, k)`, k candidates of each problem (k = 1
+            for one latent p), or `KnownPrior` with p of shape `(..., m)`.
+        total: N, integer in [0, 2^30], scalar or shape `(...)`; with `costs` a real budget.
+        min_rollouts: floors, integers ≥ 0.
+        max_rollouts: caps ≥ floors, integers; None for none.
+        costs: c > 0 of a rollout of each problem; None for 1. Marginals are then ordered by Δ/c,
+            and the first that does not fit ends the allocation: the value is the optimum of what
+            is spent, and below that of the budget by at most this one rollout's.
+        mask: boolean `(..., m, k)`, false for padding.
+
+    Returns:
+        `ProblemAllocation`. Its sum is N unless caps forbid it. Marginals that agree to 64
+        roundings of their logarithm (1.4e-14 (1 + |log Δ|) in float64, 7.6e-6 in float32) are a
+        tie; ties go to the lowest problem, inside a problem to the lowest candidate. Where nothing
+        is left to be gained the lowest problem with room takes the rest.
+
+    Raises:
+        ValueError: NaN, values out of range, floors above caps or above N, shapes that do not fit;
+            in float32 a problem that would receive more than 2^22.
+
+    Source: theory 7.1; memory O(m k), and time O(m k) a pass of the search, which no N changes.
+    """
+    problem, batch = checked_problems(values, prior, total, min_rollouts, max_rollouts, costs, mask)
+    found = ProblemAllocation(*over_batch(exchange.optimal, batch, problem))
+    if is_concrete(found.rollouts) and found.log_price.dtype == jnp.float32:
+        most = int(np.max(np.asarray(found.rollouts), initial=0))
+        if most > _SINGLE:
+            raise ValueError(
+                f"total: a problem receives {most}, more than float32 counts (2^22); "
+                "turn on jax_enable_x64"
+            )
+    return found
+
+
+def problem_certificate(
+    values: Real[ArrayLike, "*#batch #m"],
+    prior: BetaPrior | KnownPrior,
+    rollouts: Real[ArrayLike, "*#batch m"],
+    *,
+    min_rollouts: Real[ArrayLike, "*#batch #m"] = 0,
+    max_rollouts: Real[ArrayLike, "*#batch #m"] | None = None,
+    costs: Real[ArrayLike, "*#batch #m"] | None = None,
+    mask: Bool[ArrayLike, "*#batch #m #k"] | None = None,
+) -> Certificate:
+    """The two log marginals whose order decides whether an allocation is optimal for its own sum.
+
+    Args:
+        values: v > 0, shape `(..., m)` or a scalar.
+        prior: as for `allocate_problems`.
+        rollouts: n of each problem, integers between floor and cap, shape `(..., m)`; candidates of
+            a problem share them in the best way.
+        min_rollouts: floors.
+        max_rollouts: caps.
+        costs: of a rollout; None for 1.
+        mask: boolean `(..., m, k)`.
+
+    Returns:
+        `Certificate(largest_next, smallest_last)`: the largest log Δ(n) below its cap, and the
+        smallest log Δ(n - 1) above its floor, shape `(...)`. Optimal iff the first is not larger.
+
+    Raises:
+        ValueError: as `allocate_problems`; rollouts outside floors and caps.
+
+    Source: theory 7.1b; O(m k).
+    """
+    n = as_count("rollouts", rollouts)
+    problem, batch = checked_problems(
+        values, prior, 0, min_rollouts, max_rollouts, costs, mask, n.shape
+    )
+    n = jnp.broadcast_to(n, problem.low.shape)
+    if is_concrete(n) and is_concrete(problem.low) and is_concrete(problem.high):
+        check_range("rollouts - min_rollouts", np.asarray(n) - np.asarray(problem.low), 0)
+        check_range("max_rollouts - rollouts", np.asarray(problem.high) - np.asarray(n), 0)
+    return Certificate(*over_batch(exchange.certified, batch, problem, n))
+
+
+def is_optimal_across(
+    values: Real[ArrayLike, "*#batch #m"],
+    prior: BetaPrior | KnownPrior,
+    rollouts: Real[ArrayLike, "*#batch m"],
+    *,
+    min_rollouts: Real[ArrayLike, "*#batch #m"] = 0,
+    max_rollouts: Real[ArrayLike, "*#batch #m"] | None = None,
+    costs: Real[ArrayLike, "*#batch #m"] | None = None,
+    mask: Bool[ArrayLike, "*#batch #m #k"] | None = None,
+) -> Bool[Array, "*batch"]:
+    """Whether rollouts maximise Σ v (1 - F(n)) among all that spend as much.
+
+    Args:
+        values: as `problem_certificate`, whose order this is.
+        prior: the same.
+        rollouts: the same.
+        min_rollouts: the same.
+        max_rollouts: the same.
+        costs: the same.
+        mask: the same.
+
+    Returns:
+        Booleans of shape `(...)`, up to the tie of `allocate_problems`.
+
+    Raises:
+        ValueError: as `problem_certificate`.
+
+    Source: theory 7.1b.
+    """
+    found = problem_certificate(
+        values,
+        prior,
+        rollouts,
+        min_rollouts=min_rollouts,
+        max_rollouts=max_rollouts,
+        costs=costs,
+        mask=mask,
+    )
+    return found.largest_next <= found.smallest_last + exchange.tie(found.smallest_last)
+
+
+def optimal_problem_set(
+    values: Real[ArrayLike, "*#batch #m"],
+    prior: BetaPrior | KnownPrior,
+    total: Real[ArrayLike, "*#batch"],
+    *,
+    min_rollouts: Real[ArrayLike, "*#batch #m"] = 0,
+    max_rollouts: Real[ArrayLike, "*#batch #m"] | None = None,
+    mask: Bool[ArrayLike, "*#batch #m #k"] | None = None,
+) -> ProblemSet:
+    """All optima of `allocate_problems`, when ties leave a choice; unit costs.
+
+    Args:
+        values: as `allocate_problems`.
+        prior: the same.
+        total: the same.
+        min_rollouts: the same.
+        max_rollouts: the same.
+        mask: the same.
+
+    Returns:
+        `ProblemSet(base, tied, spare)`; without a choice `tied` is empty and `spare` 0. Where
+        nothing is left to be gained (price 0) every way to spend the rest is optimal, and only the
+        canonical one is given.
+
+    Raises:
+        ValueError: as `allocate_problems`.
+
+    Source: theory 7.1b.
+    """
+    problem, batch = checked_problems(values, prior, total, min_rollouts, max_rollouts, None, mask)
+    return ProblemSet(*over_batch(exchange.all_optima, batch, problem))
+
+
+def expected_value(
+    values: Real[ArrayLike, "*#batch #m"],
+    prior: BetaPrior | KnownPrior,
+    allocation: Real[ArrayLike, "*#batch m #k"],
+    *,
+    mask: Bool[ArrayLike, "*#batch #m #k"] | None = None,
+) -> Float[Array, "*batch m"]:
+    """V (1 - F) of each problem: what the rollouts of its candidates are expected to gain.
+
+    Args:
+        values: v > 0, shape `(..., m)` or a scalar.
+        prior: as for `allocate_problems`.
+        allocation: integers ≥ 0, shape `(..., m, k)`.
+        mask: boolean `(..., m, k)`.
+
+    Returns:
+        Shape `(..., m)`, relative error 1e-14 in float64 and 1e-6 in float32.
+
+    Raises:
+        ValueError: NaN, values out of range, shapes that do not fit.
+
+    Source: theory 7.1e.
+    """
+    counts = as_count("allocation", allocation)
+    problem, batch = checked_problems(values, prior, 0, 0, None, None, mask, counts.shape[:-1])
+    k = problem.hazards.shape[-1]
+    counts = jnp.broadcast_to(counts, (*problem.low.shape, k))
+    return over_batch(exchange.gained, batch, problem, counts)
+
+
+def dual_bound(
+    values: Real[ArrayLike, "*#batch #m"],
+    prior: BetaPrior | KnownPrior,
+    total: Real[ArrayLike, "*#batch"],
+    log_price: Real[ArrayLike, "*#batch"],
+    *,
+    mask: Bool[ArrayLike, "*#batch #m #k"] | None = None,
+) -> Float[Array, "*batch"]:
+    """D(λ) = λN + Σ max_n [v (1 - F(n)) - λ n], an upper bound of the committed value for every λ.
+
+    Args:
+        values: v > 0, shape `(..., m)` or a scalar.
+        prior: as for `allocate_problems`.
+        total: N.
+        log_price: log λ, scalar or shape `(...)`.
+        mask: boolean `(..., m, k)`.
+
+    Returns:
+        D, shape `(...)`; equal to the optimum iff λ lies between the N-th largest marginal and the
+        next (theory 7.1c).
+
+    Raises:
+        ValueError: as `allocate_problems`.
+
+    Source: theory 7.1c.
+    """
+    y = as_float("log_price", log_price)
+    problem, batch = checked_problems(values, prior, total, 0, None, None, mask)
+    y = jnp.broadcast_to(y.astype(problem.log_value.dtype), batch)
+    return over_batch(exchange.dual, batch, problem, y)
+
+
+def count_at_price(
+    values: Real[ArrayLike, "*#batch #m"],
+    prior: BetaPrior | KnownPrior,
+    log_price: Real[ArrayLike, "*#batch"],
+    *,
+    mask: Bool[ArrayLike, "*#batch #m #k"] | None = None,
+) -> Int[Array, "*batch m"]:
+    """How many marginals of each problem are at least λ, that is, what it buys at this price.
+
+    Args:
+        values: v > 0, shape `(..., m)` or a scalar.
+        prior: as for `allocate_problems`.
+        log_price: log λ, scalar or shape `(...)`.
+        mask: boolean `(..., m, k)`.
+
+    Returns:
+        int32, shape `(..., m)`, at most 2^31 - 1; a marginal within rounding of λ counts.
+
+    Raises:
+        ValueError: as `allocate_problems`.
+
+    Source: theory 7.1d.
+    """
+    y = as_float("log_price", log_price)
+    problem, batch = checked_problems(values, prior, 0, 0, None, None, mask)
+    y = jnp.broadcast_to(y.astype(problem.log_value.dtype), batch)
+    return over_batch(exchange.bought, batch, problem, y).sum(-1)
+
+
+def fewest_rollouts(
+    values: Real[ArrayLike, " #m"],
+    prior: BetaPrior | KnownPrior,
+    target: float,
+    *,
+    mask: Bool[ArrayLike, "#m #k"] | None = None,
+) -> int:
+    """The smallest N whose optimum is expected to gain at least `target`; one set of problems.
+
+    Args:
+        values: v > 0, shape `(m,)` or a scalar.
+        prior: as for `allocate_problems`, without leading axes.
+        target: expected value to be reached.
+        mask: boolean `(m, k)`.
+
+    Returns:
+        N, found by up to 60 allocations.
+
+    Raises:
+        ValueError: no N up to 2^30 reaches the target.
+
+    Source: theory 7.1c.
+    """
+
+    def reaches(total: int) -> bool:
+        found = allocate_problems(values, prior, total, mask=mask)
+        return bool(expected_value(values, prior, found.allocation, mask=mask).sum() >= target)
+
+    if target <= 0:
+        return 0
+    low, high = 0, 1
+    while not reaches(high):
+        if high >= MOST:
+            raise ValueError(f"target = {target}: {high} rollouts do not reach it")
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reaches(middle) else (middle, high)
+    return high

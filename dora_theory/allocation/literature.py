@@ -1,0 +1,293 @@
+r"""Rules of the literature for one budget over many problems, each as its source states it.
+
+They are rows to compare the optimum of `dora_theory.allocation.across` with, not advice: theory 7.3
+says what each leaves unsolved. All of them take the largest of some falling sequence per problem.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int, Real
+
+from dora_theory._checks import as_count, as_float, check_range, common_shape, is_concrete
+from dora_theory.allocation.across import allocate_problems
+from dora_theory.allocation.instances import MOST, NO_CAP
+from dora_theory.model.priors import BetaPrior
+
+Count = Real[ArrayLike, "*#batch #m"]
+Sequence = Callable[[Array], Array]
+
+
+def level_allocation(
+    attempts: Count,
+    total: Real[ArrayLike, "*#batch"],
+    *,
+    min_rollouts: Count = 0,
+    max_rollouts: Count | None = None,
+) -> Int[Array, "*batch m"]:
+    """The next rollouts of round robin: always to the problem with the fewest attempts.
+
+    From no attempts this is the uniform allocation, the optimum of a common prior (theory 7.1f);
+    with the solved problems at cap 0 it is the optimal policy of exchangeable ones (theory 7.2c).
+
+    Args:
+        attempts: rollouts so far, integers ≥ 0, shape `(..., m)`.
+        total: N in [0, 2^30], scalar or shape `(...)`.
+        min_rollouts: floors of what is given now.
+        max_rollouts: caps of what is given now.
+
+    Returns:
+        int32 `(..., m)`, of sum N unless caps forbid it; ties go to the lowest problem.
+
+    Raises:
+        ValueError: counts out of range, floors above caps or above N, shapes that do not fit.
+
+    Source: theory 7.2c.
+    """
+    start = as_count("attempts", attempts)
+    arguments = _limits(start.shape, total, min_rollouts, max_rollouts)
+    return _run(_round_robin, arguments[-1], start, *arguments[:-1])
+
+
+def neyman_allocation(
+    chance: Count,
+    total: Real[ArrayLike, "*#batch"],
+    *,
+    min_rollouts: Count = 0,
+    max_rollouts: Count | None = None,
+) -> Int[Array, "*batch m"]:
+    """Integers for n ∝ √(p(1 - p)), which makes the variance Σ p(1 - p)/n smallest.
+
+    The divisor method of Huntington and Hill, divisors √(n(n + 1)): every problem with
+    0 < p < 1 has one rollout before any has two, the largest p(1 - p) first.
+
+    Args:
+        chance: p in [0, 1], shape `(..., m)`.
+        total: N in [0, 2^30], scalar or shape `(...)`.
+        min_rollouts: floors.
+        max_rollouts: caps.
+
+    Returns:
+        int32 `(..., m)`, of sum N unless caps forbid it; ties go to the lowest problem.
+
+    Raises:
+        ValueError: as `level_allocation`; p outside [0, 1].
+
+    Source: theory 7.3; Neyman (1934), Wright, The American Statistician 66 (2012).
+    """
+    p = _chances(chance)
+    arguments = _limits(p.shape, total, min_rollouts, max_rollouts)
+    return _run(_neyman, arguments[-1], p, *arguments[:-1])
+
+
+def knapsack_rl_allocation(
+    chance: Count,
+    total: Real[ArrayLike, "*#batch"],
+    *,
+    min_rollouts: Count = 0,
+    max_rollouts: Count | None = None,
+) -> Int[Array, "*batch m"]:
+    """Knapsack RL's objective Σ w(1 - p^n - q^n), w = p q², by greedy densities.
+
+    One rollout alone gains nothing, so that a greedy rule by single increments never starts; here a
+    problem opens with two at once, which gain 2pq w. Exact where this spends all, else below the
+    optimum by at most a density times what is unspent, which is at most one.
+
+    Args:
+        chance: p in [0, 1], shape `(..., m)`.
+        total: N in [0, 2^30], scalar or shape `(...)`.
+        min_rollouts: floors.
+        max_rollouts: caps.
+
+    Returns:
+        int32 `(..., m)`, of sum N unless caps forbid it; ties go to the lowest problem. A last
+        rollout that would open a problem alone goes to the best open one instead.
+
+    Raises:
+        ValueError: as `level_allocation`; p outside [0, 1].
+
+    Source: theory 7.3; arXiv 2509.25849, whose dynamic program starts from one rollout each (use
+    `min_rollouts=1`); its formula is quoted from memory and remains to be checked in the paper.
+    """
+    p = _chances(chance)
+    arguments = _limits(p.shape, total, min_rollouts, max_rollouts)
+    return _run(_knapsack, arguments[-1], p, *arguments[:-1])
+
+
+def hora_allocation(
+    right: Count,
+    attempts: Count,
+    total: Real[ArrayLike, "*#batch"],
+    *,
+    min_rollouts: Count = 0,
+    max_rollouts: Count | None = None,
+) -> Int[Array, "*batch m"]:
+    """HORA: the committed optimum on posteriors Beta(1 + s, 1 + n - s), solved problems included.
+
+    Its utility counts hits, also on what is solved already: such a problem has the larger first
+    marginal. Cap the solved at 0 to count coverage instead.
+
+    Args:
+        right: s, shape `(..., m)`.
+        attempts: n ≥ s, the G0 rollouts made before, shape `(..., m)`.
+        total: N in [0, 2^30], scalar or shape `(...)`.
+        min_rollouts: floors.
+        max_rollouts: caps.
+
+    Returns:
+        int32 `(..., m)`, of sum N unless caps forbid it; ties go to the lowest problem.
+
+    Raises:
+        ValueError: as `level_allocation`; s > n.
+
+    Source: theory 7.3; arXiv 2605.07114, of which only the abstract was read: the number of
+    rollouts made before is whatever was made.
+    """
+    one = jnp.ones((1, 1), jnp.result_type(float))
+    s, n = (as_float(name, x) for name, x in (("right", right), ("attempts", attempts)))
+    prior = BetaPrior(one, one).after_outcomes(s[..., None], n[..., None])
+    found = allocate_problems(
+        1.0, prior, total, min_rollouts=min_rollouts, max_rollouts=max_rollouts
+    )
+    return found.rollouts
+
+
+def _chances(chance: Count) -> Float[Array, "*batch m"]:
+    p = as_float("chance", chance)
+    check_range("chance", p, 0, 1)
+    return p
+
+
+def _limits(
+    shape: tuple[int, ...],
+    total: Real[ArrayLike, "*#batch"],
+    min_rollouts: Count,
+    max_rollouts: Count | None,
+) -> tuple[Array, Array, Array, tuple[int, ...]]:
+    """N, floors and caps, checked and broadcast, and the full shape."""
+    n = as_count("total", total)
+    check_range("total", n, 0, MOST)
+    low = as_count("min_rollouts", min_rollouts)
+    high = as_count("max_rollouts", NO_CAP if max_rollouts is None else max_rollouts)
+    full = common_shape(
+        problems=shape, total=(*n.shape, 1), min_rollouts=low.shape, max_rollouts=high.shape
+    )
+    low, high = jnp.broadcast_to(low, full), jnp.broadcast_to(high, full)
+    if is_concrete(low) and is_concrete(high) and is_concrete(n):
+        check_range("max_rollouts - min_rollouts", np.asarray(high) - np.asarray(low), 0)
+        if np.any(np.asarray(low, np.int64).sum(-1) > np.asarray(n)):
+            raise ValueError("min_rollouts: the floors exceed the total")
+    return jnp.broadcast_to(n, full[:-1]), low, high, full
+
+
+@partial(jax.jit, static_argnames=("rule", "shape"))
+def _run(rule: Callable, shape: tuple[int, ...], x: Array, *limits: Array) -> Array:
+    for _ in shape[:-1]:
+        rule = jax.vmap(rule)
+    return rule(jnp.broadcast_to(x, shape), *limits)
+
+
+def _saturated(x: Int[Array, " m"], most: Int[Array, ""]) -> Int[Array, " m"]:
+    """Sums of the terms before each, stopped at `most` so that no int32 overflows."""
+    x = jnp.minimum(x, most)
+    sums = jax.lax.associative_scan(lambda a, b: jnp.minimum(a, most - b) + b, x)
+    return jnp.concatenate([jnp.zeros_like(sums[:1]), sums[:-1]])
+
+
+def _topped_up(counts: Array, room: Array, left: Array) -> Int[Array, " m"]:
+    """`counts` and `left` more, to the lowest problems that have room."""
+    return counts + jnp.clip(left - _saturated(room, left), 0, room)
+
+
+def _spent(counts: Array, total: Array) -> Array:
+    """Whether counts sum to no more than the total."""
+    most = jnp.minimum(counts, total + 1)
+    return _saturated(jnp.append(most, 0), total + 1)[-1] <= total
+
+
+def _round_robin(start: Array, total: Array, low: Array, high: Array) -> Int[Array, " m"]:
+    def at(level: Array) -> Array:
+        return jnp.clip(level - start, low, high)
+
+    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        below, above = ends
+        middle = below + (above - below) // 2
+        fits = _spent(at(middle), total)
+        return jnp.where(fits, middle, below), jnp.where(fits, above, middle)
+
+    ends = jnp.zeros((), jnp.int32), jnp.int32(NO_CAP)
+    level, _ = jax.lax.fori_loop(0, 32, halve, ends)
+    counts = at(level)
+    following = at(level + 1) - counts
+    return _topped_up(counts, following, total - counts.sum(dtype=jnp.int32))
+
+
+def _largest(keys: Sequence, total: Array, low: Array, high: Array) -> Int[Array, " m"]:
+    """The N largest of falling sequences key(0), key(1), … of each problem, by two bisections."""
+
+    def at(level: Array) -> Array:
+        """How many keys of each problem reach the level."""
+
+        def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+            below, above = ends
+            middle = below + (above - below) // 2
+            reach = (keys(middle) >= level) & (below < above)
+            return jnp.where(reach, middle + 1, below), jnp.where(reach, above, middle)
+
+        most = jnp.maximum(jnp.minimum(high, total), low)
+        return jax.lax.fori_loop(0, 32, halve, (low, most))[0]
+
+    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        below, above = ends
+        middle = below + (above - below) / 2
+        fits = _spent(at(middle), total)
+        return jnp.where(fits, below, middle), jnp.where(fits, middle, above)
+
+    top = keys(low)
+    above = jnp.where(jnp.isfinite(top), top, 0).max() + 1
+    bottom = keys(jnp.maximum(jnp.minimum(high, total), low))
+    below = jnp.where(jnp.isfinite(bottom), bottom, 0).min() - 1
+    below, above = jax.lax.fori_loop(0, 64, halve, (below, above))
+    counts = at(above)
+    # Keys that only rounding tells apart tie; beyond the last finite key nothing is gained.
+    tied = at(below - 8 * jnp.finfo(above.dtype).eps * (1 + jnp.abs(below))) - counts
+    left = total - counts.sum(dtype=jnp.int32)
+    filled = _topped_up(counts, tied, left)
+    return _topped_up(filled, high - filled, total - filled.sum(dtype=jnp.int32))
+
+
+def _neyman(p: Array, total: Array, low: Array, high: Array) -> Int[Array, " m"]:
+    size = jnp.log(p * (1 - p)) / 2
+
+    def keys(n: Array) -> Array:
+        x = n.astype(p.dtype)
+        # The first divisor is 0: all first rollouts come before all second ones.
+        return size - jnp.where(n > 0, jnp.log(jnp.maximum(x, 1) * (x + 1)) / 2, -1e3)
+
+    return _largest(keys, total, low, high)
+
+
+def _knapsack(p: Array, total: Array, low: Array, high: Array) -> Int[Array, " m"]:
+    q = 1 - p
+    weight = jnp.log(p) + 2 * jnp.log(q)
+
+    def keys(n: Array) -> Array:
+        # Two that open a problem have the density of the third; beside a floor of one the
+        # second alone has what both have together.
+        x = jnp.maximum(n, 2).astype(p.dtype)
+        gain = jnp.logaddexp(x * jnp.log(p) + jnp.log(q), x * jnp.log(q) + jnp.log(p))
+        return weight + gain + jnp.where((n == 1) & (low == 1), jnp.log(2.0), 0)
+
+    counts = _largest(keys, total, low, high)
+    # A problem with one rollout has half an opening: that one is worth more elsewhere.
+    lone = (counts == 1) & (low == 0) & (high > 1)
+    open_ = (counts > 1) & (counts < high)
+    best = jnp.argmax(jnp.where(open_, keys(counts), -jnp.inf))
+    move = lone.any() & open_.any()
+    place = jnp.arange(counts.size)
+    lost = (place == jnp.argmax(lone)) & move
+    return counts - lost + ((place == best) & move)
