@@ -19,7 +19,7 @@ from dora_theory.cli import checkout
 from dora_theory.cli.main import guarded, main
 from dora_theory.kernels.dispatch import unavailable
 
-ROOT = Path(checkout.__file__).parent.parent
+ROOT = Path(checkout.__file__).parents[2]
 pytestmark = pytest.mark.skipif(
     not (ROOT / "benchmarks" / "run.py").exists(), reason="needs a source checkout"
 )
@@ -42,7 +42,9 @@ def placed(monkeypatch, tmp_path):
             if text is not None:
                 (tmp_path / path).parent.mkdir(exist_ok=True)
                 (tmp_path / path).write_text(text, encoding="utf-8")
-        monkeypatch.setattr(checkout, "__file__", str(tmp_path / "dora_theory" / "checkout.py"))
+        monkeypatch.setattr(
+            checkout, "__file__", str(tmp_path / "dora_theory" / "cli" / "checkout.py")
+        )
         return tmp_path
 
     return place
