@@ -34,9 +34,11 @@ from timing import Call, race, seconds
 
 from dora_theory.kernels.beta_sampler import sample_log_beta
 from dora_theory.model.directions import direction_totals
-from dora_theory.simulation.contenders import Settings, spend
 from dora_theory.simulation.montecarlo import simulate
 from dora_theory.simulation.populations import Population, draw_problems
+from dora_theory.strategies.allocate import spend
+from dora_theory.strategies.options import Options
+from dora_theory.strategies.registry import STRATEGIES as REGISTRY
 
 KEY = jax.random.key(0)
 STRATEGIES = "rebase", "dora", "oracle"
@@ -66,7 +68,8 @@ def ours(
 def given() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """a, b of the directions `(n, g)` and what strategies spend on them `(m, n, g)`."""
     made = draw_problems(jax.random.split(KEY)[0], POPULATION, PROBLEMS)
-    spent = [spend(s, made, jnp.int32(BUDGET), Settings(), most=BUDGET) for s in STRATEGIES]
+    options = Options(max_budget=BUDGET)
+    spent = [spend(REGISTRY[s], made, jnp.int32(BUDGET), options)[0] for s in STRATEGIES]
     g = POPULATION.directions
     totals = [direction_totals(x, made.directions, g, mask=made.mask) for x in spent]
     q = np.asarray(made.quality)

@@ -11,9 +11,9 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
+from dora_theory._arrays import ArrayLike
 from dora_theory._checks import as_float, check_candidates, check_range
 from dora_theory.allocation import optimal
 from dora_theory.allocation.optimal import checked_problem

@@ -14,37 +14,30 @@ from typing import Any
 
 import matplotlib.style
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Int, Real
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from dora_theory._arrays import ArrayLike
 from dora_theory.io.atomic_write import whole_output
+from dora_theory.strategies.registry import (
+    BLACK,
+    BLUE,
+    GRAY,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY,
+    STRATEGIES,
+    VERMILION,
+    Strategy,
+)
 
-# Okabe and Ito's palette, told apart under every common colour blindness.
-_BLACK, _GREY, _ORANGE, _SKY = "#000000", "#808080", "#E69F00", "#56B4E9"
-_GREEN, _BLUE, _VERMILLION, _PURPLE = "#009E73", "#0072B2", "#D55E00", "#CC79A7"
-
-# Kindred strategies share a colour and differ in line and marker.
-_STRATEGIES = {
-    "temperature": (_GREY, "-", "o"),
-    "beam": (_ORANGE, "-", "s"),
-    "dvts": (_PURPLE, "-", "^"),
-    "rebase": (_BLUE, "-", "D"),
-    "rebase-sequential": (_SKY, "--", "v"),
-    "dora": (_VERMILLION, "-", "o"),
-    "magnitude": (_VERMILLION, "--", "X"),
-    "optimal": (_BLACK, "-", "o"),
-    "waterfill": (_BLACK, ":", "o"),
-    "direction-optimal": (_GREEN, "-", "s"),
-    "correlated": (_GREEN, "--", "P"),
-}
-COLOURS: Mapping[str, str] = {name: look[0] for name, look in _STRATEGIES.items()}
-_NAMES = {"dvts": "DVTS", "rebase": "REBASE", "dora": "DORA"}
+COLOURS: Mapping[str, str] = {name: strategy.color for name, strategy in STRATEGIES.items()}
 # Candidates or curves that stand in an order, and directions.
-_SERIES = (_BLUE, _VERMILLION, _GREEN, _ORANGE, _PURPLE, _SKY, _BLACK, _GREY)
-DIRECTIONS = (_SKY, _ORANGE, _GREEN, _PURPLE, _GREY, _BLUE, _VERMILLION, _BLACK)
+_SERIES = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK, GRAY)
+DIRECTIONS = (SKY, ORANGE, GREEN, PURPLE, GRAY, BLUE, VERMILION, BLACK)
 
 _FAINT = "#444444"  # what is written beside lines of reference
 _IMPOSSIBLE = "#f3d9d9"
@@ -109,7 +102,7 @@ def column(panels: int = 1, *, height: float = 2.0) -> tuple[Figure, list[Axes]]
 
 def label(strategy: str) -> str:
     """How a strategy is called in a picture."""
-    return _NAMES.get(strategy, strategy)
+    return STRATEGIES[strategy].label if strategy in STRATEGIES else strategy
 
 
 def save(figure: Figure, stem: str | Path) -> tuple[Path, Path]:
@@ -159,7 +152,7 @@ def density_curves(
     """
     with style():
         figure, (axes,) = column()
-        axes.axvline(mean, color=_GREY, linewidth=0.8, linestyle=":")
+        axes.axvline(mean, color=GRAY, linewidth=0.8, linestyle=":")
         axes.text(mean, top, f" mean {mean:g}", color=_FAINT, va="top", ha="left")
         for (name, density), colour in zip(densities.items(), cycle(_SERIES), strict=False):
             axes.plot(np.asarray(points), np.asarray(density), label=name, color=colour)
@@ -208,14 +201,14 @@ def bar_panels(
         for axes, (title, value) in zip(grid, values.items(), strict=True):
             _bars(axes, value, owner, value.max() if title in own_scale else shared)
             axes.set_ylabel((ylabels or {}).get(title, "rollouts"))
-            axes.set_title(label(title), color=COLOURS.get(title, _BLACK), fontweight="bold")
+            axes.set_title(label(title), color=COLOURS.get(title, BLACK), fontweight="bold")
             if title in totals:
                 sums = (
                     f"{_letter(j)}: {_number(value[owner == j].sum())}" for j in np.unique(owner)
                 )
                 axes.set_title("by direction   " + "   ".join(sums), loc="right", fontsize=7)
             for cut in np.asarray((groups or {}).get(title, ())):
-                axes.axvline(cut - 0.5, color=_BLACK, linewidth=0.8, linestyle=":")
+                axes.axvline(cut - 0.5, color=BLACK, linewidth=0.8, linestyle=":")
         _name_candidates(grid[-1], owner)
     return figure
 
@@ -299,7 +292,7 @@ def allocation_against_concentration(
             ):
                 axes.plot(at, value, "o", color=colour, clip_on=False, zorder=3)
         for axes, low in ((top, -0.04), (bottom, -0.45)):
-            axes.axhline(0, color=_BLACK, linewidth=0.6)
+            axes.axhline(0, color=BLACK, linewidth=0.6)
             axes.set(xscale="log", xlim=(kappa[0], kappa[-1]), ylim=(low * budget, 1.2 * budget))
             axes.set_ylabel(f"rollouts, out of {budget}")
         bottom.axhspan(-0.45 * budget, 0, color=_IMPOSSIBLE, zorder=0)
@@ -327,7 +320,7 @@ def _marks(axes: Axes, marks: Mapping[str, float], highest: np.ndarray, kappa: n
     """
     places = [*marks.values(), np.inf]
     for (name, at), following in zip(marks.items(), places[1:], strict=True):
-        axes.axvline(at, color=_GREY, linewidth=0.8, linestyle=":")
+        axes.axvline(at, color=GRAY, linewidth=0.8, linestyle=":")
         crowded = following < 10 * at
         level = highest[min(int(np.searchsorted(kappa, at)), kappa.size - 1)]
         height = 0.97 * level if level == highest.max() else axes.get_ylim()[1]
@@ -354,7 +347,8 @@ def draw_strategy(
         name: of the strategy.
         band: lower and upper end at each point, shape `(points, 2)`, drawn as a band.
     """
-    colour, line, marker = _STRATEGIES.get(name, (_BLACK, "-.", "."))
+    look = STRATEGIES.get(name) or Strategy(name, lambda *_: None)
+    colour, line, marker = look.color, look.line, look.marker
     x, y = np.asarray(x), np.asarray(y)
     axes.plot(x, y, color=colour, linestyle=line, marker=marker, label=label(name))
     if band is not None:

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from scipy.optimize import least_squares
 
 from dora_theory.search.measures import run_searches
-from dora_theory.search.rules import Strategy
+from dora_theory.search.rules import SearchRule, as_rule
 from dora_theory.search.tree import Tree
 from paper_repro.emulator import ABILITIES, Box, Emulator
 from paper_repro.published import BASELINES, Panel
@@ -36,7 +36,7 @@ SPREADS = (0.3, 9.0)
 FORETOLD = "dora"
 STRATEGIES = (*BASELINES.values(), FORETOLD)
 # By the letter, as the authors' code runs them.
-RULES: Mapping[str, Strategy] = {name: Strategy(name, literal=True) for name in STRATEGIES}
+RULES: Mapping[str, SearchRule] = {name: as_rule(name, literal=True) for name in STRATEGIES}
 # A fit counts as failed if it misses the points by more than twice their scatter.
 FAILS = 2.0
 _STARTS = 8

@@ -27,7 +27,7 @@ from dora_theory.replay.read.readers import read_log
 from dora_theory.search.game24 import Game24, game24
 from dora_theory.search.measures import run_searches
 from dora_theory.search.puzzles import State, all_puzzles, solvable, state
-from dora_theory.search.rules import STRATEGIES, Strategy
+from dora_theory.search.rules import SEARCHED, as_rule
 from paper_repro.drawing import panels
 from paper_repro.one_round import OneRound, one_round_success
 from paper_repro.proposals import logged_game
@@ -39,7 +39,7 @@ MOST = {"magnitude": 128}
 # κ of the optimum over candidates and of that over directions, beside the 1/2 of the strategies.
 KAPPAS = (0.1, 2.0)
 ASKED = {
-    f"{name}, κ = {k:g}": Strategy(name, concentration=k)
+    f"{name}, κ = {k:g}": as_rule(name, concentration=k)
     for name in ("optimal", "direction-optimal")
     for k in KAPPAS
 }
@@ -97,7 +97,7 @@ def curves(world: Game24, starts: np.ndarray, noises: Sequence[float]) -> list[d
     """Strategy → budget → success, for each noise. A budget is one program."""
     found: list[dict[str, Curve]] = [{} for _ in noises]
     for n in BUDGETS:
-        rules = {name: Strategy(name) for name in STRATEGIES if n <= MOST.get(name, n)}
+        rules = {name: as_rule(name) for name in SEARCHED if n <= MOST.get(name, n)}
         rules |= ASKED if n in ASKED_AT else {}
         for which, name in enumerate(rules):
             for noise, curve in zip(noises, found, strict=True):
@@ -174,7 +174,7 @@ def parts(item: str, curve: dict[str, Curve], n: int) -> list[Row]:
 def one_round() -> list[Row]:
     world, starts, number = game24([EXACT])
     above = min(i for s, i in number.items() if len(s) == 2)
-    rule = Strategy("rebase")
+    rule = as_rule("rebase")
     found = run_searches(
         jax.random.key(1), world, jnp.asarray(starts), rule=OneRound(rule, above), slots=3,
         repetitions=20_000, block=1000,

@@ -19,7 +19,7 @@ import numpy as np
 
 from dora_theory.io.atomic_write import whole_output
 from dora_theory.search.measures import Measures
-from dora_theory.search.rules import Strategy
+from dora_theory.search.rules import as_rule
 from dora_theory.search.tree import Tree
 from paper_repro.benchmark_runs import SIZES, difference, draw_benchmark, populations, run_benchmark
 from paper_repro.drawing import GREY, ORDER, panels
@@ -32,14 +32,13 @@ COLD = (0.003, 0.01, 0.03, 0.1, 0.3)  # T_s
 WARM = (0.05, 0.2, 0.4)  # T_b but for the paper's
 INSIDE = (0.90, 0.99)  # ends of what is assumed of s_in
 
-CANDIDATES = {f"κ = {k:g}, candidates": Strategy("optimal", concentration=k) for k in KAPPAS}
+CANDIDATES = {f"κ = {k:g}, candidates": as_rule("optimal", concentration=k) for k in KAPPAS}
 TOLD = {
-    f"κ = {k:g}, directions told": Strategy("direction-optimal", concentration=k)
+    f"κ = {k:g}, directions told": as_rule("direction-optimal", concentration=k)
     for k in (0.5, *KAPPAS)
 }
 MAGNITUDES = {
-    f"magnitude, T_s = {t:g}": Strategy("magnitude").with_settings(similarity_temperature=t)
-    for t in (0.01, 0.3)
+    f"magnitude, T_s = {t:g}": as_rule("magnitude", similarity_temperature=t) for t in (0.01, 0.3)
 }
 
 
@@ -49,7 +48,7 @@ def dora(cold: float, warm: float = 0.1) -> str:
 
 
 DORAS = {
-    dora(cold, warm): Strategy("dora").with_settings(similarity_temperature=cold, temperature=warm)
+    dora(cold, warm): as_rule("dora", similarity_temperature=cold, quality_temperature=warm)
     for warm in (0.1, *WARM)
     for cold in (COLD if warm == 0.1 else (0.01, 0.03, 0.1))
 }
@@ -59,14 +58,14 @@ PAPERS, DEDUPLICATED, CORRELATED = (
     "correlated, κ = 0.5, ν = 1",
 )
 RULES: dict[str, Strategy] = {
-    "REBASE": Strategy("rebase"),
-    "beam": Strategy("beam"),
+    "REBASE": as_rule("rebase"),
+    "beam": as_rule("beam"),
     **CANDIDATES,
     **TOLD,
-    CORRELATED: Strategy("correlated"),
+    CORRELATED: as_rule("correlated"),
     **DORAS,
     **MAGNITUDES,
-    **{f"REBASE, T_b = {t:g}": Strategy("rebase").with_settings(temperature=t) for t in WARM},
+    **{f"REBASE, T_b = {t:g}": as_rule("rebase", quality_temperature=t) for t in WARM},
 }
 # N² and more of work at every step, which takes too long beyond so many.
 SLOW, MOST = {CORRELATED, *MAGNITUDES}, 64

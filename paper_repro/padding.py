@@ -19,14 +19,14 @@ import numpy as np
 from dora_theory.io.atomic_write import whole_output
 from dora_theory.plots import label
 from dora_theory.search.measures import Measures
-from dora_theory.search.rules import Strategy
+from dora_theory.search.rules import as_rule
 from paper_repro.benchmark_runs import Size, difference, draw_benchmark, populations, run_benchmark
 from paper_repro.calibration import RULES, STRATEGIES
 from paper_repro.script import Row, row, run
 
 BUDGETS = (16, 64, 256)
 SIZE = Size(500, runs=2)
-KEPT = {name: Strategy(name) for name in STRATEGIES}
+KEPT = {name: as_rule(name) for name in STRATEGIES}
 AUTHORS = "as the authors do"
 # Name → rules and switches of `run_benchmark`.
 WAYS: dict[str, dict[str, Any]] = {

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 from dora_theory.io.atomic_write import whole_output
 from dora_theory.plots import COLOURS, label
 from dora_theory.search.engine import Rule, one_of, search
-from dora_theory.search.rules import Strategy
+from dora_theory.search.rules import as_rule
 from dora_theory.search.tree import Tree
 from paper_repro.benchmark_runs import populations
 from paper_repro.drawing import panels
@@ -28,8 +28,8 @@ from paper_repro.lineages import Unchanging, concentration, sharpened_number
 from paper_repro.script import Row, page, row, run
 
 BUDGET, PROBLEMS = 64, 240
-RULES = {name: Strategy(name) for name in ("rebase", "dora")}
-T_B = RULES["rebase"].settings.temperature
+RULES = {name: as_rule(name) for name in ("rebase", "dora")}
+T_B = RULES["rebase"].options.quality_temperature
 # Nothing has finished by then.
 ROUNDS = Tree().first - 1
 

@@ -55,7 +55,7 @@ def test_style_puts_back_what_was_there() -> None:
 
 def test_every_strategy_has_a_look_of_its_own() -> None:
     assert set(plots.COLOURS) >= set(registry.STRATEGIES)
-    looks = list(plots._STRATEGIES.values())
+    looks = [(s.color, s.line, s.marker) for s in registry.STRATEGIES.values()]
     assert len(set(looks)) == len(looks)
     assert {c.lower() for c in plots.COLOURS.values()} <= OKABE_ITO | {"#808080"}
     assert (plots.label("dora"), plots.label("beam")) == ("DORA", "beam")

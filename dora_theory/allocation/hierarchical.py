@@ -10,9 +10,9 @@ from typing import Literal, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Real
 
+from dora_theory._arrays import ArrayLike
 from dora_theory._checks import (
     as_count,
     as_float,

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Real
 
+from dora_theory._arrays import ArrayLike
 from dora_theory._checks import (
     as_count,
     as_float,
@@ -122,7 +122,7 @@ def optimal_allocation_beta(
     """
     a, b = as_float("alpha", alpha), as_float("beta", beta)
     check_candidates("alpha", a)
-    common_shape(alpha=a.shape, beta=b.shape, budget=(*jnp.shape(budget), 1))
+    common_shape(alpha=a.shape, beta=b.shape, budget=(*np.shape(budget), 1))
     a, b = jnp.broadcast_arrays(a, b)
     m = as_mask(mask, a.shape)
     check_range("alpha", a, 0, mask=m)
@@ -165,7 +165,7 @@ def apportion(
     w = as_float("weights", weights)
     check_candidates("weights", w)
     check_number("divisor", divisor, 0)
-    common_shape(weights=w.shape, budget=(*jnp.shape(budget), 1))
+    common_shape(weights=w.shape, budget=(*np.shape(budget), 1))
     m = as_mask(mask, w.shape)
     check_range("weights", w, 0, mask=m)
     n = _budget(budget, w, m)
@@ -351,11 +351,11 @@ def checked_problem(
     w = as_float("weights", weights)
     check_candidates("weights", w)
     kappa = as_float("concentration", concentration).astype(w.dtype)
-    mask_shape = () if mask is None else jnp.shape(mask)
+    mask_shape = () if mask is None else np.shape(mask)
     full = common_shape(
         weights=w.shape,
         concentration=(*kappa.shape, 1),
-        budget=(*jnp.shape(budget), 1),
+        budget=(*np.shape(budget), 1),
         mask=mask_shape,
         allocation=shape,
     )

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Real
 
+from dora_theory._arrays import ArrayLike
 from dora_theory._checks import as_count, as_float, as_mask, check_range, check_spendable
 from dora_theory.kernels.divisor import largest_priorities
 
@@ -106,7 +107,7 @@ def optimise_allocation(
     dtype = jnp.result_type(float) if start is None else start.dtype
     shapes = [(*n.shape, 1), (num_candidates,)]
     shapes += [] if start is None else [start.shape]
-    shapes += [] if mask is None else [jnp.shape(mask)]
+    shapes += [] if mask is None else [np.shape(mask)]
     try:
         shape = jnp.broadcast_shapes(*shapes)
     except ValueError:

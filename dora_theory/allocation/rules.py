@@ -9,9 +9,10 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
+import numpy as np
 from jaxtyping import Array, Bool, Int, Real
 
+from dora_theory._arrays import ArrayLike
 from dora_theory._checks import (
     as_count,
     as_float,
@@ -316,7 +317,7 @@ def _problem(
     """Scores `(..., k)`, 0 for padding, N `(...)` and mask `(..., k)` of one batch."""
     r, n = as_float(name, scores), as_count("budget", budget)
     check_candidates(name, r)
-    shape = jnp.broadcast_shapes(r.shape, (*n.shape, 1), () if mask is None else jnp.shape(mask))
+    shape = jnp.broadcast_shapes(r.shape, (*n.shape, 1), () if mask is None else np.shape(mask))
     m = as_mask(mask, shape)
     check_range(name, r, mask=m)
     check_spendable(n, m)

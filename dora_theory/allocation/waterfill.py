@@ -15,9 +15,9 @@ c d ≤ N w, no term exceeds N: the error is a few roundings of N, whatever κ i
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Real
 
+from dora_theory._arrays import ArrayLike
 from dora_theory._checks import check_range
 from dora_theory.allocation.optimal import checked_problem
 from dora_theory.kernels.divisor import largest_priorities

@@ -7,14 +7,18 @@ from collections.abc import Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 from dora_theory._errors import InputError
+from dora_theory.cli.options import given_options, given_strategy, integer, number
 from dora_theory.io.atomic_write import whole_output
 from dora_theory.io.problem_lines import Problem, read_problems
 from dora_theory.io.terminal import counted
-from dora_theory.strategies.registry import POOLS, STRATEGIES, Options
+from dora_theory.strategies.options import POOLS, Options
+from dora_theory.strategies.registry import STRATEGIES, Strategy
 
 if TYPE_CHECKING:
     from dora_theory.strategies.batches import Answer
 
+# A line does not state the true qualities.
+_ALLOCATED = tuple(name for name, strategy in STRATEGIES.items() if not strategy.oracle)
 # A batch is computed at once. It ends when it has this many problems or this many numbers, so
 # that memory does not grow with the file, and each call still does enough work to be worth it.
 _BATCH_PROBLEMS = 4096
@@ -45,20 +49,35 @@ def add_parser(commands: Any) -> None:
         help="allocate rollouts to the candidates of each problem of a file",
         description=_DESCRIPTION,
         epilog="strategies:\n"
-        + "\n".join(f"  {name:18} {strategy.about}" for name, strategy in STRATEGIES.items()),
+        + "\n".join(f"  {name:18} {STRATEGIES[name].about}" for name in _ALLOCATED)
+        + "\n  package.module:function, a rule of your own",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument
     add("file", metavar="FILE.jsonl", help="problems, gzip-compressed or not; - is standard input")
-    add("--strategy", required=True, choices=list(STRATEGIES), metavar="S", help="see below")
-    add("--budget", required=True, type=_whole, metavar="N", help="rollouts for each problem")
+    add("--strategy", required=True, metavar="S", help="see below")
+    add("--budget", required=True, type=integer, metavar="N", help="rollouts for each problem")
     add("--literal", action="store_true", help="the paper's rounding, whose sum may miss N")
-    add("--kappa", type=_number, metavar="K", help="concentration of the Beta prior")
-    add("--nu", type=_number, metavar="V", help="concentration inside a direction (correlated)")
+    add(
+        "--kappa",
+        "--concentration",
+        dest="concentration",
+        type=number,
+        metavar="K",
+        help="concentration of the Beta prior",
+    )
+    add(
+        "--nu",
+        "--within-concentration",
+        dest="within_concentration",
+        type=number,
+        metavar="V",
+        help="concentration inside a direction (correlated)",
+    )
     add(
         "--quality-temperature",
-        type=_number,
+        type=number,
         default=0.1,
         metavar="T",
         help="of the softmax of scores (default %(default)s, as in the paper; the authors of "
@@ -66,12 +85,12 @@ def add_parser(commands: Any) -> None:
     )
     add(
         "--similarity-temperature",
-        type=_number,
+        type=number,
         default=0.01,
         metavar="T",
         help="of the softmax of similarities (dora, magnitude; default %(default)s)",
     )
-    add("--beam-width", type=_whole, default=4, metavar="M", help="beam, dvts (default 4)")
+    add("--beam-width", type=integer, default=4, metavar="M", help="beam, dvts (default 4)")
     add("--pool", choices=POOLS, default="mean-exp", help="scores of a direction into one")
     add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")
     add("--json", action="store_true", help="one JSON document: an array of the output lines")
@@ -80,27 +99,27 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; `InputError` if an option or a line cannot be used."""
-    options = Options(
-        strategy=arguments.strategy,
-        budget=arguments.budget,
+    options = given_options(
         literal=arguments.literal,
         quality_temperature=arguments.quality_temperature,
         similarity_temperature=arguments.similarity_temperature,
         beam_width=arguments.beam_width,
         pool=arguments.pool,
-        kappa=arguments.kappa,
-        nu=arguments.nu,
+        concentration=arguments.concentration,
+        within_concentration=arguments.within_concentration,
     )
+    budget = arguments.budget
+    strategy = given_strategy(arguments.strategy, options, budget=budget, among=_ALLOCATED)
     with whole_output(arguments.out) as file:
-        problems = counted(_usable(read_problems(arguments.file), options), "problems")
-        texts = (_text(*pair, options) for pair in _answers(problems, options))
+        problems = counted(_usable(read_problems(arguments.file), strategy), "problems")
+        answers = _answers(problems, strategy, budget, options)
+        texts = (_text(*pair, strategy) for pair in answers)
         _write(texts, file, document=arguments.json)
     return 0
 
 
-def _usable(problems: Iterable[tuple[str, Problem]], options: Options) -> Iterator[Problem]:
+def _usable(problems: Iterable[tuple[str, Problem]], strategy: Strategy) -> Iterator[Problem]:
     """The problems, as long as each has what the strategy needs."""
-    strategy = STRATEGIES[options.strategy]
     for place, problem in problems:
         missing: tuple[str, ...] = ()
         if problem.scores is None and problem.weights is None and not strategy.directions:
@@ -111,20 +130,23 @@ def _usable(problems: Iterable[tuple[str, Problem]], options: Options) -> Iterat
             missing = ("directions",)
         if missing:
             needs = " or ".join(missing)
-            raise InputError(
-                f"{place}: {missing[0]}: missing: strategy {options.strategy} needs {needs}"
-            )
+            raise InputError(f"{place}: {missing[0]}: missing: strategy {strategy} needs {needs}")
         yield problem
 
 
-def _answers(problems: Iterable[Problem], options: Options) -> Iterator[tuple[Problem, "Answer"]]:
+def _answers(
+    problems: Iterable[Problem], strategy: Strategy, budget: int, options: Options
+) -> Iterator[tuple[Problem, "Answer"]]:
     """Each problem with its answer, in order, computed in batches."""
-    account = options.budget if options.strategy == "correlated" else 0
+    account = budget if "within_concentration" in strategy.options else 0
     for batch in _batches(problems, account):
         # Not before the first lines have proved good: JAX takes longer to load than to use.
         from dora_theory.strategies.batches import answer
 
-        yield from zip(batch, answer(batch, options), strict=True)
+        try:
+            yield from zip(batch, answer(batch, strategy, budget, options), strict=True)
+        except ValueError as error:
+            raise InputError(str(error)) from None
 
 
 def _batches(problems: Iterable[Problem], account: int) -> Iterator[list[Problem]]:
@@ -145,7 +167,7 @@ def _batches(problems: Iterable[Problem], account: int) -> Iterator[list[Problem
         yield batch
 
 
-def _text(problem: Problem, answer: "Answer", options: Options) -> str:
+def _text(problem: Problem, answer: "Answer", strategy: Strategy) -> str:
     """A line of output, strict JSON: -1e999 is a number of its grammar, -Infinity is not."""
     log_failure = answer.log_failure
     if log_failure is None:
@@ -155,7 +177,7 @@ def _text(problem: Problem, answer: "Answer", options: Options) -> str:
         # Of no rollout both are 0; minus it is no probability that a reader expects.
         prospects = f'"log_failure": {shown}, "success": {_dump(0.0 - math.expm1(log_failure))}'
     return (
-        f'{{"id": {_dump(problem.id)}, "strategy": "{options.strategy}", '
+        f'{{"id": {_dump(problem.id)}, "strategy": {_dump(strategy.name)}, '
         f'"allocation": {_dump(answer.allocation)}, "weights": {_dump(answer.weights)}, '
         f"{prospects}}}"
     )
@@ -174,19 +196,3 @@ def _write(texts: Iterable[str], file: IO[bytes], *, document: bool) -> None:
         file.write(separator + b"\n" + text.encode())
         separator = b","
     file.write(b"[]\n" if separator == b"[" else b"\n]\n")
-
-
-def _whole(text: str) -> int:
-    if not text.strip().lstrip("+-").isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError("too long for a whole number") from None
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None

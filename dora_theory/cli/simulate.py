@@ -31,7 +31,8 @@ A sweep is a TOML file:
   candidates = 16
   directions = 4
 
-  [settings]                                # temperature, similarity_temperature, beam_width, pool
+  [options]                                 # quality_temperature, similarity_temperature,
+                                            # beam_width, pool
   pool = "mean-exp"
 
   [grid]                                    # axes, the last varies fastest; budget = N above if one

@@ -21,20 +21,16 @@ from dora_theory.model.hierarchy import after_failure, fresh, tables
 from dora_theory.model.magnitude import magnitude_weighting_from_similarity
 from dora_theory.model.objective import candidate_log_failure, log_failure
 from dora_theory.model.similarity import normalised, quality_weights, uniqueness_from_similarity
-from dora_theory.simulation.contenders import ORACLE, Settings, spend
-from dora_theory.simulation.populations import Problems
+from dora_theory.strategies.allocate import spend
+from dora_theory.strategies.options import Options
+from dora_theory.strategies.problems import Problems
+from dora_theory.strategies.registry import STRATEGIES
 
-STRATEGIES = (
-    "temperature",
-    "beam",
-    "dvts",
-    "rebase",
-    "rebase-sequential",
-    "dora",
-    "magnitude",
-    "optimal",
-    "direction-optimal",
-    ORACLE,
+# The page states no ν for strategies to assume.
+SHOWN = tuple(
+    strategy
+    for strategy in STRATEGIES.values()
+    if not strategy.real and "within_concentration" not in strategy.options
 )
 # T_s of the curves, and s_in over T_s of the map.
 TEMPERATURES = np.geomspace(1e-3, 3, 36)
@@ -126,7 +122,7 @@ def look(problem: Subject, scene: Scene) -> View:
     totals = np.stack([np.bincount(problem.labels, b[:k], g) for b in spent]).astype(np.int32)
     needed = _budget_for(failure, curve[: scene.budget + 1])
     return View(
-        strategies=STRATEGIES,
+        strategies=tuple(strategy.name for strategy in SHOWN),
         allocation=spent[:, :k],
         totals=totals,
         # Nobody wants to read -0.0.
@@ -159,7 +155,6 @@ def _arguments(problem: Subject, scene: Scene) -> tuple[Problems, Array, Array, 
         concentration=jnp.asarray([scene.concentration], float),
         within_concentration=None if nu is None else jnp.asarray([nu], float),
         similarity=jnp.asarray(np.pad(problem.similarity, (0, wide - k)), float)[None],
-        embeddings=None,
     )
     return (
         problems,
@@ -204,10 +199,8 @@ def _prices(quality: Array, sizes: Array, inside: Array, across: Array, t: Array
 def _look(
     problems: Problems, budget: Array, t_b: Array, t_s: Array
 ) -> tuple[Array, Array, Array, Array, Array, dict[str, Array]]:
-    settings = Settings(temperature=t_b, similarity_temperature=t_s)
-    spent = jnp.concatenate(
-        [spend(name, problems, budget, settings, most=MOST_ROLLOUTS) for name in STRATEGIES]
-    )
+    options = Options(quality_temperature=t_b, similarity_temperature=t_s, max_budget=MOST_ROLLOUTS)
+    spent = jnp.concatenate([spend(each, problems, budget, options)[0] for each in SHOWN])
     mask, labels, quality = problems.mask[0], problems.directions[0], problems.quality[0]
     kappa, g = problems.concentration[0], quality.size
     nu = None if problems.within_concentration is None else problems.within_concentration[0]

@@ -21,9 +21,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.special
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key, Real, UInt32
 
+from dora_theory._arrays import ArrayLike
 from dora_theory._checks import as_float, check_candidates, check_key, check_range, check_whole
 
 # The polynomial: degrees in 1/sqrt(shape) and in z, and its domain. P(|z| > 5.5) is 4e-8, which is

@@ -3,8 +3,9 @@
 import math
 
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Int, Real
+
+from dora_theory._arrays import ArrayLike
 
 
 def hard_directions(

@@ -6,9 +6,9 @@ from typing import Literal, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Real
 
+from dora_theory._arrays import ArrayLike
 from dora_theory._checks import as_mask, check_candidates, check_range, filled
 from dora_theory.model.similarity import boltzmann, checked_scores, masked_softmax, normalised
 

@@ -17,9 +17,9 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Real
 
+from dora_theory._arrays import ArrayLike
 from dora_theory._checks import check_range
 from dora_theory.model.directions import segment_sum
 from dora_theory.model.similarity import checked_similarity, cosine_similarity

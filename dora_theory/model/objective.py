@@ -8,9 +8,9 @@ add, and all have one sign: sums over candidates keep the relative accuracy of t
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Real
 
+from dora_theory._arrays import ArrayLike
 from dora_theory._checks import (
     as_float,
     as_mask,
@@ -207,7 +207,7 @@ def _arguments(
 
 
 def _shape(mask: ArrayLike | None) -> tuple[int, ...]:
-    return () if mask is None else jnp.shape(mask)
+    return () if mask is None else np.shape(mask)
 
 
 def _same(shape: tuple[int, ...], *arrays: Array) -> list[Array]:

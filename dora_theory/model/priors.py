@@ -5,9 +5,9 @@ from typing import Self
 
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Real
 
+from dora_theory._arrays import ArrayLike
 from dora_theory._checks import (
     as_float,
     as_mask,

@@ -9,9 +9,9 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Real
 
+from dora_theory._arrays import ArrayLike
 from dora_theory._checks import (
     as_float,
     as_mask,
@@ -307,7 +307,7 @@ def checked_scores(
     r = as_float("scores", scores)
     check_candidates("scores", r)
     t = _temperature("temperature", temperature, r.dtype)
-    shape = jnp.broadcast_shapes(r.shape, (*t.shape, 1), () if mask is None else jnp.shape(mask))
+    shape = jnp.broadcast_shapes(r.shape, (*t.shape, 1), () if mask is None else np.shape(mask))
     m = as_mask(mask, shape)
     check_range("scores", r, mask=m)
     return (*_scored(r, t, m), m)
@@ -332,9 +332,7 @@ def checked_similarity(
     if s.ndim < 2 or s.shape[-1] != s.shape[-2] or s.shape[-1] == 0:
         raise ValueError(f"similarity: needs a square matrix, got shape {s.shape}")
     t = _temperature("temperature", temperature, s.dtype)
-    rows = jnp.broadcast_shapes(
-        s.shape[:-1], (*t.shape, 1), () if mask is None else jnp.shape(mask)
-    )
+    rows = jnp.broadcast_shapes(s.shape[:-1], (*t.shape, 1), () if mask is None else np.shape(mask))
     m = as_mask(mask, rows)
     s, t, both = _compared(s, t, m)
     check_range("similarity", similarity, mask=both)

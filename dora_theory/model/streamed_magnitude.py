@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Real
 
+from dora_theory._arrays import ArrayLike
 from dora_theory._checks import as_float, check_number, check_range, check_whole, common_shape
 from dora_theory.kernels.dispatch import Implementation
 from dora_theory.kernels.similarities import Precision, similarity_sums

@@ -3,20 +3,19 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from dora_theory._errors import InputError, flag
 from dora_theory.replay.read.record import LinkName, StepEnd
+from dora_theory.strategies.choosing import as_strategies
+from dora_theory.strategies.options import Options
+from dora_theory.strategies.registry import STRATEGIES
 
-REPLAYED = (
-    "temperature",
-    "beam",
-    "dvts",
-    "rebase",
-    "rebase-sequential",
-    "dora",
-    "magnitude",
-    "optimal",
-    "direction-optimal",
+# A log knows neither the true qualities nor ν.
+REPLAYED = tuple(
+    name
+    for name, strategy in STRATEGIES.items()
+    if not (strategy.real or strategy.oracle or "within_concentration" in strategy.options)
 )
 BASELINE = "rebase"
 # Of `formats.FORMATS`, which cannot be asked before NumPy is loaded.
@@ -31,7 +30,7 @@ class ReplayOptions:
 
     Attributes:
         budgets: N, further rollouts of a problem, ascending.
-        strategies: names of `REPLAYED`.
+        strategies: names of `REPLAYED`, or rules of your own, see `as_strategy`.
         steps: m, after which solutions are cut.
         step_end: what ends a step.
         encoder: name of the encoder of prefixes.
@@ -58,7 +57,7 @@ class ReplayOptions:
     """
 
     budgets: tuple[int, ...] = (4, 8, 16, 32, 64)
-    strategies: tuple[str, ...] = REPLAYED
+    strategies: tuple[Any, ...] = REPLAYED
     steps: int = 2
     step_end: StepEnd = "blank-line"
     encoder: str = "tfidf"
@@ -79,13 +78,13 @@ class ReplayOptions:
     encoder_cache: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("budgets", "strategies"):
-            values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
-                raise InputError(f"--{name}: needs different values, at least one")
-        for strategy in self.strategies:
-            if strategy not in REPLAYED:
-                raise InputError(f"--strategies: {strategy!r} is none of {', '.join(REPLAYED)}")
+        if not self.budgets or len(set(self.budgets)) < len(self.budgets):
+            raise InputError("--budgets: needs different values, at least one")
+        try:
+            found = as_strategies(self.strategies, among=REPLAYED)
+        except ValueError as error:
+            raise InputError(f"--{error}") from None
+        object.__setattr__(self, "strategies", found)
         for budget in self.budgets:
             _check_whole("budgets", budget, 1, _MOST_ROLLOUTS)
         object.__setattr__(self, "budgets", tuple(sorted(self.budgets)))
@@ -112,7 +111,21 @@ class ReplayOptions:
     def as_json(self) -> dict[str, object]:
         """Name → value, of what a result depends on."""
         names = (entry.name for entry in fields(self) if entry.name != "encoder_cache")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | {"strategies": list(self.names)}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the strategies."""
+        return tuple(strategy.name for strategy in self.strategies)
+
+    def of_strategies(self) -> Options:
+        """What strategies are given."""
+        return Options(
+            quality_temperature=self.quality_temperature,
+            similarity_temperature=self.similarity_temperature,
+            concentration=self.kappa,
+            beam_width=self.beam_width,
+        )
 
 
 def _check_whole(name: str, value: int, least: int, most: int) -> None:

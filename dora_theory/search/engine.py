@@ -91,7 +91,8 @@ class Trace(NamedTuple):
         finished: those of them that finished at this step.
         view: what there was to see of them, after the step.
         width: rollouts that were to be shared out, shape `(steps,)`.
-        allocation: rollouts that the rule gave to each slot; those beyond N slots are dropped.
+        allocation: rollouts that the rule gave to each slot; those beyond N slots are dropped; -1
+            throughout where a rule of your own made no allocation.
         parents: the slot of which each slot of the next step is a copy.
     """
 
@@ -156,10 +157,12 @@ def search(
         to_spend = jnp.where((done < slots) & open_.any(), to_spend, 0).astype(jnp.int32)
         candidates = Candidates(view.scores, view.embeddings, view.directions, open_)
         given = jnp.where(open_ & (to_spend > 0), rule(candidates, to_spend), 0)
-        total = given.sum(dtype=jnp.int32)
+        # -1 throughout says that the rule made no allocation: the search ends there.
+        copies = jnp.maximum(given, 0)
+        total = copies.sum(dtype=jnp.int32)
         # Slot s is a copy of the beam in whose run of copies s lies.
         place = index % jnp.maximum(total, 1) if padding else index
-        parents = jnp.searchsorted(jnp.cumsum(given), place, side="right").astype(jnp.int32)
+        parents = jnp.searchsorted(jnp.cumsum(copies), place, side="right").astype(jnp.int32)
         parents = jnp.minimum(parents, slots - 1)
         many = jnp.where(total > 0, to_spend, 0) if padding else total
         row = Trace(active, finished, view, to_spend, given, parents)

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from dora_theory._arrays import ArrayLike
 from dora_theory.search.engine import Rule, Trace, Width, World, one_of, search
 from dora_theory.search.voting import counted, elect
 
@@ -51,7 +51,7 @@ def measure(trace: Trace, answers: int, *, padding: bool = False) -> Measures:
         padding: whether too few solutions are repeated until there are N.
 
     Returns:
-        Scalars.
+        Scalars, NaN where a rule of your own made no allocation.
     """
     view, kind = trace.view, trace.view.scores.dtype
     counts = counted(trace.finished, padding=padding)
@@ -72,7 +72,9 @@ def measure(trace: Trace, answers: int, *, padding: bool = False) -> Measures:
         jnp.where(shared, directions, 0).sum() / times,
         jnp.where(shared, quality, 0).sum() / times,
     )
-    return Measures(*(jnp.asarray(x, kind) for x in found))
+    # Nothing is known of a search in which a rule made no allocation.
+    none = (trace.allocation < 0).any()
+    return Measures(*(jnp.where(none, jnp.nan, jnp.asarray(x, kind)) for x in found))
 
 
 def _kept(trace: Trace) -> tuple[Array, Array, Array]:
@@ -110,7 +112,7 @@ def run_searches(
             however many problems and repetitions there are.
         world: what is searched.
         problems: leading axis n.
-        rule: a hashable rule, such as `Strategy` or `as_rule(function)`, or several that share one
+        rule: a hashable rule, such as `as_rule` makes, or several that share one
             program.
         which: the place of the one to use, if there are several.
         slots: N.

@@ -6,45 +6,41 @@ from typing import Any, get_args
 import jax
 
 from dora_theory._checks import check_type, check_whole, named
-from dora_theory.simulation.contenders import CONTENDERS, Settings
 from dora_theory.simulation.outcomes import Level
 from dora_theory.simulation.populations import Population
+from dora_theory.strategies.choosing import AnyStrategy, as_strategies
+from dora_theory.strategies.options import Options
+from dora_theory.strategies.registry import STRATEGIES, Strategy
 
 
 def check_simulation(
     population: Population,
-    strategies: Sequence[str],
+    strategies: Sequence[AnyStrategy],
     budget: int,
     samples: int,
     level: str,
-    settings: Settings | None,
+    options: Options | None,
 ) -> None:
     """`ValueError` unless `simulate` can use these arguments, `TypeError` if one is of no use."""
     check_type("population", population, Population)
     population.checked()
-    if settings is not None:
-        check_type("settings", settings, Settings)
-        settings.checked()
-    strategy_names(strategies)
+    if options is not None:
+        check_type("options", options, Options)
+        options.checked()
+    contenders(strategies)
     if not isinstance(level, str) or level not in get_args(Level):
         raise ValueError(f"level = {named(level)}: needs one of {', '.join(get_args(Level))}")
     check_whole("budget", budget, 1)
     check_whole("samples", samples, 1)
 
 
-def strategy_names(strategies: Sequence[str]) -> tuple[str, ...]:
-    """The names of strategies as a tuple; `ValueError` unless there are some, known, each once."""
-    # A text is a sequence of texts too, its letters.
-    if isinstance(strategies, str) or not isinstance(strategies, Sequence):
-        raise TypeError(
-            f"strategies = {named(strategies)}: needs a sequence of names, such as ('dora',)"
-        )
-    for name in strategies:
-        if not isinstance(name, str) or name not in CONTENDERS:
-            raise ValueError(f"strategies: {named(name)} is none of {', '.join(CONTENDERS)}")
-    if not strategies or len(set(strategies)) < len(strategies):
-        raise ValueError(f"strategies = {tuple(strategies)}: needs one or more, each once")
-    return tuple(strategies)
+# A real-valued relaxation gives no rollouts to simulate.
+CONTENDERS = tuple(name for name, strategy in STRATEGIES.items() if not strategy.real)
+
+
+def contenders(strategies: Sequence[AnyStrategy]) -> tuple[Strategy, ...]:
+    """The strategies of a simulation; an error, as of `as_strategies`, unless each can be."""
+    return as_strategies(strategies, among=CONTENDERS)
 
 
 def chosen_devices(devices: Sequence[Any] | None) -> tuple[Any, ...]:

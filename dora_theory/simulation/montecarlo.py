@@ -21,11 +21,13 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Key, UInt32
 
 from dora_theory._checks import check_key, check_number, check_type, check_whole
-from dora_theory.simulation.arguments import check_simulation, chosen_devices, strategy_names
-from dora_theory.simulation.contenders import ORACLE, Settings
+from dora_theory.simulation.arguments import check_simulation, chosen_devices, contenders
 from dora_theory.simulation.intervals import Estimate, paired, student, wilson
 from dora_theory.simulation.outcomes import Job, Level, chunk
 from dora_theory.simulation.populations import Population
+from dora_theory.strategies.choosing import AnyStrategy
+from dora_theory.strategies.options import Options
+from dora_theory.strategies.registry import ORACLE, STRATEGIES, Strategy
 
 # Numbers that a chunk may hold at once for a strategy: 4 MiB of float32, about one core's cache.
 _CHUNK = 1 << 20
@@ -104,13 +106,13 @@ class Simulation:
 def simulate(
     key: Key[Array, ""] | UInt32[Array, "2"],
     population: Population,
-    strategies: Sequence[str],
+    strategies: Sequence[AnyStrategy],
     budget: int,
     *,
     problems: int = 4096,
     samples: int = 64,
     level: Level = "conditional",
-    settings: Settings | None = None,
+    options: Options | None = None,
     devices: Sequence[Any] | None = None,
 ) -> Simulation:
     """Success, number correct and their differences, for strategies on common random numbers.
@@ -118,14 +120,14 @@ def simulate(
     Args:
         key: JAX random key.
         population: how problems are made.
-        strategies: keys of `dora_theory.simulation.contenders.CONTENDERS`; `"oracle"` is the
-            exact optimum.
+        strategies: names, or rules of your own, see `as_strategy`; `"oracle"` is the exact
+            optimum.
         budget: N ≥ 1.
         problems: how many, at least 2.
         samples: of each problem; 1 is used at level `"closed"`, which has nothing to sample.
         level: `"rollouts"` throws every rollout, `"conditional"` takes expectations given p,
             `"closed"` uses the objective. All have the same mean, in falling variance.
-        settings: what strategies are told, the paper's values if None.
+        options: of the strategies, the paper's values if None.
         devices: those to use, by default all of all processes. Every process must make the same
             call; each gets the whole result.
 
@@ -134,19 +136,18 @@ def simulate(
 
     Raises:
         ValueError: an unknown strategy or level, a budget, number of problems or of samples that is
-            none or too small, a value of the population or of the settings out of its range.
-        TypeError: a key, a population, settings, strategies or devices of another kind.
+            none or too small, a value of the population or of the options out of its range, a
+            rule of your own that broke its budget.
+        TypeError: a key, a population, options, strategies or devices of another kind.
     """
-    work = _Work(
-        key, population, strategy_names(strategies), budget, samples, level, settings, devices
-    )
+    work = _Work(key, population, contenders(strategies), budget, samples, level, options, devices)
     return work.run(problems)
 
 
 def simulate_until(
     key: Key[Array, ""] | UInt32[Array, "2"],
     population: Population,
-    strategies: Sequence[str],
+    strategies: Sequence[AnyStrategy],
     budget: int,
     *,
     half_width: float,
@@ -155,7 +156,7 @@ def simulate_until(
     most: int = 1 << 20,
     samples: int = 64,
     level: Level = "conditional",
-    settings: Settings | None = None,
+    options: Options | None = None,
     devices: Sequence[Any] | None = None,
 ) -> Simulation:
     """As `simulate`, with as many problems as make intervals as narrow as asked.
@@ -174,7 +175,7 @@ def simulate_until(
         most: problems after which to stop in any case.
         samples: as `simulate`.
         level: as `simulate`.
-        settings: as `simulate`.
+        options: as `simulate`.
         devices: as `simulate`.
 
     Returns:
@@ -190,8 +191,9 @@ def simulate_until(
     most = check_whole("most", most, count)
     if of is not None and not callable(of):
         raise TypeError(f"of = {of!r}: needs a function of a simulation")
-    names = strategy_names(strategies)
-    work = _Work(key, population, names, budget, samples, level, settings, devices)
+    chosen = contenders(strategies)
+    names = [s.name for s in chosen]
+    work = _Work(key, population, chosen, budget, samples, level, options, devices)
     while True:
         found = work.run(count)
         intervals = [found.success(s) for s in names] if of is None else of(found)
@@ -208,7 +210,7 @@ def rollouts_lost(
     found: Simulation,
     strategy: str,
     *,
-    settings: Settings | None = None,
+    options: Options | None = None,
     devices: Sequence[Any] | None = None,
     level: float = 0.95,
 ) -> Estimate:
@@ -219,7 +221,7 @@ def rollouts_lost(
         population: that of the simulation.
         found: a simulation with `"oracle"` among its strategies.
         strategy: one of its strategies.
-        settings: those of the simulation.
+        options: those of the simulation.
         devices: as `simulate`.
         level: probability that the interval covers.
 
@@ -235,7 +237,8 @@ def rollouts_lost(
     """
     check_type("found", found, Simulation)
     regret = found.regret(strategy, level=level)
-    work = _Work(key, population, (ORACLE,), found.budget, 1, "closed", settings, devices)
+    oracle = (STRATEGIES[ORACLE],)
+    work = _Work(key, population, oracle, found.budget, 1, "closed", options, devices)
     curve = lru_cache(None)(lambda n: float(work.run(found.problems, budget=n).mean[0, 0]))
     top = curve(found.budget)
     value, low, high = (
@@ -264,18 +267,18 @@ class _Work:
 
     key: Array
     population: Population
-    strategies: tuple[str, ...]
+    strategies: tuple[Strategy, ...]
     budget: int
     samples: int
     level: Level
-    settings: Settings | None
+    options: Options | None
     devices: Sequence[Any] | None
     mesh: Mesh = field(init=False)
 
     def __post_init__(self) -> None:
         check_key("key", self.key)
         check_simulation(
-            self.population, self.strategies, self.budget, self.samples, self.level, self.settings
+            self.population, self.strategies, self.budget, self.samples, self.level, self.options
         )
         devices = np.asarray(chosen_devices(self.devices))
         # Frozen for its users, not for its maker. 16.0 is a whole number, and no shape.
@@ -306,9 +309,14 @@ class _Work:
                 gain = np.maximum(success - values[0], 0)
                 gains[:, i] += gain.sum(-1), (gain * gain).sum(-1)
             count += size
-        return Simulation(
-            self.strategies, n, count, self._samples, self.level, mean, scatter, gains
-        )
+        names = tuple(s.name for s in self.strategies)
+        for name, own in zip(names, mean.T, strict=True):
+            if np.isnan(own).any():
+                raise ValueError(
+                    f"strategy {name}: needs finite weights, or non-negative rollouts that "
+                    f"spend N = {n} and nothing for padding, in every problem"
+                )
+        return Simulation(names, n, count, self._samples, self.level, mean, scatter, gains)
 
     @property
     def _samples(self) -> int:
@@ -338,7 +346,7 @@ class _Work:
         """What chunks add up to, in their order. While one round is read the next is computed."""
         places = list(self.mesh.devices.flat)
         mine = [(i, d) for i, d in enumerate(places) if d.process_index == jax.process_index()]
-        given = self.key, self.population, self.settings or Settings()
+        given = self.key, self.population, self.options or Options()
         held = {d: jax.device_put(given, d) for _, d in mine}
         sharding = NamedSharding(self.mesh, PartitionSpec("chunks"))
         wide = jnp.result_type(float) == jnp.float64
@@ -376,7 +384,7 @@ class _Work:
 def _row(
     key: Array,
     population: Population,
-    settings: Settings,
+    options: Options,
     numbers: Array,
     first: Array,
     samples: Array,
@@ -388,13 +396,17 @@ def _row(
     Not one program over all devices: the compiler rewrites a program for several partitions in
     other ways than for one, and the last bits would tell how many there were.
     """
-    return jnp.stack(chunk(key, population, settings, numbers, first, samples, budget, job))[None]
+    return jnp.stack(chunk(key, population, options, numbers, first, samples, budget, job))[None]
 
 
 def _read(count: int, outcomes: Array) -> Iterator[Float[np.ndarray, "2 m n"]]:
     if not outcomes.is_fully_addressable:
         outcomes = multihost_utils.process_allgather(outcomes, tiled=True)
     yield from np.asarray(outcomes, np.float64)[:count]
+
+
+def _keeps_account(job: Job) -> bool:
+    return any("within_concentration" in strategy.options for strategy in job.strategies)
 
 
 def _power(n: int) -> int:
@@ -409,7 +421,7 @@ def _problems_in_chunk(population: Population, job: Job, problems: int) -> int:
     needs = (
         max(units, 8) * job.samples,
         k * max(k, 1 + 2 * d),
-        8 * g * job.most if job.level == "closed" or "correlated" in job.strategies else 1,
+        8 * g * job.most if job.level == "closed" or _keeps_account(job) else 1,
     )
     # Few sizes, so that few programs are compiled.
     enough = next((size for size in (64, 256, 1024) if size >= problems), 4096)

@@ -8,7 +8,7 @@
 Strategies share what is drawn: rollout number r of a candidate has one outcome, whoever spends it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -31,8 +31,11 @@ from dora_theory.kernels.beta_sampler import (
 from dora_theory.kernels.outcomes import Outcomes, expected_outcomes, outcomes_of_logits
 from dora_theory.model.directions import segment_sum
 from dora_theory.model.objective import log_failure
-from dora_theory.simulation.contenders import Settings, spend
-from dora_theory.simulation.populations import Population, Problems, problems_at
+from dora_theory.simulation.populations import Population, problems_at
+from dora_theory.strategies.allocate import spend
+from dora_theory.strategies.options import Options
+from dora_theory.strategies.problems import Problems
+from dora_theory.strategies.registry import Strategy
 
 Level = Literal["rollouts", "conditional", "closed"]
 
@@ -45,13 +48,13 @@ class Job:
     """What is compiled in.
 
     Attributes:
-        strategies: keys of `CONTENDERS`.
+        strategies: those that spend.
         level: of randomness.
         samples: samples in a chunk.
         most: a power of two ≥ N; 1 will do where candidates of a direction share one p.
     """
 
-    strategies: tuple[str, ...]
+    strategies: tuple[Strategy, ...]
     level: Level
     samples: int
     most: int
@@ -73,7 +76,7 @@ class _Units(NamedTuple):
 def chunk(
     key: Array,
     population: Population,
-    settings: Settings,
+    options: Options,
     numbers: UInt32[Array, "n"],
     first: UInt32[Array, ""],
     samples: UInt32[Array, ""],
@@ -85,7 +88,7 @@ def chunk(
     Args:
         key: JAX random key.
         population: how problems are made.
-        settings: what strategies are told.
+        options: of the strategies.
         numbers: of the problems.
         first: number of the first sample.
         samples: samples in all.
@@ -98,7 +101,26 @@ def chunk(
     """
     made, drawn = jax.random.split(key)
     problems = problems_at(made, population, numbers)
-    spent = jnp.stack([spend(s, problems, budget, settings, most=job.most) for s in job.strategies])
+    options = replace(options, max_budget=job.most)
+    spent = jnp.stack([spend(s, problems, budget, options)[0] for s in job.strategies])
+    return _or_nan(_outcomes(drawn, problems, numbers, spent, first, samples, job), spent)
+
+
+def _or_nan(found: Outcomes, spent: Array) -> Outcomes:
+    """Nothing is known of a problem that a strategy made no allocation of."""
+    none = (spent < 0).any(-1)
+    return Outcomes(*(jnp.where(none, jnp.nan, x) for x in found))
+
+
+def _outcomes(
+    drawn: Array,
+    problems: Problems,
+    numbers: Array,
+    spent: Array,
+    first: Array,
+    samples: Array,
+    job: Job,
+) -> Outcomes:
     if job.level == "closed":
         return _closed(problems, spent, job)
     sample = jnp.arange(job.samples, dtype=jnp.uint32) + first

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key, UInt32
+from jaxtyping import Array, Float, Int, Key, UInt32
 
 from dora_theory._checks import (
     check_key,
@@ -26,6 +26,7 @@ from dora_theory._checks import (
 )
 from dora_theory.allocation.optimal import apportion
 from dora_theory.model.similarity import masked_softmax
+from dora_theory.strategies.problems import Problems
 
 Sizes = Literal["equal", "zipf", "crp"]
 
@@ -130,32 +131,6 @@ class Population:
     def with_changes(self, **changes: Any) -> "Population":
         """The same population but for the named attributes, checked."""
         return replace(self, **changes)
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Problems:
-    """Problems of a population, padded to k candidates and g directions.
-
-    Attributes:
-        scores: PRM scores R, shape `(n, k)`.
-        directions: label of each candidate, shape `(n, k)`.
-        mask: false for padding, shape `(n, k)`.
-        quality: Q of each direction, 0 for one without candidates, shape `(n, g)`.
-        concentration: κ, the same for all, shape `(n,)`.
-        within_concentration: ν, shape `(n,)`, or None for one shared p in a direction.
-        similarity: expected similarities, shape `(n, k, k)`, or None.
-        embeddings: unit vectors, shape `(n, k, d)`, or None.
-    """
-
-    scores: Float[Array, "n k"]
-    directions: Int[Array, "n k"]
-    mask: Bool[Array, "n k"]
-    quality: Float[Array, "n g"]
-    concentration: Float[Array, "n"]
-    within_concentration: Float[Array, "n"] | None
-    similarity: Float[Array, "n k k"] | None
-    embeddings: Float[Array, "n k d"] | None
 
 
 def draw_problems(

@@ -12,26 +12,27 @@ import numpy as np
 
 from dora_theory._errors import InputError
 from dora_theory.simulation.arguments import check_simulation
-from dora_theory.simulation.contenders import ORACLE, Settings
 from dora_theory.simulation.populations import Population
 from dora_theory.simulation.presets import preset
 from dora_theory.simulation.sweeps import Sweep, arguments
+from dora_theory.strategies.registry import ORACLE
 
 _WHOLE = "candidates", "directions", "fewest", "dimension", "beam_width"
 # Numbers of problems and samples are words of 32 bits; an axis of more values is a slip.
 _MOST, _MOST_VALUES = 2**31 - 1, 10**6
 _WAYS: dict[str, Callable[..., Any]] = {"linear": np.linspace, "log": np.geomspace}
+# Of the options those that strategies use here: problems have κ and ν of their own.
 _PARTS = {
-    part: tuple(f.name for f in fields(kind))
-    for part, kind in {"population": Population, "settings": Settings}.items()
+    "population": tuple(f.name for f in fields(Population)),
+    "options": ("quality_temperature", "similarity_temperature", "beam_width", "pool"),
 }
 
 
 def read_sweep(path: str | Path) -> Sweep:
     """A sweep from a TOML file.
 
-    Top-level fields are those of `Sweep` without its axes; `[population]` and `[settings]` have the
-    attributes of `Population` and `Settings`; `[grid]` has axes, each a list of values or
+    Top-level fields are those of `Sweep` without its axes; `[population]` and `[options]` have the
+    attributes of `Population` and `Options`; `[grid]` has axes, each a list of values or
     `{ from = a, to = b, count = n, spacing = "linear" | "log" }`. `within_concentration = inf` is
     one success probability for all candidates of a direction. `[population] preset = "…"` is a
     preset's attributes, of which others, and axes, take the place.
@@ -75,8 +76,8 @@ def _checked(given: dict[str, Any]) -> Sweep:
     if sweep.rollouts_lost and ORACLE not in sweep.strategies:
         raise ValueError("rollouts_lost = true: needs oracle among the strategies")
     for place in sweep.places():
-        population, settings, budget = arguments(sweep, place)
-        check_simulation(population, sweep.strategies, budget, sweep.samples, sweep.level, settings)
+        population, options, budget = arguments(sweep, place)
+        check_simulation(population, sweep.strategies, budget, sweep.samples, sweep.level, options)
     return sweep
 
 

@@ -17,10 +17,12 @@ import numpy as np
 
 from dora_theory import __version__
 from dora_theory.io.store import open_store
-from dora_theory.simulation.contenders import ORACLE, Settings
 from dora_theory.simulation.montecarlo import Simulation, rollouts_lost, simulate
 from dora_theory.simulation.outcomes import Level
 from dora_theory.simulation.populations import Population
+from dora_theory.strategies.choosing import as_strategies
+from dora_theory.strategies.options import Options
+from dora_theory.strategies.registry import ORACLE
 
 # Rows are written when so many wait, or when the first of them has waited so long.
 _ROWS, _SECONDS = 512, 5.0
@@ -33,11 +35,12 @@ class Sweep:
     """What to simulate, over which grid.
 
     Attributes:
-        axes: name → values, such as `"population.skew"`, `"settings.temperature"`, `"budget"`; the
-            last varies fastest.
+        axes: name → values, such as `"population.skew"`, `"options.quality_temperature"` or
+            `"budget"`; the last varies fastest.
         population: attributes of `Population` that no axis has.
-        settings: attributes of `Settings` that no axis has.
-        strategies: keys of `CONTENDERS`. With `"oracle"` rows have the regret of the others.
+        options: attributes of `Options` that no axis has.
+        strategies: names, or `package.module:function`. With `"oracle"` rows have the regret of
+            the others.
         budget: N.
         problems: of each cell.
         samples: of each problem.
@@ -49,7 +52,7 @@ class Sweep:
 
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     population: Mapping[str, Any] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     strategies: tuple[str, ...] = ("rebase", "dora", ORACLE)
     budget: int = 64
     problems: int = 1024
@@ -72,7 +75,7 @@ class Sweep:
         found |= {name: _kind(values) for name, values in self.axes.items()}
         found |= {"version": "string", "jax": "string", "device": "string", "seconds": "float64"}
         names = ["success", "success_low", "success_high", "correct", "correct_error"]
-        for strategy in self.strategies:
+        for strategy in names_of(self.strategies):
             found |= {f"{strategy}.{name}": "float64" for name in names}
             if ORACLE in self.strategies and strategy != ORACLE:
                 found |= {f"{strategy}.{n}": "float64" for n in ("regret", "regret_error")}
@@ -99,16 +102,16 @@ def simulate_cell(sweep: Sweep, place: Mapping[str, Any], **options: Any) -> Row
         Columns of its row but `cell`, `seconds`, versions and parameters.
     """
     key = jax.random.key(sweep.seed)
-    population, settings, budget = arguments(sweep, place)
+    population, given, budget = arguments(sweep, place)
     found = simulate(
         key, population, sweep.strategies, budget, problems=sweep.problems,
-        samples=sweep.samples, level=sweep.level, settings=settings, **options,
+        samples=sweep.samples, level=sweep.level, options=given, **options,
     )  # fmt: skip
     row: Row = {"key": bytes(np.asarray(jax.random.key_data(key)).astype(">u4")).hex()}
-    for strategy in sweep.strategies:
+    for strategy in names_of(sweep.strategies):
         row |= {f"{strategy}.{name}": x for name, x in _results(found, strategy).items()}
         if sweep.rollouts_lost and strategy != ORACLE:
-            lost = rollouts_lost(key, population, found, strategy, settings=settings, **options)
+            lost = rollouts_lost(key, population, found, strategy, options=given, **options)
             row |= {
                 f"{strategy}.lost": float(lost.value),
                 f"{strategy}.lost_error": float(lost.error),
@@ -191,11 +194,11 @@ def _results(found: Simulation, strategy: str) -> Row:
     return {name: float(value) for name, value in results.items()}
 
 
-def arguments(sweep: Sweep, place: Mapping[str, Any]) -> tuple[Population, Settings, int]:
+def arguments(sweep: Sweep, place: Mapping[str, Any]) -> tuple[Population, Options, int]:
     """What the cell is made of. Numbers that are traced are floats in all cells, to one program."""
     parts: dict[str, dict[str, Any]] = {
         "population": dict(sweep.population),
-        "settings": dict(sweep.settings),
+        "options": dict(sweep.options),
     }
     for name, value in place.items():
         part, _, attribute = name.rpartition(".")
@@ -206,9 +209,14 @@ def arguments(sweep: Sweep, place: Mapping[str, Any]) -> tuple[Population, Setti
         del population["within_concentration"]
     return (
         Population(**population),
-        Settings(**parts["settings"]),
+        Options(**parts["options"]),
         place.get("budget", sweep.budget),
     )
+
+
+def names_of(strategies: tuple[str, ...]) -> tuple[str, ...]:
+    """What rows call the strategies: a function of a user's own by its name."""
+    return tuple(strategy.name for strategy in as_strategies(strategies))
 
 
 def _kind(values: tuple[Any, ...]) -> str:

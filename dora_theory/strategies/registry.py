@@ -1,118 +1,252 @@
-"""The strategies by their command-line names: what each needs, and the options they share."""
+"""Every strategy, once: its name, how it looks, what it needs, and the rule that it is.
 
-import math
+A rule is a function of a batch of problems, the budget and the options. It returns rollouts
+(integers), or weights (floats), which `allocate` then apportions. Add a strategy by adding a rule
+and an entry of `STRATEGIES`: every command, simulation, replay and picture reads them from here.
+JAX is loaded when a rule runs, not when this module is imported.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-from dora_theory._errors import InputError, flag
+if TYPE_CHECKING:
+    from jaxtyping import Array
+
+    from dora_theory.strategies.options import Options
+    from dora_theory.strategies.problems import Problems
+
+# (problems, N, options) → rollouts or weights, shape (n, k).
+Rule = Callable[["Problems", "Array", "Options"], Any]
+
+# Okabe and Ito's palette, distinct under every common color blindness.
+BLACK, GRAY, ORANGE, SKY = "#000000", "#808080", "#E69F00", "#56B4E9"
+GREEN, BLUE, VERMILION, PURPLE = "#009E73", "#0072B2", "#D55E00", "#CC79A7"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Strategy:
-    """What one strategy needs of a problem and of the options.
+    """One strategy.
 
     Attributes:
+        name: how commands and Python call it.
+        rule: what it does.
         about: one line of help.
+        label: how pictures and tables call it; the name if empty.
+        color: of its curve; kindred strategies share one and differ in line and marker.
+        line: line style.
+        marker: of its points.
         geometry: needs embeddings or similarity.
         directions: needs directions.
         options: names of the options without which it cannot run.
         literal: has a form with the paper's own rounding.
+        real: its rollouts are real numbers.
+        oracle: sees the true qualities, and so exists for synthetic problems only.
     """
 
-    about: str
+    name: str
+    rule: Rule
+    about: str = "a rule of your own"
+    label: str = ""
+    color: str = BLACK
+    line: str = "-."
+    marker: str = "."
     geometry: bool = False
     directions: bool = False
     options: tuple[str, ...] = ()
-    literal: bool = True
-
-
-STRATEGIES = {
-    "temperature": Strategy("the same for every candidate"),
-    "beam": Strategy("M each to the best"),
-    "dvts": Strategy("to the best of each of N/M groups"),
-    "rebase": Strategy("in proportion to quality"),
-    "rebase-sequential": Strategy("rounding up in descending order of score"),
-    "dora": Strategy("in proportion to quality times uniqueness", geometry=True),
-    "magnitude": Strategy("in proportion to quality times magnitude weighting", geometry=True),
-    "optimal": Strategy("exact optimum", options=("kappa",), literal=False),
-    "direction-optimal": Strategy(
-        "exact optimum over direction totals, then evenly",
-        directions=True,
-        options=("kappa",),
-        literal=False,
-    ),
-    "correlated": Strategy(
-        "exact optimum of the hierarchical prior",
-        directions=True,
-        options=("kappa", "nu"),
-        literal=False,
-    ),
-    "waterfill": Strategy("real-valued relaxation", options=("kappa",), literal=False),
-}
-
-POOLS = ("mean-exp", "max", "mean")
-
-MOST_ROLLOUTS = 2**31 - 1
-# The account of a direction is as long as the budget, and takes the square of it in time.
-MOST_CORRELATED = 2**20
-# Beyond these a quotient such as w/κ or R/T may leave the range of a double, or κ(1-w) fall among
-# the subnormal numbers, which count as 0. Above 2^52 κ + 1 is no double of its own.
-_LEAST, _MOST = 1e-290, {"kappa": 2.0**52, "nu": 2.0**52}
-_MOST_TEMPERATURE = 1e290
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to allocate, the same for every problem of a run. Hashable, so static under `jit`.
-
-    Attributes:
-        strategy: a key of `STRATEGIES`.
-        budget: N, rollouts a problem.
-        literal: the paper's own rounding, whose sum may miss N.
-        quality_temperature: T_b of the softmax that turns scores into qualities.
-        similarity_temperature: T_s of the similarity softmax.
-        beam_width: M of beam search and DVTS.
-        pool: how the scores of a direction become one score.
-        kappa: concentration κ of the Beta prior of a candidate or direction, None if not stated.
-        nu: concentration ν of the candidates of a direction around it, None if not stated.
-
-    Raises:
-        InputError: an option out of its range, or one that the strategy needs and lacks.
-    """
-
-    strategy: str
-    budget: int
     literal: bool = False
-    quality_temperature: float = 0.1
-    similarity_temperature: float = 0.01
-    beam_width: int = 4
-    pool: str = "mean-exp"
-    kappa: float | None = None
-    nu: float | None = None
+    real: bool = False
+    oracle: bool = False
 
     def __post_init__(self) -> None:
-        if self.strategy not in STRATEGIES:
-            raise InputError(f"--strategy: {self.strategy!r} is none of {', '.join(STRATEGIES)}")
-        for name, least in (("budget", 0), ("beam_width", 1)):
-            if not least <= getattr(self, name) <= MOST_ROLLOUTS:
-                raise InputError(
-                    f"{flag(name)}: {getattr(self, name)}: "
-                    f"needs a whole number in [{least}, {MOST_ROLLOUTS}]"
-                )
-        if self.strategy == "correlated" and self.budget > MOST_CORRELATED:
-            raise InputError(
-                f"--budget: {self.budget}: strategy correlated keeps an account as long as the "
-                f"budget, needs a whole number in [0, {MOST_CORRELATED}]"
-            )
-        for name in ("quality_temperature", "similarity_temperature", "kappa", "nu"):
-            value, most = getattr(self, name), _MOST.get(name, _MOST_TEMPERATURE)
-            if value is not None and not _LEAST <= value <= most:
-                needs = "a positive number" if value <= 0 or math.isnan(value) else "a number"
-                raise InputError(
-                    f"{flag(name)}: {value:g}: needs {needs} in [{_LEAST:g}, {most:g}]"
-                )
-        strategy = STRATEGIES[self.strategy]
-        for name in strategy.options:
-            if getattr(self, name) is None:
-                raise InputError(f"{flag(name)}: missing, strategy {self.strategy} needs it")
-        if self.literal and not strategy.literal:
-            raise InputError(f"--literal: strategy {self.strategy} has no other rounding")
+        if not self.label:
+            object.__setattr__(self, "label", self.name)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _temperature(p: "Problems", n: "Array", o: "Options") -> Any:
+    from dora_theory.allocation.rules import temperature_allocation
+
+    return temperature_allocation(_ranked(p), n, literal=o.literal, mask=p.mask)
+
+
+def _beam(p: "Problems", n: "Array", o: "Options") -> Any:
+    from dora_theory.allocation.rules import beam_allocation
+
+    m = o.beam_width
+    return beam_allocation(_ranked(p), n, beam_width=m, literal=o.literal, mask=p.mask)
+
+
+def _dvts(p: "Problems", n: "Array", o: "Options") -> Any:
+    from dora_theory.allocation.rules import dvts_allocation
+
+    m = o.beam_width
+    return dvts_allocation(_ranked(p), n, beam_width=m, literal=o.literal, mask=p.mask)
+
+
+def quality(p: "Problems", o: "Options") -> Any:
+    """W of each candidate: as given, or the softmax of the scores (eq. 4), shape `(n, k)`."""
+    if p.scores is None:
+        return p.weights
+    from dora_theory.model.similarity import quality_weights
+
+    return quality_weights(p.scores, o.quality_temperature, mask=p.mask)
+
+
+def _quality(p: "Problems", n: "Array", o: "Options") -> Any:
+    return quality(p, o)
+
+
+def _rebase_sequential(p: "Problems", n: "Array", o: "Options") -> Any:
+    from dora_theory.allocation import rules
+
+    if p.scores is None:
+        return rules.sequential_ceiling_allocation(p.weights, n, mask=p.mask)
+    t = o.quality_temperature
+    return rules.rebase_sequential_allocation(p.scores, n, temperature=t, mask=p.mask)
+
+
+def _dora(p: "Problems", n: "Array", o: "Options") -> Any:
+    """Eq. 10-13."""
+    from dora_theory.model import similarity
+
+    t = o.similarity_temperature
+    if p.embeddings is not None:
+        share = similarity.uniqueness(p.embeddings, t, mask=p.mask)
+    else:
+        share = similarity.uniqueness_from_similarity(p.similarity, t, mask=p.mask)
+    return similarity.normalised(quality(p, o) * share)
+
+
+def _magnitude(p: "Problems", n: "Array", o: "Options") -> Any:
+    from dora_theory.model import magnitude, similarity
+
+    t = o.similarity_temperature
+    if p.embeddings is not None:
+        share = magnitude.magnitude_weighting(p.embeddings, t, mask=p.mask)
+    else:
+        share = magnitude.magnitude_weighting_from_similarity(p.similarity, t, mask=p.mask)
+    return similarity.normalised(quality(p, o) * share)
+
+
+def _optimal(p: "Problems", n: "Array", o: "Options") -> Any:
+    from dora_theory.allocation.optimal import optimal_allocation
+
+    return optimal_allocation(quality(p, o), concentration(p, o), n, mask=p.mask)
+
+
+def _waterfill(p: "Problems", n: "Array", o: "Options") -> Any:
+    from dora_theory.allocation.waterfill import waterfill_allocation
+
+    return waterfill_allocation(quality(p, o), concentration(p, o), n, mask=p.mask)
+
+
+def _direction_optimal(p: "Problems", n: "Array", o: "Options") -> Any:
+    from dora_theory.allocation.hierarchical import direction_allocation
+
+    q = direction_quality(p, o)
+    return direction_allocation(q, p.directions, concentration(p, o), n, mask=p.mask)
+
+
+def _correlated(p: "Problems", n: "Array", o: "Options") -> Any:
+    return _hierarchical(p, direction_quality(p, o), n, o)
+
+
+def _oracle(p: "Problems", n: "Array", o: "Options") -> Any:
+    return _hierarchical(p, p.quality, n, o)
+
+
+def _hierarchical(p: "Problems", q: Any, n: "Array", o: "Options") -> Any:
+    """The exact optimum of the hierarchy (theory 5.1) for the given direction qualities."""
+    from dora_theory.allocation.hierarchical import correlated_allocation, direction_allocation
+
+    kappa, nu = concentration(p, o), within_concentration(p, o)
+    if nu is None:
+        return direction_allocation(q, p.directions, kappa, n, mask=p.mask)
+    points = o.max_budget
+    return correlated_allocation(q, p.directions, kappa, nu, n, points=points, mask=p.mask)
+
+
+def direction_quality(p: "Problems", o: "Options") -> Any:
+    """Q of each direction: as given, or from its pooled scores (eq. 9), shape `(n, g)`."""
+    if p.direction_weights is not None:
+        return p.direction_weights
+    from dora_theory.model.directions import direction_weights, pooled_weights
+
+    g, pool = p.directions_bound, o.pool
+    if p.scores is None:
+        return pooled_weights(p.weights, p.directions, g, pool=pool, mask=p.mask)
+    t = o.quality_temperature
+    return direction_weights(p.scores, p.directions, g, pool=pool, temperature=t, mask=p.mask)
+
+
+def concentration(p: "Problems", o: "Options") -> Any:
+    """κ: that of the problems, or of the options."""
+    return o.concentration if p.concentration is None else p.concentration
+
+
+def within_concentration(p: "Problems", o: "Options") -> Any:
+    """ν: that of the problems, or of the options; None for one chance per direction."""
+    return o.within_concentration if p.within_concentration is None else p.within_concentration
+
+
+def _ranked(p: "Problems") -> Any:
+    return p.weights if p.scores is None else p.scores
+
+
+_BUILT_IN = (
+    Strategy(
+        "temperature", _temperature, "the same for every candidate",
+        color=GRAY, line="-", marker="o", literal=True,
+    ),
+    Strategy("beam", _beam, "M each to the best", color=ORANGE, line="-", marker="s", literal=True),
+    Strategy(
+        "dvts", _dvts, "to the best of each of N/M groups", "DVTS",
+        color=PURPLE, line="-", marker="^", literal=True,
+    ),
+    Strategy(
+        "rebase", _quality, "in proportion to quality", "REBASE",
+        color=BLUE, line="-", marker="D", literal=True,
+    ),
+    Strategy(
+        "rebase-sequential", _rebase_sequential, "rounding up in descending order of score",
+        color=SKY, line="--", marker="v",
+    ),
+    Strategy(
+        "dora", _dora, "in proportion to quality times uniqueness", "DORA",
+        color=VERMILION, line="-", marker="o", geometry=True, literal=True,
+    ),
+    Strategy(
+        "magnitude", _magnitude, "in proportion to quality times magnitude weighting",
+        color=VERMILION, line="--", marker="X", geometry=True, literal=True,
+    ),
+    Strategy(
+        "optimal", _optimal, "exact optimum",
+        color=BLACK, line="-", marker="o", options=("concentration",),
+    ),
+    Strategy(
+        "direction-optimal", _direction_optimal, "exact optimum over direction totals, then evenly",
+        color=GREEN, line="-", marker="s", directions=True, options=("concentration",),
+    ),
+    Strategy(
+        "correlated", _correlated, "exact optimum of the hierarchical prior",
+        color=GREEN, line="--", marker="P", directions=True,
+        options=("concentration", "within_concentration"),
+    ),
+    Strategy(
+        "waterfill", _waterfill, "real-valued relaxation",
+        color=BLACK, line=":", marker="o", options=("concentration",), real=True,
+    ),
+    Strategy(
+        "oracle", _oracle, "exact optimum, given the true qualities",
+        color=BLACK, line="-.", marker="*", directions=True, options=("concentration",),
+        oracle=True,
+    ),
+)  # fmt: skip
+
+STRATEGIES: Mapping[str, Strategy] = MappingProxyType({s.name: s for s in _BUILT_IN})
+# The strategy that knows what is true, against which regret is measured.
+ORACLE = "oracle"

@@ -15,7 +15,7 @@ from scipy import integrate, special, stats
 from dora_theory._errors import InputError
 from dora_theory.cli.main import guarded
 from dora_theory.search.engine import Candidates, one_of
-from dora_theory.search.rules import Strategy
+from dora_theory.search.rules import as_rule
 from dora_theory.search.tree import Tree
 from paper_repro import calibration, fit_curves
 from paper_repro import emulator as emulation
@@ -197,7 +197,7 @@ def test_a_rule_among_several_is_the_rule_alone():
         jnp.arange(6),
         jnp.ones(6, bool),
     )
-    rules = Strategy("rebase"), Strategy("beam")
+    rules = as_rule("rebase"), as_rule("beam")
     for which, rule in enumerate(rules):
         among = jax.jit(lambda i, c: one_of(rules, i)(c, jnp.int32(9)))(jnp.int32(which), seen)
         assert among.tolist() == rule(seen, jnp.int32(9)).tolist()

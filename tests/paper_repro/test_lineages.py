@@ -9,14 +9,14 @@ import pytest
 
 import dora_theory as dt
 from dora_theory.search.engine import search
-from dora_theory.search.rules import Strategy
+from dora_theory.search.rules import as_rule
 from dora_theory.search.tree import Tree
 from paper_repro.lineages import Unchanging, ancestors, concentration, sharpened_number
 
 pytestmark = pytest.mark.slow
 
 WORLD = Tree(ability=0.3, spread=1.0, directions=3, steps=4, first=3, switch=0.3, answers=6)
-SLOTS, RULE = 8, Strategy("rebase", literal=True)
+SLOTS, RULE = 8, as_rule("rebase", literal=True)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dora_theory.search.engine import Candidates, View, search
 from dora_theory.search.measures import measure
-from dora_theory.search.rules import STRATEGIES, Strategy, as_rule
+from dora_theory.search.rules import SEARCHED, as_rule
 from dora_theory.search.tree import Tree
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("float64")]
@@ -97,7 +97,7 @@ def run(world, rule, **options):
 
 
 def test_a_search_of_three_steps_worked_by_hand():
-    trace = run(HAND(), Strategy("rebase"))
+    trace = run(HAND(), as_rule("rebase"))
     assert trace.width.tolist() == [4, 3, 0]
     assert trace.allocation.tolist() == [[2, 1, 1, 0], [1, 1, 0, 1], [0, 0, 0, 0]]
     assert steps(trace) == [[0, 0, 1, 2], [0, 1, 3]]
@@ -111,7 +111,7 @@ def test_a_search_of_three_steps_worked_by_hand():
 
 def test_the_same_search_with_n_at_every_step():
     # Step 2 has four rollouts for 11, 12, 34: 4/3 is the fourth priority, so 2, 1, -, 1.
-    trace = run(HAND(), Strategy("rebase"), width="full")
+    trace = run(HAND(), as_rule("rebase"), width="full")
     assert trace.width.tolist() == [4, 4, 0]
     assert trace.allocation.tolist() == [[2, 1, 1, 0], [2, 1, 0, 1], [0, 0, 0, 0]]
     assert steps(trace) == [[0, 0, 1, 2], [0, 0, 1, 3]]
@@ -120,7 +120,7 @@ def test_the_same_search_with_n_at_every_step():
 def test_the_same_search_by_the_letter_and_with_the_authors_padding():
     # round(4w) = 2, 1, round(1/2) = 0, 0: three of four rollouts. Codes 11, 12, 23, then nothing.
     # Step 2: 23 is finished; round(3w) for 11, 12 of 2/3, 1/3: 2, 1. Codes 111, 112, 123.
-    literal = Strategy("rebase", literal=True)
+    literal = as_rule("rebase", literal=True)
     trace = run(HAND(), literal)
     assert trace.allocation.tolist() == [[2, 1, 0, 0], [2, 1, 0, 0], [0, 0, 0, 0]]
     assert steps(trace) == [[0, 0, 1], [0, 0, 1]]
@@ -135,17 +135,17 @@ def test_dora_on_the_same_tree():
     # 1 and 2 are one direction: γ = 1/2, 1/2, 1, 1; wγ ∝ 2, 1, 1, 1, priorities 4, 4/3 | 2 | 2 | 2:
     # one each. Step 2 extends all: codes 11, 22, 33, 44 of weight 1 but 11 of 2, all of direction
     # 0: again 2/5 and three times 1/5.
-    trace = run(HAND(directions={3: 1, 4: 2}), Strategy("dora"))
+    trace = run(HAND(directions={3: 1, 4: 2}), as_rule("dora"))
     assert trace.allocation.tolist() == [[1, 1, 1, 1], [1, 1, 1, 1], [0, 0, 0, 0]]
     assert steps(trace) == [[0, 1, 2, 3], [0, 1, 2, 3]]
 
 
 def test_beam_and_temperature_on_the_same_tree():
     # All four to the best, 1. Codes 11, 12, 13, 14 of weights 2, 1, 1, 1: all four to 11.
-    trace = run(HAND(), Strategy("beam"))
+    trace = run(HAND(), as_rule("beam"))
     assert trace.allocation.tolist() == [[4, 0, 0, 0], [4, 0, 0, 0], [0, 0, 0, 0]]
     # One each; 22 is no 23, so nothing is finished early.
-    trace = run(HAND(), Strategy("temperature"))
+    trace = run(HAND(), as_rule("temperature"))
     assert trace.allocation.tolist() == [[1, 1, 1, 1], [1, 1, 1, 1], [0, 0, 0, 0]]
 
 
@@ -154,7 +154,7 @@ def test_votes_of_the_search_worked_by_hand():
     # weights of answers 0.161, 0.139, 0.069): by score 1 wins, which is right; by number 2.
     answers = {23: 1, 111: 2, 122: 2, 343: 0}
     world = script(WEIGHTS | {111: 2, 122: 2, 343: 2}, done=[23], answers=answers)
-    m = measure(run(world, Strategy("rebase")), 3)
+    m = measure(run(world, as_rule("rebase")), 3)
     assert (m.weighted, m.majority, m.best) == (1, 0, 1)
     assert (m.pass_rate, m.success, m.finished) == (0.25, 1, 4)
     # 4 + 4 + 3 steps; 4 prefixes of one step and 3 of two were read for an allocation.
@@ -164,24 +164,29 @@ def test_votes_of_the_search_worked_by_hand():
 
 
 def test_a_users_function_is_a_rule():
-    def best_and_first(scores, embeddings, mask, n):
-        return jnp.zeros(4, jnp.int32).at[jnp.argmax(jnp.where(mask, scores, -jnp.inf))].set(n)
+    def best_and_first(problems, budget, options):
+        best = jnp.argmax(jnp.where(problems.mask, problems.scores, -jnp.inf), -1, keepdims=True)
+        return jnp.where(jnp.arange(4) == best, budget[:, None], 0)
 
     trace = run(HAND(), as_rule(best_and_first))
     assert trace.allocation.tolist() == [[4, 0, 0, 0], [4, 0, 0, 0], [0, 0, 0, 0]]
-    with pytest.raises(ValueError, match=r"shape \(2,\)"):
+    with pytest.raises(ValueError, match=r"strategy rule: returned shape \(2,\)"):
         run(HAND(), as_rule(lambda *_: jnp.zeros(2, jnp.int32)))
-    with pytest.raises(ValueError, match=r"returned float\d+, and rollouts are whole numbers"):
-        run(HAND(), as_rule(lambda *_: jnp.full(4, jnp.nan)))
-    # A list of whole numbers will do; one with a negative number is nothing for anyone.
-    assert run(HAND(), as_rule(lambda *_: [1, 1, 1, 1])).allocation[0].tolist() == [1, 1, 1, 1]
-    assert not run(HAND(), as_rule(lambda *_: [-2, 6, 0, 0])).allocation.any()
-    with pytest.raises(ValueError, match="needs one of"):
+    # A list of integers, or weights, will do.
+    for own in ([[1, 1, 1, 1]], [[0.2, 0.2, 0.2, 0.2]]):
+        rule = as_rule(lambda *_, own=own: own)
+        assert run(HAND(), rule).allocation[0].tolist() == [1, 1, 1, 1]
+    # What is no allocation is -1 throughout, and what it led to is not known.
+    for own in ([[-2, 6, 0, 0]], [[1, 1, 1, 0]], [[np.nan, 1.0, 1.0, 1.0]], [[0.0] * 4]):
+        trace = run(HAND(), as_rule(lambda *_, own=own: own))
+        assert trace.allocation[0].tolist() == [-1] * 4
+        assert np.isnan(measure(trace, 3).success)
+    with pytest.raises(ValueError, match="is none of temperature, beam"):
         as_rule("luck")
     with pytest.raises(ValueError, match="concentration = -1"):
-        Strategy("optimal", concentration=-1)
+        as_rule("optimal", concentration=-1)
     with pytest.raises(ValueError, match="width = 'ful'"):
-        run(HAND(), Strategy("rebase"), width="ful")
+        run(HAND(), as_rule("rebase"), width="ful")
 
 
 TREE = Tree(ability=0.5, steps=4, first=2, directions=3, answers=6, dimension=8)
@@ -191,7 +196,7 @@ TREE = Tree(ability=0.5, steps=4, first=2, directions=3, answers=6, dimension=8)
 def traced(seed, name, literal, width, padding, slots):
     key = jax.random.key(seed)
     problem = jax.tree.map(lambda x: x[1], TREE.problems(key, 3))
-    rule = Strategy(name, literal=literal)
+    rule = as_rule(name, literal=literal)
     return search(key, TREE, problem, rule, slots, width=width, padding=padding)
 
 
@@ -251,9 +256,9 @@ def test_the_letter_misses_the_budget_and_padding_mends_it(name):
     assert missed > 0
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name", SEARCHED)
 def test_the_order_of_candidates_does_not_matter(name):
-    rule = Strategy(name)
+    rule = as_rule(name)
     problem = jax.tree.map(lambda x: x[0], TREE.problems(jax.random.key(1), 2))
 
     def candidates(key):

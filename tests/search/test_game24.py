@@ -18,7 +18,7 @@ from dora_theory.replay.read.record import Node, Record
 from dora_theory.search.game24 import Nodes, game24
 from dora_theory.search.measures import run_searches
 from dora_theory.search.puzzles import all_puzzles, moves, policy, solvable, state, success
-from dora_theory.search.rules import Strategy
+from dora_theory.search.rules import as_rule
 from paper_repro.one_round import OneRound, one_round_success
 from paper_repro.proposals import Proposals, logged_game
 
@@ -138,7 +138,7 @@ EXACT = cache(partial(one_round_success, PUZZLES[1], slots=3))
 @pytest.mark.parametrize("name", ["rebase", "direction-optimal"])
 def test_one_round_of_allocation_exactly_and_by_the_engine(made, name):
     world, starts, number = made
-    rule = Strategy(name)
+    rule = as_rule(name)
     above = min(i for s, i in number.items() if len(s) == 2)
     m = run_searches(
         jax.random.key(3),
@@ -156,12 +156,12 @@ def test_one_round_of_allocation_exactly_and_by_the_engine(made, name):
 
 def test_one_rollout_each_is_success_of_independent_players():
     v = success(PUZZLES[1], {})
-    assert EXACT(Strategy("temperature")) == 1 - (1 - v) ** 3
+    assert EXACT(as_rule("temperature")) == 1 - (1 - v) ** 3
 
 
 def test_who_reads_the_truth_gains_and_most_by_trusting_it():
     beam, rebase, known, free = (
-        EXACT(Strategy(name)) for name in ("beam", "rebase", "direction-optimal", "temperature")
+        EXACT(as_rule(name)) for name in ("beam", "rebase", "direction-optimal", "temperature")
     )
     # With no noise and one round, all to the best is right; 1/2 for κ is too cautious.
     assert beam > rebase > 2 * free
@@ -171,7 +171,7 @@ def test_who_reads_the_truth_gains_and_most_by_trusting_it():
 
 def test_too_many_first_moves_are_refused():
     with pytest.raises(ValueError, match="too many combinations"):
-        one_round_success(PUZZLES[1], Strategy("rebase"), 9)
+        one_round_success(PUZZLES[1], as_rule("rebase"), 9)
     with pytest.raises(ValueError, match="four numbers"):
         game24([state(1, 2)])
     with pytest.raises(ValueError, match=r"in \[0, 1\]"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dora_theory.search.measures import run_searches
-from dora_theory.search.rules import Strategy
+from dora_theory.search.rules import as_rule
 from dora_theory.search.tree import Tree
 
 pytestmark = pytest.mark.slow
@@ -19,7 +19,7 @@ WORLD = Tree(ability=0.3, spread=1.0, directions=3, steps=5, first=3, switch=0.3
 def test_independent_walks_end_right_as_often_as_the_values_say():
     key = jax.random.key(0)
     problems = WORLD.problems(key, 6)
-    m = run_searches(key, WORLD, problems, rule=Strategy("temperature"), slots=512, repetitions=8)
+    m = run_searches(key, WORLD, problems, rule=as_rule("temperature"), slots=512, repetitions=8)
     walks = 8 * 512
     value = np.asarray(problems.values[:, 0, 0])
     deviation = np.sqrt(value * (1 - value) / walks)
@@ -93,7 +93,7 @@ def test_a_prm_that_knows_nothing_finds_no_more_than_free_paths():
         world = WORLD.with_changes(slope=slope, direction_noise=0.0)
         problems = world.problems(key, 64)
         rates = run_searches(
-            key, world, problems, rule=Strategy("rebase"), slots=16, repetitions=8
+            key, world, problems, rule=as_rule("rebase"), slots=16, repetitions=8
         ).pass_rate
         return np.asarray(rates).mean()
 

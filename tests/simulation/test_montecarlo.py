@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from dora_theory.simulation import montecarlo
-from dora_theory.simulation.contenders import ORACLE, Settings
 from dora_theory.simulation.intervals import difference_interval
 from dora_theory.simulation.montecarlo import rollouts_lost, simulate, simulate_until
 from dora_theory.simulation.populations import Population
+from dora_theory.strategies.options import Options
+from dora_theory.strategies.registry import ORACLE
 
 pytestmark = pytest.mark.slow
 
@@ -210,8 +211,11 @@ def test_rollouts_lost_are_where_the_optimum_has_the_same_success():
         ({"problems": 1}, r"problems = 1: needs a whole number in \[2, "),
         ({"level": "guess"}, "level = 'guess'"),
         ({"level": None}, "level = None: needs one of rollouts"),
-        ({"settings": Settings(temperature=(0.1, 0.2))}, r"temperature = \(0.1, 0.2\): needs a"),
-        ({"settings": Settings(beam_width=2.5)}, "beam_width = 2.5: needs a whole number"),
+        (
+            {"options": Options(quality_temperature=(0.1, 0.2))},
+            r"quality_temperature = \(0.1, 0.2\): needs a",
+        ),
+        ({"options": Options(beam_width=2.5)}, "beam_width = 2.5: needs an integer"),
         ({"devices": []}, r"devices = \[\]: needs one or more of this process"),
     ],
 )
@@ -226,7 +230,7 @@ def test_bad_arguments_are_named(changes, says):
     [
         ({"key": None}, "key = None: needs one JAX random key"),
         ({"population": "math500"}, "population = 'math500': needs a Population"),
-        ({"settings": {"temperature": 1}}, "settings = {'temperature': 1}: needs a Settings"),
+        ({"options": {"temperature": 1}}, "options = {'temperature': 1}: needs a Options"),
         ({"strategies": "dora"}, "strategies = 'dora': needs a sequence of names"),
         ({"strategies": 3}, "strategies = 3: needs a sequence of names"),
         ({"devices": "cpu"}, "devices = 'cpu': needs a sequence of devices"),

@@ -16,9 +16,11 @@ import scipy.stats
 
 from dora_theory.kernels.beta_sampler import stream
 from dora_theory.simulation import outcomes
-from dora_theory.simulation.contenders import Settings, spend
 from dora_theory.simulation.outcomes import Job, chunk
 from dora_theory.simulation.populations import Population, problems_at
+from dora_theory.strategies.allocate import spend
+from dora_theory.strategies.options import Options
+from dora_theory.strategies.registry import STRATEGIES as REGISTRY
 
 pytestmark = pytest.mark.slow
 
@@ -69,7 +71,8 @@ def truth(made):
 @jax.jit
 def spent_on(problems):
     n = jnp.int32(BUDGET)
-    return jnp.stack([spend(s, problems, n, Settings(), most=16) for s in STRATEGIES])
+    options = Options(max_budget=16)
+    return jnp.stack([spend(REGISTRY[s], problems, n, options)[0] for s in STRATEGIES])
 
 
 def sampled(made, level, first=0, samples=SAMPLES):
@@ -79,7 +82,7 @@ def sampled(made, level, first=0, samples=SAMPLES):
     total = 0
     for start in range(first, 1 if level == "closed" else samples, job.samples):
         counts = jnp.uint32(start), jnp.uint32(samples), jnp.int32(BUDGET)
-        sums = chunk(KEY, made, Settings(), numbers, *counts, job)
+        sums = chunk(KEY, made, Options(), numbers, *counts, job)
         total = total + np.stack([np.asarray(x, np.float64) for x in sums])
     return total
 
@@ -187,7 +190,7 @@ def test_certain_and_impossible_directions(level):
     job = Job(("temperature", "oracle"), level, 8, 4)
     numbers = jnp.arange(3, dtype=jnp.uint32)
     counts = jnp.uint32(0), jnp.uint32(8)
-    found = chunk(KEY, made, Settings(), numbers, *counts, jnp.int32(4), job)
+    found = chunk(KEY, made, Options(), numbers, *counts, jnp.int32(4), job)
     many = 1 if level == "closed" else 8
     assert np.all(np.asarray(found.success) == many)
     np.testing.assert_array_equal(found.correct, many * np.array([[2] * 3, [4] * 3]))

@@ -18,12 +18,12 @@ from dora_theory.cli.main import main
 from dora_theory.cli.simulate import _DESCRIPTION
 from dora_theory.io.store import read_store
 from dora_theory.simulation import montecarlo, sweeps
-from dora_theory.simulation.contenders import Settings
 from dora_theory.simulation.montecarlo import rollouts_lost, simulate
 from dora_theory.simulation.populations import Population
 from dora_theory.simulation.presets import preset
 from dora_theory.simulation.sweep_files import read_sweep
 from dora_theory.simulation.sweeps import Sweep, arguments, run_sweep, simulate_cells
+from dora_theory.strategies.options import Options
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +38,7 @@ directions = 2
 within_concentration = inf
 [grid]
 budget = [5, 6]
-settings.temperature = [0.1, 0.3]
+options.quality_temperature = [0.1, 0.3]
 population.concentration = { from = 0.1, to = 10, count = 3, spacing = "log" }
 """
 
@@ -68,7 +68,7 @@ def test_a_file_says_what_it_says(sweep_file):
     assert len(sweep) == 12
     places = list(sweep.places())
     assert places[0] == {
-        "budget": 5, "settings.temperature": 0.1, "population.concentration": 0.1,
+        "budget": 5, "options.quality_temperature": 0.1, "population.concentration": 0.1,
     }  # fmt: skip
     assert [p["population.concentration"] for p in places[:3]] == pytest.approx([0.1, 1, 10])
     assert [p["budget"] for p in places] == [5] * 6 + [6] * 6
@@ -112,7 +112,7 @@ def test_a_row_is_what_simulate_says(sweep_file):
     made = Population(candidates=5, directions=2, concentration=10.0)
     found = simulate(
         jax.random.key(9), made, ("rebase", "oracle"), 6, problems=40, samples=2,
-        settings=Settings(temperature=0.3),
+        options=Options(quality_temperature=0.3),
     )  # fmt: skip
     assert row["cell"] == 11
     assert row["budget"] == 6

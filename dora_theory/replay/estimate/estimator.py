@@ -14,9 +14,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Real
 
+from dora_theory._arrays import ArrayLike
 from dora_theory._checks import as_mask, check_range
 from dora_theory.model.directions import direction_totals
 from dora_theory.model.pochhammer import log_rising_ratio

@@ -1,27 +1,21 @@
 """The strategies that can be replayed, each over a padded batch of problems at every budget."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from dora_theory.allocation.hierarchical import direction_allocation
-from dora_theory.allocation.optimal import optimal_allocation
-from dora_theory.allocation.rules import (
-    beam_allocation,
-    dora_allocation,
-    dvts_allocation,
-    magnitude_allocation,
-    rebase_allocation,
-    rebase_sequential_allocation,
-    temperature_allocation,
-)
-from dora_theory.model.directions import direction_weights
-from dora_theory.model.similarity import quality_weights
 from dora_theory.replay.cut.candidates import Candidates
 from dora_theory.replay.grade.answers import NONE
 from dora_theory.replay.options import ReplayOptions
+from dora_theory.strategies.allocate import check_spent, spend
+from dora_theory.strategies.options import Options
+from dora_theory.strategies.problems import Problems
+from dora_theory.strategies.registry import STRATEGIES, Strategy
 
 
 class Batch(NamedTuple):
@@ -46,6 +40,16 @@ class Batch(NamedTuple):
     num_directions: int
     answers: Int[np.ndarray, "problems k"] | None = None
     final: Float[np.ndarray, "problems k"] | None = None
+
+    def problems(self) -> Problems:
+        """What strategies see of them: everything but the outcomes."""
+        return Problems(
+            scores=jnp.asarray(self.scores),
+            embeddings=jnp.asarray(self.embeddings),
+            directions=jnp.asarray(self.directions),
+            mask=jnp.asarray(self.mask),
+            num_directions=self.num_directions,
+        )
 
 
 def pad(problems: Sequence[Candidates], at_least: tuple[int, int, int] = (0, 0, 0)) -> Batch:
@@ -85,79 +89,34 @@ def pad(problems: Sequence[Candidates], at_least: tuple[int, int, int] = (0, 0, 
 
 
 def allocate(
-    strategy: str, batch: Batch, options: ReplayOptions
+    strategy: Strategy, batch: Batch, options: ReplayOptions
 ) -> Int[Array, "budgets problems k"]:
     """What a strategy gives to every candidate at every budget; it sees no outcome.
 
     Args:
-        strategy: a key of `POLICIES`.
+        strategy: one of the options' strategies.
         batch: the problems.
         options: budgets, temperatures, beam width, κ.
 
     Returns:
         int32, each row with sum N, nothing for padding.
+
+    Raises:
+        ValueError: a rule of a user's own made no allocation of a problem.
     """
-    # A leading axis for the budgets, so that weights are computed once for all of them.
-    scores, budgets = batch.scores[None], np.array(options.budgets)[:, None]
-    return POLICIES[strategy](batch, scores, budgets, options)
+    problems, budgets = batch.problems(), np.array(options.budgets)
+    given = options.of_strategies()
+    if strategy.name in STRATEGIES:
+        return _at_budgets(problems, budgets, given, strategy)
+    # A rule of a user's own may be of NumPy, which cannot be traced.
+    found = jnp.stack([spend(strategy, problems, n, given)[0] for n in budgets])
+    check_spent(strategy, found)
+    return found
 
 
-_Numbers = np.ndarray
-_Policy = Callable[[Batch, _Numbers, _Numbers, ReplayOptions], Array]
-
-
-def _temperature(b: Batch, scores: _Numbers, budgets: _Numbers, _: ReplayOptions) -> Array:
-    return temperature_allocation(scores, budgets, mask=b.mask)
-
-
-def _beam(b: Batch, scores: _Numbers, budgets: _Numbers, o: ReplayOptions) -> Array:
-    return beam_allocation(scores, budgets, beam_width=o.beam_width, mask=b.mask)
-
-
-def _dvts(b: Batch, scores: _Numbers, budgets: _Numbers, o: ReplayOptions) -> Array:
-    return dvts_allocation(scores, budgets, beam_width=o.beam_width, mask=b.mask)
-
-
-def _by_quality(rule: Callable[..., Array]) -> _Policy:
-    def policy(b: Batch, scores: _Numbers, budgets: _Numbers, o: ReplayOptions) -> Array:
-        return rule(scores, budgets, temperature=o.quality_temperature, mask=b.mask)
-
-    return policy
-
-
-def _by_geometry(rule: Callable[..., Array]) -> _Policy:
-    def policy(b: Batch, scores: _Numbers, budgets: _Numbers, o: ReplayOptions) -> Array:
-        return rule(
-            scores,
-            b.embeddings[None],
-            budgets,
-            temperature=o.quality_temperature,
-            similarity_temperature=o.similarity_temperature,
-            mask=b.mask,
-        )
-
-    return policy
-
-
-def _optimal(b: Batch, scores: _Numbers, budgets: _Numbers, o: ReplayOptions) -> Array:
-    w = quality_weights(scores, o.quality_temperature, mask=b.mask)
-    return optimal_allocation(w, o.kappa, budgets, mask=b.mask)
-
-
-def _direction_optimal(b: Batch, scores: _Numbers, budgets: _Numbers, o: ReplayOptions) -> Array:
-    t = o.quality_temperature
-    q = direction_weights(scores, b.directions, b.num_directions, temperature=t, mask=b.mask)
-    return direction_allocation(q, b.directions, o.kappa, budgets, mask=b.mask)
-
-
-POLICIES: dict[str, _Policy] = {
-    "temperature": _temperature,
-    "beam": _beam,
-    "dvts": _dvts,
-    "rebase": _by_quality(rebase_allocation),
-    "rebase-sequential": _by_quality(rebase_sequential_allocation),
-    "dora": _by_geometry(dora_allocation),
-    "magnitude": _by_geometry(magnitude_allocation),
-    "optimal": _optimal,
-    "direction-optimal": _direction_optimal,
-}
+@partial(jax.jit, static_argnames=("options", "strategy"))
+def _at_budgets(
+    problems: Problems, budgets: Array, options: Options, strategy: Strategy
+) -> Int[Array, "budgets problems k"]:
+    """Weights are computed once for all budgets: they do not depend on them."""
+    return jax.vmap(lambda n: spend(strategy, problems, n, options)[0])(budgets)

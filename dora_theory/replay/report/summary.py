@@ -63,10 +63,10 @@ def summary(result: Replay) -> dict[str, Any]:
                 for j, budget in enumerate(options.budgets)
             }
         }
-        for i, name in enumerate(options.strategies)
+        for i, name in enumerate(options.names)
     }
     _add_votes(strategies, result)
-    paired = _paired(result) if BASELINE in options.strategies else {}
+    paired = _paired(result) if BASELINE in options.names else {}
     search = {}
     if result.search is not None:
         kept = bootstrap(result.search, seed=options.seed, resamples=options.resamples)
@@ -97,7 +97,7 @@ def _add_votes(strategies: dict[str, Any], result: Replay) -> None:
     counts = suffices.sum(-1)
     for vote, values in zip(("majority", "weighted"), result.votes, strict=True):
         found = bootstrap(values, suffices, seed=options.seed, resamples=options.resamples)
-        for i, name in enumerate(options.strategies):
+        for i, name in enumerate(options.names):
             for j, budget in enumerate(options.budgets):
                 numbers = [_known(float(x[i, j])) for x in found]
                 strategies[name]["budget"][str(budget)][vote] = {
@@ -113,7 +113,7 @@ def _paired(result: Replay) -> dict[str, Any]:
     worse. Which problems these are depends on the prefixes, never on an outcome.
     """
     options = result.options
-    base = options.strategies.index(BASELINE)
+    base = options.names.index(BASELINE)
     suffices = ~(result.clipped | result.clipped[base])
     gain = bootstrap(
         result.lower - result.lower[base],
@@ -140,7 +140,7 @@ def _paired(result: Replay) -> dict[str, Any]:
         f"{name}-{BASELINE}": {
             "budget": {str(budget): cell(i, j) for j, budget in enumerate(options.budgets)}
         }
-        for i, name in enumerate(options.strategies)
+        for i, name in enumerate(options.names)
         if i != base
     }
 

@@ -1,5 +1,6 @@
 """Strategies on synthetic problems against the same rules on one problem at a time."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -9,13 +10,17 @@ import pytest
 
 import dora_theory as dt
 from dora_theory.model.directions import direction_totals
-from dora_theory.simulation.contenders import CONTENDERS, ORACLE, Settings, spend
+from dora_theory.simulation.arguments import CONTENDERS
 from dora_theory.simulation.populations import Population, draw_problems
+from dora_theory.strategies.allocate import spend
+from dora_theory.strategies.options import Options
+from dora_theory.strategies.registry import ORACLE
+from dora_theory.strategies.registry import STRATEGIES as REGISTRY
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("float64")]
 
 BUDGET = 13
-SETTINGS = Settings(temperature=0.2, similarity_temperature=0.05, beam_width=3, pool="mean")
+GIVEN = Options(quality_temperature=0.2, similarity_temperature=0.05, beam_width=3, pool="mean")
 POPULATION = Population(
     candidates=9, directions=4, fewest=5, sizes="crp", noise=0.05, concentration=0.8
 )
@@ -28,13 +33,14 @@ KINDS = {
 
 
 @partial(jax.jit, static_argnames="strategies")
-def spent_by(strategies, problems, settings):
-    return {s: spend(s, problems, jnp.int32(BUDGET), settings, most=16) for s in strategies}
+def spent_by(strategies, problems, options):
+    options = replace(options, max_budget=16)
+    return {s: spend(REGISTRY[s], problems, jnp.int32(BUDGET), options)[0] for s in strategies}
 
 
 def alone(strategy, scores, labels, similar, true_quality, nu):
     """The rule on one problem without padding, through the public functions."""
-    t, k, g = SETTINGS.temperature, len(scores), true_quality.size
+    t, k, g = GIVEN.quality_temperature, len(scores), true_quality.size
     kappa = 0.8
     pooled = dt.direction_weights(scores, labels, g, pool="mean", temperature=t)
     weights = dt.quality_weights(scores, t)
@@ -70,7 +76,7 @@ def alone(strategy, scores, labels, similar, true_quality, nu):
 def test_each_spends_as_its_rule_does_on_the_problem_without_padding(kind):
     made, strategies = KINDS[kind]
     problems = draw_problems(jax.random.key(3), made, 3)
-    for strategy, spent in spent_by(strategies, problems, SETTINGS).items():
+    for strategy, spent in spent_by(strategies, problems, GIVEN).items():
         spent = np.asarray(spent)
         assert np.all(spent.sum(-1) == BUDGET)
         for i, mask in enumerate(np.asarray(problems.mask)):
@@ -94,7 +100,7 @@ def test_nobody_does_better_than_the_one_who_knows(nu):
     made = POPULATION.with_changes(within_concentration=nu, noise=0.1)
     problems = draw_problems(jax.random.key(4), made, 300)
 
-    given = spent_by(tuple(CONTENDERS), problems, Settings())
+    given = spent_by(tuple(CONTENDERS), problems, Options())
 
     def success(spent):
         q, kappa = problems.quality, problems.concentration

@@ -1,0 +1,67 @@
+"""Options of strategies as flags, the same in every command that takes them."""
+
+import argparse
+from typing import Any
+
+from dora_theory._errors import InputError
+from dora_theory._errors import flag as long_flag
+from dora_theory.strategies.choosing import as_strategy
+from dora_theory.strategies.options import MAX_BUDGET, Options
+from dora_theory.strategies.registry import Strategy
+
+# The account of a direction is as long as the budget, and takes the square of it in time.
+MAX_CORRELATED = 2**20
+_FLAGS = {"concentration": "--kappa", "within_concentration": "--nu"}
+
+
+def flag(name: str) -> str:
+    """How the command line writes an option."""
+    return _FLAGS.get(name) or long_flag(name)
+
+
+def given_options(**values: Any) -> Options:
+    """The options; `InputError`, which names the flag, if one is out of its range."""
+    try:
+        return Options(**values).checked()
+    except ValueError as error:
+        name, _, rest = str(error).partition(" = ")
+        raise InputError(f"{flag(name)}: {rest}") from None
+
+
+def given_strategy(name: str, options: Options, *, budget: int, among: tuple[str, ...]) -> Strategy:
+    """The strategy; `InputError` if it is unknown or needs an option that is not given."""
+    try:
+        strategy = as_strategy(name, among=among)
+    except ValueError as error:
+        raise InputError(f"--strategy: {error}") from None
+    if not 0 <= budget <= MAX_BUDGET:
+        raise InputError(f"--budget: {budget}: needs an integer in [0, {MAX_BUDGET}]")
+    if "within_concentration" in strategy.options and budget > MAX_CORRELATED:
+        raise InputError(
+            f"--budget: {budget}: strategy {strategy} keeps an account as long as the budget, "
+            f"needs an integer in [0, {MAX_CORRELATED}]"
+        )
+    for needed in strategy.options:
+        if getattr(options, needed) is None:
+            raise InputError(f"{flag(needed)}: missing, strategy {strategy} needs it")
+    if options.literal and strategy.name in among and not strategy.literal:
+        raise InputError(f"--literal: strategy {strategy} has no other rounding")
+    return strategy
+
+
+def integer(text: str) -> int:
+    """An integer argument, for argparse."""
+    if not text.strip().lstrip("+-").isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer")
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("too long for an integer") from None
+
+
+def number(text: str) -> float:
+    """A real argument, for argparse."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None

@@ -1,0 +1,104 @@
+"""Results as JSON documents: tables for pandas and notebooks, files that are written whole."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any, Self
+
+from dora_theory._errors import InputError
+from dora_theory.io.atomic_write import utf8, whole_output
+
+
+@dataclass(frozen=True, repr=False)
+class Document:
+    """A result: the JSON document that the command line prints with `--json`.
+
+    Attributes:
+        data: the document.
+    """
+
+    data: Mapping[str, Any]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Its numbers as a tidy table: a mapping from column to value for each row."""
+        raise NotImplementedError
+
+    def to_dataframe(self) -> Any:
+        """The table as a `pandas.DataFrame`.
+
+        Raises:
+            ImportError: pandas is not installed; it comes with `dora-theory[all]`.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise ImportError(
+                "to_dataframe needs pandas: pip install 'dora-theory[all]', or use rows()"
+            ) from None
+        return pandas.DataFrame(self.rows())
+
+    def save(self, path: str | Path) -> None:
+        """Writes the document as JSON, whole or not at all; `load` reads it back."""
+        text = json.dumps(self.data, indent=1, allow_nan=False, ensure_ascii=False)
+        with whole_output(str(path)) as file:
+            file.write(utf8(text) + b"\n")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """A document that `save` wrote.
+
+        Raises:
+            InputError: the file cannot be read, or is no JSON object.
+        """
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror or error}") from None
+        except ValueError as error:
+            raise InputError(f"{path}: not JSON: {error}") from None
+        if not isinstance(data, dict):
+            raise InputError(f"{path}: needs a JSON object")
+        return cls(data)
+
+    def __repr__(self) -> str:
+        rows = self.rows()
+        shown = [self._title(), *_lines(rows[:_SHOWN])]
+        more = [f"… {len(rows) - _SHOWN} more rows"] if len(rows) > _SHOWN else []
+        return "\n".join([*shown, *more])
+
+    def _repr_html_(self) -> str:
+        rows = self.rows()
+        head = list(rows[0]) if rows else []
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(_short(row[name]))}</td>" for name in head) + "</tr>"
+            for row in rows
+        )
+        title, names = escape(self._title()), "".join(f"<th>{escape(name)}</th>" for name in head)
+        return f"<p>{title}</p><table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _title(self) -> str:
+        return type(self).__name__
+
+
+# Rows of a `repr`; all are in the HTML table.
+_SHOWN = 12
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _lines(rows: list[dict[str, Any]]) -> list[str]:
+    """The rows as aligned columns."""
+    if not rows:
+        return []
+    cells = [list(rows[0]), *([_short(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    ]

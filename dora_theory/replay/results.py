@@ -1,0 +1,136 @@
+"""Replay and calibration from Python: what the commands of the same names print, as objects."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace as changed
+from pathlib import Path
+from typing import Any
+
+from dora_theory.io.documents import Document
+from dora_theory.replay.options import ReplayOptions
+from dora_theory.strategies.choosing import AnyStrategy
+
+_DEFAULT = ReplayOptions()
+
+
+class ReplayResult(Document):
+    """What every strategy would have reached on one log, see `replay`."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each strategy and budget, with its paired difference to REBASE."""
+        found = []
+        for name, of in self.data["strategies"].items():
+            paired = self.data["paired"].get(f"{name}-rebase", {"budget": {}})["budget"]
+            for budget, cell in of["budget"].items():
+                against = paired.get(budget) or {}
+                found.append(
+                    {
+                        "strategy": name,
+                        "budget": int(budget),
+                        **{key: cell[key] for key in ("success", "low", "high", "clipped")},
+                        "difference": against.get("difference"),
+                        "difference_low": against.get("low"),
+                        "difference_high": against.get("high"),
+                    }
+                )
+        return found
+
+    def _title(self) -> str:
+        data = self.data
+        return f"replay of {data['log']}: {data['problems']} problems, {data['samples']} samples"
+
+
+class CalibrationResult(Document):
+    """How far the scores of one log can be trusted, see `calibrate`."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each mean over the whole log, then for each depth and each difficulty: κ."""
+        data = self.data
+        parts = [("log", mean, fit) for mean, fit in data["kappa"].items()]
+        parts += [(f"depth {m}", data["best"], fit) for m, fit in data["depth"].items()]
+        parts += [(f"level {m}", data["best"], fit) for m, fit in data["level"].items()]
+        return [
+            {
+                "part": part,
+                "mean": mean,
+                "concentration": fit["kappa"],
+                **{k: v for k, v in fit.items() if k != "kappa" and not isinstance(v, dict | list)},
+            }
+            for part, mean, fit in parts
+        ]
+
+    def _title(self) -> str:
+        return f"calibration of {self.data['log']}"
+
+
+def replay(
+    log: str | Path,
+    *,
+    strategies: Sequence[AnyStrategy] | None = None,
+    budgets: Sequence[int] | None = None,
+    options: ReplayOptions = _DEFAULT,
+    note: Callable[[str], None] = lambda _: None,
+) -> ReplayResult:
+    """Success of every strategy at every budget on a log of scored solutions, without bias.
+
+    Args:
+        log: a file or folder that one of the formats reads.
+        strategies: names, or rules of your own, see `allocate`; those of the options if None.
+        budgets: N, further rollouts of a problem; those of the options if None.
+        options: how the log is read, cut and replayed.
+        note: called with each remark on the log as soon as it is known; all are in the result.
+
+    Returns:
+        Means over problems with 95% intervals, and paired differences to REBASE.
+
+    Raises:
+        InputError: the log cannot be read, judged or used; an option out of its range.
+
+    Source: theory 5.5.
+    """
+    from dora_theory.replay.report.summary import summary
+    from dora_theory.replay.run import replay as run
+
+    how = _with(options, strategies, budgets)
+    return ReplayResult(summary(run(str(log), how, note=note)))
+
+
+def calibrate(
+    log: str | Path,
+    *,
+    depths: Sequence[int] = (1, 2, 3, 4, 6, 8),
+    budgets: Sequence[int] = (4, 16),
+    options: ReplayOptions = _DEFAULT,
+    note: Callable[[str], None] = lambda _: None,
+) -> CalibrationResult:
+    """κ of a log of scored solutions: how far its scores can be trusted.
+
+    Args:
+        log: a file or folder that one of the formats reads.
+        depths: steps after which κ is fitted, beside those of the options.
+        budgets: N that are replayed with the fitted κ.
+        options: how the log is read and cut.
+        note: as `replay`.
+
+    Returns:
+        κ by maximum likelihood of the beta-binomial, with 95% profile intervals.
+
+    Raises:
+        InputError: as `replay`.
+    """
+    from dora_theory.replay.calibrate.fit import calibrate as run
+
+    how = _with(options, None, budgets)
+    return CalibrationResult(run(str(log), how, depths=tuple(depths), note=note))
+
+
+def _with(
+    options: ReplayOptions,
+    strategies: Sequence[AnyStrategy] | None,
+    budgets: Sequence[int] | None,
+) -> ReplayOptions:
+    changes: dict[str, Any] = {}
+    if strategies is not None:
+        changes["strategies"] = tuple(strategies)
+    if budgets is not None:
+        changes["budgets"] = tuple(budgets)
+    return changed(options, **changes) if changes else options

@@ -1,0 +1,148 @@
+"""Runs a strategy: its rule, and the rounding of weights to rollouts of sum N."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Real
+
+from dora_theory._arrays import ArrayLike
+from dora_theory._checks import is_concrete
+from dora_theory.allocation.optimal import apportion
+from dora_theory.allocation.rules import round_allocation
+from dora_theory.model.directions import direction_totals
+from dora_theory.strategies.choosing import AnyStrategy, as_strategy
+from dora_theory.strategies.options import Options
+from dora_theory.strategies.problems import Problems
+from dora_theory.strategies.registry import STRATEGIES, Strategy, direction_quality, quality
+
+_DEFAULT = Options()
+
+
+def allocate(
+    problems: Problems,
+    strategy: AnyStrategy,
+    budget: Int[Any, "*#n"],
+    options: Options = _DEFAULT,
+) -> Real[Array, "n k"]:
+    """Rollouts of each candidate under a strategy.
+
+    Args:
+        problems: n problems that have what the strategy needs.
+        strategy: a key of `STRATEGIES`, or a rule of your own, see `as_strategy`.
+        budget: N, scalar or shape `(n,)`; may be traced.
+        options: temperatures, κ, ν and the rest.
+
+    Returns:
+        int32, shape `(n, k)`, of sum N unless the options say literal; float for `waterfill`.
+        Where a rule of your own breaks the budget, is negative or not finite, or spends on
+        padding, the problem's rollouts are -1 throughout.
+
+    Raises:
+        ValueError: an unknown strategy, an option or an array that it needs and lacks, a rule
+            that returns another shape or dtype.
+    """
+    chosen = as_strategy(strategy)
+    _check_given(chosen, problems, options)
+    rounded, _ = spend(chosen, problems, budget, options)
+    return rounded
+
+
+def spend(
+    strategy: Strategy, problems: Problems, budget: Any, options: Options
+) -> tuple[Real[Array, "n k"], Float[Array, "n k"]]:
+    """Rollouts and the shares they follow, unchecked, for use under `jit`.
+
+    The shares are the weights that a rule gives; for a rule that gives rollouts they are the
+    qualities of the candidates, or of their directions in equal parts.
+    """
+    given = strategy.rule(problems, budget, options)
+    if STRATEGIES.get(strategy.name) is not strategy:
+        return _spend_as_checked(_shaped(strategy, given, problems), problems, budget, options)
+    if strategy.real or jnp.issubdtype(given.dtype, jnp.integer):
+        return given, _shares(strategy, problems, options)
+    return _rounded(given, problems, budget, options), given
+
+
+def _rounded(weights: Array, problems: Problems, budget: Any, options: Options) -> Array:
+    """Eq. 4 and 13 to the letter, or Webster's method, which keeps the budget (theory 3.3)."""
+    if options.literal:
+        return round_allocation(weights, budget)
+    return apportion(weights, budget, mask=problems.mask)
+
+
+def _spend_as_checked(
+    given: Array, problems: Problems, budget: Any, options: Options
+) -> tuple[Array, Array]:
+    """What a user's rule gives; -1 and NaN throughout where it makes no allocation."""
+    inside = jnp.where(problems.mask, given, 0)
+    fine = (jnp.isfinite(inside) & (inside >= 0)).all(-1, keepdims=True)
+    total = jnp.broadcast_to(jnp.asarray(budget), given.shape[:-1])[..., None]
+    if jnp.issubdtype(given.dtype, jnp.integer):
+        fine &= (inside == given).all(-1, keepdims=True)
+        if not options.literal:
+            fine &= given.sum(-1, keepdims=True) == total
+        spent = given
+    else:
+        fine &= (inside.sum(-1, keepdims=True) > 0) | (total == 0)
+        spent = _rounded(jnp.where(fine, inside, 1), problems, budget, options)
+    kind = jnp.result_type(float)
+    return (
+        jnp.where(fine, spent, -1).astype(jnp.int32),
+        jnp.where(fine, inside, jnp.nan).astype(kind),
+    )
+
+
+def check_spent(strategy: Strategy, rollouts: Real[ArrayLike, "..."]) -> None:
+    """`ValueError`, which names the strategy, if it made no allocation of some problem."""
+    if is_concrete(rollouts):
+        bad = np.asarray(rollouts) < 0
+        if bad.any():
+            place = tuple(int(i) for i in np.argwhere(bad)[0][:-1])
+            raise ValueError(
+                f"strategy {strategy}: problem {place[-1] if place else 0}: needs finite weights, "
+                "or non-negative rollouts that spend the budget, and nothing for padding"
+            )
+
+
+def _shaped(strategy: Strategy, given: Any, problems: Problems) -> Array:
+    found = jnp.asarray(given)
+    shape = jnp.shape(problems.mask)
+    if found.shape != shape:
+        raise ValueError(f"strategy {strategy}: returned shape {found.shape}, not {shape}")
+    if not (jnp.issubdtype(found.dtype, jnp.integer) or jnp.issubdtype(found.dtype, jnp.floating)):
+        raise ValueError(f"strategy {strategy}: returned {found.dtype}, not rollouts or weights")
+    return found
+
+
+def _shares(strategy: Strategy, problems: Problems, options: Options) -> Array:
+    if not strategy.directions:
+        return quality(problems, options)
+    q = problems.quality if strategy.oracle else direction_quality(problems, options)
+    members = direction_totals(
+        jnp.asarray(problems.mask, jnp.int32), problems.directions, q.shape[-1]
+    )
+    each = jnp.take_along_axis(q / jnp.maximum(members, 1), jnp.asarray(problems.directions), -1)
+    return jnp.where(problems.mask, each, 0)
+
+
+def _check_given(strategy: Strategy, problems: Problems, options: Options) -> None:
+    options.checked()
+    lacks = None
+    if problems.mask is None:
+        lacks = "mask"
+    elif strategy.geometry and problems.embeddings is None and problems.similarity is None:
+        lacks = "embeddings or similarity"
+    elif strategy.directions and problems.directions is None:
+        lacks = "directions"
+    elif strategy.oracle and problems.quality is None:
+        lacks = "quality"
+    elif not strategy.directions and problems.scores is None and problems.weights is None:
+        lacks = "scores or weights"
+    for name in strategy.options:
+        if getattr(options, name) is None and getattr(problems, name) is None:
+            lacks = lacks or name
+    if lacks:
+        raise ValueError(f"strategy {strategy}: needs {lacks}")
+    if options.literal and not strategy.literal and STRATEGIES.get(strategy.name) is strategy:
+        raise ValueError(f"literal = True: strategy {strategy} has no other rounding")
