@@ -3,6 +3,7 @@
 Formulas become MathML here, which browsers show by themselves, so that no script is fetched.
 """
 
+import ast
 import re
 import shutil
 import sys
@@ -84,13 +85,23 @@ def api() -> str:
         "Everything that `import dora_theory as dt` offers, and nothing else is public. Arrays are "
         "NumPy's or JAX's; leading axes are batch axes; `mask` is false for padding.",
     ]
-    for module, names in dora_theory._PUBLIC.items():
+    for module, names in _public().items():
         lines += [f"## {module.rpartition('.')[2].replace('_', ' ')}"]
         lines += [
             f"::: dora_theory.{module}.{name}\n    options:\n      heading_level: 3"
             for name in names
         ]
     return "\n\n".join(lines) + "\n"
+
+
+def _public() -> dict[str, list[str]]:
+    """Modules with their public names, from the stub that lists them."""
+    stub = Path(dora_theory.__file__).with_suffix(".pyi").read_text(encoding="utf-8")
+    found: dict[str, list[str]] = {}
+    for node in ast.parse(stub).body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.setdefault(node.module, []).extend(alias.name for alias in node.names)
+    return found
 
 
 def _as_mathml(found: re.Match[str]) -> str:

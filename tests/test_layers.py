@@ -99,16 +99,29 @@ def test_no_file_is_long():
 
 
 def test_every_public_name_is_there_and_listed_once_in_order():
-    assert dora_theory.__all__ == sorted(set(dora_theory.__all__))
-    for module, names in dora_theory._PUBLIC.items():
-        assert list(names) == sorted(names), module
-        found = importlib.import_module(f"dora_theory.{module}")
-        for name in names:
-            assert getattr(dora_theory, name) is getattr(found, name)
-            assert name.isupper() or getattr(dora_theory, name).__doc__, name
-    assert list(dora_theory._PUBLIC) == sorted(dora_theory._PUBLIC)
-    with pytest.raises(AttributeError, match="no attribute 'guess'"):
+    stub = (PACKAGE / "__init__.pyi").read_text(encoding="utf-8")
+    listed = [
+        (node.module or "", alias.name, alias.asname)
+        for node in ast.parse(stub).body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    ]
+    names = [name for _, name, _ in listed]
+    assert len(set(names)) == len(names)
+    assert dora_theory.__all__ == sorted([*names, "__version__"])
+    for module, name, shown in listed:
+        assert name == shown
+        found = importlib.import_module(f"dora_theory.{module}".rstrip("."))
+        assert getattr(dora_theory, name) is getattr(found, name)
+        assert name.isupper() or getattr(dora_theory, name).__doc__, name
+    with pytest.raises(AttributeError, match="No dora_theory attribute guess"):
         dora_theory.guess  # noqa: B018
+
+
+def test_rooms_do_not_hide_functions_of_the_same_name():
+    code = "import dora_theory.replay.options, dora_theory.search.engine, dora_theory as dt;"
+    code += "assert callable(dt.replay) and callable(dt.search), (dt.replay, dt.search)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_importing_the_package_loads_nothing():

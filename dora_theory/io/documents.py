@@ -11,15 +11,8 @@ from dora_theory._errors import InputError
 from dora_theory.io.atomic_write import utf8, whole_output
 
 
-@dataclass(frozen=True, repr=False)
-class Document:
-    """A result: the JSON document that the command line prints with `--json`.
-
-    Attributes:
-        data: the document.
-    """
-
-    data: Mapping[str, Any]
+class Tabular:
+    """What has a table of numbers: shown in a terminal and a notebook, and given to pandas."""
 
     def rows(self) -> list[dict[str, Any]]:
         """Its numbers as a tidy table: a mapping from column to value for each row."""
@@ -39,29 +32,6 @@ class Document:
             ) from None
         return pandas.DataFrame(self.rows())
 
-    def save(self, path: str | Path) -> None:
-        """Writes the document as JSON, whole or not at all; `load` reads it back."""
-        text = json.dumps(self.data, indent=1, allow_nan=False, ensure_ascii=False)
-        with whole_output(str(path)) as file:
-            file.write(utf8(text) + b"\n")
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """A document that `save` wrote.
-
-        Raises:
-            InputError: the file cannot be read, or is no JSON object.
-        """
-        try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{path}: {error.strerror or error}") from None
-        except ValueError as error:
-            raise InputError(f"{path}: not JSON: {error}") from None
-        if not isinstance(data, dict):
-            raise InputError(f"{path}: needs a JSON object")
-        return cls(data)
-
     def __repr__(self) -> str:
         rows = self.rows()
         shown = [self._title(), *_lines(rows[:_SHOWN])]
@@ -80,6 +50,50 @@ class Document:
 
     def _title(self) -> str:
         return type(self).__name__
+
+
+@dataclass(frozen=True, repr=False)
+class Document(Tabular):
+    """A result: the JSON document that the command line prints with `--json`.
+
+    Attributes:
+        data: the document.
+    """
+
+    data: Mapping[str, Any]
+
+    def save(self, path: str | Path) -> None:
+        """Writes the document as JSON, whole or not at all; `load` reads it back."""
+        write_json(path, self.data)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """A document that `save` wrote.
+
+        Raises:
+            InputError: the file cannot be read, or is no JSON object.
+        """
+        return cls(read_json(path))
+
+
+def write_json(path: str | Path, data: Any) -> None:
+    """Writes a JSON document in one step."""
+    text = json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False)
+    with whole_output(str(path)) as file:
+        file.write(utf8(text) + b"\n")
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """A JSON object; `InputError`, which names the file, if it holds none."""
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: needs a JSON object")
+    return data
 
 
 # Rows of a `repr`; all are in the HTML table.

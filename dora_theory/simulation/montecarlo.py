@@ -22,9 +22,10 @@ from jaxtyping import Array, Float, Key, UInt32
 
 from dora_theory._checks import check_key, check_number, check_type, check_whole
 from dora_theory.simulation.arguments import check_simulation, chosen_devices, contenders
-from dora_theory.simulation.intervals import Estimate, paired, student, wilson
+from dora_theory.simulation.intervals import Estimate
 from dora_theory.simulation.outcomes import Job, Level, chunk
 from dora_theory.simulation.populations import Population
+from dora_theory.simulation.result import Simulation
 from dora_theory.strategies.choosing import AnyStrategy
 from dora_theory.strategies.options import Options
 from dora_theory.strategies.registry import ORACLE, STRATEGIES, Strategy
@@ -32,75 +33,6 @@ from dora_theory.strategies.registry import ORACLE, STRATEGIES, Strategy
 # Numbers that a chunk may hold at once for a strategy: 4 MiB of float32, about one core's cache.
 _CHUNK = 1 << 20
 _MOST_SAMPLES = 2048
-
-
-@dataclass(frozen=True)
-class Simulation:
-    """Moments over problems, and the estimates that follow from them.
-
-    Attributes:
-        strategies: m names.
-        budget: N.
-        problems: n, how many.
-        samples: of each problem.
-        level: of randomness.
-        mean: mean over problems of success and of the number correct, shape `(2, m)`.
-        scatter: sums over problems of products of deviations, shape `(2, m, m)`.
-        gains: sums over problems of how much the success of one strategy is above that of another,
-            where it is, and of the squares of that, shape `(2, m, m)`.
-    """
-
-    strategies: tuple[str, ...]
-    budget: int
-    problems: int
-    samples: int
-    level: Level
-    mean: Float[np.ndarray, "2 m"]
-    scatter: Float[np.ndarray, "2 m m"]
-    gains: Float[np.ndarray, "2 m m"]
-
-    def success(self, strategy: str, *, level: float = 0.95) -> Estimate:
-        """Probability that at least one rollout is correct, with Wilson's interval."""
-        i = self._index(strategy)
-        return wilson(self.mean[0, i], self._error(0, i), self.problems, level=level)
-
-    def correct(self, strategy: str, *, level: float = 0.95) -> Estimate:
-        """Expected number of correct rollouts of a problem."""
-        i = self._index(strategy)
-        return student(self.mean[1, i], self._error(1, i), self.problems, level=level)
-
-    def pass_rate(self, strategy: str, *, level: float = 0.95) -> Estimate:
-        """Share of correct rollouts among all, with Wilson's interval."""
-        i = self._index(strategy)
-        mean, error = self.mean[1, i] / self.budget, self._error(1, i) / self.budget
-        return wilson(mean, error, self.problems, level=level)
-
-    def difference(self, strategy: str, other: str, *, level: float = 0.95) -> Estimate:
-        """Success of one strategy less that of another, paired: on the same problems and draws.
-
-        The interval is that of `difference_interval`: where no problem has shown a difference it
-        is not empty.
-        """
-        i, j = self._index(strategy), self._index(other)
-        mean, error = self.mean[0, i] - self.mean[0, j], self._error(0, i, j)
-        if i == j:
-            return Estimate(*map(np.asarray, (mean, mean, mean, error)))
-        gains, losses = self.gains[:, i, j], self.gains[:, j, i]
-        return paired(mean, error, self.problems, gains, losses, level=level)
-
-    def regret(self, strategy: str, *, level: float = 0.95) -> Estimate:
-        """Success of the exact optimum, which knows what is true, less that of a strategy."""
-        return self.difference(ORACLE, strategy, level=level)
-
-    def _index(self, strategy: str) -> int:
-        if strategy not in self.strategies:
-            raise ValueError(f"{strategy!r} was not simulated; {', '.join(self.strategies)} were")
-        return self.strategies.index(strategy)
-
-    def _error(self, metric: int, i: int, j: int | None = None) -> float:
-        s = self.scatter[metric]
-        total = s[i, i] if j is None else s[i, i] + s[j, j] - 2 * s[i, j]
-        return float(np.sqrt(max(total, 0.0) / (self.problems - 1) / self.problems))
 
 
 def simulate(
