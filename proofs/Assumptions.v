@@ -1,8 +1,8 @@
 (** Each theorem as it is stated, and what it rests on, printed while the proofs are checked. *)
 From Coq Require Import Reals.
 From mathcomp Require Import all_ssreflect all_algebra.
-From Dora Require Exchange Separable Optimum Rounding Problems Adaptive Priors Posterior Latent.
-From Dora Require Executable Counterexamples.
+From Dora Require Exchange Separable Optimum Rounding LogConvex Problems Adaptive Priors.
+From Dora Require Posterior Latent Executable Counterexamples.
 Local Open Scope ring_scope.
 Set Printing Width 100.
 
@@ -71,6 +71,27 @@ Print Assumptions Rounding.rounding_certified.
 
 Check @Rounding.rounding_optimal.
 Print Assumptions Rounding.rounding_optimal.
+
+Check @LogConvex.product_log_convex.
+Print Assumptions LogConvex.product_log_convex.
+
+Check @LogConvex.mixture_log_convex.
+Print Assumptions LogConvex.mixture_log_convex.
+
+Check @LogConvex.directions_certificate.
+Print Assumptions LogConvex.directions_certificate.
+
+Check @LogConvex.directions_greedy.
+Print Assumptions LogConvex.directions_greedy.
+
+Check @LogConvex.known_log_convex.
+Print Assumptions LogConvex.known_log_convex.
+
+Check @LogConvex.mixed_log_convex.
+Print Assumptions LogConvex.mixed_log_convex.
+
+Check @LogConvex.mixed_greedy.
+Print Assumptions LogConvex.mixed_greedy.
 
 Check @Problems.marginal_falls.
 Print Assumptions Problems.marginal_falls.

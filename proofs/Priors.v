@@ -4,7 +4,7 @@
     And where falling hazards come from: the failures of one success chance under any finite prior
     are log-convex in the number of rollouts, so its hazards fall, as 7.1 and 7.2 assume. *)
 From mathcomp Require Import all_ssreflect all_algebra.
-From Dora Require Import Exchange.
+From Dora Require Import Exchange LogConvex.
 Set Implicit Arguments.
 Unset Strict Implicit.
 Unset Printing Implicit Defensive.
@@ -76,28 +76,11 @@ Proof. by rewrite subr_ge0; case/andP: (p01 y). Qed.
 Lemma moment_ge0 n : 0 <= moment n.
 Proof. by apply: sumr_ge0 => y _; rewrite mulr_ge0 ?exprn_ge0. Qed.
 
-(** The difference is half the sum over y and z of mu y mu z (q_y q_z)^n (q_y - q_z)^2. *)
 Theorem moments_log_convex n : moment n.+1 ^+ 2 <= moment n * moment n.+2.
 Proof.
-have two : 0 < 2%:R :> R by rewrite ltr0n.
-rewrite -(ler_pmul2l two) -subr_ge0.
-pose term y z := mu y * mu z * ((1 - p y) ^+ n * (1 - p z) ^+ n) * ((1 - p y) - (1 - p z)) ^+ 2.
-suff -> : 2%:R * (moment n * moment n.+2) - 2%:R * moment n.+1 ^+ 2 = \sum_y \sum_z term y z.
-  apply: sumr_ge0 => y _; apply: sumr_ge0 => z _.
-  by rewrite mulr_ge0 ?sqr_ge0 // !mulr_ge0 ?exprn_ge0.
-have product a b : moment a * moment b
-    = \sum_y \sum_z mu y * mu z * ((1 - p y) ^+ a * (1 - p z) ^+ b).
-  rewrite /moment mulr_suml; apply: eq_bigr => y _; rewrite mulr_sumr.
-  by apply: eq_bigr => z _; rewrite mulrACA.
-rewrite [2%:R * (_ * _)]mulr_natl [2%:R * _]mulr_natl [X in X - _]mulr2n.
-rewrite {2}[moment n * _]mulrC expr2 !product -sumrMnl.
-rewrite -big_split -sumrB /=; apply: eq_bigr => y _.
-rewrite -sumrMnl -big_split -sumrB /=; apply: eq_bigr => z _.
-rewrite /term -mulrnAr -!mulrDr -mulrBr -[RHS]mulrA; congr (_ * _).
-move: (1 - p y) (1 - p z) => x t.
-rewrite sqrrB mulrDr mulrBr -[n.+2]addn2 -[n.+1]addn1 !exprD !expr1.
-rewrite [X in X - _]addrC [LHS]addrAC mulrnAr.
-congr (_ - _ *+ _ + _); [exact: mulrAC | exact: mulrACA | exact: mulrA].
+apply: (mixture_log_convex (a := fun y n => (1 - p y) ^+ n)) => // [y k|y k].
+  by rewrite exprn_ge0.
+by rewrite -exprM -exprD muln2 -addnn addSnnS.
 Qed.
 
 (** So hazards fall, where they are defined. *)

@@ -364,6 +364,7 @@ CLAIMS = (
         assumptions="Three values of κ for each direction, with any chances.",
         proof="Each F(T; Q, κ) is log-convex, for its factors rise (2.1). A mixture of log-convex "
         "sequences is log-convex, by the inequality of Cauchy and Schwarz.",
+        proved="Coq: LogConvex.mixed_log_convex",
         draw=_draw_mixed,
         margin=_margin_convex,
         heavy=True,
@@ -380,6 +381,7 @@ CLAIMS = (
         assumptions="Priors over κ_j independent over directions; N ≤ 12.",
         proof="The objective is a sum of convex sequences, one a direction: the exchange argument "
         "of 2.1. Checked against all splits, by dynamic programming.",
+        proved="Coq: LogConvex.mixed_greedy",
         draw=_draw_mixed,
         margin=_margin_greedy,
         heavy=True,
