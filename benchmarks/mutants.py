@@ -107,6 +107,8 @@ _NAMES = {
     "all": "any",
 }
 
+Key = tuple[str, str, int, str, str]
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -126,7 +128,7 @@ class Mutant:
     why: str = ""
 
     @property
-    def key(self) -> tuple[str, str, int, str, str]:
+    def key(self) -> Key:
         """What says which mutant it is."""
         return self.file, self.function, self.nth, self.before, self.after
 
@@ -243,14 +245,16 @@ def _spliced(raw: bytes, begin: int, end: int, text: str) -> str:
     return (raw[:begin] + f"({text})".encode() + raw[end:]).decode()
 
 
-def chosen(count: int, seed: int) -> list[Mutant]:
-    """So many mutants of the core, each as likely as any other."""
+def chosen(count: int, seed: int, known: dict[Key, Mutant]) -> list[Mutant]:
+    """As many mutants as are missing, each as likely as any other."""
     every = [
         mutant
         for file in MODULES
         for mutant, _ in planted((ROOT / "dora_theory" / file).read_text(encoding="utf-8"), file)
     ]
-    return random.Random(seed).sample(every, count)
+    random.Random(seed).shuffle(every)
+    missing = count - sum(m.status != "gone" for m in known.values())
+    return [m for m in every if m.key not in known][: max(missing, 0)]
 
 
 def forked(job: Callable[[], int], cpu: int, output: Path) -> str:
@@ -395,7 +399,7 @@ def tried(mutant: Mutant, tree: Path, claims: bool) -> Mutant:
         os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
 
 
-def read(results: Path) -> dict[tuple[str, str, int, str, str], Mutant]:
+def read(results: Path) -> dict[Key, Mutant]:
     if not results.exists():
         return {}
     lines = results.read_text(encoding="utf-8").splitlines()
@@ -463,8 +467,7 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.again:
         todo = [m for m in known.values() if m.status in ("survived", "slow")]
     else:
-        every = chosen(arguments.count, arguments.seed)
-        todo = [m for m in every if m.key not in known]
+        todo = chosen(arguments.count, arguments.seed, known)
     tree = arguments.scratch / "tree"
     copied(tree)
     os.chdir(tree)

@@ -78,6 +78,23 @@ class TestSeparable:
         # A relaxation: the real optimum is no worse than the best whole one.
         assert np.all(found.real_value >= found.value * (1 - 1e-13))
 
+    @pytest.mark.parametrize("separable", [True, False])
+    def test_exchanges_go_on_where_rounding_ends(self, separable):
+        """The real optimum is `at`; Webster's method rounds both ends of it the wrong way."""
+        at = np.array([0.55, 0.55, 1.9, 4.0])
+        steep = np.array([1.0, 100.0, 1.0, 50.0])
+
+        def objective(b):
+            return -(steep * (b - at) ** 2).sum(-1)
+
+        rounded = optimise_allocation(objective, 7, 4, separable=separable, max_exchanges=0)
+        found = optimise_allocation(objective, 7, 4, separable=separable)
+        np.testing.assert_allclose(found.real, at, rtol=1e-6)
+        assert rounded.allocation.tolist() == [1, 0, 2, 4]
+        assert not rounded.locally_optimal
+        assert found.allocation.tolist() == [0, 1, 2, 4]
+        assert bool(found.locally_optimal)
+
     def test_infinite_slope_at_zero(self):
         """The log utility of theory 4.2: its optimum is N Q."""
         q = np.array([0.6, 0.3, 0.09, 0.01])

@@ -156,6 +156,10 @@ def test_a_draw_depends_on_its_own_numbers_alone():
     )
     part = sample_log_beta(key, a, 1 + a, 15, first=20).log_p
     np.testing.assert_array_equal(part, whole[20:35])
+    # Three batch axes are one long one.
+    deep = sample_log_beta(key, a.reshape(3, 1, 2, 2), 1 + a.reshape(3, 1, 2, 2), 40).log_p
+    flat = sample_log_beta(key, a.reshape(6, 2), 1 + a.reshape(6, 2), 40).log_p
+    np.testing.assert_array_equal(deep, flat.reshape(40, 3, 1, 2, 2))
     other = sample_log_beta(jax.random.key(8), a, 1 + a, 40).log_p
     assert np.all(np.asarray(other) != np.asarray(whole))
 
