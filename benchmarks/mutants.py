@@ -44,6 +44,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "model/directions.py": ("tests/model/test_directions.py", "tests/test_bias.py"),
     "model/hierarchy.py": ("tests/allocation/test_hierarchical.py", "tests/model/test_priors.py"),
     "model/magnitude.py": ("tests/model/test_magnitude.py", "tests/allocation/test_rules.py"),
+    "model/mixture.py": ("tests/model/test_mixture.py", "tests/allocation/test_hierarchical.py"),
     "model/objective.py": ("tests/model/test_objective.py", "tests/model/test_priors.py"),
     "model/pochhammer.py": (
         "tests/model/test_pochhammer.py",
@@ -57,6 +58,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "tests/allocation/test_rules.py",
     ),
     "model/streamed_magnitude.py": ("tests/model/test_streamed_magnitude.py",),
+    "allocation/by_level.py": ("tests/allocation/test_hierarchical.py",),
     "allocation/hierarchical.py": ("tests/allocation/test_hierarchical.py",),
     "allocation/optimal.py": _OPTIMAL,
     "allocation/optimize.py": ("tests/allocation/test_optimize.py",),
