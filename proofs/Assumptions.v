@@ -2,7 +2,7 @@
 From Coq Require Import Reals.
 From mathcomp Require Import all_ssreflect all_algebra.
 From Dora Require Exchange Separable Optimum Rounding LogConvex Problems Adaptive Priors.
-From Dora Require Posterior Latent Executable Counterexamples.
+From Dora Require Posterior Latent Executable ExecutableProblems Counterexamples.
 Local Open Scope ring_scope.
 Set Printing Width 100.
 
@@ -176,6 +176,15 @@ Print Assumptions Executable.run_greedy_optimal.
 
 Check @Executable.run_roundedP.
 Print Assumptions Executable.run_roundedP.
+
+Check @ExecutableProblems.run_valueE.
+Print Assumptions ExecutableProblems.run_valueE.
+
+Check @ExecutableProblems.run_committedP.
+Print Assumptions ExecutableProblems.run_committedP.
+
+Check @ExecutableProblems.run_committed_optimum.
+Print Assumptions ExecutableProblems.run_committed_optimum.
 
 Check @Counterexamples.next_certificate_refuted.
 Print Assumptions Counterexamples.next_certificate_refuted.

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 import dora_theory as dt
+from dora_theory.allocation.across import allocate_problems, expected_value, is_optimal_across
+from dora_theory.model.priors import BetaPrior, KnownPrior
 
 PROOFS = Path(__file__).parent.parent / "proofs"
 SOURCES = sorted(PROOFS.glob("*.v"))
@@ -115,40 +117,46 @@ def listed(numbers):
     return "[:: " + "; ".join(map(str, numbers)) + "]"
 
 
-def program(found):
-    """What Coq is to compute of each instance, with definitions that the theorems are about."""
-    lines = [
-        "From Coq Require Import ZArith QArith Qcanon.",
-        "From mathcomp Require Import all_ssreflect all_algebra.",
-        "From Dora Require Import Executable Rational.",
-        "Definition q (n : nat) (d : positive) : Qc := Q2Qc (Qmake (Z.of_nat n) d).",
-        "Definition parts (s : seq nat) : seq Qc := map (fun n => q n 16) s.",
-        "Definition pair (x : Qc) := (Qnum x, Qden x).",
-        "Local Open Scope nat_scope.",
-    ]
-    for parts, eighths, budget, given in found:
-        w, kappa, b = f"(parts {listed(parts)})", f"(q {eighths} 8)", listed(given)
-        rounded = listed(np.rint(budget * parts / 16).astype(int))
-        lines.append(
-            f"Eval vm_compute in (run_greedy {kappa} {w} {budget}, run_optimal {kappa} {w} {b}, "
-            f"pair (run_failure {kappa} {w} {b}), run_rounded {w} {budget} {rounded}, "
-            f"run_certificate (q 1 2) {w} {rounded})."
-        )
-    return "\n".join(lines) + "\n"
+PREAMBLE = """
+From Coq Require Import ZArith QArith Qcanon.
+From mathcomp Require Import all_ssreflect all_algebra.
+From Dora Require Import Executable ExecutableProblems Rational.
+Definition q (d : positive) (n : nat) : Qc := Q2Qc (Qmake (Z.of_nat n) d).
+Definition pair (x : Qc) := (Qnum x, Qden x).
+Local Open Scope nat_scope.
+"""
 
 
-def test_definitions_agree_with_the_package(log, tmp_path, float64):
-    found = list(instances())
+def evaluated(tmp_path, terms):
+    """Words of what Coq computes of each term: true, false and naturals, in order."""
     source = tmp_path / "Instances.v"
-    source.write_text(program(found), encoding="utf-8")
+    lines = [f"Eval vm_compute in ({term})." for term in terms]
+    source.write_text(PREAMBLE + "\n".join(lines) + "\n", encoding="utf-8")
     done = coqc(source)
     assert done.returncode == 0, done.stderr
     answers = re.findall(r"^     = (.*?)^     :", done.stdout, re.MULTILINE | re.DOTALL)
+    assert len(answers) == len(terms)
+    # %N, %Z and the like say in which numbers a result stands.
+    return [re.findall(r"true|false|\d+", re.sub(r"%\w+", "", answer)) for answer in answers]
+
+
+def term(parts, eighths, budget, given):
+    """What Coq is to compute of an instance, by definitions that the theorems are about."""
+    w, kappa, b = f"(map (q 16) {listed(parts)})", f"(q 8 {eighths})", listed(given)
+    rounded = listed(np.rint(budget * parts / 16).astype(int))
+    return (
+        f"run_greedy {kappa} {w} {budget}, run_optimal {kappa} {w} {b}, "
+        f"pair (run_failure {kappa} {w} {b}), run_rounded {w} {budget} {rounded}, "
+        f"run_certificate (q 2 1) {w} {rounded}"
+    )
+
+
+def test_one_problem_is_what_the_package_computes(log, tmp_path, float64):
+    found = list(instances())
     kept = optimal = 0
-    for (parts, eighths, budget, given), answer in zip(found, answers, strict=True):
+    answers = evaluated(tmp_path, [term(*instance) for instance in found])
+    for (parts, eighths, budget, given), words in zip(found, answers, strict=True):
         k, w, kappa = len(parts), parts / 16, eighths / 8
-        # %N, %Z and the like say in which numbers a result stands.
-        words = re.findall(r"true|false|\d+", re.sub(r"%\w+", "", answer))
         assert [int(x) for x in words[:k]] == dt.optimal_allocation(w, kappa, budget).tolist()
         assert (words[k] == "true") == bool(dt.is_optimal(w, kappa, given))
         failure = Fraction(int(words[k + 1]), int(words[k + 2]))
@@ -163,4 +171,45 @@ def test_definitions_agree_with_the_package(log, tmp_path, float64):
             kept += 1
         optimal += words[k] == "true"
     assert kept >= 10
+    assert 10 <= optimal <= INSTANCES - 10
+
+
+def problems():
+    """Values and priors of up to four problems, floors, caps, and an allocation between them."""
+    rng = np.random.default_rng(1)
+    for i in range(INSTANCES):
+        m = rng.integers(1, 5)
+        values, a, b = (rng.integers(1, 9, m) for _ in range(3))
+        low = rng.integers(0, 3, m)
+        high = low + rng.integers(0, 4, m)
+        given = rng.integers(low, high + 1)
+        prior = BetaPrior(a[:, None] / 4, b[:, None] / 4) if i % 2 else KnownPrior(a / 8)
+        beta = f"(beta_hazard (map (q 4) {listed(a)}) (map (q 4) {listed(b)}))"
+        hazards = beta if i % 2 else f"(known_hazard (map (q 8) {listed(a)}))"
+        yield values, prior, low, high, given, hazards
+
+
+def test_many_problems_are_what_the_package_computes(log, tmp_path, float64):
+    found, terms, best = list(problems()), [], []
+    for values, prior, low, high, given, hazards in found:
+        limits = {"min_rollouts": low, "max_rollouts": high}
+        best.append(allocate_problems(values / 8, prior, given.sum(), **limits).rollouts)
+        v = f"(map (q 8) {listed(values)})"
+        lists = [f"{listed(low)} {listed(high)} {listed(b)}" for b in (given, best[-1])]
+        terms.append(
+            f"run_committed {v} {hazards} {lists[0]}, run_committed {v} {hazards} {lists[1]}, "
+            f"pair (run_value {v} {hazards} {listed(given)})"
+        )
+    optimal = 0
+    for (values, prior, low, high, given, _), words, most in zip(
+        found, evaluated(tmp_path, terms), best, strict=True
+    ):
+        limits = {"min_rollouts": low, "max_rollouts": high}
+        assert most.sum() == given.sum()
+        assert (words[0] == "true") == bool(is_optimal_across(values / 8, prior, given, **limits))
+        assert words[1] == "true"
+        value = float(expected_value(values / 8, prior, given[:, None]).sum())
+        assert float(Fraction(int(words[2]), int(words[3]))) == pytest.approx(value, rel=1e-13)
+        assert len(words) == 4
+        optimal += words[0] == "true"
     assert 10 <= optimal <= INSTANCES - 10
