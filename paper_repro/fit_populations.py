@@ -35,9 +35,10 @@ import scipy.special
 
 from dora_theory._errors import InputError
 from dora_theory.replay.cut.encoders import make_encoder
+from dora_theory.replay.examined import Examined
 from dora_theory.replay.grade.correctness import Judge
 from dora_theory.replay.options import ReplayOptions
-from dora_theory.replay.run import cut_record, opened
+from dora_theory.replay.run import cut
 from dora_theory.simulation.populations import Population, draw_problems
 
 TEMPERATURE = 0.1
@@ -84,14 +85,15 @@ def logged(path: str, steps: int, step_end: Any) -> list[Seen]:
     options, found = ReplayOptions(steps=steps, step_end=step_end), []
     encoder = make_encoder(options.encoder)
     with Judge() as judge:
-        for record in opened(path, options, partial(print, file=sys.stderr)):
-            cut = cut_record(record, options, judge, encoder)
-            on = ~cut.finished
+        log = Examined(path, options, judge, partial(print, file=sys.stderr))
+        for record in log.solutions():
+            seen = cut(record, options, encoder)
+            on = ~seen.finished
             if on.sum() > 1:
-                e = cut.embeddings[on]
-                _, labels = np.unique(cut.directions[on], return_inverse=True)
-                outcome = cut.correct[on].astype(float)
-                found.append(Seen(cut.scores[on].astype(float), labels, outcome, e @ e.T))
+                e = seen.embeddings[on]
+                _, labels = np.unique(seen.directions[on], return_inverse=True)
+                outcome = seen.correct[on].astype(float)
+                found.append(Seen(seen.scores[on].astype(float), labels, outcome, e @ e.T))
     if not found:
         raise InputError(f"{path}: no problem with two solutions that go on after step {steps}")
     return found

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from dora_theory._errors import InputError
-from dora_theory.cli.replay import add_reading, all_options_of, wholes
+from dora_theory.cli.replay import add_reading, all_options_of, each_log, wholes
 from dora_theory.io.atomic_write import utf8, whole_output
 from dora_theory.io.terminal import say
 from dora_theory.replay.options import ReplayOptions
@@ -68,7 +68,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs the command; `InputError` if an option or a log cannot be used."""
+    """Runs the command; `InputError` if an option, or every log, cannot be used."""
     if "-" in arguments.logs:
         raise InputError("LOG: -: a log is read more than once here, standard input cannot be")
     options = all_options_of(arguments)
@@ -81,19 +81,20 @@ def run(arguments: argparse.Namespace) -> int:
     from dora_theory.replay.report.calibration_table import calibration_table
 
     with whole_output(arguments.out) as file:
-        found = [
-            calibrate(log, how, depths=arguments.depths, note=say)
-            for log, how in zip(arguments.logs, options, strict=True)
-        ]
+        found, status = each_log(
+            arguments.logs,
+            options,
+            lambda log, how: calibrate(log, how, depths=arguments.depths, note=say),
+        )
         if arguments.json:
-            document = found if len(found) > 1 else found[0]
+            document = found if len(options) > 1 else found[0]
             text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
         else:
             text = "\n\n".join(map(calibration_table, found))
         if figure is not None:
             _draw(found[0], figure)
         file.write(utf8(text) + b"\n")
-    return 0
+    return status
 
 
 def _draw(document: dict[str, Any], path: str) -> None:

@@ -3,19 +3,23 @@
 import argparse
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import fields
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from dora_theory._errors import InputError
 from dora_theory.io.atomic_write import utf8, whole_output
 from dora_theory.io.terminal import say
 from dora_theory.replay.options import LINKS, LOG_FORMATS, REPLAYED, ReplayOptions
 
+if TYPE_CHECKING:
+    from dora_theory.replay.grade.correctness import Judge
+
 _DEFAULT = ReplayOptions()
+_T = TypeVar("_T")
 
 _DESCRIPTION = """\
 Replays logged rollouts: cuts every logged solution after its first steps, lets each strategy
@@ -51,6 +55,10 @@ steps of each depth, and success is that a solvable one is given a rollout.
 The estimate has no bias as long as no direction is given more rollouts than were logged of it.
 Where one is, success is a lower bound: `clipped` is the share of such problems, `upper_bound` the
 other bound. Differences to REBASE are over the problems where the log suffices for both.
+
+No result depends on the order of problems or of their solutions: ties are broken in random orders
+by --seed, over which results are averaged. A log of several that cannot be used is named and left
+out, and the exit status is 2.
 """
 
 
@@ -97,7 +105,13 @@ def add_parser(commands: Any) -> None:
             help="as in allocate (default %(default)s)",
         )
     add("--beam-width", type=int, default=4, metavar="M", help="beam, dvts (default %(default)s)")
-    add("--seed", type=int, default=0, metavar="I", help="of the bootstrap (default %(default)s)")
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="I",
+        help="of the bootstrap, and of the orders in which ties are broken (default %(default)s)",
+    )
     add(
         "--votes",
         type=int,
@@ -143,7 +157,8 @@ def add_reading(parser: argparse._ActionsContainer) -> None:
     add(
         "--repair",
         action="store_true",
-        help="deal completions back that were dealt to other problems of their batch",
+        help="give completions back to the problems that they answer, where a batch was dealt to "
+        "wrong rows or rows were shifted; those that move lose their scores",
     )
     add(
         "--score-scale",
@@ -233,27 +248,28 @@ def _fits(log: str, glob: str) -> bool:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs the command; `InputError` if an option or a log cannot be used."""
+    """Runs the command; `InputError` if an option, or every log, cannot be used."""
     options = all_options_of(arguments)
     figure = arguments.figure
     if figure is not None and not figure.endswith((".png", ".svg")):
         raise InputError(f"--figure: {figure}: needs a name that ends in .png or .svg")
+    from dora_theory.replay.grade.correctness import Judge
     from dora_theory.replay.run import replay
 
     with ExitStack() as files:
         file = files.enter_context(whole_output(arguments.out))
         pages = _pages(files, arguments.report)
-        if len(options) > 1:
-            _check_beginnings(arguments.logs, options)
-        found = [
-            replay(log, how, note=say) for log, how in zip(arguments.logs, options, strict=True)
-        ]
+        # One judge for all: what it has compared once it knows when a report calibrates.
+        judge = files.enter_context(Judge())
+        found, status = each_log(
+            arguments.logs, options, lambda log, how: replay(log, how, note=say, judge=judge)
+        )
         # Not before the logs have proved good: it loads JAX.
         from dora_theory.replay.report.summary import summary
 
         summaries = list(map(summary, found))
         if arguments.json:
-            text = _json(summaries)
+            text = _json(summaries, many=len(options) > 1)
         else:
             from dora_theory.replay.report.table import table
 
@@ -261,11 +277,47 @@ def run(arguments: argparse.Namespace) -> int:
         if figure is not None:
             _draw(summaries, figure)
         if pages:
-            calibrated = map(_calibrated, summaries, options)
-            _report([s | c for s, c in zip(summaries, calibrated, strict=True)], pages)
+            calibrated = [
+                _calibrated(s, f.options, judge) for s, f in zip(summaries, found, strict=True)
+            ]
+            whole = [s | c for s, c in zip(summaries, calibrated, strict=True)]
+            _report(whole, pages, many=len(options) > 1)
             say(f"report: {' and '.join(pages)} in {arguments.report}")
         file.write(utf8(text) + b"\n")
-    return 0
+    return status
+
+
+def each_log(
+    logs: Sequence[str],
+    options: Sequence[ReplayOptions],
+    use: Callable[[str, ReplayOptions], _T],
+) -> tuple[list[_T], int]:
+    """What comes of each log that can be used, and the exit status.
+
+    Args:
+        logs: their names.
+        options: for each of them.
+        use: raises `InputError` for a log that cannot be used.
+
+    Returns:
+        What `use` returned for the good logs, in order, and 0; 2 if one of several logs is bad,
+        about which a line has been written to standard error.
+
+    Raises:
+        InputError: no log can be used.
+    """
+    found, bad = [], []
+    for log, how in zip(logs, options, strict=True):
+        try:
+            found.append(use(log, how))
+        except InputError as error:
+            bad.append(str(error))
+            if len(logs) > 1:
+                where = "" if str(error).startswith(log) else f"{log}: "
+                say(f"{where}{error}; left out")
+    if not found:
+        raise InputError(bad[0] if len(bad) == 1 else f"none of the {len(bad)} logs can be used")
+    return found, 2 if bad else 0
 
 
 def _draw(summaries: list[dict[str, Any]], path: str) -> None:
@@ -277,12 +329,12 @@ def _draw(summaries: list[dict[str, Any]], path: str) -> None:
     say("wrote " + " and ".join(map(str, files)))
 
 
-def _json(summaries: list[dict[str, Any]]) -> str:
-    document = summaries if len(summaries) > 1 else summaries[0]
+def _json(summaries: list[dict[str, Any]], *, many: bool) -> str:
+    document = summaries if many else summaries[0]
     return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
 
 
-def _calibrated(summary: dict[str, Any], options: ReplayOptions) -> dict[str, Any]:
+def _calibrated(summary: dict[str, Any], options: ReplayOptions, judge: "Judge") -> dict[str, Any]:
     """What `calibrate` finds in the same log, or why there is nothing to find."""
     from dora_theory.replay.calibrate.fit import calibrate
 
@@ -292,18 +344,9 @@ def _calibrated(summary: dict[str, Any], options: ReplayOptions) -> dict[str, An
         return {"uncalibrated": "standard input cannot be read once more"}
     say(f"{summary['log']}: calibrating")
     try:
-        return {"calibration": calibrate(summary["log"], options)}
+        return {"calibration": calibrate(summary["log"], options, judge=judge)}
     except InputError as error:
         return {"uncalibrated": str(error)}
-
-
-def _check_beginnings(logs: Sequence[str], options: Sequence[ReplayOptions]) -> None:
-    """Reads the first records of every log, so that none is replayed before a bad one is known."""
-    from dora_theory.replay.run import opened
-
-    for log, how in zip(logs, options, strict=True):
-        if log != "-":
-            next(opened(log, how, lambda _: None), None)
 
 
 def _pages(files: ExitStack, folder: str | None) -> dict[str, IO[bytes]]:
@@ -327,11 +370,11 @@ def _remove_if_empty(folder: str) -> None:
         os.rmdir(folder)
 
 
-def _report(summaries: list[dict[str, Any]], pages: dict[str, IO[bytes]]) -> None:
+def _report(summaries: list[dict[str, Any]], pages: dict[str, IO[bytes]], *, many: bool) -> None:
     from dora_theory.replay.report.page import report
 
     pages["report.html"].write(utf8(report(summaries)))
-    pages["replay.json"].write(utf8(_json(summaries) + "\n"))
+    pages["replay.json"].write(utf8(_json(summaries, many=many) + "\n"))
 
 
 def _scale(text: str) -> tuple[str, float]:

@@ -4,40 +4,36 @@ read → check → judge answers → cut into candidates → allocate → estima
 so that memory does not grow with the log but by a few numbers a problem.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from dora_theory._errors import InputError
-from dora_theory.io.terminal import counted
-from dora_theory.replay.check.integrity import Watch
-from dora_theory.replay.check.mispaired import check_paired, repaired
 from dora_theory.replay.cut.candidates import Candidates, candidates
 from dora_theory.replay.cut.encoder_cache import CachedEncoder
 from dora_theory.replay.cut.encoders import SENTENCE, Encoder, make_encoder
 from dora_theory.replay.cut.similarity import Similarities
 from dora_theory.replay.estimate.grouping import Groups
+from dora_theory.replay.estimate.ties import averaged, orders
 from dora_theory.replay.estimate.trees import replay_trees
 from dora_theory.replay.estimate.votes import voted
+from dora_theory.replay.examined import Examined, Note
 from dora_theory.replay.grade.answers import RIGHT
 from dora_theory.replay.grade.correctness import Judge
-from dora_theory.replay.grade.grading import grading_notes, judged
 from dora_theory.replay.options import ReplayOptions
-from dora_theory.replay.read.links import link_of
-from dora_theory.replay.read.readers import read_log
 from dora_theory.replay.read.record import Record
-from dora_theory.replay.read.usable import OneKind
 from dora_theory.replay.result import Replay
-
-Note = Callable[[str], None]
 
 
 def replay(
-    path: str, options: ReplayOptions | None = None, *, note: Note = lambda _: None
+    path: str,
+    options: ReplayOptions | None = None,
+    *,
+    note: Note = lambda _: None,
+    judge: Judge | None = None,
 ) -> Replay:
     """Replays one log.
 
@@ -45,6 +41,7 @@ def replay(
         path: a log that `read_log` reads.
         options: how, the defaults if None.
         note: called with each note as soon as it is known.
+        judge: compares answers, one that may know some already; one of its own if None.
 
     Returns:
         Success of every strategy at every budget on every problem.
@@ -60,36 +57,33 @@ def replay(
         note(text)
 
     encoder = encoder_of(options)
-    records = opened(path, options, remember)
-    first = next(records)
-    records = counted(chain([first], records), "problems")
-    if first.kind == "tree":
-        found = replay_trees(path, records, encoder, options)
-    else:
-        found = _replay_solutions(path, records, encoder, options, remember)
-    for text in _remarks(found):
-        remember(f"{path}: {text}")
+    with judge or Judge() as judge:
+        log = Examined(path, options, judge, remember)
+        if log.kind == "tree":
+            found = replay_trees(path, log.trees(), encoder, options)
+        else:
+            found = _replay_solutions(log, encoder, options, remember)
     return replace(found, notes=tuple(notes))
 
 
 def _replay_solutions(
-    path: str, records: Iterator[Record], encoder: Encoder, options: ReplayOptions, note: Note
+    log: Examined, encoder: Encoder, options: ReplayOptions, note: Note
 ) -> Replay:
-    watch, tally, groups = Watch(options.step_end), _Tally(), Groups(partial(_success, options))
-    similarities = Similarities()
-    with Judge() as judge:
-        for record in watch.over(records):
-            problem = cut_record(record, options, judge, encoder)
-            tally.add(problem)
-            similarities.add(problem)
-            groups.add(problem)
-        for text in grading_notes(path, judge):
-            note(text)
-    lower, upper, clipped, *votes = groups.done()
+    tally, groups = _Tally(), Groups(partial(_success, options))
+    similarities, copies = Similarities(), []
+    for record in log.solutions():
+        problem = cut(record, options, encoder)
+        tally.add(problem)
+        similarities.add(problem)
+        reordered = orders(problem, options.seed)
+        copies.append(len(reordered))
+        for one in reordered:
+            groups.add(one)
+    lower, upper, clipped, *votes = (averaged(x, copies) for x in groups.done())
     for text in tally.remarks(options):
-        note(f"{path}: {text}")
+        note(f"{log.path}: {text}")
     return Replay(
-        log=path,
+        log=log.path,
         kind="independent",
         options=options,
         samples=tally.samples,
@@ -97,7 +91,7 @@ def _replay_solutions(
         lower=lower,
         upper=upper,
         clipped=clipped,
-        findings=tuple(watch.findings()),
+        findings=tuple(log.findings()),
         notes=(),
         similarity=similarities.done(),
         votes=np.stack(votes) if votes and tally.opposed else None,
@@ -107,29 +101,18 @@ def _replay_solutions(
 def _success(options: ReplayOptions, batch: Any) -> tuple[np.ndarray, ...]:
     """Success of every strategy at every budget on every problem, as bounds, and where they are."""
     from dora_theory.replay.estimate.estimator import replayed_success
-    from dora_theory.replay.estimate.policies import allocate
+    from dora_theory.replay.estimate.policies import allocate, pooled
 
-    given = [allocate(strategy, batch, options) for strategy in options.strategies]
+    given = [(pooled(s, batch), allocate(s, batch, options)) for s in options.strategies]
     by_strategy = [
-        replayed_success(
-            allocation, batch.directions, batch.correct, batch.num_directions, mask=batch.mask
-        )
-        for allocation in given
+        replayed_success(x, b.directions, b.correct, b.num_directions, mask=b.mask)
+        for b, x in given
     ]
     found = tuple(np.stack(list(map(np.asarray, x))) for x in zip(*by_strategy, strict=True))
     if not options.votes:
         return found
-    votes = [voted(np.asarray(x), batch, draws=options.votes, seed=options.seed) for x in given]
+    votes = [voted(np.asarray(x), b, draws=options.votes, seed=options.seed) for b, x in given]
     return found + tuple(map(np.stack, zip(*votes, strict=True)))
-
-
-def _remarks(found: Replay) -> Iterator[str]:
-    """What is to be said of any replay."""
-    for finding in found.findings:
-        if finding.verdict == "doubtful":
-            yield finding.what
-    if len(found.directions) < 20:
-        yield f"only {len(found.directions)} problems: the intervals cover less than 95%"
 
 
 def encoder_of(options: ReplayOptions) -> Encoder:
@@ -153,42 +136,6 @@ def encoder_of(options: ReplayOptions) -> Encoder:
             "other texts of the problem"
         )
     return CachedEncoder(name, cache, lambda: make_encoder(name))
-
-
-def opened(path: str, options: ReplayOptions, note: Note) -> Iterator[Record]:
-    """The records of a log, each beside the problem that it answers.
-
-    Args:
-        path: a log that `read_log` reads.
-        options: how to read and whether to repair it.
-        note: called with each note as soon as it is known.
-
-    Yields:
-        The records.
-
-    Raises:
-        InputError: the log cannot be read, or is mispaired and cannot be repaired.
-    """
-    how: dict[str, Any] = {
-        name: getattr(options, name) for name in ("log_format", "mapping", "skip_bad")
-    }
-    if path == "-" and options.score_link == "minmax":
-        raise InputError("--score-link: minmax reads a log twice, which standard input is not")
-    link = link_of(options.score_link, () if path == "-" else read_log(path, **how))
-    checks = OneKind(options.score_scale, link)
-    records = read_log(path, **how, check=checks, note=note)
-    return repaired(records, path, note) if options.repair else check_paired(records, path)
-
-
-def cut_record(
-    record: Record, options: ReplayOptions, judge: Judge, encoder: Encoder
-) -> Candidates:
-    """The candidates of a record, judged; `InputError` if it cannot be used."""
-    if record.kind == "tree":
-        raise InputError(
-            f"{record.place}: tree_nodes: a tree has no solutions to cut and to calibrate by"
-        )
-    return cut(judged(record, judge), options, encoder)
 
 
 def cut(record: Record, options: ReplayOptions, encoder: Encoder) -> Candidates:

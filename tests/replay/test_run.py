@@ -94,7 +94,9 @@ def test_summary(result):
     assert cell["lowest"] <= cell["highest"]
     # At κ = 1/2 the optimum is REBASE (theory 3.3).
     optimal = document["paired"]["optimal-rebase"]["budget"]["8"]
-    assert (optimal["difference"], optimal["low"], optimal["high"]) == (0, 0, 0)
+    unseen = 1 - 0.025 ** (1 / optimal["problems"])
+    assert optimal["difference"] == 0
+    assert (optimal["low"], optimal["high"]) == pytest.approx((-unseen, unseen))
     unknown = document["paired"]["dora-rebase"]["budget"]["64"]
     assert (unknown["difference"], unknown["problems"]) == (None, 0)
 
@@ -110,7 +112,7 @@ def test_formats_judge_alike_and_seeds_matter_little(tmp_path, log):
     assert summary(one)["strategies"] == summary(two)["strategies"]
     seeded = ReplayOptions(budgets=(2, 4), strategies=("rebase", "dora"), seed=1)
     moved = summary(replay(path, seeded))
-    cells = [d["strategies"]["dora"]["budget"]["4"] for d in (summary(one), moved)]
+    cells = [d["strategies"]["dora"]["budget"]["2"] for d in (summary(one), moved)]
     assert cells[0]["success"] == cells[1]["success"]
     assert cells[0]["low"] != cells[1]["low"]
 
@@ -130,8 +132,8 @@ def test_ragged_and_unscored(tmp_path):
     path = tmp_path / "log.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     result = replay(str(path), ReplayOptions(budgets=(1,), strategies=("temperature",)))
-    # One rollout to the first candidate, whose only continuation is right.
-    assert result.lower.tolist() == [[[1, 1, 1, 1]]]
+    # One rollout to any candidate, one of which is right.
+    assert result.lower[0, 0] == pytest.approx([1, 1 / 2, 1 / 3, 1 / 4])
     assert any("4 problems have no scores" in note for note in result.notes)
     assert summary(result)["paired"] == {}
 

@@ -20,11 +20,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from dora_theory._errors import InputError
-from dora_theory.io.terminal import counted
+from dora_theory.replay.examined import Examined, Note
 from dora_theory.replay.grade.correctness import Judge
-from dora_theory.replay.grade.grading import grading_notes, judged
 from dora_theory.replay.options import ReplayOptions
-from dora_theory.replay.run import Note, cut_record, encoder_of, opened, replay
+from dora_theory.replay.run import cut, encoder_of, replay
 
 MEANS = ("score", "calibrated", "quality")
 # A mean of exactly 0 or 1 would exclude what happens. PRMs that answer in bfloat16 know no number
@@ -79,6 +78,7 @@ def calibrate(
     *,
     depths: tuple[int, ...] = (1, 2, 3, 4, 6, 8),
     note: Note = lambda _: None,
+    judge: Judge | None = None,
 ) -> dict[str, Any]:
     """Fits κ to a log, and holds its scores against outcomes.
 
@@ -87,12 +87,14 @@ def calibrate(
         options: how to read and cut it; `steps` is the m of all but the sweep over depths.
         depths: m of the sweep.
         note: called with each note as soon as it is known.
+        judge: compares answers, one that may know some already; one of its own if None.
 
     Returns:
         The JSON document: `kappa` by mean, with `best` the one of the highest likelihood; `depth`
         and `level`, the fits of that mean by m and by difficulty; `scores`, calibration after step
         m (`step`) and after the last one (`final`); `replayed`, success if the best κ's optimum is
-        used, beside REBASE and the optimum for κ = 1/2; `notes`, `caveat`.
+        used, beside REBASE and the optimum for κ = 1/2; `checks`, as of a replay; `notes`,
+        `caveat`.
 
     Raises:
         InputError: the log cannot be read, judged or used, or has no scores.
@@ -104,7 +106,21 @@ def calibrate(
         notes.append(text)
         note(text)
 
-    counts, outcomes, problems = _collected(path, options, depths, remember)
+    # One judge for all passes: what it has compared once it knows.
+    with judge or Judge() as judge:
+        return _calibrated(path, options, depths, notes, remember, judge)
+
+
+def _calibrated(
+    path: str,
+    options: ReplayOptions,
+    depths: tuple[int, ...],
+    notes: list[str],
+    remember: Note,
+    judge: Judge,
+) -> dict[str, Any]:
+    log = Examined(path, options, judge, remember)
+    counts, outcomes, problems = _collected(log, options, depths, remember)
     if not any(len(c.score) for c in counts.values()):
         raise InputError(f"{path}: no scores of solutions that go on after step {depths[0]}")
     main = counts[options.steps]
@@ -133,18 +149,20 @@ def calibrate(
             if level
         },
         "scores": {"step": _scores(outcomes, "score"), "final": _scores(outcomes, "final")},
-        "replayed": _replayed(path, options, fits[best]["kappa"]),
+        "replayed": _replayed(path, options, fits[best]["kappa"], judge),
+        "checks": [asdict(finding) for finding in log.findings()],
         "notes": notes,
         "caveat": CAVEAT,
     }
 
 
-def _replayed(path: str, options: ReplayOptions, kappa: float) -> dict[str, Any]:
+def _replayed(path: str, options: ReplayOptions, kappa: float, judge: Judge) -> dict[str, Any]:
     from dora_theory.replay.report.summary import summary
 
     names = ("rebase", "optimal", "direction-optimal")
     both = [
-        summary(replay(path, replace(options, strategies=names, kappa=k))) for k in (kappa, 0.5)
+        summary(replay(path, replace(options, strategies=names, kappa=k), judge=judge))
+        for k in (kappa, 0.5)
     ]
     return {
         "kappa": kappa,
@@ -155,40 +173,36 @@ def _replayed(path: str, options: ReplayOptions, kappa: float) -> dict[str, Any]
 
 
 def _collected(
-    path: str, options: ReplayOptions, depths: tuple[int, ...], note: Note
+    log: Examined, options: ReplayOptions, depths: tuple[int, ...], note: Note
 ) -> tuple[dict[int, Counts], Outcomes, int]:
     encoder = encoder_of(options)
     groups: dict[int, list[tuple]] = {m: [] for m in depths}
     samples: list[tuple] = []
     problems = unscored = 0
-    with Judge() as judge:
-        for record in counted(opened(path, options, note), "problems"):
-            number, problems = problems, problems + 1
-            record = judged(record, judge)
-            for m in depths:
-                cut = cut_record(record, replace(options, steps=m), judge, encoder)
-                if not cut.scored:
-                    unscored += 1
-                    break
-                going = ~cut.finished
-                if not going.any():
-                    continue
-                groups[m] += _directions(
-                    cut.scores[going],
-                    cut.directions[going],
-                    cut.correct[going],
-                    options.quality_temperature,
-                    record.level or "",
-                )
-                if m == options.steps:
-                    last = np.array([(s.step_scores or ())[-1] for s in record.samples])
-                    final = last[going] / options.score_scale
-                    one = [number] * len(final)
-                    samples += zip(cut.scores[going], final, cut.correct[going], one, strict=True)
-        for text in grading_notes(path, judge):
-            note(text)
+    for record in log.solutions():
+        number, problems = problems, problems + 1
+        for m in depths:
+            seen = cut(record, replace(options, steps=m), encoder)
+            if not seen.scored:
+                unscored += 1
+                break
+            going = ~seen.finished
+            if not going.any():
+                continue
+            groups[m] += _directions(
+                seen.scores[going],
+                seen.directions[going],
+                seen.correct[going],
+                options.quality_temperature,
+                record.level or "",
+            )
+            if m == options.steps:
+                last = np.array([(s.step_scores or ())[-1] for s in record.samples])
+                final = last[going] / options.score_scale
+                one = [number] * len(final)
+                samples += zip(seen.scores[going], final, seen.correct[going], one, strict=True)
     if unscored:
-        note(f"{path}: {unscored} problems have no scores and are left out")
+        note(f"{log.path}: {unscored} problems have no scores and are left out")
     columns = (np.array(x) for x in zip(*samples, strict=True)) if samples else [np.zeros(0)] * 4
     return {m: _counts(rows) for m, rows in groups.items()}, Outcomes(*columns), problems
 
@@ -206,7 +220,8 @@ def _directions(
 
 
 def _counts(rows: Iterable[tuple]) -> Counts:
-    columns = list(zip(*rows, strict=True)) or [()] * 5
+    # Sorted, so that sums are the same to the last bit in whatever order problems are.
+    columns = list(zip(*sorted(rows), strict=True)) or [()] * 5
     kinds = (float, float, int, int, object)
     return Counts(*(np.array(x, dtype=k) for x, k in zip(columns, kinds, strict=True)))
 

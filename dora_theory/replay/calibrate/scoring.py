@@ -67,6 +67,9 @@ def calibration(
 
     Source: Naeini, Cooper and Hauskrecht (2015), for the error.
     """
+    # In an order of their own, as the bootstrap and the floor draw by place.
+    order = np.lexsort([problem, correct, scores])
+    scores, correct, problem = scores[order], correct[order], problem[order]
     y = correct.astype(float)
     edges = np.linspace(0, 1, bins + 1)
     at = np.minimum((scores * bins).astype(int), bins - 1)
@@ -76,6 +79,8 @@ def calibration(
         np.bincount(cell, weights, problems * bins).reshape(problems, bins)
         for weights in (np.ones_like(y), scores, y)
     )
+    order = np.lexsort([*score.T, *count.T, *right.T])
+    count, score, right = count[order], score[order], right[order]
     n, total, hits = count.sum(0), score.sum(0), right.sum(0)
     with np.errstate(invalid="ignore"):
         mean, accuracy = total / n, hits / n

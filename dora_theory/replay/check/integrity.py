@@ -7,6 +7,8 @@ found as the log is read (`usable`). The rules here were set on logs of five mod
   blank lines.
 - Of independent solutions with 400 characters or more, at most 8% begin with the same 400
   characters as another of their problem; of a beam search's kept solutions 74% do.
+- Right solutions stand neither before nor behind wrong ones: over the problems with both, the sum
+  of the ranks of the right ones is near its mean.
 - Short solutions repeat each other word for word by chance (4 of 10 in a game with four numbers);
   long ones do not (at most 2 of 100 in one log, of 500 problems sampled 3 times).
 """
@@ -24,6 +26,14 @@ _LONG = 400
 _ENOUGH = 10
 _ALIKE = 1 / 3
 _FEW = 0.05
+# Standard deviations, and how far from 1/2 the chance must be: sound logs come to 0.11.
+_FAR, _TELLS = 3.0, 0.2
+# Fewer numbers are in order by chance.
+_SORTABLE = 4
+_CUT = (
+    ". No result depends on the order, but if only the first solutions of a longer list were kept, "
+    "they are no independent draws"
+)
 _TOO_SHORT = f"fewer than {_ENOUGH} solutions have {_LONG} characters"
 
 
@@ -42,6 +52,14 @@ class Finding:
     what: str
 
 
+def _last(scores: tuple[float, ...]) -> float:
+    return scores[-1]
+
+
+def _mean(scores: tuple[float, ...]) -> float:
+    return sum(scores) / len(scores)
+
+
 class Watch:
     """Looks at the records that pass, and says at the end what they are like."""
 
@@ -56,6 +74,8 @@ class Watch:
         self._first_odd = self._first_again = ""
         self._problems: set[int] = set()
         self._again = 0
+        self._pairs = self._mixed = self._scorable = self._sorted = 0
+        self._shift = self._variance = 0.0
 
     def over(self, records: Iterable[Record]) -> Iterator[Record]:
         """The records, unchanged."""
@@ -84,10 +104,33 @@ class Watch:
         self._long += len(texts)
         self._copies += len(texts) - len(set(texts))
         self._alike += len(texts) - len({text[:_LONG] for text in texts})
+        self._order_of(record)
+
+    def _order_of(self, record: Record) -> None:
+        right = [i for i, sample in enumerate(record.samples) if sample.correct]
+        n, c = len(record.samples), len(right)
+        if 0 < c < n and all(sample.correct is not None for sample in record.samples):
+            # Wilcoxon's rank sum of the right ones, less its mean, and its variance.
+            self._mixed += 1
+            self._shift += sum(right) - c * (n - 1) / 2
+            self._variance += c * (n - c) * (n + 1) / 12
+            self._pairs += c * (n - c)
+        scores = [s.step_scores for s in record.samples if s.step_scores]
+        if n >= _SORTABLE and len(scores) == n:
+            ranked = [[f(x) for x in scores] for f in (_last, min, _mean)]
+            ranked = [values for values in ranked if len(set(values)) >= _SORTABLE]
+            self._scorable += bool(ranked)
+            self._sorted += any(v in (sorted(v), sorted(v, reverse=True)) for v in ranked)
 
     def findings(self) -> list[Finding]:
         """What the records that have passed are like."""
-        return [self._scores(), self._independence(), self._repeats(), self._problems_once()]
+        return [
+            self._scores(),
+            self._independence(),
+            self._repeats(),
+            self._order(),
+            self._problems_once(),
+        ]
 
     def _scores(self) -> Finding:
         check = "a score for every step"
@@ -137,6 +180,24 @@ class Watch:
             return Finding(check, "good", what)
         hint = ": if a search copied them, they are no independent draws"
         return Finding(check, "doubtful", what + hint)
+
+    def _order(self) -> Finding:
+        check = "order of solutions"
+        if self._scorable and self._sorted >= max(2, 0.5 * self._scorable):
+            return Finding(
+                check,
+                "doubtful",
+                f"the solutions of {self._sorted} of {self._scorable} problems are sorted by score"
+                + _CUT,
+            )
+        if not self._mixed:
+            return Finding(check, "unknown", "no problem has right and wrong solutions")
+        # The chance that a right one stands behind a wrong one.
+        behind = 0.5 + self._shift / self._pairs
+        what = f"a right solution stands behind a wrong one of its problem {behind:.0%} of the time"
+        if abs(self._shift) <= _FAR * self._variance**0.5 or abs(behind - 0.5) < _TELLS:
+            return Finding(check, "good", what)
+        return Finding(check, "doubtful", f"position tells of the outcome: {what}{_CUT}")
 
     def _problems_once(self) -> Finding:
         check = "every problem once"

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from dora_theory._errors import InputError
 from dora_theory.io.jsonl import FieldError
 from dora_theory.replay.cut.encoders import Encoder, compact
+from dora_theory.replay.cut.order import digest
 from dora_theory.replay.grade.answers import answer_labels
 from dora_theory.replay.read.record import Record, StepEnd
 from dora_theory.replay.read.usable import check_usable
@@ -37,6 +38,7 @@ class Candidates:
         answers: which of them vote for the same answer, as `answers.answer_labels`, shape `(k,)`;
             None if no vote is asked for.
         final: weight of a vote, the score after the last step, 1 if the log has none; likewise.
+        key: a number that the problem's statement determines, for what is drawn at random.
     """
 
     problem_id: str
@@ -48,6 +50,7 @@ class Candidates:
     finished: Bool[np.ndarray, " k"]
     answers: Int[np.ndarray, " k"] | None = None
     final: Float[np.ndarray, " k"] | None = None
+    key: int = 0
 
 
 def steps_of(text: str, end: StepEnd = "blank-line") -> list[str]:
@@ -101,6 +104,7 @@ def candidates(
         finished=np.array([len(p) <= steps for p in parts]),
         answers=answer_labels(record.samples) if votes else None,
         final=np.ones(len(parts)) if votes and last is None else last,
+        key=digest(record.problem),
     )
 
 

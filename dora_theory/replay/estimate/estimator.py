@@ -21,8 +21,6 @@ from dora_theory._checks import as_mask, check_range
 from dora_theory.model.directions import direction_totals
 from dora_theory.model.pochhammer import log_rising_ratio
 
-_WEIGHTS = 1 << 24
-
 
 class ReplayedSuccess(NamedTuple):
     """Estimated success of an allocation, batched.
@@ -123,61 +121,3 @@ def _log_failure(n: Array, c: Array, b: Array) -> Array:
     possible = b <= wrong
     log_failure = log_rising_ratio(c, jnp.where(possible, wrong - b + 1, 1), b)
     return jnp.where(possible, log_failure, -jnp.inf)
-
-
-class Interval(NamedTuple):
-    """A mean over problems and its 95% percentile bootstrap interval, each of shape `(...)`."""
-
-    mean: Float[np.ndarray, "*cells"]
-    low: Float[np.ndarray, "*cells"]
-    high: Float[np.ndarray, "*cells"]
-
-
-def bootstrap(
-    values: Float[np.ndarray, "*cells problems"],
-    where: Bool[np.ndarray, "*cells problems"] | None = None,
-    *,
-    seed: int = 0,
-    resamples: int = 2000,
-) -> Interval:
-    """Mean over problems with a 95% interval: the 2.5% and 97.5% quantiles of resampled means.
-
-    Problems are resampled, all cells alike.
-
-    Args:
-        values: shape `(..., problems)`, at least one problem.
-        where: which problems a cell is about, all if None, shape `(..., problems)`; chosen without
-            looking at outcomes.
-        seed: of NumPy's default generator; the same seed gives the same interval.
-        resamples: how many. Those without any problem of a cell say nothing about it.
-
-    Returns:
-        Shape `(...)` each; NaN for a cell without problems. The interval covers about 95% from
-        some twenty problems on.
-
-    Raises:
-        ValueError: no problems.
-    """
-    problems = values.shape[-1]
-    if problems == 0:
-        raise ValueError("values: needs at least one problem")
-    # Where every problem counts, each resample has as many as there are.
-    counted = None if where is None else where.astype(np.float64)
-    generator = np.random.default_rng(seed)
-    kept = values if where is None else np.where(where, values, 0)
-    means = np.empty((*values.shape[:-1], resamples))
-    # Some resamples at a time: all weights of a long log would fill the memory.
-    size = max(1, _WEIGHTS // problems)
-    with np.errstate(invalid="ignore"):
-        mean = kept.sum(-1) / (problems if counted is None else counted.sum(-1))
-        for start in range(0, resamples, size):
-            count = min(size, resamples - start)
-            chances = np.full(problems, 1 / problems)
-            # As floats at once: products with whole numbers take NumPy's own slow loop.
-            weights = generator.multinomial(problems, chances, size=count).T.astype(np.float64)
-            of = problems if counted is None else counted @ weights
-            means[..., start : start + count] = (kept @ weights) / of
-    empty = np.isnan(mean)
-    means[empty] = 0
-    low, high = np.nanquantile(means, [0.025, 0.975], axis=-1)
-    return Interval(mean, np.where(empty, np.nan, low), np.where(empty, np.nan, high))

@@ -30,6 +30,7 @@ class Batch(NamedTuple):
         num_directions: g, as large as the largest problem needs.
         answers: as of `Candidates`, `answers.NONE` for padding; None if no vote is asked for.
         final: likewise, 0 for padding.
+        keys: a number for each problem, for what is drawn at random.
     """
 
     scores: Float[np.ndarray, "problems k"]
@@ -40,6 +41,7 @@ class Batch(NamedTuple):
     num_directions: int
     answers: Int[np.ndarray, "problems k"] | None = None
     final: Float[np.ndarray, "problems k"] | None = None
+    keys: tuple[int, ...] = ()
 
     def problems(self) -> Problems:
         """What strategies see of them: everything but the outcomes."""
@@ -79,13 +81,32 @@ def pad(problems: Sequence[Candidates], at_least: tuple[int, int, int] = (0, 0, 
         directions[i, :size] = p.directions
         correct[i, :size] = p.correct
         mask[i, :size] = True
+    keys = tuple(p.key for p in problems)
     if problems[0].answers is None:
-        return Batch(scores, embeddings, directions, correct, mask, g)
+        return Batch(scores, embeddings, directions, correct, mask, g, keys=keys)
     answers, final = np.full((count, k), NONE), np.zeros((count, k))
     for i, p in enumerate(problems):
         answers[i, : len(p.scores)] = p.answers
         final[i, : len(p.scores)] = p.final
-    return Batch(scores, embeddings, directions, correct, mask, g, answers, final)
+    return Batch(scores, embeddings, directions, correct, mask, g, answers, final, keys)
+
+
+def pooled(strategy: Strategy, batch: Batch) -> Batch:
+    """The batch as outcomes of a strategy are estimated from it.
+
+    Temperature sampling picks candidates blindly: which of them come first is chance, and the mean
+    over all choices is that of drawing N of all logged continuations, as if of one direction.
+
+    Args:
+        strategy: one of the options' strategies.
+        batch: the problems.
+
+    Returns:
+        The batch, for temperature sampling with one direction for each problem.
+    """
+    if strategy.name != "temperature":
+        return batch
+    return batch._replace(directions=np.zeros_like(batch.directions))
 
 
 def allocate(

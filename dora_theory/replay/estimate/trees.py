@@ -18,8 +18,10 @@ from dora_theory._errors import InputError
 from dora_theory.replay.check.integrity import Finding
 from dora_theory.replay.cut.candidates import Candidates
 from dora_theory.replay.cut.encoders import Encoder, compact
+from dora_theory.replay.cut.order import digest, nodes_in_order
 from dora_theory.replay.cut.similarity import Similarities
 from dora_theory.replay.estimate.grouping import Groups
+from dora_theory.replay.estimate.ties import averaged, orders
 from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.read.record import Node, Record
 from dora_theory.replay.result import Replay
@@ -70,7 +72,8 @@ def _decision(
 ) -> Decision | None:
     from dora_theory.model.clustering import hard_directions
 
-    nodes = [node for node in nodes if node.solvable is not None]
+    known = [node for node in nodes if node.solvable is not None]
+    nodes = nodes_in_order(known, options.seed)
     solvable = np.array([bool(node.solvable) for node in nodes])
     if not nodes or solvable.all() or not solvable.any():
         return None
@@ -92,6 +95,7 @@ def _decision(
             correct=solvable,
             scored=True,
             finished=np.zeros(len(nodes), dtype=bool),
+            key=digest(record.problem, nodes[0].step),
         ),
         kept=None if None in kept else bool(np.any(solvable & np.array(kept, dtype=bool))),
     )
@@ -118,6 +122,7 @@ def replay_trees(
     groups, similarities = Groups(partial(_alive, options)), Similarities()
     nodes = trees = unknown = 0
     counts: list[int] = []
+    copies: list[int] = []
     directions: list[float] = []
     kept: list[float] = []
     for record in records:
@@ -127,7 +132,10 @@ def replay_trees(
         if not found:
             continue
         for decision in found:
-            groups.add(decision.candidates)
+            reordered = orders(decision.candidates, options.seed)
+            copies.append(len(reordered))
+            for candidates in reordered:
+                groups.add(candidates)
             similarities.add(decision.candidates)
         counts.append(len(found))
         directions.append(float(np.mean([d.candidates.directions.max() + 1 for d in found])))
@@ -136,8 +144,7 @@ def replay_trees(
     if not counts:
         raise InputError(f"{path}: tree_nodes: nowhere can some nodes be solved and others not")
     (alive,) = groups.done()
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    success = np.add.reduceat(alive, starts, axis=-1) / np.array(counts)
+    success = averaged(averaged(alive, copies), counts)
     what = (
         f"{sum(counts)} decisions of {len(counts)} trees, {trees - len(counts)} trees have none; "
         f"{unknown} of {nodes} nodes are not known and left out"
@@ -160,7 +167,16 @@ def replay_trees(
 
 def _alive(options: ReplayOptions, batch: "Batch") -> tuple[np.ndarray]:
     """Whether a node that can be solved is given a rollout, strategies × budgets × decisions."""
-    from dora_theory.replay.estimate.policies import allocate
+    from dora_theory.replay.estimate.estimator import replayed_success
+    from dora_theory.replay.estimate.policies import allocate, pooled
 
-    given = np.stack([np.asarray(allocate(s, batch, options)) for s in options.strategies])
-    return (((given > 0) & batch.correct).any(-1).astype(float),)
+    found = []
+    for strategy in options.strategies:
+        given = allocate(strategy, batch, options)
+        if strategy.name == "temperature":
+            one = pooled(strategy, batch).directions
+            alive = replayed_success(given, one, batch.correct, 1, mask=batch.mask).lower
+        else:
+            alive = ((np.asarray(given) > 0) & batch.correct).any(-1)
+        found.append(np.asarray(alive, dtype=float))
+    return (np.stack(found),)

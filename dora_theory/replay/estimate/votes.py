@@ -38,7 +38,7 @@ def voted(
         allocation: rollouts of each candidate, shape `(..., problems, k)`.
         batch: the problems.
         draws: how often the continuations are drawn; all cells see the same draws.
-        seed: of NumPy's default generator.
+        seed: of NumPy's default generator, with the key of each problem.
 
     Returns:
         Both votes; where a direction is given more than was logged of it, all of it is drawn, and
@@ -48,7 +48,9 @@ def voted(
     mine = batch.directions[:, None] == np.arange(batch.num_directions)[:, None]
     given = np.einsum("...pk,pgk->...pg", np.where(batch.mask, allocation, 0), mine.astype(int))
     # A candidate is drawn if it comes among the first B of its direction in a random order.
-    order = np.random.default_rng(seed).random((draws, problems, k))
+    order = np.full((draws, problems, k), 2.0)
+    for i, (key, size) in enumerate(zip(batch.keys, batch.mask.sum(-1), strict=True)):
+        order[:, i, :size] = np.random.default_rng([seed, key]).random((draws, size))
     allowed = np.take_along_axis(
         given, np.broadcast_to(batch.directions, (*given.shape[:-1], k)), -1
     )

@@ -6,7 +6,12 @@ from typing import Any
 import numpy as np
 
 from dora_theory.replay.cut.similarity import EDGES, TEMPERATURES
-from dora_theory.replay.estimate.estimator import Interval, bootstrap
+from dora_theory.replay.estimate.intervals import (
+    Interval,
+    bootstrap,
+    difference_interval,
+    share_interval,
+)
 from dora_theory.replay.options import BASELINE
 from dora_theory.replay.result import Replay
 
@@ -48,8 +53,8 @@ def summary(result: Replay) -> dict[str, Any]:
         that of counting candidates (null if no problem has two directions).
     """
     options = result.options
-    success = bootstrap(result.lower, seed=options.seed, resamples=options.resamples)
-    upper, clipped = result.upper.mean(-1), result.clipped.mean(-1)
+    success = share_interval(result.lower, seed=options.seed, resamples=options.resamples)
+    upper, clipped = _mean(result.upper), result.clipped.mean(-1)
     strategies = {
         name: {
             "budget": {
@@ -69,7 +74,7 @@ def summary(result: Replay) -> dict[str, Any]:
     paired = _paired(result) if BASELINE in options.names else {}
     search = {}
     if result.search is not None:
-        kept = bootstrap(result.search, seed=options.seed, resamples=options.resamples)
+        kept = share_interval(result.search, seed=options.seed, resamples=options.resamples)
         search = {"search": dict(zip(_SEARCH, map(float, kept), strict=True))}
     low, middle, high = np.quantile(result.directions, [0, 0.5, 1])
     return {
@@ -96,7 +101,7 @@ def _add_votes(strategies: dict[str, Any], result: Replay) -> None:
     options, suffices = result.options, ~result.clipped
     counts = suffices.sum(-1)
     for vote, values in zip(("majority", "weighted"), result.votes, strict=True):
-        found = bootstrap(values, suffices, seed=options.seed, resamples=options.resamples)
+        found = share_interval(values, suffices, seed=options.seed, resamples=options.resamples)
         for i, name in enumerate(options.names):
             for j, budget in enumerate(options.budgets):
                 numbers = [_known(float(x[i, j])) for x in found]
@@ -115,15 +120,15 @@ def _paired(result: Replay) -> dict[str, Any]:
     options = result.options
     base = options.names.index(BASELINE)
     suffices = ~(result.clipped | result.clipped[base])
-    gain = bootstrap(
+    gain = difference_interval(
         result.lower - result.lower[base],
         suffices,
         seed=options.seed,
         resamples=options.resamples,
     )
     counts = suffices.sum(-1)
-    lowest = (result.lower - result.upper[base]).mean(-1)
-    highest = (result.upper - result.lower[base]).mean(-1)
+    lowest = _mean(result.lower - result.upper[base])
+    highest = _mean(result.upper - result.lower[base])
 
     def cell(i: int, j: int) -> dict[str, Any]:
         known = counts[i, j] > 0
@@ -176,6 +181,11 @@ def _similarity(result: Replay) -> dict[str, Any]:
             "counting": dict(zip(("mean", "low", "high"), map(float, counting), strict=True)),
         }
     return document
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Over problems, the same to the last bit in whatever order they are."""
+    return np.sort(values, axis=-1).mean(-1)
 
 
 def _density(counts: np.ndarray) -> list[float]:

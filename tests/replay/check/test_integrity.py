@@ -1,5 +1,6 @@
 """Is a log what it says? Each check on a made log, and on real ones."""
 
+import numpy as np
 import pytest
 
 from dora_theory.replay.check.integrity import Watch
@@ -22,7 +23,10 @@ def record(*samples, problem="p", line=1, kind="independent"):
 def test_a_sound_log():
     sound = [
         record(
-            *(Sample(f"{i}{j} {LONG}\n\nso", step_scores=(0.5, 0.5)) for i in range(3)),
+            *(
+                Sample(f"{i}{j} {LONG}\n\nso", correct=i == j % 3, step_scores=(0.5, 0.5))
+                for i in range(3)
+            ),
             problem=str(j),
         )
         for j in range(4)
@@ -59,6 +63,54 @@ def test_copies():
     copied = [record(*[Sample(LONG)] * 2, *(Sample(f"{i} {LONG}") for i in range(8)))]
     verdict, what = verdicts(copied)["no copies"]
     assert (verdict, what.partition(" of")[0]) == ("doubtful", "10%")
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("problems", [6, 40])
+def test_position_that_tells_of_the_outcome(first, problems):
+    rows = [
+        record(*(Sample(f"{i}", correct=(i < 1) == first) for i in range(4)), problem=str(j))
+        for j in range(problems)
+    ]
+    verdict, what = verdicts(rows)["order of solutions"]
+    assert verdict == "doubtful"
+    assert f"stands behind a wrong one of its problem {0 if first else 100}% of the time" in what
+
+
+@pytest.mark.parametrize("falling", [True, False])
+def test_solutions_sorted_by_score(falling):
+    generator = np.random.default_rng(0)
+    rows = [
+        record(
+            *(
+                Sample(str(x), correct=bool(generator.random() < 0.5), step_scores=(0.5, x))
+                for x in sorted(generator.random(6), reverse=falling)
+            ),
+            problem=str(j),
+        )
+        for j in range(10)
+    ]
+    verdict, what = verdicts(rows)["order of solutions"]
+    assert verdict == "doubtful"
+    assert "the solutions of 10 of 10 problems are sorted by score" in what
+
+
+def test_chance_is_no_order():
+    generator = np.random.default_rng(1)
+    doubtful = 0
+    for _ in range(100):
+        rows = [
+            record(
+                *(
+                    Sample(str(i), correct=bool(generator.random() < 0.4), step_scores=(score,))
+                    for i, score in enumerate(generator.random(5))
+                ),
+                problem=str(j),
+            )
+            for j in range(20)
+        ]
+        doubtful += verdicts(rows)["order of solutions"][0] == "doubtful"
+    assert doubtful <= 3
 
 
 def test_a_problem_that_stands_twice():

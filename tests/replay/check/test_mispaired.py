@@ -6,9 +6,18 @@ import numpy as np
 import pytest
 
 from dora_theory._errors import InputError
-from dora_theory.replay.check.mispaired import check_paired, foreign, repaired
+from dora_theory.replay.check.mispaired import Pairing, foreign
+from dora_theory.replay.check.repair import repaired as given_back
 from dora_theory.replay.read.readers import read_log
 from dora_theory.replay.synthetic import write_synthetic_log
+
+
+def check_paired(records, log):
+    return Pairing(log).over(records)
+
+
+def repaired(records, log, note):
+    return Pairing(log, repaired=True).over(given_back(records, log, note))
 
 
 @pytest.fixture
@@ -41,8 +50,9 @@ def test_dealt_completions_are_refused(records, batch):
         list(check_paired(dealt(records, batch), "log"))
 
 
-def test_a_log_that_goes_wrong_later_is_refused(records):
+def test_a_log_that_goes_wrong_later_is_refused(records, monkeypatch):
     # Nothing before a bad window is held back, the window itself is.
+    monkeypatch.setattr("dora_theory.replay.check.mispaired._WINDOW", 64)
     late = records[:64] + dealt(records[64:], 12)
     stream = check_paired(late, "log")
     assert [next(stream) for _ in range(64)] == records[:64]
@@ -50,13 +60,73 @@ def test_a_log_that_goes_wrong_later_is_refused(records):
         next(stream)
 
 
-def test_some_foreign_completions_are_no_mispairing(records):
+def test_some_foreign_completions_in_every_row_are_refused(records):
     mixed = [
         replace(r, samples=r.samples[:4] + other.samples[4:])
         for r, other in zip(records, dealt(records, 25), strict=True)
     ]
     assert 0.1 < foreign(mixed).mean() < 0.5
-    assert len(list(check_paired(mixed, "log"))) == 100
+    with pytest.raises(InputError, match="answer the problem of another row"):
+        list(check_paired(mixed, "log"))
+
+
+def shifted(records, share, *, seed=0):
+    """Some rows hold the samples of one another."""
+    rows = np.sort(
+        np.random.default_rng(seed).permutation(len(records))[: int(share * len(records))]
+    )
+    out = list(records)
+    for here, there in zip(rows, np.roll(rows, 1), strict=True):
+        out[here] = replace(records[here], samples=records[there].samples)
+    return out
+
+
+@pytest.mark.parametrize("share", [0.2, 0.4, 0.6])
+@pytest.mark.parametrize("window", [32, 512])
+def test_shifted_rows_are_refused(records, share, window, monkeypatch):
+    monkeypatch.setattr("dora_theory.replay.check.mispaired._WINDOW", window)
+    with pytest.raises(InputError, match=r"answer the problem of another row.*--repair"):
+        list(check_paired(shifted(records, share), "log"))
+
+
+def test_few_shifted_rows_are_noted(records):
+    pairing = Pairing("log")
+    odd = shifted(records, 0.11)
+    assert list(pairing.over(odd)) == odd
+    finding = pairing.finding()
+    assert finding.verdict == "doubtful"
+    assert "of the rows hold completions that answer another row's problem (" in finding.what
+    sound = Pairing("log")
+    list(sound.over(records))
+    assert sound.finding().verdict == "good"
+
+
+@pytest.mark.parametrize("share", [0.2, 0.6])
+def test_shifted_rows_are_given_back(records, share):
+    notes = []
+    odd = shifted(records, share)
+    back = list(repaired(odd, "log", notes.append))
+    assert [[s.text for s in r.samples] for r in back] == [
+        [s.text for s in r.samples] for r in records
+    ]
+    for old, new, sound in zip(odd, back, records, strict=True):
+        assert new.repaired == (old.samples != sound.samples)
+        if new.repaired:
+            assert all(s.step_scores is None and s.correct is None for s in new.samples)
+    assert f"the completions of {int(100 * share)} of 100 rows given back" in notes[0]
+
+
+def test_rows_whose_completions_are_lost_are_left_out(records):
+    # Each row from the middle on holds the completions of the one before, the last row's are gone.
+    odd = [
+        replace(record, samples=records[i - 1].samples) if i > 50 else record
+        for i, record in enumerate(records)
+    ]
+    notes = []
+    back = list(repaired(odd, "log", notes.append))
+    # Row 50 stands twice; one of both may take the place of the last.
+    assert [r.problem for r in back] == [r.problem for r in records[:99]]
+    assert "1 rows left out" in notes[0]
 
 
 def test_logs_that_say_nothing_about_it(records):
@@ -137,11 +207,11 @@ def test_nothing_is_repaired_that_is_sound(records):
 
 
 def test_what_was_dealt_otherwise_is_refused(records):
-    with pytest.raises(InputError, match="no batch size deals them back"):
+    with pytest.raises(InputError, match="even after repair"):
         list(repaired(dealt(records, 25)[::-1], "log", print))
     ragged = misdealt(records, 25)
     ragged[3] = replace(ragged[3], samples=ragged[3].samples[:5])
-    with pytest.raises(InputError, match="no batch size deals them back"):
+    with pytest.raises(InputError, match="even after repair"):
         list(repaired(ragged, "log", print))
     late = misdealt(records * 3, 25)
     late[250:] = misdealt(records[::-1], 25)[50:]

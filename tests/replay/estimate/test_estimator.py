@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from dora_theory.replay.estimate.estimator import (
-    bootstrap,
     hypergeometric_log_failure,
     replayed_success,
 )
@@ -160,36 +159,3 @@ def test_bad_arguments():
         replayed_success(np.array([1, -1]), np.array([0, 0]), np.array([True, False]), 1)
     with pytest.raises(ValueError, match=r"directions\[1\] = 5"):
         replayed_success(np.array([1, 1]), np.array([0, 5]), np.array([True, False]), 1)
-
-
-def test_bootstrap_against_resampling_one_by_one():
-    generator = np.random.default_rng(5)
-    values = generator.random((2, 12))
-    where = generator.random((2, 12)) < 0.7
-    result = bootstrap(values, where, seed=3, resamples=300)
-    counts = np.random.default_rng(3).multinomial(12, np.full(12, 1 / 12), size=300)
-    for i in range(2):
-        means = [np.mean(np.repeat(values[i], n * where[i])) for n in counts]
-        assert result.mean[i] == pytest.approx(values[i][where[i]].mean())
-        assert result.low[i] == pytest.approx(np.quantile(means, 0.025))
-        assert result.high[i] == pytest.approx(np.quantile(means, 0.975))
-
-
-def test_bootstrap_covers():
-    generator = np.random.default_rng(1)
-    inside = 0
-    for trial in range(300):
-        result = bootstrap(generator.random((1, 40)) ** 2, seed=trial, resamples=400)
-        inside += bool(result.low[0] <= 1 / 3 <= result.high[0])
-    # 95% of 300 with four standard deviations, and the percent that 40 problems cost.
-    assert 0.88 < inside / 300 < 0.99
-
-
-def test_bootstrap_of_nothing():
-    result = bootstrap(
-        np.ones((2, 3)), np.array([[False] * 3, [False, False, True]]), resamples=100
-    )
-    assert np.isnan([result.mean[0], result.low[0], result.high[0]]).all()
-    assert (result.mean[1], result.low[1], result.high[1]) == (1, 1, 1)
-    with pytest.raises(ValueError, match="values"):
-        bootstrap(np.ones((2, 0)))

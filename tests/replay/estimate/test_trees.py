@@ -32,16 +32,21 @@ def record(nodes=NODES):
 
 def test_decisions():
     (made,) = decisions(record(), make_encoder(), ReplayOptions())
-    assert made.candidates.scores.tolist() == [0.9, 0.2, 0.8]
-    assert made.candidates.directions.tolist() == [0, 1, 0]
-    assert made.candidates.correct.tolist() == [False, True, False]
+    order = np.argsort(made.candidates.scores)
+    assert made.candidates.scores[order].tolist() == [0.2, 0.8, 0.9]
+    good, *bad = made.candidates.directions[order]
+    assert good not in bad
+    assert bad[0] == bad[1]
+    assert made.candidates.correct[order].tolist() == [True, False, False]
     assert made.kept is False
 
 
 def test_without_states_directions_are_clustered():
     bare = tuple(Node(0, -1, n.text, n.value, solvable=n.solvable) for n in NODES[:3])
     (made,) = decisions(record(bare), make_encoder(), ReplayOptions())
-    assert made.candidates.directions.tolist() == [0, 1, 0]
+    good, *bad = made.candidates.directions[np.argsort(made.candidates.scores)]
+    assert good not in bad
+    assert bad[0] == bad[1]
     assert made.kept is None
 
 
@@ -51,7 +56,7 @@ def test_values_on_another_scale():
         check_usable(votes)
     check_usable(votes, score_scale=60)
     (made,) = decisions(votes, make_encoder(), ReplayOptions(score_scale=60))
-    assert made.candidates.scores[-1] == 1
+    assert made.candidates.scores.max() == 1
 
 
 def line(nodes=NODES):
@@ -94,11 +99,13 @@ def test_replay(tmp_path):
     path.write_text(line())
     options = ReplayOptions(budgets=(1, 3), strategies=("rebase", "temperature", "beam"))
     found = replay(str(path), options)
-    # One rollout goes to the best, which is none; three go to all only if they are spread.
-    assert found.lower[..., 0].tolist() == [[0, 0], [0, 1], [0, 0]]
+    # One rollout goes to the best, which is none, and blindly to one of three; three go to all only
+    # if they are spread.
+    assert found.lower[..., 0] == pytest.approx(np.array([[0, 0], [1 / 3, 1], [0, 0]]))
     document = json.loads(json.dumps(summary(found), allow_nan=False))
     assert (document["kind"], document["problems"], document["samples"]) == ("tree", 1, 5)
-    assert document["search"] == {"success": 0, "low": 0, "high": 0}
+    # Of one problem nothing but 95% of chance is known.
+    assert document["search"] == {"success": 0, "low": 0, "high": pytest.approx(0.975)}
     assert "Node by node" in document["caveat"]
     assert "logged search" in table(document)
 

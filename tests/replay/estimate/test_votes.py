@@ -20,7 +20,7 @@ ANSWERS = np.array([[0, 1, 1, 2, 0, NONE, NONE], [0, 0, 1, 1, 1, 2, 3]])
 FINAL = np.array([[0.9, 0.2, 0.3, 0.8, 0.5, 1.0, 0.0], [0.2, 0.3, 0.5, 0.1, 0.1, 0.9, 0.4]])
 MASK = np.array([[True] * 6 + [False], [True] * 7])
 BATCH = Batch(
-    FINAL, np.ones((2, 7, 1)), DIRECTIONS, ANSWERS == RIGHT, MASK, 2, ANSWERS, FINAL
+    FINAL, np.ones((2, 7, 1)), DIRECTIONS, ANSWERS == RIGHT, MASK, 2, ANSWERS, FINAL, (0, 1)
 )  # fmt: skip
 
 

@@ -10,7 +10,6 @@ import gzip
 import json
 import os
 import random
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -18,14 +17,17 @@ from hypothesis import strategies as st
 
 from dora_theory._errors import InputError
 from dora_theory.replay.check.integrity import Watch
-from dora_theory.replay.check.mispaired import check_paired, repaired
+from dora_theory.replay.check.mispaired import Pairing
+from dora_theory.replay.check.repair import repaired
 from dora_theory.replay.cut.encoders import make_encoder
+from dora_theory.replay.cut.order import in_order
 from dora_theory.replay.estimate.trees import decisions
+from dora_theory.replay.grade.grading import judged
 from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.read.formats import FORMATS
 from dora_theory.replay.read.formats.columns import parse_map
 from dora_theory.replay.read.readers import read_log
-from dora_theory.replay.run import cut_record
+from dora_theory.replay.run import cut
 
 RECORDS = int(os.environ.get("DORA_THEORY_FUZZ", "2000"))
 BATCH = 100
@@ -152,9 +154,9 @@ def used(records, generator):
     watch, encoder, options = Watch(), make_encoder(), ReplayOptions()
     list(watch.over(records))
     watch.findings()
-    for walk in (check_paired, lambda r, log: repaired(r, log, str)):
+    for walk in (Pairing("log").over, lambda r: repaired(r, "log", str)):
         try:
-            list(walk(records, "log"))
+            list(walk(records))
         except InputError as error:
             one_line(error)
     for record in records:
@@ -164,8 +166,8 @@ def used(records, generator):
             if record.kind == "tree":
                 decisions(record, encoder, options)
             else:
-                cut = cut_record(replace(record), options, Judge(), encoder)
-                assert len(cut.scores) == len(record.samples)
+                seen = cut(in_order(judged(record, Judge())), options, encoder)
+                assert len(seen.scores) == len(record.samples)
         except InputError as error:
             one_line(error)
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from dora_theory._errors import InputError
+from dora_theory.replay.examined import opened
 from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.read.readers import read_log
 from dora_theory.replay.read.record import Sample
 from dora_theory.replay.read.usable import check_usable
-from dora_theory.replay.run import opened
 
 NATIVE = {
     "problem": "1 + 1?",

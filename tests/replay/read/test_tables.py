@@ -6,10 +6,10 @@ import random
 import pytest
 
 from dora_theory._errors import InputError
+from dora_theory.replay.examined import opened
 from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.read.formats.columns import parse_map
 from dora_theory.replay.read.readers import read_log
-from dora_theory.replay.run import opened
 
 
 @pytest.fixture
