@@ -16,7 +16,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Key, Real, UInt32
 
 from dora_theory._checks import check_key, check_whole
-from dora_theory.allocation.instances import Instance, checked_problems
+from dora_theory.allocation.instances import Instance, checked_problems, over_batch
 from dora_theory.allocation.marginals import BetaHazards, KnownHazards
 from dora_theory.kernels.beta_sampler import sample_log_beta
 from dora_theory.kernels.divisor_pallas import allocate
@@ -127,7 +127,7 @@ def index_allocation(
     Source: theory 7.2b.
     """
     problem, batch = checked_problems(values, prior, total, min_rollouts, max_rollouts, None, mask)
-    return _over(_by_index, batch, problem)
+    return over_batch(_by_index, batch, problem)
 
 
 def _by_index(x: Instance) -> Int[Array, "m k"]:
@@ -180,10 +180,11 @@ def problem_hazards(
     """
     n = check_whole("depth", depth, 0)
     problem, batch = checked_problems(1.0, prior, 0, 0, None, None, mask)
-    return Tapes(*_over(partial(_tapes, n=n), batch, problem))
+    return Tapes(*_over(partial(tapes, n=n), batch, problem))
 
 
-def _tapes(x: Instance, n: int) -> tuple[Array, Array, Array]:
+def tapes(x: Instance, n: int) -> tuple[Array, Array, Array]:
+    """Hazards, candidates and failures of one instance, as `problem_hazards`."""
     h, r = x.hazards, jnp.arange(n)
     if isinstance(h, KnownHazards):
         hazards = jnp.broadcast_to(h.p, (h.p.shape[0], n))
@@ -232,7 +233,7 @@ def adaptive_bound(
 
 
 def _bound(x: Instance, n: int) -> tuple[Array, Array]:
-    hazards, _, failure = _tapes(x, n)
+    hazards, _, failure = tapes(x, n)
     gain = (jnp.exp(x.log_value)[:, None] * hazards).reshape(-1)
     chance = failure[:, :n].reshape(-1)
     if n == 0:
@@ -271,8 +272,8 @@ def adaptive_value(
     Source: theory 7.2d.
     """
     n = check_whole("total", total, 0)
-    tapes = problem_hazards(prior, n, mask=mask)
-    hazards, failure = np.asarray(tapes.hazards, float), np.asarray(tapes.failure, float)
+    found = problem_hazards(prior, n, mask=mask)
+    hazards, failure = np.asarray(found.hazards, float), np.asarray(found.failure, float)
     m = hazards.shape[0]
     v = np.broadcast_to(np.asarray(values, float), (m,))
     gain = v[:, None] * hazards
