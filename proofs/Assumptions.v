@@ -2,7 +2,8 @@
 From Coq Require Import Reals.
 From mathcomp Require Import all_ssreflect all_algebra.
 From Dora Require Exchange Separable Optimum Rounding LogConvex Problems Adaptive Priors.
-From Dora Require Posterior Latent Executable ExecutableProblems Counterexamples.
+From Dora Require Posterior Latent Executable ExecutableProblems.
+From Dora Require ExecutableAdaptive Counterexamples.
 Local Open Scope ring_scope.
 Set Printing Width 100.
 
@@ -185,6 +186,9 @@ Print Assumptions ExecutableProblems.run_committedP.
 
 Check @ExecutableProblems.run_committed_optimum.
 Print Assumptions ExecutableProblems.run_committed_optimum.
+
+Check @ExecutableAdaptive.run_best_index.
+Print Assumptions ExecutableAdaptive.run_best_index.
 
 Check @Counterexamples.next_certificate_refuted.
 Print Assumptions Counterexamples.next_certificate_refuted.

@@ -14,6 +14,7 @@ import pytest
 
 import dora_theory as dt
 from dora_theory.allocation.across import allocate_problems, expected_value, is_optimal_across
+from dora_theory.allocation.adaptive import adaptive_value
 from dora_theory.model.priors import BetaPrior, KnownPrior
 
 PROOFS = Path(__file__).parent.parent / "proofs"
@@ -120,7 +121,7 @@ def listed(numbers):
 PREAMBLE = """
 From Coq Require Import ZArith QArith Qcanon.
 From mathcomp Require Import all_ssreflect all_algebra.
-From Dora Require Import Executable ExecutableProblems Rational.
+From Dora Require Import Executable ExecutableProblems ExecutableAdaptive Rational.
 Definition q (d : positive) (n : nat) : Qc := Q2Qc (Qmake (Z.of_nat n) d).
 Definition pair (x : Qc) := (Qnum x, Qden x).
 Local Open Scope nat_scope.
@@ -213,3 +214,18 @@ def test_many_problems_are_what_the_package_computes(log, tmp_path, float64):
         assert len(words) == 4
         optimal += words[0] == "true"
     assert 10 <= optimal <= INSTANCES - 10
+
+
+def test_the_adaptive_value_is_what_the_package_computes(log, tmp_path, float64):
+    # The program looks at every policy: (2 m)^N leaves.
+    found = [x for x in problems() if len(x[0]) <= 3]
+    budgets = [i % 5 for i in range(len(found))]
+    terms = []
+    for (values, *_, hazards), budget in zip(found, budgets, strict=True):
+        start = "[:: " + "; ".join(["Some 0"] * len(values)) + "]"
+        terms.append(f"pair (run_best (map (q 8) {listed(values)}) {hazards} {budget} {start})")
+    assert len(found) >= 50
+    answers = evaluated(tmp_path, terms)
+    for (values, prior, *_), budget, (over, under) in zip(found, budgets, answers, strict=True):
+        value = adaptive_value(values / 8, prior, budget)
+        assert float(Fraction(int(over), int(under))) == pytest.approx(value, rel=1e-13)
