@@ -10,6 +10,7 @@ import pytest
 from dora_theory._errors import InputError
 from dora_theory.replay.cut.candidates import candidates
 from dora_theory.replay.cut.encoders import make_encoder
+from dora_theory.replay.estimate import grouping
 from dora_theory.replay.estimate.policies import allocate, pad
 from dora_theory.replay.grade.correctness import Judge
 from dora_theory.replay.grade.grading import judged
@@ -47,7 +48,7 @@ def test_the_truth_is_found(float64, log, result):
     chance = np.zeros((512, batch.num_directions))
     for i, truth in enumerate(truths):
         chance[i, : len(truth.success)] = truth.success
-    for s, strategy in enumerate(REPLAYED):
+    for s, strategy in enumerate(ReplayOptions().strategies):
         given = np.asarray(allocate(strategy, batch, ReplayOptions(budgets=BUDGETS)))
         totals = np.zeros((*given.shape[:2], batch.num_directions))
         for j in range(batch.num_directions):
@@ -169,7 +170,7 @@ def test_trees_do_not_mix_with_solutions(tmp_path):
 
 def test_groups_change_nothing(log, result, monkeypatch):
     """A log that is estimated a few problems at a time gives the same, compiled once."""
-    monkeypatch.setattr("dora_theory.replay.estimate.grouping._NUMBERS", 110 * 16**2)
+    monkeypatch.setattr(grouping, "_NUMBERS", 110 * 16**2)
     some = ("rebase", "dora", "direction-optimal")
     rows = [REPLAYED.index(name) for name in some]
     grouped = replay(log[0], ReplayOptions(budgets=BUDGETS, strategies=some))

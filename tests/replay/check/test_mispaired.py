@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dora_theory._errors import InputError
+from dora_theory.replay.check import mispaired
 from dora_theory.replay.check.mispaired import Pairing, foreign
 from dora_theory.replay.check.repair import repaired as given_back
 from dora_theory.replay.read.readers import read_log
@@ -52,7 +53,7 @@ def test_dealt_completions_are_refused(records, batch):
 
 def test_a_log_that_goes_wrong_later_is_refused(records, monkeypatch):
     # Nothing before a bad window is held back, the window itself is.
-    monkeypatch.setattr("dora_theory.replay.check.mispaired._WINDOW", 64)
+    monkeypatch.setattr(mispaired, "_WINDOW", 64)
     late = records[:64] + dealt(records[64:], 12)
     stream = check_paired(late, "log")
     assert [next(stream) for _ in range(64)] == records[:64]
@@ -84,7 +85,7 @@ def shifted(records, share, *, seed=0):
 @pytest.mark.parametrize("share", [0.2, 0.4, 0.6])
 @pytest.mark.parametrize("window", [32, 512])
 def test_shifted_rows_are_refused(records, share, window, monkeypatch):
-    monkeypatch.setattr("dora_theory.replay.check.mispaired._WINDOW", window)
+    monkeypatch.setattr(mispaired, "_WINDOW", window)
     with pytest.raises(InputError, match=r"answer the problem of another row.*--repair"):
         list(check_paired(shifted(records, share), "log"))
 

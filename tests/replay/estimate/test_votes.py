@@ -56,7 +56,7 @@ def test_answers():
         Sample("", final_answer="2", correct=True),
         Sample("", final_answer="3", correct=False),
         Sample(r"so \boxed{ 3. }", correct=False),
-        Sample("?", correct=False),
+        Sample("no idea", correct=False),
         Sample("so 4/2", correct=True),
         Sample("", final_answer="4", correct=False),
     )
@@ -76,7 +76,7 @@ def test_command_line(tmp_path, capsysbinary):
 
 def test_without_wrong_answers_there_is_no_vote(tmp_path):
     log = tmp_path / "log.jsonl"
-    unanswered = '{"problem": "p", "samples": [{"text": "a", "correct": false}]}\n'
+    unanswered = '{"problem": "p", "samples": [{"text": "no idea", "correct": false}]}\n'
     log.write_text(unanswered)
     options = ReplayOptions(budgets=(1,), strategies=("temperature",), votes=2)
     found = replay(str(log), options)
