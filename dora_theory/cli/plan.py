@@ -104,7 +104,8 @@ def run(arguments: argparse.Namespace) -> int:
         jax.config.update("jax_enable_x64", True)
         from dora_theory.planning import plan
 
-        state, said = _state(arguments.file, lines, prior, kappa, temperature, costly)
+        idle = share == 0 or all(line.solved for line in lines)
+        state, said = _state(arguments.file, lines, prior, kappa, temperature, costly, idle)
         found = plan(state, total, strategy=strategy, rounds=rounds, batch=batch)
         texts = _texts(lines, found)
         whole = "[\n" + ",\n".join(texts) + "\n]\n" if arguments.json else "\n".join(texts) + "\n"
@@ -139,8 +140,12 @@ def _state(
     kappa: float | None,
     temperature: float,
     costly: bool,
+    idle: bool,
 ) -> tuple["PlanState", str]:
-    """The state that the lines describe, and what is to be said of the prior."""
+    """The state that the lines describe, and what is to be said of the prior.
+
+    Where nothing is to be spent, `idle`, a prior that cannot be fitted is no error.
+    """
     import jax.numpy as jnp
 
     from dora_theory.model.priors import BetaPrior
@@ -153,7 +158,7 @@ def _state(
     if prior is not None:
         pair = prior
     elif common:
-        pair, said = _fitted(path, common)
+        pair, said = _fitted(path, common, idle)
     m, k = len(lines), max(line.size for line in lines)
     alpha, beta = np.zeros((m, k)), np.ones((m, k))
     mask = np.zeros((m, k), bool)
@@ -197,7 +202,7 @@ def _array(values: list[float]) -> Any:
     return jnp.asarray(values, jnp.float64)
 
 
-def _fitted(path: str, lines: Sequence[StateLine]) -> tuple[tuple[float, float], str]:
+def _fitted(path: str, lines: Sequence[StateLine], idle: bool) -> tuple[tuple[float, float], str]:
     from dora_theory.allocation.exponents import fit_beta
 
     right = np.concatenate([x.right for x in lines if x.right is not None])
@@ -205,6 +210,8 @@ def _fitted(path: str, lines: Sequence[StateLine]) -> tuple[tuple[float, float],
     try:
         a, b, a_error, b_error = fit_beta(right, attempts)
     except ValueError as error:
+        if idle:
+            return (1.0, 1.0), "prior: Beta(1, 1), as none can be fitted and nothing is to be spent"
         name = "<stdin>" if path == "-" else path
         raise InputError(f"{name}: {error}; --prior A,B gives one") from None
     said = f"prior: Beta({a:.4g}, {b:.4g}), fitted to {right.size} counts, "

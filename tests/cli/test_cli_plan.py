@@ -141,7 +141,13 @@ def test_nothing_to_do_is_legal(run):
     assert [x["rollouts"] for x in found] == [0, 0, 0]
     assert [x["expected"] for x in found] == [0, 0, 0]
     assert "10 of the batch remain unspent" in err
+    # Even where no prior can be fitted: nobody asks for one.
+    sure = [x | {"right": x["attempts"]} for x in lines]
+    assert run(sure, "--total", 10)[0] == 0
+    status, found, err = run(FIT, "--total", 0)
+    assert [x["rollouts"] for x in found] == [0] * 2
     status, found, err = run(STATE, "--total", 0)
+    assert status == 0
     assert [x["rollouts"] for x in found] == [0] * 6
     assert "unspent" not in err
 
