@@ -20,6 +20,7 @@ from dora_theory.replay.read.record import Record, Sample
 from dora_theory.replay.report.summary import summary
 from dora_theory.replay.run import replay
 from dora_theory.replay.synthetic import write_synthetic_log
+from dora_theory.strategies.registry import STRATEGIES
 
 pytestmark = pytest.mark.slow
 
@@ -48,8 +49,8 @@ def test_the_truth_is_found(float64, log, result):
     chance = np.zeros((512, batch.num_directions))
     for i, truth in enumerate(truths):
         chance[i, : len(truth.success)] = truth.success
-    for s, strategy in enumerate(ReplayOptions().strategies):
-        given = np.asarray(allocate(strategy, batch, ReplayOptions(budgets=BUDGETS)))
+    for s, name in enumerate(REPLAYED):
+        given = np.asarray(allocate(STRATEGIES[name], batch, ReplayOptions(budgets=BUDGETS)))
         totals = np.zeros((*given.shape[:2], batch.num_directions))
         for j in range(batch.num_directions):
             totals[..., j] = (given * (batch.directions == j) * batch.mask).sum(-1)
@@ -58,10 +59,10 @@ def test_the_truth_is_found(float64, log, result):
             sure = ~result.clipped[s, b]
             error = (result.lower[s, b] - truth[b])[sure]
             if sure.sum() >= 30:
-                assert abs(error.mean()) < 4 * error.std() / len(error) ** 0.5, (strategy, b)
+                assert abs(error.mean()) < 4 * error.std() / len(error) ** 0.5, (name, b)
             error = (result.lower[s, b] - truth[b])[~sure]
             if len(error):
-                assert error.mean() < 4 * error.std() / len(error) ** 0.5, (strategy, b)
+                assert error.mean() < 4 * error.std() / len(error) ** 0.5, (name, b)
     assert (~result.clipped[:, 0]).mean() > 0.7
 
 

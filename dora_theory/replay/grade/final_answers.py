@@ -85,7 +85,7 @@ def _cleaned(answer: str) -> str | None:
 
 
 def _whole(text: str) -> str | None:
-    """A solution that is nothing but its answer."""
+    """A solution that is nothing but its answer, a word or a formula."""
     bare = text.strip().strip("$").strip()
-    whole = 0 < len(bare) <= _WHOLE and not re.search(r"\s|boxed", bare)
+    whole = len(bare) <= _WHOLE and re.search(r"\w", bare) and not re.search(r"\s|boxed", bare)
     return bare if whole else None
