@@ -30,7 +30,6 @@ from .allocation.exponents import replay_round_robin as replay_round_robin
 from .allocation.hierarchical import correlated_allocation as correlated_allocation
 from .allocation.hierarchical import direction_allocation as direction_allocation
 from .allocation.hierarchical import hierarchical_log_failure as hierarchical_log_failure
-from .allocation.hierarchical import spread_evenly as spread_evenly
 from .allocation.literature import hora_allocation as hora_allocation
 from .allocation.literature import knapsack_rl_allocation as knapsack_rl_allocation
 from .allocation.literature import level_allocation as level_allocation
@@ -45,6 +44,8 @@ from .allocation.optimal import optimal_allocation_beta as optimal_allocation_be
 from .allocation.optimal import optimal_set as optimal_set
 from .allocation.optimize import Optimised as Optimised
 from .allocation.optimize import optimise_allocation as optimise_allocation
+from .allocation.regret import regret_of_concentration as regret_of_concentration
+from .allocation.regret import rollouts_to_match as rollouts_to_match
 from .allocation.rounds import RoundsPlan as RoundsPlan
 from .allocation.rounds import rounds_bound as rounds_bound
 from .allocation.rounds import rounds_plan as rounds_plan
@@ -69,6 +70,7 @@ from .allocation.scaling import price_of_not_looking as price_of_not_looking
 from .allocation.scaling import rounds_exponent as rounds_exponent
 from .allocation.scaling import saving_factor as saving_factor
 from .allocation.scaling import split_shares as split_shares
+from .allocation.spread import spread_evenly as spread_evenly
 from .allocation.waterfill import rounded_waterfill_allocation as rounded_waterfill_allocation
 from .allocation.waterfill import shifted_linear_allocation as shifted_linear_allocation
 from .allocation.waterfill import waterfill_allocation as waterfill_allocation
@@ -76,8 +78,6 @@ from .bias import direction_mass as direction_mass
 from .bias import kl_divergence as kl_divergence
 from .bias import magnitude_theta as magnitude_theta
 from .bias import noise_inflation as noise_inflation
-from .bias import regret_of_concentration as regret_of_concentration
-from .bias import rollouts_to_match as rollouts_to_match
 from .bias import sharpened_quality as sharpened_quality
 from .bias import similarity_theta as similarity_theta
 from .bias import solution_level_shares as solution_level_shares
@@ -148,3 +148,4 @@ from .strategies.registry import Strategy as Strategy
 
 __version__: str
 __all__: list[str]
+from .model.checking import check as check

@@ -1,14 +1,13 @@
-"""Checks of arguments: shapes before tracing, values wherever they are known.
+"""Checks of arguments: shapes always and exactly, values where they are host values.
 
-Under `jit`, `vmap` or `grad` the values of an argument are not known; the checks of values then
-pass, and only those of shapes remain. Outside of them a bad value raises `ValueError`, which names
-the argument, the place and the value.
+Lists, numbers and NumPy arrays are looked at: a bad value raises `ValueError`, which names the
+argument, the place and the value. A `jax.Array` is not: it may be traced, or still be computed, and
+a look would wait for it. What a bad value then gives is said by `dora_theory._domains`.
 """
 
 import dataclasses
-from collections.abc import Iterable
-from functools import partial
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -16,14 +15,36 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from numpy.typing import ArrayLike
 
+from dora_theory._domains import COUNT, FINITE, Domain, Labels, at
 from dora_theory._errors import short
 
 T = TypeVar("T")
 
+_AXES = {"k": "candidates", "g": "directions", "d": "dimensions"}
 
-def is_concrete(x: Any) -> bool:
-    """Whether the values of `x` are known, that is, `x` is not being traced."""
-    return not isinstance(x, jax.core.Tracer)
+
+def is_host(x: Any) -> bool:
+    """Whether the values of `x` may be looked at: it is no `jax.Array`."""
+    return not isinstance(x, jax.Array)
+
+
+def host_float(name: str, x: ArrayLike | Array) -> Any:
+    """`x` in the working float dtype, a NumPy array unless it is a `jax.Array`; see `as_float`."""
+    try:
+        array = x if isinstance(x, jax.Array) else np.asarray(x)
+    except ValueError as error:
+        raise ValueError(f"{name}: not a rectangular array ({error})") from None
+    kind = array.dtype
+    if not (jnp.issubdtype(kind, jnp.floating) or jnp.issubdtype(kind, jnp.integer)):
+        raise ValueError(f"{name}: needs real numbers, got dtype {kind}")
+    keeps = kind in (np.dtype("float32"), np.dtype("float64"))
+    wanted = jax.dtypes.canonicalize_dtype(kind if keeps else np.float64)
+    return array if kind == wanted else _cast(array, wanted)
+
+
+def _cast(array: Any, dtype: np.dtype) -> Any:
+    with np.errstate(over="ignore", under="ignore"):
+        return array.astype(dtype)
 
 
 def as_float(name: str, x: ArrayLike | Array) -> Float[Array, "..."]:
@@ -33,28 +54,71 @@ def as_float(name: str, x: ArrayLike | Array) -> Float[Array, "..."]:
     rounded to float32, as by `jax.numpy`. float16, bfloat16, integers and Python numbers take JAX's
     default float.
     """
-    try:
-        array = x if isinstance(x, jax.Array) else np.asarray(x)
-    except ValueError as error:
-        raise ValueError(f"{name}: not a rectangular array ({error})") from None
-    kind = array.dtype
-    if not (jnp.issubdtype(kind, jnp.floating) or jnp.issubdtype(kind, jnp.integer)):
-        raise ValueError(f"{name}: needs real numbers, got dtype {kind}")
-    if kind in (np.dtype("float32"), np.dtype("float64")):
-        return jnp.asarray(array)
-    return jnp.asarray(array, dtype=jnp.result_type(float))
+    return jnp.asarray(host_float(name, x))
+
+
+def host_count(name: str, x: ArrayLike | Array) -> Any:
+    """`x` as int32, a NumPy array unless it is a `jax.Array`; see `as_count`."""
+    array = x if isinstance(x, jax.Array) else np.asarray(x)
+    whole = jnp.issubdtype(array.dtype, jnp.integer)
+    if not whole and not jnp.issubdtype(array.dtype, jnp.floating):
+        raise ValueError(f"{name}: needs whole numbers, got dtype {array.dtype}")
+    if isinstance(array, jax.Array):
+        return array if array.dtype == jnp.int32 else _counts(array)
+    if not whole:
+        with np.errstate(invalid="ignore"):
+            bad = ~(np.isfinite(array) & (array == np.floor(array)))
+        if bad.any():
+            place = tuple(int(i) for i in np.argwhere(bad)[0])
+            raise ValueError(f"{at(name, place)} = {array[place]}: needs a whole number")
+    COUNT.check(name, array)
+    return array.astype(np.int32)
+
+
+def as_count(name: str, x: ArrayLike | Array) -> Any:
+    """`x` as an int32 JAX array of counts; `ValueError` if it is not.
+
+    Floats are taken if every value is whole, so that 16.0 is a budget and 16.5 is not. What is no
+    count in a `jax.Array` becomes a negative number.
+    """
+    return jnp.asarray(host_count(name, x))
+
+
+@jax.jit
+def _counts(x: Array) -> Array:
+    count = COUNT.holds(x)
+    if jnp.issubdtype(x.dtype, jnp.floating):
+        # 2^31 - 1 is no float32, and rounds to what is too large.
+        count &= (x == jnp.floor(x)) & (x < 2.0**31)
+    return jnp.where(count, x, -1).astype(jnp.int32)
+
+
+def host_labels(name: str, x: ArrayLike | Array) -> Any:
+    """`x` as integers, a NumPy array unless it is a `jax.Array`; else `ValueError`."""
+    array = x if isinstance(x, jax.Array) else np.asarray(x)
+    if not jnp.issubdtype(array.dtype, jnp.integer):
+        raise ValueError(f"{name}: needs whole numbers, got dtype {array.dtype}")
+    return array
+
+
+def host_mask(mask: ArrayLike | Array, name: str = "mask") -> Any:
+    """`mask` as booleans, a NumPy array unless it is a `jax.Array`; else `ValueError`."""
+    array = mask if isinstance(mask, jax.Array) else np.asarray(mask)
+    if array.dtype != np.bool_:
+        raise ValueError(f"{name}: needs booleans, got dtype {array.dtype}")
+    return array
 
 
 def as_mask(
     mask: ArrayLike | Array | None, shape: tuple[int, ...], name: str = "mask"
 ) -> Bool[Array, "..."]:
-    """`mask` broadcast to `shape` (all true if None); `ValueError` if it cannot be."""
+    """`mask` broadcast to `shape`, but for its last axis; all true if None; else `ValueError`."""
     if mask is None:
         return jnp.ones(shape, dtype=bool)
-    array = mask if isinstance(mask, jax.Array) else np.asarray(mask)
-    if array.dtype != np.bool_:
-        raise ValueError(f"{name}: needs booleans, got dtype {array.dtype}")
+    array = host_mask(mask, name)
     try:
+        if array.shape[-1:] != shape[-1:]:
+            raise ValueError
         # NumPy's own broadcasting needs no program to be compiled.
         of = jnp if isinstance(array, jax.Array) else np
         return jnp.asarray(of.broadcast_to(array, shape))
@@ -62,25 +126,131 @@ def as_mask(
         raise ValueError(f"{name}: shape {array.shape} does not fit {shape}") from None
 
 
-@partial(jax.jit, static_argnames="fill")
-def filled(x: Array, mask: Array, fill: float = 0) -> Array:
-    """`x` broadcast to the shape of `mask`, with `fill` for padding."""
-    return jnp.where(mask, x, jnp.asarray(fill, x.dtype))
+def fit(
+    **arguments: tuple[tuple[int, ...], str],
+) -> tuple[tuple[int, ...], dict[str, int]]:
+    """The batch shape of arguments, whose own axes must match exactly and never broadcast.
 
+    Args:
+        **arguments: the shape of each, and the names of its last axes: `"k"` for candidates, `"g"`
+            for directions, `"k d"` for embeddings, `"k k"` for similarity, `""` for one number a
+            problem.
 
-def common_shape(**shapes: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape that all broadcast to; `ValueError`, which names them, if there is none."""
+    Returns:
+        What the axes before those broadcast to, and the size of each of those.
+
+    Raises:
+        ValueError: no candidate, axes of one name that differ, batches that do not broadcast.
+    """
+    sizes: dict[str, tuple[str, int]] = {}
+    batches = []
+    for name, (shape, axes) in arguments.items():
+        own = axes.split()
+        start = len(shape) - len(own)
+        if start < 0 or 0 in shape[start:] or (axes == "k k" and shape[-1] != shape[-2]):
+            wants = {"k d": "a vector for each candidate", "k k": "a square matrix"}
+            one = f"at least one {_AXES[own[-1]].removesuffix('s')}"
+            raise ValueError(f"{name}: needs {wants.get(axes, one)}, got shape {shape}")
+        for axis, size in zip(own, shape[start:], strict=True):
+            first, expected = sizes.setdefault(axis, (name, size))
+            if size != expected:
+                raise ValueError(
+                    f"{name}: {size} {_AXES[axis]}, where {first} has {expected} (shapes {shape} "
+                    f"and {arguments[first][0]})"
+                )
+        batches.append(shape[:start])
     try:
-        return jnp.broadcast_shapes(*shapes.values())
+        batch = batches[0] if len(set(batches)) == 1 else np.broadcast_shapes(*batches)
     except ValueError:
-        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        listed = ", ".join(f"{name} {shape}" for name, (shape, _) in arguments.items())
         raise ValueError(f"shapes do not fit: {listed}") from None
+    return batch, {axis: size for axis, (_, size) in sizes.items()}
 
 
-def check_candidates(name: str, x: Any) -> None:
-    """`ValueError` unless `x` has a last axis of candidates with at least one entry."""
-    if np.ndim(x) == 0 or np.shape(x)[-1] == 0:
-        raise ValueError(f"{name}: needs at least one candidate, got shape {np.shape(x)}")
+class Argument(NamedTuple):
+    """An argument, its own axes (see `fit`), its domain, maybe as a function of the dtype."""
+
+    value: Any
+    axes: str = "k"
+    domain: Domain | Callable[[np.dtype], Domain] | None = FINITE
+
+
+def checked(
+    mask: ArrayLike | Array | None = None, *, promote: bool = False, **arguments: Argument
+) -> tuple[Any, ...]:
+    """The arguments of one call: read, shapes fitted, host values checked.
+
+    Args:
+        mask: booleans of axes `"k"`, false for padding, which is not looked at; None for all.
+        promote: whether floats take the widest of their dtypes, and not that of the first.
+        **arguments: `Argument`s.
+
+    Returns:
+        The arguments as JAX arrays of the shapes that they have, of int32 if their domain is
+        `COUNT`, of integers if it is `Labels`, else of one float dtype. Then the mask, of the batch
+        shape and an axis of candidates (of directions where there are no candidates).
+
+    Raises:
+        ValueError: which names the argument.
+    """
+    host = {name: _read(name, x, domain) for name, (x, _, domain) in arguments.items()}
+    floats = [x.dtype for x in host.values() if jnp.issubdtype(x.dtype, jnp.floating)]
+    floats = floats or [jnp.result_type(float)]
+    dtype = jnp.result_type(*floats) if promote else floats[0]
+    shapes = {name: (x.shape, arguments[name].axes) for name, x in host.items()}
+    there = None if mask is None else host_mask(mask)
+    if there is not None:
+        shapes["mask"] = (there.shape, "k")
+    batch, sizes = fit(**shapes)
+    for name, (_, axes, domain) in arguments.items():
+        x = host[name]
+        if x.dtype != dtype and jnp.issubdtype(x.dtype, jnp.floating):
+            host[name] = x = _cast(x, dtype)
+        if is_host(x) and domain is not None:
+            ours = domain if isinstance(domain, Domain) else domain(dtype)
+            ours.check(name, x, mask_of(there, axes))
+    last = sizes.get("k") or sizes.get("g") or 1
+    return *(jnp.asarray(x) for x in host.values()), as_mask(there, (*batch, last))
+
+
+def _read(name: str, x: Any, domain: Any) -> Any:
+    if domain is COUNT:
+        return host_count(name, x)
+    return host_labels(name, x) if isinstance(domain, Labels) else host_float(name, x)
+
+
+def mask_of(mask: Any, axes: str) -> Any:
+    """The mask of candidates for an argument of these axes; None where it has none of them."""
+    if mask is None or axes[:1] != "k":
+        return None
+    if axes == "k d":
+        return mask[..., None]
+    return mask[..., :, None] & mask[..., None, :] if axes == "k k" else mask
+
+
+def check_vectors(name: str, x: Any, dtype: np.dtype, mask: Any = None) -> None:
+    """`ValueError` for host vectors `(..., k, d)` that are zero, as XLA takes subnormal numbers."""
+    if is_host(x) and is_host(mask):
+        zero = ~(np.abs(np.asarray(x, np.float64)).max(-1) >= float(jnp.finfo(dtype).tiny))
+        if mask is not None:
+            zero = zero & np.asarray(mask)
+        if zero.any():
+            place = at(name, tuple(map(int, np.argwhere(zero)[0])))
+            raise ValueError(f"{place} is zero or subnormal, which has no direction")
+
+
+def labelled(labels: Any, mask: Any, g: int) -> Any:
+    """Which directions have a candidate, `(..., g)`, of NumPy's arrays or JAX's."""
+    has = labels[..., None] == np.arange(g)
+    return (has if mask is None else has & mask[..., None]).any(-2)
+
+
+def check_spendable(budget: Any, mask: Any) -> None:
+    """`ValueError` if a problem whose candidates are all padding has something to spend."""
+    if mask is not None and is_host(budget) and is_host(mask):
+        has, wanted = np.asarray(mask).any(-1), np.asarray(budget) > 0
+        if not np.all(has | ~wanted):
+            raise ValueError("mask: a problem without candidates cannot spend a budget")
 
 
 def check_range(
@@ -93,62 +263,32 @@ def check_range(
     high_open: bool = False,
     mask: ArrayLike | Array | None = None,
 ) -> None:
-    """`ValueError` unless every (unmasked) value of `x` is finite and in [low, high].
+    """`ValueError` unless all of `x` where `mask` is true is finite and in [low, high].
 
-    `x` and `mask` are broadcast against each other. An end that is open does not belong to it.
-    The message gives the first offending place and its value. Passes silently for a traced `x`.
+    Unlike `Domain.check` this looks at arrays on a device too, and waits for them.
     """
-    if not (is_concrete(x) and is_concrete(mask)):
-        return
-    values = np.asarray(x)
-    with np.errstate(invalid="ignore"):
-        bad = ~np.isfinite(values) | (values > high) | (values < low)
-        if low_open:
-            bad |= values == low
-        if high_open:
-            bad |= values == high
-    if mask is not None:
-        bad = bad & np.asarray(mask)
-        values = np.broadcast_to(values, bad.shape)
-    if not bad.any():
-        return
-    place = tuple(int(i) for i in np.argwhere(bad)[0])
-    where = f"{name}[{', '.join(map(str, place))}]" if place else name
-    wants = "a finite number"
-    if low > -np.inf or high < np.inf:
-        left = "(" if low_open or low == -np.inf else "["
-        right = ")" if high_open or high == np.inf else "]"
-        wants += f" in {left}{low:g}, {high:g}{right}"
-    raise ValueError(f"{where} = {values[place]}: needs {wants}")
+    if is_concrete(x) and is_concrete(mask):
+        mask = None if mask is None else np.asarray(mask)
+        Domain(low, high, low_open, high_open).check(name, np.asarray(x), mask)
 
 
-def as_count(name: str, x: ArrayLike | Array) -> Any:
-    """`x` as an integer JAX array of non-negative counts; `ValueError` if it is not.
-
-    Floats are taken if every value is whole, so that 16.0 is a budget and 16.5 is not.
-    """
-    array = x if isinstance(x, jax.Array) else np.asarray(x)
-    if jnp.issubdtype(array.dtype, jnp.integer):
-        whole = array
-    elif jnp.issubdtype(array.dtype, jnp.floating) and is_concrete(array):
-        values = np.asarray(array)
-        if not np.all(np.isfinite(values)) or np.any(values != np.floor(values)):
-            place = np.argwhere(~np.isfinite(values) | (values != np.floor(values)))[0]
-            raise ValueError(f"{name} = {values[tuple(place)]}: needs a whole number")
-        whole = values.astype(np.int64)
-    else:
-        raise ValueError(f"{name}: needs whole numbers, got dtype {array.dtype}")
-    if is_concrete(whole):
-        check_range(name, np.asarray(whole), 0, np.iinfo(np.int32).max)
-    return jnp.asarray(whole, dtype=jnp.int32)
+def is_concrete(x: Any) -> bool:
+    """Whether the values of `x` are known, that is, `x` is not being traced."""
+    return not isinstance(x, jax.core.Tracer)
 
 
-def check_spendable(budget: Array, mask: Array) -> None:
-    """`ValueError` if a problem whose candidates are all padding has something to spend."""
-    if is_concrete(budget) and is_concrete(mask):
-        has, wanted = np.asarray(mask).any(-1), np.asarray(budget) > 0
-        if not np.all(has | ~wanted):
-            raise ValueError("mask: a problem without candidates cannot spend a budget")
+def common_shape(**shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that all broadcast to; `ValueError`, which names them, if there is none."""
+    try:
+        return np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ValueError(f"shapes do not fit: {listed}") from None
+
+
+def check_candidates(name: str, x: Any) -> None:
+    """`ValueError` unless `x` has a last axis of candidates with at least one entry."""
+    fit(**{name: (np.shape(x), "k")})
 
 
 def check_whole(name: str, x: Any, low: int = 0, high: int = 2**31 - 1) -> int:

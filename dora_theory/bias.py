@@ -7,21 +7,20 @@ number says how far a similarity model is from its aim. KL(Q‖Q̂) is the loss 
 exp KL, for many rollouts, the factor by which more of them are needed.
 """
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import as_float, check_candidates, check_range
-from dora_theory.allocation import optimal
-from dora_theory.allocation.optimal import checked_problem
-from dora_theory.model.objective import log_failure
-from dora_theory.model.similarity import masked_softmax, normalised
+from dora_theory._checks import Argument, checked, is_host
+from dora_theory._domains import NOT_NEGATIVE, POSITIVE, Domain, spoiled
+from dora_theory.model.similarity import normalised
 
-# The largest budget that is tried; in float32 it is the largest of `apportion`.
-_MOST = {"float32": 2**22, "float64": 2**30}
+_COSINE, _AT_LEAST_ONE = Domain(-1, 1), Domain(1)
+_THETA = Domain(0, infinite=True)
+# Above it exponents underflow, and would make 0/0 of a quotient.
+_TEMPERATURE = Domain(0, 1e30, low_open=True)
 
 
 def solution_level_shares(
@@ -65,18 +64,25 @@ def direction_mass(
 
     Source: theory 4.5, 5.6.
     """
-    q, k = as_float("quality", quality), as_float("sizes", sizes)
-    t = as_float("theta", theta)
-    for name, x in (("quality", q), ("sizes", k)):
-        check_candidates(name, x)
-        check_range(name, x, 0)
-    jnp.broadcast_shapes(q.shape, k.shape, (*t.shape, 1))
-    check_range("theta", jnp.where(t == jnp.inf, 0, t), 0)
+    q, k, t, _ = checked(
+        promote=True,
+        quality=Argument(quality, "g", NOT_NEGATIVE),
+        sizes=Argument(sizes, "g", NOT_NEGATIVE),
+        theta=Argument(theta, "", _THETA),
+    )
+    return _direction_mass(q, k, t)
+
+
+@jax.jit
+def _direction_mass(q: Array, k: Array, t: Array) -> Array:
+    bad = NOT_NEGATIVE.fails(q, 1) | NOT_NEGATIVE.fails(k, 1) | _THETA.fails(t)
     # k/(k + θ) up to a factor: with u = 1/(1 + θ) it is k/(k u + 1 - u), right for θ = ∞ too.
     aim = (1 / (1 + t))[..., None]
-    drift = jnp.where(t > 1, 1 / (1 + 1 / jnp.where(t > 1, t, 1)), t / (1 + jnp.minimum(t, 1)))
+    low, high = jnp.where(t > 1, 1, t), jnp.where(t > 1, t, 1)
+    drift = jnp.where(t > 1, 1 / (1 + 1 / high), low / (1 + low))
     reach = k * aim + drift[..., None]
-    return normalised(jnp.where(k > 0, q * (k / jnp.where(k > 0, reach, 1)), 0))
+    share = q * (k / jnp.where(reach > 0, reach, 1))
+    return spoiled(normalised(jnp.where(reach > 0, share, 0)), bad)
 
 
 def kl_divergence(
@@ -94,22 +100,29 @@ def kl_divergence(
     Returns:
         Shape `(...)`, ≥ 0, 0 iff p = q, ∞ where some p > 0 has q = 0. Relative error below 1e-13
         in float64 and 1e-5 in float32, p and q being taken as they are. Where they do not sum to 1
-        it is the generalised divergence, Σ p log(p/q) - p + q.
+        it is the generalised divergence, Σ p log(p/q) - p + q. Differentiable; derivatives that
+        are infinite, in p where p = 0 < q and of what is ∞, are 0 by convention.
 
     Raises:
         ValueError: NaN, infinite or negative values, shapes that do not fit.
 
     Source: Proposition 2; theory 4.2.
     """
-    a, b = as_float("p", p), as_float("q", q)
-    for name, x in (("p", a), ("q", b)):
-        check_candidates(name, x)
-        check_range(name, x, 0)
-    jnp.broadcast_shapes(a.shape, b.shape)
-    there = a > 0
-    safe = jnp.where(there, a, 1)
-    each = safe * _excess((b - safe) / safe, b / safe)
-    return jnp.where(there, each, b).sum(-1)
+    a, b, _ = checked(
+        promote=True, p=Argument(p, "g", NOT_NEGATIVE), q=Argument(q, "g", NOT_NEGATIVE)
+    )
+    return _kl_divergence(a, b)
+
+
+@jax.jit
+def _kl_divergence(a: Array, b: Array) -> Array:
+    bad = NOT_NEGATIVE.fails(a, 1) | NOT_NEGATIVE.fails(b, 1)
+    a, b = jnp.broadcast_arrays(a, b)
+    there, both = a > 0, (a > 0) & (b > 0)
+    p, q = jnp.where(both, a, 1), jnp.where(both, b, 1)
+    each = p * _excess((q - p) / p, q / p)
+    infinite = jnp.where(there, jnp.inf, b)
+    return spoiled(jnp.where(both, each, infinite).sum(-1), bad, 0)
 
 
 def similarity_theta(
@@ -138,11 +151,9 @@ def similarity_theta(
 
     Source: theory 4.5.
     """
-    k = as_float("candidates", candidates)
-    check_range("candidates", k, 1)
-    spread, gap = _cosines(inside, across, temperature)
-    jnp.broadcast_shapes(k.shape, gap.shape)
-    return (jnp.expm1(spread) + k * jnp.exp(-gap)) / -jnp.expm1(-gap)
+    return _similarity_theta(
+        *_block_model(inside, across, temperature, Argument(candidates, "", _AT_LEAST_ONE))
+    )
 
 
 def magnitude_theta(
@@ -168,8 +179,7 @@ def magnitude_theta(
 
     Source: theory 5.6.
     """
-    spread, gap = _cosines(inside, across, temperature)
-    return jnp.expm1(spread) / -jnp.expm1(-gap)
+    return _magnitude_theta(*_block_model(inside, across, temperature))
 
 
 def specht_ratio(imbalance: Real[ArrayLike, "*batch"]) -> Float[Array, "*batch"]:
@@ -189,81 +199,16 @@ def specht_ratio(imbalance: Real[ArrayLike, "*batch"]) -> Float[Array, "*batch"]
 
     Source: theory 4.7; Specht, Mathematische Zeitschrift 74 (1960).
     """
-    h = as_float("imbalance", imbalance)
-    check_range("imbalance", h, 1)
+    h, _ = checked(imbalance=Argument(imbalance, "", _AT_LEAST_ONE))
+    return _specht_ratio(h)
+
+
+@jax.jit
+def _specht_ratio(h: Array) -> Array:
     # With x = (h - 1)/ln h, the logarithmic mean of 1 and h, it is x exp(1/x - 1).
     more = jnp.where(h > 1, h - 1, 1)
     mean = jnp.where(h > 1, more / jnp.log1p(more), 1)
-    return mean * jnp.exp(1 / mean - 1)
-
-
-def rollouts_to_match(
-    quality: Real[ArrayLike, "*#batch g"],
-    shares: Real[ArrayLike, "*#batch g"],
-    concentration: Real[ArrayLike, "*#batch"],
-    budget: Real[ArrayLike, "*#batch"],
-) -> Float[Array, "*batch"]:
-    """Rollouts that allocation by shares needs for the success that the optimum has with N.
-
-    Over N it is the rollout efficiency N_sol/N_dir, which tends to exp KL(Q‖shares).
-
-    Args:
-        quality: Q in [0, 1] of each direction, shape `(..., g)`.
-        shares: ≥ 0, shape `(..., g)`, on any scale; apportioned by Webster's method.
-        concentration: κ > 0, scalar or shape `(...)`.
-        budget: N ≥ 0 rollouts of the optimum, scalar or shape `(...)`.
-
-    Returns:
-        Real, ≥ N, shape `(...)`: between the last budget that is too small and the first that is
-        enough, log failure is interpolated linearly. ∞ where 2^30 rollouts are too few (2^22 in
-        float32).
-
-    Raises:
-        ValueError: as `optimal_allocation` and `apportion`.
-
-    Source: theory 4.3, 4.7.
-    """
-    q, kappa, n, _ = checked_problem(quality, concentration, budget, None)
-    s = as_float("shares", shares).astype(q.dtype)
-    check_candidates("shares", s)
-    check_range("shares", s, 0)
-    batch = jnp.broadcast_shapes(q.shape, s.shape, (*kappa.shape, 1), (*n.shape, 1))
-    q, s = jnp.broadcast_to(q, batch), jnp.broadcast_to(s, batch)
-    kappa, n = jnp.broadcast_to(kappa, batch[:-1]), jnp.broadcast_to(n, batch[:-1])
-    return _rollouts_to_match(q, s, kappa, n, _MOST[q.dtype.name])
-
-
-def regret_of_concentration(
-    weights: Real[ArrayLike, "*#batch k"],
-    assumed: Real[ArrayLike, "*#batch"],
-    concentration: Real[ArrayLike, "*#batch"],
-    budget: Real[ArrayLike, "*#batch"],
-) -> Float[Array, "*batch"]:
-    """Success lost by the optimum of an assumed κ' when κ is true, J_κ(B*_κ) - J_κ(B*_κ').
-
-    Args:
-        weights: qualities w in [0, 1], shape `(..., k)`.
-        assumed: κ' > 0, scalar or shape `(...)`.
-        concentration: κ > 0, scalar or shape `(...)`.
-        budget: N ≥ 0 rollouts, scalar or shape `(...)`.
-
-    Returns:
-        Shape `(...)`, ≥ 0 (a difference below rounding of the log failures counts as 0), without
-        cancellation between two successes near 1.
-
-    Raises:
-        ValueError: as `optimal_allocation`.
-
-    Source: theory 5.3.
-    """
-    best, used = (
-        log_failure(weights, concentration, optimal.optimal_allocation(weights, kappa, budget))
-        for kappa in (concentration, assumed)
-    )
-    finite = jnp.isfinite(best)
-    less = jnp.where(finite, best, 0) - jnp.where(finite, used, 0)
-    loss = jnp.where(finite, -jnp.expm1(jnp.minimum(less, 0)), 1)
-    return jnp.exp(used) * loss
+    return spoiled(mean * jnp.exp(1 / mean - 1), _AT_LEAST_ONE.fails(h), 0)
 
 
 def sharpened_quality(
@@ -284,16 +229,23 @@ def sharpened_quality(
 
     Source: theory 6.1.
     """
-    q, t = as_float("quality", quality), as_float("rounds", rounds)
-    jnp.broadcast_shapes(q.shape, (*t.shape, 1))
-    check_candidates("quality", q)
-    check_range("quality", q, 0)
-    check_range("rounds", t, 0)
-    there = q > 0
-    # Of the ratio to the largest: a logarithm near 0 keeps its digits when multiplied by t.
-    ratio = q / jnp.maximum(q.max(-1, keepdims=True), jnp.finfo(q.dtype).tiny)
-    logits = t[..., None] * jnp.log(jnp.where(there, ratio, 1))
-    return masked_softmax(logits, jnp.broadcast_to(there, logits.shape))
+    q, t, _ = checked(
+        promote=True,
+        quality=Argument(quality, "g", NOT_NEGATIVE),
+        rounds=Argument(rounds, "", NOT_NEGATIVE),
+    )
+    return _sharpened(q, t)
+
+
+@jax.jit
+def _sharpened(q: Array, t: Array) -> Array:
+    bad = NOT_NEGATIVE.fails(q, 1) | NOT_NEGATIVE.fails(t)
+    t = t[..., None]
+    # Of the ratio to the largest, which changes no share: a power near 1 keeps its digits.
+    top = jax.lax.stop_gradient(q.max(-1, keepdims=True))
+    ratio = q / jnp.maximum(top, jnp.finfo(q.dtype).tiny)
+    # 0^0 is no share, but at other powers 0 has the slope that it has.
+    return spoiled(normalised(jnp.where((q > 0) | (t > 0), ratio**t, 0)), bad)
 
 
 def noise_inflation(
@@ -317,29 +269,62 @@ def noise_inflation(
 
     Source: theory 4.6.
     """
-    s, t, k = (
-        as_float(name, x)
-        for name, x in (("noise", noise), ("temperature", temperature), ("sizes", sizes))
+    s, t, k, _ = checked(
+        promote=True,
+        noise=Argument(noise, "", NOT_NEGATIVE),
+        temperature=Argument(temperature, "", POSITIVE),
+        sizes=Argument(sizes, "", _AT_LEAST_ONE),
     )
-    check_range("noise", s, 0)
-    check_range("temperature", t, 0, low_open=True)
-    check_range("sizes", k, 1)
+    return _noise_inflation(s, t, k)
+
+
+@jax.jit
+def _noise_inflation(s: Array, t: Array, k: Array) -> tuple[Array, Array]:
+    bad = NOT_NEGATIVE.fails(s) | POSITIVE.fails(t) | _AT_LEAST_ONE.fails(k)
     s, t, k = jnp.broadcast_arrays(s, t, k)
-    square = (s / t) ** 2
-    return jnp.exp(square / 2), jnp.sqrt(jnp.expm1(square) / k)
+    ratio = s / t
+    square = ratio**2
+    # Not the root of expm1: at 0 it has an infinite slope.
+    positive = square > 0
+    growth = jnp.where(positive, jnp.expm1(square) / jnp.where(positive, square, 1), 1)
+    factor, spread = jnp.exp(square / 2), ratio * jnp.sqrt(growth / k)
+    return spoiled(factor, bad, 0), spoiled(spread, bad, 0)
 
 
-def _cosines(inside: ArrayLike, across: ArrayLike, temperature: ArrayLike) -> tuple[Array, Array]:
-    """(1 - s_in)/T_s and (s_in - s_out)/T_s, the second positive."""
-    s, o = as_float("inside", inside), as_float("across", across)
-    t = as_float("temperature", temperature)
-    jnp.broadcast_shapes(s.shape, o.shape, t.shape)
-    check_range("inside", s, -1, 1)
-    check_range("across", o, -1, 1)
-    check_range("inside - across", s - o, 0, low_open=True)
-    # Above it exponents underflow, and would make 0/0 of a quotient.
-    check_range("temperature", t, 0, 1e30, low_open=True)
-    return (1 - s) / t, (s - o) / t
+def _block_model(
+    inside: ArrayLike, across: ArrayLike, temperature: ArrayLike, *more: Argument
+) -> tuple[Array, ...]:
+    """The cosines, T_s and more numbers, checked."""
+    s, o, t, *rest, _ = checked(
+        promote=True,
+        inside=Argument(inside, "", _COSINE),
+        across=Argument(across, "", _COSINE),
+        temperature=Argument(temperature, "", _TEMPERATURE),
+        **({"candidates": more[0]} if more else {}),
+    )
+    if is_host(inside) and is_host(across):
+        gap = np.subtract(inside, across, dtype=s.dtype)
+        POSITIVE.check("inside - across", gap)
+    return s, o, t, *rest
+
+
+def _gaps(s: Array, o: Array, t: Array) -> tuple[Array, Array, Array]:
+    """(1 - s_in)/T_s and (s_in - s_out)/T_s, and where they are not sound."""
+    bad = _COSINE.fails(s) | _COSINE.fails(o) | POSITIVE.fails(s - o) | _TEMPERATURE.fails(t)
+    return (1 - s) / t, (s - o) / t, bad
+
+
+@jax.jit
+def _similarity_theta(s: Array, o: Array, t: Array, k: Array) -> Array:
+    spread, gap, bad = _gaps(s, o, t)
+    theta = (jnp.expm1(spread) + k * jnp.exp(-gap)) / -jnp.expm1(-gap)
+    return spoiled(theta, bad | _AT_LEAST_ONE.fails(k), 0)
+
+
+@jax.jit
+def _magnitude_theta(s: Array, o: Array, t: Array) -> Array:
+    spread, gap, bad = _gaps(s, o, t)
+    return spoiled(jnp.expm1(spread) / -jnp.expm1(-gap), bad, 0)
 
 
 def _excess(d: Array, more: Array) -> Array:
@@ -354,39 +339,3 @@ def _excess(d: Array, more: Array) -> Array:
     for power in range(23, 1, -2):
         tail = tail * s * s + 2 / power
     return jnp.where(near, s * (d - s * s * tail), d - jnp.log(jnp.where(near, 1, more)))
-
-
-@partial(jax.jit, static_argnames="most")
-def _rollouts_to_match(q: Array, shares: Array, kappa: Array, budget: Array, most: int) -> Array:
-    def by_shares(rollouts: Array) -> Array:
-        return log_failure(q, kappa, optimal.apportion(shares, rollouts))
-
-    target = log_failure(q, kappa, optimal.optimal_allocation(q, kappa, budget))
-
-    # Webster's method takes nothing back when the budget grows, so failure falls with it; and no
-    # allocation of fewer than N is as good as the best of N. A bracket is widened, then halved.
-    def widen(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        low, high, short = state
-        twice = jnp.minimum(high, most // 2) * 2
-        low, high = (
-            jnp.where(short, high, low),
-            jnp.where(short, jnp.where(high < first, first, twice), high),
-        )
-        return low, high, short & (by_shares(high) > target) & (high < most)
-
-    def halve(state: tuple[Array, Array]) -> tuple[Array, Array]:
-        low, high = state
-        middle = low + (high - low) // 2
-        short = by_shares(middle) > target
-        return jnp.where(short, middle, low), jnp.where(short, high, middle)
-
-    first = jnp.maximum(budget, 1)
-    state = budget - 1, budget - 1, jnp.ones(budget.shape, bool)
-    low, high, _ = jax.lax.while_loop(lambda s: jnp.any(s[2]), widen, state)
-    low, high = jax.lax.while_loop(lambda s: jnp.any(s[1] - s[0] > 1), halve, (low, high))
-    ends = jnp.stack([jnp.maximum(low, 0), high])
-    before, at = jax.lax.map(by_shares, ends)
-    step = jnp.where(jnp.isfinite(at) & (before > at), (before - target) / (before - at), 1)
-    # Fewer than N never suffice; a rounding of the interpolation may say so.
-    found = jnp.maximum(low + step, budget.astype(q.dtype))
-    return jnp.where(at > target, jnp.inf, jnp.where(target == 0, budget, found))

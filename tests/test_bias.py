@@ -5,16 +5,15 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
-from test_directions import block_similarity
+from test_similarity import block_similarity
 
 from dora_theory.allocation.optimal import apportion, optimal_allocation
+from dora_theory.allocation.regret import regret_of_concentration, rollouts_to_match
 from dora_theory.bias import (
     direction_mass,
     kl_divergence,
     magnitude_theta,
     noise_inflation,
-    regret_of_concentration,
-    rollouts_to_match,
     sharpened_quality,
     similarity_theta,
     solution_level_shares,
@@ -288,8 +287,8 @@ def test_float32_and_tracing():
         (lambda: magnitude_theta(0.9, 0.5, 0.0), "temperature = 0"),
         (lambda: specht_ratio([2, 0.5]), r"imbalance\[1\] = 0.5"),
         (lambda: rollouts_to_match([0.5, 0.5], [1, -1], 1.0, 4), r"shares\[1\] = -1"),
-        (lambda: rollouts_to_match([0.5, 1.5], [1, 1], 1.0, 4), r"weights\[1\] = 1.5"),
-        (lambda: regret_of_concentration([0.5], 0.0, 1.0, 4), "concentration = 0"),
+        (lambda: rollouts_to_match([0.5, 1.5], [1, 1], 1.0, 4), r"quality\[1\] = 1.5"),
+        (lambda: regret_of_concentration([0.5], 0.0, 1.0, 4), "assumed = 0"),
         (lambda: sharpened_quality([0.5], -1), "rounds = -1"),
         (lambda: noise_inflation(-0.1, 0.1, 1), "noise = -0.1"),
     ],

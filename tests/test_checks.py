@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 
 from dora_theory._checks import (
+    Argument,
     as_count,
     as_float,
     as_mask,
-    check_candidates,
     check_key,
     check_number,
     check_range,
     check_type,
     check_whole,
+    checked,
+    fit,
 )
+from dora_theory._domains import SHARE
 
 
 def test_as_float_keeps_float_dtypes_and_promotes_the_rest(x64):
@@ -62,9 +65,32 @@ def test_mask_and_candidates():
         as_mask(np.array([0, 1]), (2,))
     with pytest.raises(ValueError, match="does not fit"):
         as_mask(np.array([True, False, True]), (2, 2))
-    for bad in (np.float32(1), np.zeros((3, 0))):
-        with pytest.raises(ValueError, match="at least one candidate"):
-            check_candidates("scores", bad)
+
+
+def test_own_axes_match_exactly_and_batches_broadcast():
+    assert fit(w=((2, 1, 3), "k"), kappa=((5,), ""), e=((3, 7), "k d")) == (
+        (2, 5),
+        {"k": 3, "d": 7},
+    )
+    for bad, message in (
+        ({"w": ((), "k")}, r"w: needs at least one candidate, got shape \(\)"),
+        ({"w": ((3, 0), "k")}, "w: needs at least one candidate"),
+        ({"w": ((3,), "k"), "mask": ((1,), "k")}, "mask: 1 candidates, where w has 3"),
+        ({"w": ((1,), "k"), "e": ((3, 2), "k d")}, "e: 3 candidates, where w has 1"),
+        ({"s": ((3, 2), "k k")}, "s: needs a square matrix"),
+        ({"e": ((3,), "k d")}, "e: needs a vector for each candidate"),
+        ({"w": ((2, 3), "k"), "n": ((3,), "")}, r"shapes do not fit: w \(2, 3\), n \(3,\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fit(**bad)
+
+
+def test_what_is_on_a_device_is_not_looked_at():
+    x, m = checked(jnp.array([True, False]), w=Argument(np.array([np.nan, 0.5]), domain=SHARE))
+    assert np.isnan(x[0])
+    assert m.tolist() == [True, False]
+    check_range("x", jnp.array(np.nan), 0)
+    assert as_count("n", jnp.array([2.0, 2.5, np.nan, 2.0**31, -1])).tolist() == [2, -1, -1, -1, -1]
 
 
 def test_an_open_end_is_not_in_the_range():

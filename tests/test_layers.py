@@ -17,6 +17,7 @@ LAYERS = {
     "_arrays": 1,
     "_errors": 1,
     "_checks": 1,
+    "_domains": 1,
     "io": 2,
     "kernels": 3,
     "model": 4,

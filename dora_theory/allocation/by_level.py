@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from dora_theory.kernels.varying import varying_with
+
 # Bisections of a level in logarithms: 80 decades down to neighboring floats.
 _MOST = 70
 
@@ -100,4 +102,4 @@ def largest(
         )
 
     start = _Search(top, bottom, fewer, more, fewer, more, jnp.zeros(n.shape, jnp.int32))
-    return jax.lax.while_loop(lambda at: jnp.any(left(at) > 0), step, start).fewer
+    return jax.lax.while_loop(lambda at: jnp.any(left(at) > 0), step, varying_with(start)).fewer

@@ -5,7 +5,7 @@ over its copies, so taking rollouts one by one by the largest drop in log failur
 """
 
 from functools import partial
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -14,26 +14,25 @@ from jaxtyping import Array, Bool, Float, Int, Real
 
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import (
-    as_count,
-    as_float,
-    as_mask,
-    check_candidates,
-    check_range,
+    Argument,
     check_spendable,
-    is_concrete,
+    check_whole,
+    checked,
+    is_host,
+    labelled,
 )
+from dora_theory._domains import COUNT, POSITIVE, SHARE, Labels, cannot_spend, spoiled
 from dora_theory.allocation import by_level
-from dora_theory.allocation.optimal import optimal_allocation
+from dora_theory.allocation.optimal import check_budget, offset_domain, optimal_allocation
+from dora_theory.allocation.spread import spread_totals
+from dora_theory.kernels.varying import varying_with
 from dora_theory.model import hierarchy, mixture
-from dora_theory.model.directions import as_directions, direction_totals, segment_sum
+from dora_theory.model.directions import segment_sum, sound_labels
 from dora_theory.model.hierarchy import Belief
 
 Method = Literal["tables", "quadrature"]
 # Nodes of the quadrature, which have the stated error.
 _NODES = 128
-
-# Up to so many candidates, comparing all pairs is faster than sorting twice.
-_FEW = 64
 
 
 def direction_allocation(
@@ -64,9 +63,15 @@ def direction_allocation(
 
     Source: theory 4.1.
     """
-    q, labels, m, members = _directions(direction_weights, directions, mask)
-    totals = optimal_allocation(q, concentration, budget, mask=members > 0)
-    return spread_evenly(totals, labels, mask=m)
+    q, labels, kappa, n, m = _problem(
+        direction_weights,
+        directions,
+        mask,
+        concentration=Argument(concentration, "", offset_domain),
+        budget=Argument(budget, "", COUNT),
+    )
+    check_budget(budget, mask, q.dtype)
+    return _by_direction(q, labels, kappa, n, m)
 
 
 def correlated_allocation(
@@ -94,7 +99,9 @@ def correlated_allocation(
             any N: priorities to a relative error of 1e-12 in float64 and 3e-5 in float32, κ and ν
             from 1e-6 to 1e6, N to 1e6. Those that are closer may be served the other way round.
         points: size of the account of tables, at least the largest N, which it is by default; it
-            must be known, so state it under `jit`. For quadrature the number of nodes, 128 or more.
+            must be known, so state it under `jit`. An N on a device is waited for if this is not
+            given; if it is, a problem with more has -1 throughout. For quadrature the number of
+            nodes, 128 or more.
         mask: boolean `(..., k)`, false for padding, which receives nothing.
 
     Returns:
@@ -106,19 +113,17 @@ def correlated_allocation(
 
     Source: theory 5.1.
     """
-    q, labels, m, members = _directions(direction_weights, directions, mask)
-    kappa, nu = _concentrations(concentration, within_concentration, q.dtype)
-    n = as_count("budget", budget)
-    size = _points(method, points, n)
-    check_spendable(n, m)
-    batch = jnp.broadcast_shapes(q.shape[:-1], kappa.shape, nu.shape, n.shape)
-    q, members = (jnp.broadcast_to(x, (*batch, x.shape[-1])) for x in (q, members))
-    kappa, nu, n = (jnp.broadcast_to(x, batch).reshape(-1) for x in (kappa, nu, n))
-    g = q.shape[-1]
-    rows = q.reshape(-1, g), members.reshape(-1, g)
-    find = _greedy if method == "tables" else _by_level
-    totals = find(*rows, kappa, nu, n, points=size).reshape(*batch, g)
-    return spread_evenly(totals, labels, mask=m)
+    q, labels, kappa, nu, n, m = _problem(
+        direction_weights,
+        directions,
+        mask,
+        concentration=Argument(concentration, "", POSITIVE),
+        within_concentration=Argument(within_concentration, "", POSITIVE),
+        budget=Argument(budget, "", COUNT),
+    )
+    check_spendable(budget, mask)
+    size = _points(method, points, n, is_host(budget))
+    return _correlated(q, labels, kappa, nu, n, m, method, size)
 
 
 def hierarchical_log_failure(
@@ -154,90 +159,63 @@ def hierarchical_log_failure(
 
     Source: theory 5.1.
     """
-    q, labels, m, _ = _directions(direction_weights, directions, mask)
-    kappa, nu = _concentrations(concentration, within_concentration, q.dtype)
-    b = as_count("allocation", allocation)
-    check_candidates("allocation", b)
-    batch = jnp.broadcast_shapes(q.shape[:-1], kappa.shape, nu.shape, b.shape[:-1])
-    k, g = m.shape[-1], q.shape[-1]
-    if b.shape[-1] != k:
-        raise ValueError(f"allocation: {b.shape[-1]} candidates, where {k} are labelled")
-    b, labels, m = (jnp.broadcast_to(x, (*batch, k)) for x in (b, labels, m))
-    b = jnp.where(m, b, 0)
-    totals = direction_totals(b, labels, g, mask=m)
-    size = _points(method, points, totals)
-    kappa, nu = (jnp.broadcast_to(x, batch).reshape(-1, 1) for x in (kappa, nu))
-    q = jnp.broadcast_to(q, (*batch, g)).reshape(-1, g)
-    problem = q, kappa, nu, b.reshape(-1, k), labels.reshape(-1, k)
-    if method == "quadrature":
-        return _by_quadrature(*problem, points=size).reshape(batch)
-    # A number of steps that is known can be differentiated through.
-    return _log_failure(*problem, points=size, steps=size).reshape(batch)
+    q, labels, kappa, nu, b, m = _problem(
+        direction_weights,
+        directions,
+        mask,
+        concentration=Argument(concentration, "", POSITIVE),
+        within_concentration=Argument(within_concentration, "", POSITIVE),
+        allocation=Argument(allocation, domain=COUNT),
+    )
+    look = all(map(is_host, (allocation, directions, mask)))
+    totals = _member_totals(b, labels, m, q.shape[-1])
+    size = _points(method, points, totals, look)
+    return _log_failure(q, labels, kappa, nu, b, m, method, size)
 
 
-def spread_evenly(
-    totals: Real[ArrayLike, "*#batch g"],
-    directions: Int[ArrayLike, "*#batch k"],
-    *,
-    mask: Bool[ArrayLike, "*#batch k"] | None = None,
-) -> Int[Array, "*batch k"]:
-    """Rollouts of candidates from those of directions: as even as it goes, more to lower indices.
-
-    Args:
-        totals: whole rollouts of each direction, shape `(..., g)`.
-        directions: label of each candidate in [0, g), shape `(..., k)`.
-        mask: boolean `(..., k)`, false for padding, which receives nothing.
-
-    Returns:
-        int32 `(..., k)`, with the sum of the totals.
-
-    Raises:
-        ValueError: negative totals, a label out of range, rollouts for a label that none has.
-
-    Source: theory 5.1 (a).
-    """
-    t = as_count("totals", totals)
-    check_candidates("totals", t)
-    g = t.shape[-1]
-    shape = jnp.broadcast_shapes((*t.shape[:-1], 1), np.shape(directions), _shape(mask))
-    m = as_mask(mask, shape)
-    labels = as_directions(directions, g, m)
-    t = jnp.broadcast_to(t, (*shape[:-1], g))
-    members = segment_sum(m.astype(jnp.int32), labels, g)
-    if is_concrete(t) and is_concrete(members):
-        lost = (np.asarray(t) > 0) & (np.asarray(members) == 0)
-        if lost.any():
-            place = tuple(int(i) for i in np.argwhere(lost)[0])
-            raise ValueError(f"totals{list(place)} = {t[place]}: no candidate has this direction")
-    return _spread(t, labels, m, jnp.maximum(members, 1))
+def _sound(q: Array, labels: Array, mask: Array) -> tuple[Array, Array, Array, Array]:
+    """Q `(..., g)`, 0 where no candidate is; labels; candidates of each direction; bad problems."""
+    g = q.shape[-1]
+    labels, bad = sound_labels(labels, mask, g)
+    members = segment_sum(mask.astype(jnp.int32), labels, g)
+    bad |= SHARE.fails(q, 1, members > 0)
+    return jnp.where(members > 0, q, 0), labels, members, bad
 
 
 @jax.jit
-def _spread(totals: Array, labels: Array, mask: Array, members: Array) -> Array:
-    g = totals.shape[-1]
-    rank = (_rank_by_counting if labels.shape[-1] <= _FEW else _rank_by_sorting)(labels, mask, g)
-    each = jnp.take_along_axis(totals // members, labels, -1)
-    more = rank < jnp.take_along_axis(totals % members, labels, -1)
-    return jnp.where(mask, each + more, 0).astype(jnp.int32)
+def _by_direction(q: Array, labels: Array, kappa: Array, budget: Array, mask: Array) -> Array:
+    q, labels, members, bad = _sound(q, labels, mask)
+    n = jnp.where(bad, -1, budget)
+    totals = optimal_allocation(q, kappa, n, mask=members > 0)
+    # Totals of -1 are no totals, and give -1 to every candidate.
+    return spread_totals(jnp.where(bad[..., None], -1, totals), labels, mask)
 
 
-def _rank_by_counting(labels: Array, mask: Array, g: int) -> Array:
-    """How many candidates of the same direction come before each: k² comparisons."""
-    k = labels.shape[-1]
-    same = (labels[..., :, None] == labels[..., None, :]) & mask[..., None, :]
-    return (same & jnp.tri(k, k=-1, dtype=bool)).sum(-1, dtype=jnp.int32)
+@partial(jax.jit, static_argnames=("method", "points"))
+def _correlated(
+    q: Array,
+    labels: Array,
+    kappa: Array,
+    nu: Array,
+    budget: Array,
+    mask: Array,
+    method: str,
+    points: int,
+) -> Array:
+    q, labels, members, bad = _sound(q, labels, mask)
+    bad |= POSITIVE.fails(kappa) | POSITIVE.fails(nu) | cannot_spend(budget, mask)
+    if method == "tables":
+        bad |= budget > points
+    batch, g = mask.shape[:-1], q.shape[-1]
+    # A budget that the account does not hold must not be spent in a loop either.
+    n = jnp.where(bad, 0, budget).reshape(-1)
+    kappa, nu = (jnp.where(bad, 1, x).reshape(-1) for x in (kappa, nu))
+    rows = varying_with((q.reshape(-1, g), members.reshape(-1, g), kappa, nu, n))
+    find = _greedy if method == "tables" else _by_level
+    totals = find(*rows, points=points).reshape(*batch, g)
+    return spread_totals(jnp.where(bad[..., None], -1, totals), labels, mask)
 
 
-def _rank_by_sorting(labels: Array, mask: Array, g: int) -> Array:
-    """The same: the place in the stable order of labels, less the place where the label starts."""
-    order = jnp.argsort(jnp.where(mask, labels, g), axis=-1, stable=True)
-    place = jnp.argsort(order, axis=-1).astype(jnp.int32)
-    count = segment_sum(mask.astype(jnp.int32), labels, g)
-    start = jnp.cumsum(count, -1, dtype=jnp.int32) - count
-    return place - jnp.take_along_axis(start, labels, -1)
-
-
-@partial(jax.jit, static_argnames="points")
 def _by_level(
     q: Array, members: Array, kappa: Array, nu: Array, budget: Array, points: int
 ) -> Array:
@@ -258,7 +236,6 @@ def _by_level(
     return by_level.largest(priority, q / kappa, last, budget, members > 0)
 
 
-@partial(jax.jit, static_argnames="points")
 def _greedy(q: Array, members: Array, kappa: Array, nu: Array, budget: Array, points: int) -> Array:
     """Totals `(rows, g)` by tables: one rollout at a time to the largest drop in log failure."""
     rows = jnp.arange(q.shape[0])
@@ -283,10 +260,11 @@ def _greedy(q: Array, members: Array, kappa: Array, nu: Array, budget: Array, po
     ahead = jnp.where(exists, q / kappa[:, None], -jnp.inf)
     state = jnp.zeros(q.shape, jnp.int32), ahead, start
     members = jnp.maximum(members, 1)
-    return jax.lax.fori_loop(0, budget.max(initial=0), give, state)[0]
+    return jax.lax.fori_loop(
+        0, budget.max(initial=0), give, varying_with(state, members, kappa, nu, budget)
+    )[0]
 
 
-@partial(jax.jit, static_argnames="points")
 def _by_quadrature(
     q: Array, kappa: Array, nu: Array, allocation: Array, labels: Array, points: int
 ) -> Array:
@@ -295,15 +273,32 @@ def _by_quadrature(
     return mixture.log_failure(q, kappa, nu, rollouts, points).sum(-1)
 
 
-@partial(jax.jit, static_argnames=("points", "steps"))
+@partial(jax.jit, static_argnames=("method", "points"))
 def _log_failure(
     q: Array,
+    labels: Array,
     kappa: Array,
     nu: Array,
     allocation: Array,
-    labels: Array,
+    mask: Array,
+    method: str,
     points: int,
-    steps: int,
+) -> Array:
+    q, labels, _, bad = _sound(q, labels, mask)
+    bad |= POSITIVE.fails(kappa) | POSITIVE.fails(nu) | COUNT.fails(allocation, 1, mask)
+    batch, (k, g) = mask.shape[:-1], (mask.shape[-1], q.shape[-1])
+    b = jnp.where(mask, allocation, 0)
+    if method == "tables":
+        bad |= (segment_sum(b, labels, g) > points).any(-1)
+    b, labels = jnp.where(bad[..., None], 0, b).reshape(-1, k), labels.reshape(-1, k)
+    kappa, nu = (jnp.where(bad, 1, x).reshape(-1, 1) for x in (kappa, nu))
+    problem = varying_with((q.reshape(-1, g), kappa, nu, b, labels))
+    found = (_by_quadrature if method == "quadrature" else _all_fail)(*problem, points=points)
+    return spoiled(found.reshape(batch), bad, 0)
+
+
+def _all_fail(
+    q: Array, kappa: Array, nu: Array, allocation: Array, labels: Array, points: int
 ) -> Array:
     """Rollouts of a direction in order of depth; each step takes one of every direction."""
     kappa = jnp.broadcast_to(kappa, q.shape)
@@ -330,55 +325,58 @@ def _log_failure(
 
     depth = jnp.zeros(q.shape, jnp.int32)
     state = start, depth, at(depth), jnp.zeros_like(q)
-    return jax.lax.fori_loop(0, steps, fail, state)[3].sum(-1)
+    return jax.lax.fori_loop(0, points, fail, varying_with(state))[3].sum(-1)
 
 
-def _directions(
-    direction_weights: ArrayLike, directions: ArrayLike, mask: ArrayLike | None
-) -> tuple[Array, Array, Array, Array]:
-    """Q `(..., g)`, labels and mask `(..., k)`, number of candidates of each direction."""
-    q = as_float("direction_weights", direction_weights)
-    check_candidates("direction_weights", q)
-    check_candidates("directions", directions)
-    k = np.shape(directions)[-1]
-    shape = jnp.broadcast_shapes((*q.shape[:-1], k), np.shape(directions), _shape(mask))
-    m = as_mask(mask, shape)
-    labels = as_directions(directions, q.shape[-1], m)
-    q = jnp.broadcast_to(q, (*shape[:-1], q.shape[-1]))
-    members = segment_sum(m.astype(jnp.int32), labels, q.shape[-1])
-    check_range("direction_weights", q, 0, 1, mask=members > 0)
-    return jnp.where(members > 0, q, 0), labels, m, members
+def _problem(
+    direction_weights: ArrayLike,
+    directions: ArrayLike,
+    mask: ArrayLike | None,
+    **more: Argument,
+) -> tuple[Array, ...]:
+    """Q, labels, more arguments and the mask, checked; not the Q of a label that none has."""
+    g = (np.shape(direction_weights) or (1,))[-1]
+    found = checked(
+        mask,
+        direction_weights=Argument(direction_weights, "g", None),
+        directions=Argument(directions, "k", Labels(0, g - 1)),
+        **more,
+    )
+    if is_host(direction_weights):
+        q = np.asarray(direction_weights)
+        if is_host(directions) and is_host(mask) and not SHARE.holds(q).all():
+            there = None if mask is None else np.asarray(mask)
+            SHARE.check("direction_weights", q, labelled(np.asarray(directions), there, g))
+    return found
 
 
-def _concentrations(
-    concentration: ArrayLike, within_concentration: ArrayLike, dtype: np.dtype
-) -> tuple[Array, Array]:
-    kappa = as_float("concentration", concentration).astype(dtype)
-    nu = as_float("within_concentration", within_concentration).astype(dtype)
-    check_range("concentration", kappa, 0, low_open=True)
-    check_range("within_concentration", nu, 0, low_open=True)
-    return kappa, nu
+@partial(jax.jit, static_argnames="g")
+def _member_totals(b: Array, labels: Array, mask: Array, g: int) -> Array:
+    labels, _ = sound_labels(labels, mask, g)
+    return segment_sum(jnp.where(mask, b, 0), labels, g)
 
 
-def _points(method: str, points: int | None, rollouts: Array) -> int:
-    """The size of the account, rounded up where it is ours to choose: few programs to compile."""
+def _points(method: str, points: int | None, rollouts: Any, look: bool) -> int:
+    """The size of the account, rounded up where it is ours to choose: few programs to compile.
+
+    Of rollouts on a device that are not to be looked at what is too much gives a bad problem.
+    """
     if method not in get_args(Method):
         raise ValueError(f"method = {method!r}: needs one of {', '.join(get_args(Method))}")
-    if points is not None and points < 1:
-        raise ValueError(f"points = {points}: needs a positive number")
+    points = None if points is None else check_whole("points", points, 1)
     if method == "quadrature":
         if points is not None and points < _NODES:
             raise ValueError(f"points = {points}: quadrature needs at least {_NODES}")
         return points or _NODES
-    if is_concrete(rollouts):
-        most = int(np.max(rollouts, initial=0))
-        if points is not None and most > points:
-            raise ValueError(f"points = {points}: too few for {most} rollouts")
-        return points or 1 << max(most - 1, 0).bit_length()
-    if points is None:
-        raise ValueError("points: state the largest number of rollouts, which is not known here")
-    return points
-
-
-def _shape(mask: ArrayLike | None) -> tuple[int, ...]:
-    return () if mask is None else np.shape(mask)
+    if isinstance(rollouts, jax.core.Tracer):
+        if points is None:
+            raise ValueError(
+                "points: state the largest number of rollouts, which is not known here"
+            )
+        return points
+    if points is not None and not look:
+        return points
+    most = int(np.max(np.asarray(rollouts), initial=0))
+    if points is not None and most > points:
+        raise ValueError(f"points = {points}: too few for {most} rollouts")
+    return points or 1 << max(most - 1, 0).bit_length()

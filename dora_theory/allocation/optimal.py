@@ -15,19 +15,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import (
-    as_count,
-    as_float,
-    as_mask,
-    check_candidates,
-    check_number,
-    check_range,
-    check_spendable,
-    common_shape,
-    is_concrete,
-)
+from dora_theory._checks import Argument, check_number, check_spendable, checked, is_host
+from dora_theory._domains import COUNT, NOT_NEGATIVE, SHARE, Domain, cannot_spend, spoiled
 from dora_theory.kernels.dispatch import Implementation
 from dora_theory.kernels.divisor_pallas import allocate
+
+_FLOAT32 = " in float32 (turn on jax_enable_x64 for more)"
 
 
 class Certificate(NamedTuple):
@@ -120,17 +113,18 @@ def optimal_allocation_beta(
 
     Source: theory 2.1.
     """
-    a, b = as_float("alpha", alpha), as_float("beta", beta)
-    check_candidates("alpha", a)
-    common_shape(alpha=a.shape, beta=b.shape, budget=(*np.shape(budget), 1))
-    a, b = jnp.broadcast_arrays(a, b)
-    m = as_mask(mask, a.shape)
-    check_range("alpha", a, 0, mask=m)
-    check_range("beta", b, 0, mask=m)
-    check_range("alpha + beta", a + b, 0, low_open=True, mask=m)
-    _check_offset("alpha + beta", a + b, m)
-    n = _budget(budget, a, m)
-    return _largest(a, jnp.where(m, a + b, 1), n, m)
+    a, b, n, m = checked(
+        mask,
+        alpha=Argument(alpha, domain=NOT_NEGATIVE),
+        beta=Argument(beta, domain=NOT_NEGATIVE),
+        budget=Argument(budget, "", COUNT),
+    )
+    if is_host(alpha) and is_host(beta):
+        # Sums as they are computed with.
+        both = np.add(alpha, beta, dtype=a.dtype)
+        offset_domain(a.dtype).check("alpha + beta", both, mask)
+    check_budget(budget, mask, a.dtype)
+    return _optimal_beta(a, b, n, m)
 
 
 def apportion(
@@ -162,18 +156,18 @@ def apportion(
 
     Source: theory 2.3; Balinski and Young, Fair Representation (1982).
     """
-    w = as_float("weights", weights)
-    check_candidates("weights", w)
     check_number("divisor", divisor, 0)
-    common_shape(weights=w.shape, budget=(*np.shape(budget), 1))
-    m = as_mask(mask, w.shape)
-    check_range("weights", w, 0, mask=m)
-    n = _budget(budget, w, m)
-    if is_concrete(divisor) and divisor == 0:
-        return _adams(w, n, m)
-    offset = jnp.asarray(divisor, w.dtype)
-    _check_offset("divisor", offset)
-    return _largest(_near_one(w, m), offset, n, m)
+    w, n, m = checked(
+        mask,
+        weights=Argument(weights, domain=NOT_NEGATIVE),
+        budget=Argument(budget, "", COUNT),
+    )
+    check_budget(budget, mask, w.dtype)
+    if is_host(divisor):
+        if divisor == 0:
+            return _adams(w, n, m)
+        offset_domain(w.dtype).check("divisor", divisor)
+    return _apportion(w, jnp.asarray(divisor, w.dtype), n, m)
 
 
 def certificate(
@@ -199,9 +193,7 @@ def certificate(
 
     Source: theory 2.2.
     """
-    given = as_count("allocation", allocation)
-    w, kappa, _, m = checked_problem(weights, concentration, 0, mask, given.shape)
-    given = _allocation(given, w, m)
+    w, kappa, given, m = _checked_allocation(weights, concentration, allocation, mask)
     return _certificate(w, kappa, given, m)
 
 
@@ -235,12 +227,9 @@ def is_optimal(
 
     Source: theory 2.2.
     """
-    given = as_count("allocation", allocation)
-    w, kappa, n, m = checked_problem(
-        weights, concentration, 0 if budget is None else budget, mask, given.shape
-    )
-    given = _allocation(given, w, m)
-    return _is_optimal(w, kappa, given, None if budget is None else n, m)
+    more = {} if budget is None else {"budget": Argument(budget, "", COUNT)}
+    w, kappa, given, *n, m = _checked_allocation(weights, concentration, allocation, mask, **more)
+    return _is_optimal(w, kappa, given, *(n or [None]), m)
 
 
 def optimal_set(
@@ -269,8 +258,8 @@ def optimal_set(
     Source: theory 2.2.
     """
     w, kappa, n, m = checked_problem(weights, concentration, budget, mask)
-    if is_concrete(w) and is_concrete(m):
-        values = np.where(np.asarray(m), np.asarray(w), 0)
+    if is_host(weights) and is_host(mask):
+        values = np.asarray(weights) if mask is None else np.where(mask, weights, 0)
         if np.any(values == 1) or not np.all(values.max(-1) > 0):
             raise ValueError("weights: the set of optima needs all w < 1 and a w > 0 in each row")
     return _optimal_set(w, kappa, n, m)
@@ -280,7 +269,23 @@ def optimal_set(
 def _optimal(
     w: Array, kappa: Array, budget: Array, mask: Array, implementation: Implementation
 ) -> Array:
-    return _largest(w, kappa[..., None], budget, mask, implementation)
+    return _largest(w, kappa[..., None], budget, mask, implementation, most=1)
+
+
+@jax.jit
+def _optimal_beta(a: Array, b: Array, budget: Array, mask: Array) -> Array:
+    # A bad b must be one of the sum: a itself is looked at.
+    offsets = jnp.where(mask, jnp.where(NOT_NEGATIVE.holds(b), a + b, jnp.nan), 1)
+    return _largest(a, offsets, budget, mask)
+
+
+@jax.jit
+def _apportion(w: Array, divisor: Array, budget: Array, mask: Array) -> Array:
+    return jax.lax.cond(
+        divisor == 0,
+        lambda: _adams(w, budget, mask),
+        lambda: _largest(_near_one(w, mask), divisor, budget, mask),
+    )
 
 
 @jax.jit
@@ -290,20 +295,28 @@ def _is_optimal(w: Array, kappa: Array, given: Array, n: Array | None, m: Array)
     sure = m & (w == 1)
     certain = jnp.any(sure & (given > 0), -1)
     decided = jnp.any(sure, -1) & (spent > 0)
-    best = jnp.where(decided, certain, found.largest_next <= found.smallest_last)
+    # A comparison with what is NaN in a bad problem is false.
+    optimal = found.largest_next <= found.smallest_last
+    best = jnp.where(decided & ~jnp.isnan(found.largest_next), certain, optimal)
     return best if n is None else best & (spent == n)
 
 
 @jax.jit
 def _optimal_set(w: Array, kappa: Array, n: Array, m: Array) -> OptimalSet:
-    counts = _largest(w, kappa[..., None], n, m)
+    counts = _largest(w, kappa[..., None], n, m, most=1)
     found = _certificate(w, kappa, counts, m)
+    w = jnp.where(m, w, 0)
     level = found.smallest_last[..., None]
     last = (counts > 0) & (w / (kappa[..., None] + (counts - 1)) == level)
     following = m & (w / (kappa[..., None] + counts) == level)
     choice = (found.largest_next == found.smallest_last)[..., None]
     last &= choice
-    return OptimalSet(counts - last, (last | following) & choice, last.sum(-1, dtype=jnp.int32))
+    bad = (counts < 0).any(-1) | (w == 1).any(-1) | ~(w > 0).any(-1)
+    return OptimalSet(
+        spoiled(counts - last, bad),
+        spoiled((last | following) & choice, bad),
+        spoiled(last.sum(-1, dtype=jnp.int32), bad, 0),
+    )
 
 
 @jax.jit
@@ -313,31 +326,42 @@ def _adams(w: Array, budget: Array, mask: Array) -> Array:
     best_first = jnp.argsort(-jnp.where(positive, w, 0), axis=-1, stable=True)
     first = positive & (jnp.argsort(best_first, axis=-1) < budget[..., None])
     rest = budget - first.sum(-1, dtype=budget.dtype)
-    return first + _largest(_near_one(w, mask), jnp.ones((), w.dtype), rest, mask)
+    more = _largest(_near_one(w, mask), jnp.ones((), w.dtype), rest, mask)
+    return spoiled(first + more, (more < 0).any(-1))
 
 
 @jax.jit
 def _near_one(w: Array, mask: Array) -> Array:
     """Weights times a power of two, which leaves ties as they are, with the largest in [1/2, 1)."""
-    _, exponent = jnp.frexp(jnp.where(mask, w, 0).max(-1, keepdims=True))
-    return jnp.ldexp(w, -exponent)
+    # What is infinite stays so, and is then looked at: an exponent of it is none.
+    top = jnp.where(mask & (w < jnp.inf), w, 0).max(-1, keepdims=True)
+    return jnp.ldexp(w, -jnp.frexp(top)[1])
 
 
-@partial(jax.jit, static_argnames="implementation")
+@partial(jax.jit, static_argnames=("implementation", "most"))
 def _largest(
-    w: Array, offsets: Array, budget: Array, mask: Array, implementation: Implementation = "auto"
+    w: Array,
+    offsets: Array,
+    budget: Array,
+    mask: Array,
+    implementation: Implementation = "auto",
+    most: float = np.inf,
 ) -> Array:
-    batch = jnp.broadcast_shapes(w.shape[:-1], offsets.shape[:-1], budget.shape, mask.shape[:-1])
-    w, mask = (jnp.broadcast_to(x, (*batch, w.shape[-1])) for x in (w, mask))
-    return allocate(w, offsets, budget, mask, implementation=implementation)
+    allowed = offset_domain(w.dtype)
+    offsets = jnp.where(allowed.holds(offsets), offsets, jnp.nan)
+    budget = jnp.where(budget_domain(w.dtype).holds(budget), budget, -1)
+    w = jnp.broadcast_to(w, mask.shape)
+    return allocate(w, offsets, budget, mask, most=most, implementation=implementation)
 
 
 @jax.jit
 def _certificate(w: Array, kappa: Array, given: Array, mask: Array) -> Certificate:
+    bad = SHARE.fails(w, 1, mask) | offset_domain(w.dtype).fails(kappa)
+    bad |= COUNT.fails(given, 1, mask) | (~mask & (given != 0)).any(-1)
     kappa = kappa[..., None]
     following = jnp.where(mask, w / (kappa + given), -jnp.inf)
-    last = jnp.where(given > 0, w / (kappa + (given - 1)), jnp.inf)
-    return Certificate(following.max(-1), last.min(-1))
+    last = jnp.where(mask & (given > 0), w / (kappa + (given - 1)), jnp.inf)
+    return Certificate(spoiled(following.max(-1), bad, 0), spoiled(last.min(-1), bad, 0))
 
 
 def checked_problem(
@@ -345,50 +369,61 @@ def checked_problem(
     concentration: Real[ArrayLike, "*#batch"],
     budget: Real[ArrayLike, "*#batch"],
     mask: Bool[ArrayLike, "*#batch k"] | None,
-    shape: tuple[int, ...] = (),
+    *,
+    name: str = "weights",
 ) -> tuple[Array, Array, Array, Array]:
-    """Checked weights, κ, N and mask; weights and mask broadcast to the full shape."""
-    w = as_float("weights", weights)
-    check_candidates("weights", w)
-    kappa = as_float("concentration", concentration).astype(w.dtype)
-    mask_shape = () if mask is None else np.shape(mask)
-    full = common_shape(
-        weights=w.shape,
-        concentration=(*kappa.shape, 1),
-        budget=(*np.shape(budget), 1),
-        mask=mask_shape,
-        allocation=shape,
+    """Checked weights, κ, N, of the shapes that they have, and a mask of the full one."""
+    w, kappa, n, m = checked(
+        mask,
+        **{name: Argument(weights, domain=SHARE)},
+        concentration=Argument(concentration, "", offset_domain),
+        budget=Argument(budget, "", COUNT),
     )
-    if full[-1] != w.shape[-1]:
-        raise ValueError(f"weights: {w.shape[-1]} candidates, where {full[-1]} are needed")
-    w = jnp.broadcast_to(w, full)
-    m = as_mask(mask, full)
-    check_range("weights", w, 0, 1, mask=m)
-    check_range("concentration", kappa, 0, low_open=True)
-    _check_offset("concentration", kappa)
-    return w, kappa, _budget(budget, w, m), m
+    check_budget(budget, mask, w.dtype)
+    return w, kappa, n, m
 
 
-def _check_offset(name: str, offset: Array, mask: Array | None = None) -> None:
-    if offset.dtype == jnp.float32:
-        # Above it κ + r and κ + r + 1 may round to one float32, and divisors would repeat.
-        name, most = f"{name} (float32; turn on jax_enable_x64 for more)", 2**23
-    else:
-        most = 2**52
-    check_range(name, offset, 0, most, mask=mask)
+def bad_problem(w: Array, kappa: Array, budget: Array, mask: Array) -> Bool[Array, "..."]:
+    """Where what `checked_problem` returns is not sound."""
+    bad = SHARE.fails(jnp.broadcast_to(w, mask.shape), 1, mask) | cannot_spend(budget, mask)
+    return bad | offset_domain(w.dtype).fails(kappa) | budget_domain(w.dtype).fails(budget)
 
 
-def _budget(budget: Real[ArrayLike, "*#batch"], w: Array, mask: Array) -> Array:
-    n = as_count("budget", budget)
-    if w.dtype == jnp.float32:
-        # As for offsets: their sum stays below 2^24.
-        check_range("budget (float32; turn on jax_enable_x64 for more)", n, 0, 2**22)
-    check_spendable(n, mask)
-    return n
-
-
-def _allocation(given: Array, w: Array, mask: Array) -> Array:
-    given = jnp.broadcast_to(given, w.shape)
-    if is_concrete(given) and is_concrete(mask) and np.any(np.asarray(given)[~np.asarray(mask)]):
+def _checked_allocation(
+    weights: ArrayLike,
+    concentration: ArrayLike,
+    allocation: ArrayLike,
+    mask: ArrayLike | None,
+    **more: Argument,
+) -> tuple[Array, ...]:
+    found = checked(
+        mask,
+        weights=Argument(weights, domain=SHARE),
+        concentration=Argument(concentration, "", offset_domain),
+        allocation=Argument(allocation, domain=COUNT),
+        **more,
+    )
+    known = mask is not None and is_host(allocation) and is_host(mask)
+    if known and np.any(np.where(mask, 0, allocation)):
         raise ValueError("allocation: padding (mask False) has rollouts")
-    return given
+    return found
+
+
+def offset_domain(dtype: np.dtype) -> Domain:
+    """Of κ and other first divisors."""
+    if dtype == jnp.float32:
+        # Above it κ + r and κ + r + 1 may round to one float32, and divisors would repeat.
+        return Domain(0, 2**23, low_open=True, hint=_FLOAT32)
+    return Domain(0, 2**52, low_open=True)
+
+
+def budget_domain(dtype: np.dtype) -> Domain:
+    """Of N."""
+    # As for offsets: their sum stays below 2^24.
+    return Domain(0, 2**22, hint=_FLOAT32) if dtype == jnp.float32 else COUNT
+
+
+def check_budget(budget: ArrayLike, mask: ArrayLike | None, dtype: np.dtype) -> None:
+    """`ValueError` for a budget beyond the range of the dtype, or that nobody can take."""
+    budget_domain(dtype).check("budget", np.asarray(budget) if is_host(budget) else budget)
+    check_spendable(budget, mask)

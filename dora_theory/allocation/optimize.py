@@ -18,8 +18,19 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import as_count, as_float, as_mask, check_range, check_spendable
+from dora_theory._checks import (
+    as_mask,
+    check_spendable,
+    check_whole,
+    fit,
+    host_count,
+    host_float,
+    host_mask,
+    is_host,
+)
+from dora_theory._domains import NOT_NEGATIVE, cannot_spend, spoiled
 from dora_theory.kernels.divisor import largest_priorities
+from dora_theory.kernels.varying import varying_with
 
 Objective = Callable[[Array], Array]
 
@@ -102,45 +113,46 @@ def optimise_allocation(
         ValueError: budget or start negative, shapes that do not fit, an objective with a shape
             other than the batch.
     """
-    n = as_count("budget", budget)
-    start = None if initial is None else as_float("initial", initial)
+    k = check_whole("num_candidates", num_candidates, 1)
+    n = host_count("budget", budget)
+    start = None if initial is None else host_float("initial", initial)
+    there = None if mask is None else host_mask(mask)
     dtype = jnp.result_type(float) if start is None else start.dtype
-    shapes = [(*n.shape, 1), (num_candidates,)]
-    shapes += [] if start is None else [start.shape]
-    shapes += [] if mask is None else [np.shape(mask)]
-    try:
-        shape = jnp.broadcast_shapes(*shapes)
-    except ValueError:
-        raise ValueError(f"budget, num_candidates, initial, mask: shapes {shapes}") from None
-    if num_candidates < 1 or shape[-1] != num_candidates:
-        raise ValueError(f"num_candidates = {num_candidates}, where shapes give {shape[-1]}")
+    given = {"num_candidates": (k,), "initial": np.shape(start), "mask": np.shape(there)}
+    shapes = {name: (shape, "k") for name, shape in given.items() if shape}
+    shape, _ = fit(**shapes, budget=(n.shape, ""))
+    if start is not None and is_host(start):
+        NOT_NEGATIVE.check("initial", start, there)
+    check_spendable(n, there)
     # A batch may come with the objective alone.
-    batch = jax.eval_shape(objective, jax.ShapeDtypeStruct(shape, dtype)).shape
-    shape = (*batch, num_candidates)
+    batch = jax.eval_shape(objective, jax.ShapeDtypeStruct((*shape, k), dtype)).shape
+    shape = (*batch, k)
     if jax.eval_shape(objective, jax.ShapeDtypeStruct(shape, dtype)).shape != batch:
         raise ValueError(f"objective: allocations {shape} do not give values {batch}")
-    m = as_mask(mask, shape)
+    m = as_mask(there, shape)
     n = jnp.broadcast_to(n, batch)
-    check_spendable(n, m)
     start = m.astype(dtype) if start is None else jnp.broadcast_to(start, shape)
-    check_range("initial", start, 0, mask=m)
     tolerance = float(jnp.finfo(dtype).eps) ** 0.75 if tolerance is None else tolerance
     optimiser = optax.adam(learning_rate) if optimiser is None else optimiser
 
     @jax.jit
     def solve(start: Array, n: Array, mask: Array) -> Optimised:
+        bad = NOT_NEGATIVE.fails(start, 1, mask) | cannot_spend(n, mask)
+        n, start = jnp.where(bad, 0, n), jnp.where(bad[..., None], 1, start)
         total = n[..., None].astype(dtype)
         x = _ascend(objective, _shares(start, mask), total, mask, optimiser, steps)
         x, gap = _refine(objective, x, total, mask, separable, refinements, tolerance)
         whole, settled = _round(objective, x, n, mask, separable, max_exchanges)
+        value, real_value = objective(whole.astype(dtype)), objective(x)
+        bad |= jnp.isnan(value) | jnp.isnan(real_value)
         return Optimised(
-            whole,
-            objective(whole.astype(dtype)),
-            x,
-            objective(x),
-            gap,
-            gap <= tolerance,
-            settled,
+            spoiled(whole, bad),
+            spoiled(value, bad, 0),
+            spoiled(x, bad),
+            spoiled(real_value, bad, 0),
+            spoiled(gap, bad, 0),
+            spoiled(gap <= tolerance, bad, 0),
+            spoiled(settled, bad, 0),
         )
 
     return solve(start, n, m)
@@ -173,7 +185,8 @@ def _ascend(
         return (jnp.where(mask, logits + updates, logits), memory), None
 
     logits = jnp.where(mask, jnp.log(jnp.where(mask, shares, 1)), -1e9)
-    (logits, _), _ = jax.lax.scan(step, (logits, optimiser.init(logits)), None, length=steps)
+    start = varying_with((logits, optimiser.init(logits)), total, mask)
+    (logits, _), _ = jax.lax.scan(step, start, None, length=steps)
     return allocation(logits)
 
 
@@ -222,7 +235,7 @@ def _refine(
 
     gap = _gap(gradient(x), x, total, mask)
     p = _Progress(x, gap, gap == 0, jnp.zeros((), jnp.int32))
-    p = jax.lax.while_loop(unfinished, step, p)
+    p = jax.lax.while_loop(unfinished, step, varying_with(p, total, mask))
     return p.x, p.gap
 
 
@@ -331,7 +344,8 @@ def _line_search(
         return t, good | improves(t), count + 1
 
     t = jnp.ones_like(value)
-    t, good, _ = jax.lax.while_loop(unfinished, halve, (t, improves(t), jnp.zeros((), jnp.int32)))
+    start = varying_with((t, improves(t), jnp.zeros((), jnp.int32)))
+    t, good, _ = jax.lax.while_loop(unfinished, halve, start)
     return jnp.where(good[..., None], point(t), x)
 
 
@@ -356,7 +370,7 @@ def _round(
 
     whole = largest_priorities(x, jnp.asarray(0.5, x.dtype), n, mask)
     state = (whole, jnp.ones(n.shape, bool), jnp.zeros((), jnp.int32))
-    whole, improved, _ = jax.lax.while_loop(unfinished, exchange, state)
+    whole, improved, _ = jax.lax.while_loop(unfinished, exchange, varying_with(state))
     return whole, ~improved
 
 
@@ -390,7 +404,7 @@ def _best_exchange(objective: Objective, now: Array, mask: Array) -> Array:
 
     start = (jnp.full(now.shape[:-1], -jnp.inf, now.dtype), jnp.zeros_like(now))
     start = (start[0].astype(objective(now).dtype), start[1])
-    (_, move), _ = jax.lax.scan(from_donor, start, basis)
+    (_, move), _ = jax.lax.scan(from_donor, varying_with(start, now, mask), basis)
     return move
 
 

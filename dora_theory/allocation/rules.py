@@ -9,22 +9,16 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Int, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import (
-    as_count,
-    as_float,
-    as_mask,
-    check_candidates,
-    check_range,
-    check_spendable,
-)
+from dora_theory._checks import Argument, check_spendable, check_whole, checked, fit
+from dora_theory._domains import COUNT, FINITE, NOT_NEGATIVE, SHARE, Domain, cannot_spend, spoiled
 from dora_theory.allocation.optimal import apportion
+from dora_theory.kernels.varying import varying_with
 from dora_theory.model.directions import segment_max, segment_min
 from dora_theory.model.magnitude import magnitude_weighting
-from dora_theory.model.similarity import dora_weights, normalised, quality_weights
+from dora_theory.model.similarity import checked_both, dora_weights, normalised, quality_weights
 
 
 def temperature_allocation(
@@ -50,10 +44,7 @@ def temperature_allocation(
 
     Source: eq. 1.
     """
-    _, n, m = _problem(scores, budget, mask)
-    if literal:
-        return m.astype(jnp.int32)
-    return _everyone(n, m)
+    return _everyone(*_problem(scores, budget, mask), literal)
 
 
 def beam_allocation(
@@ -173,7 +164,8 @@ def rebase_sequential_allocation(
     w = quality_weights(scores, temperature, mask=mask)
     # Ranked by score: the softmax may round unequal scores to equal qualities.
     r, n, m = _problem(scores, budget, mask)
-    return _sequential(w, r, n, m)
+    batch, _ = fit(scores=(w.shape, "k"), budget=(n.shape, ""), mask=(m.shape, "k"))
+    return _sequential(w, r, n, jnp.broadcast_to(m, (*batch, w.shape[-1])))
 
 
 def dora_allocation(
@@ -245,8 +237,9 @@ def magnitude_allocation(
 
     Source: theory 5.6.
     """
-    w = quality_weights(scores, temperature, mask=mask)
-    v = magnitude_weighting(embeddings, similarity_temperature, mask=mask)
+    r, e, t, t_s, m = checked_both(scores, embeddings, temperature, similarity_temperature, mask)
+    w = quality_weights(r, t, mask=m)
+    v = magnitude_weighting(e, t_s, mask=m)
     return _share(normalised(w * v), budget, literal, mask)
 
 
@@ -271,9 +264,7 @@ def round_allocation(
 
     Source: eq. 4 and 13; theory 3.2.
     """
-    w, n, m = _problem(weights, budget, mask, "weights")
-    check_range("weights", w, 0, 1, mask=m)
-    return _rounded(w, n, m)
+    return _rounded(*_problem(weights, budget, mask, "weights", SHARE))
 
 
 def sequential_ceiling_allocation(
@@ -300,8 +291,7 @@ def sequential_ceiling_allocation(
 
     Source: theory 3.1b.
     """
-    w, n, m = _problem(weights, budget, mask, "weights")
-    check_range("weights", w, 0, mask=m)
+    w, n, m = _problem(weights, budget, mask, "weights", NOT_NEGATIVE)
     return _sequential(w, w, n, m)
 
 
@@ -312,27 +302,30 @@ def _share(weights: Array, budget: ArrayLike, literal: bool, mask: ArrayLike | N
 
 
 def _problem(
-    scores: ArrayLike, budget: ArrayLike, mask: ArrayLike | None, name: str = "scores"
+    scores: ArrayLike,
+    budget: ArrayLike,
+    mask: ArrayLike | None,
+    name: str = "scores",
+    domain: Domain = FINITE,
 ) -> tuple[Array, Array, Array]:
-    """Scores `(..., k)`, 0 for padding, N `(...)` and mask `(..., k)` of one batch."""
-    r, n = as_float(name, scores), as_count("budget", budget)
-    check_candidates(name, r)
-    shape = jnp.broadcast_shapes(r.shape, (*n.shape, 1), () if mask is None else np.shape(mask))
-    m = as_mask(mask, shape)
-    check_range(name, r, mask=m)
-    check_spendable(n, m)
-    return (*_whole(r, n, m), m)
+    """Scores and N of the shapes that they have, and the mask `(..., k)` of one batch."""
+    r, n, m = checked(
+        mask, **{name: Argument(scores, domain=domain)}, budget=Argument(budget, "", COUNT)
+    )
+    check_spendable(budget, mask)
+    return r, n, m
 
 
-@jax.jit
-def _whole(r: Array, n: Array, mask: Array) -> tuple[Array, Array]:
-    return jnp.where(mask, r, 0), jnp.broadcast_to(n, mask.shape[:-1])
+def _readied(
+    r: Array, n: Array, mask: Array, domain: Domain = FINITE
+) -> tuple[Array, Array, Array]:
+    """Scores `(..., k)`, 0 for padding, N `(...)`, and which problems are bad."""
+    bad = domain.fails(r, 1, mask) | cannot_spend(n, mask)
+    return jnp.where(mask, r, 0), jnp.broadcast_to(n, mask.shape[:-1]), bad
 
 
 def _width(beam_width: int) -> int:
-    if beam_width < 1:
-        raise ValueError(f"beam_width = {beam_width}: needs a positive number")
-    return beam_width
+    return check_whole("beam_width", beam_width, 1)
 
 
 def _place(mask: Array) -> Array:
@@ -357,31 +350,35 @@ def _descending(scores: Array, mask: Array) -> Array:
     return jnp.take_along_axis(order, last, -1)
 
 
-@jax.jit
-def _everyone(budget: Array, mask: Array) -> Array:
-    return jnp.where(mask, _evenly(budget[..., None], _count(mask), _place(mask)), 0)
+@partial(jax.jit, static_argnames=("literal",))
+def _everyone(scores: Array, budget: Array, mask: Array, literal: bool) -> Array:
+    _, n, bad = _readied(scores, budget, mask)
+    each = 1 if literal else _evenly(n[..., None], _count(mask), _place(mask))
+    return spoiled(jnp.where(mask, each, 0), bad)
 
 
 @jax.jit
 def _rounded(weights: Array, budget: Array, mask: Array) -> Array:
-    whole = jnp.round(weights * budget[..., None].astype(weights.dtype))
-    return jnp.where(mask, whole.astype(jnp.int32), 0)
+    w, n, bad = _readied(weights, budget, mask, SHARE)
+    return spoiled(jnp.round(w * n[..., None].astype(w.dtype)).astype(jnp.int32), bad)
 
 
 @partial(jax.jit, static_argnames=("literal",))
 def _beam(scores: Array, budget: Array, mask: Array, width: Array, literal: bool) -> Array:
-    rank = jnp.argsort(_descending(scores, mask), axis=-1)
-    n, k = budget[..., None], _count(mask)
+    r, n, bad = _readied(scores, budget, mask)
+    rank = jnp.argsort(_descending(r, mask), axis=-1)
+    n, k = n[..., None], _count(mask)
     if literal:
-        return jnp.where(mask & (rank < n // width), width, 0)
+        return spoiled(jnp.where(mask & (rank < n // width), width, 0), bad)
     beams, left = n // width, n % width
     given = width * (beams // k + (rank < beams % k)) + jnp.where(rank == beams % k, left, 0)
-    return jnp.where(mask, given, 0)
+    return spoiled(jnp.where(mask, given, 0), bad)
 
 
 @partial(jax.jit, static_argnames=("literal",))
 def _dvts(scores: Array, budget: Array, mask: Array, width: Array, literal: bool) -> Array:
-    n, k, place = budget[..., None], _count(mask), _place(mask)
+    scores, n, bad = _readied(scores, budget, mask)
+    n, k, place = n[..., None], _count(mask), _place(mask)
     groups = jnp.minimum(k, n // width if literal else -(-n // width))
     g = jnp.maximum(groups, 1)
     size, larger = k // g, k % g
@@ -395,13 +392,14 @@ def _dvts(scores: Array, budget: Array, mask: Array, width: Array, literal: bool
     first = segment_min(jnp.where(best, index, segments), group, segments)
     chosen = (index == jnp.take_along_axis(first, group, -1)) & (groups > 0)
     given = jnp.broadcast_to(width, n.shape) if literal else _evenly(n, g, group)
-    return jnp.where(chosen, given, 0).astype(jnp.int32)
+    return spoiled(jnp.where(chosen, given, 0).astype(jnp.int32), bad)
 
 
 @jax.jit
 def _sequential(weights: Array, ranked: Array, budget: Array, mask: Array) -> Array:
-    order = _descending(ranked, mask)
-    w = jnp.take_along_axis(jnp.where(mask, weights, 0), order, -1)
+    w, n, bad = _readied(weights, budget, mask, NOT_NEGATIVE)
+    order = _descending(jnp.where(mask, ranked, 0), mask)
+    w = jnp.take_along_axis(w, order, -1)
     rest = jnp.flip(jnp.cumsum(jnp.flip(w, -1), -1), -1)
     share = jnp.where(rest > 0, w / jnp.where(rest > 0, rest, 1), 1)
     noise = 16 * jnp.finfo(w.dtype).eps
@@ -414,5 +412,7 @@ def _sequential(weights: Array, ranked: Array, budget: Array, mask: Array) -> Ar
         given = jnp.minimum(given, left)
         return left - given, given
 
-    _, given = jax.lax.scan(give, budget, jnp.moveaxis(share, -1, 0))
-    return jnp.take_along_axis(jnp.moveaxis(given, 0, -1), jnp.argsort(order, axis=-1), -1)
+    shares = jnp.moveaxis(share, -1, 0)
+    _, given = jax.lax.scan(give, varying_with(n, shares), shares)
+    given = jnp.take_along_axis(jnp.moveaxis(given, 0, -1), jnp.argsort(order, axis=-1), -1)
+    return spoiled(given, bad)

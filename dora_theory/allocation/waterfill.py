@@ -18,8 +18,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import check_range
-from dora_theory.allocation.optimal import checked_problem
+from dora_theory._checks import check_number
+from dora_theory._domains import FINITE, spoiled
+from dora_theory.allocation.optimal import bad_problem, checked_problem
 from dora_theory.kernels.divisor import largest_priorities
 
 
@@ -62,8 +63,8 @@ def waterfill_allocation(
     Source: theory 2.5, a correction of Proposition 1.
     """
     w, kappa, n, m = checked_problem(weights, concentration, budget, mask)
-    check_range("shift", shift)
-    return _waterfill(w, kappa[..., None] - jnp.asarray(shift, w.dtype), n[..., None], m)
+    check_number("shift", shift)
+    return _shifted_waterfill(w, kappa, jnp.asarray(shift, w.dtype), n, m)
 
 
 def shifted_linear_allocation(
@@ -92,7 +93,7 @@ def shifted_linear_allocation(
     Source: Proposition 1; theory 2.5.
     """
     w, kappa, n, m = checked_problem(weights, concentration, budget, mask)
-    return _shifted_linear(w, kappa[..., None], n[..., None], m)
+    return _shifted_linear(w, kappa, n, m)
 
 
 def rounded_waterfill_allocation(
@@ -129,10 +130,15 @@ def rounded_waterfill_allocation(
     Source: theory 2.5b.
     """
     w, kappa, n, m = checked_problem(weights, concentration, budget, mask)
-    return _rounded(w, kappa[..., None], n, m)
+    return _rounded(w, kappa, n, m)
 
 
 @jax.jit
+def _shifted_waterfill(w: Array, kappa: Array, shift: Array, n: Array, mask: Array) -> Array:
+    bad = bad_problem(w, kappa, n, mask) | FINITE.fails(shift)
+    return spoiled(_waterfill(w, (kappa - shift)[..., None], n[..., None], mask), bad)
+
+
 def _waterfill(w: Array, c: Array, n: Array, mask: Array) -> Array:
     n = n.astype(w.dtype)
     w = jnp.where(mask, w, 0)
@@ -165,20 +171,23 @@ def _waterfill(w: Array, c: Array, n: Array, mask: Array) -> Array:
 
 @jax.jit
 def _shifted_linear(w: Array, kappa: Array, n: Array, mask: Array) -> Array:
+    bad = bad_problem(w, kappa, n, mask)
+    kappa, n = kappa[..., None], n[..., None]
     k = mask.sum(-1, keepdims=True).astype(w.dtype)
     w = jnp.where(mask, w, 0)
-    return jnp.where(mask, n * w + kappa * (k * w - 1), 0)
+    return spoiled(jnp.where(mask, n * w + kappa * (k * w - 1), 0), bad)
 
 
 @jax.jit
 def _rounded(w: Array, kappa: Array, n: Array, mask: Array) -> Array:
+    bad = bad_problem(w, kappa, n, mask)
+    w, kappa, n = jnp.where(mask, w, 0), kappa[..., None], jnp.where(bad, -1, n)
     half = jnp.asarray(0.5, w.dtype)
     filled = _waterfill(w, kappa - half, n[..., None], mask)
     votes = jnp.where(kappa > half, filled, _steep_then_even(w, kappa, n[..., None], mask))
     # At κ = 1/2 the votes N w would give what the weights give, but for the rounding of N w.
     votes = jnp.where(kappa == half, w, votes)
-    batch = jnp.broadcast_shapes(w.shape[:-1], n.shape)
-    votes, mask = (jnp.broadcast_to(x, (*batch, w.shape[-1])) for x in (votes, mask))
+    votes = jnp.broadcast_to(votes, mask.shape)
     return largest_priorities(votes, half, n, mask)
 
 

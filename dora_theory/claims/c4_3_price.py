@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dora_theory import bias
+from dora_theory.allocation import regret
 from dora_theory.claims.check import drawing
 from dora_theory.claims.check.claim import Claim, Instances
 from dora_theory.model import objective
@@ -64,7 +65,7 @@ def _margin_price(x: Instances) -> Float[Array, " n"]:
     q, sizes, kappa, n = x["quality"], x["sizes"], x["concentration"], x["budget"]
     g = q.shape[-1]
     shares = bias.solution_level_shares(q, sizes)
-    enough = jnp.ceil(bias.rollouts_to_match(q, shares, kappa, n))
+    enough = jnp.ceil(regret.rollouts_to_match(q, shares, kappa, n))
     divergence = (q * jnp.log((q * sizes).sum(-1, keepdims=True) / sizes)).sum(-1)
     spare = 0.5 + g * shares / 2
     short = ((enough - 1)[:, None] * shares) - spare

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dora_theory.allocation import hierarchical
+from dora_theory.allocation import hierarchical, spread
 from dora_theory.claims.check import drawing
 from dora_theory.claims.check.claim import Claim, Instances
 from dora_theory.model import directions, objective
@@ -82,7 +82,7 @@ def _best_spreads(x: Instances, table: Array) -> Array:
 def _margin_even(x: Instances) -> Float[Array, " n"]:
     table = _failures(x)
     totals = jnp.stack([x["budget"], (_SIZE - 1) - x["budget"]], -1)
-    given = hierarchical.spread_evenly(totals, _LABELS, mask=x["mask"])
+    given = spread.spread_evenly(totals, _LABELS, mask=x["mask"])
     best = jnp.take_along_axis(_best_spreads(x, table), totals[..., None], -1)[..., 0]
     kept = -jnp.abs(given.sum(-1) - (_SIZE - 1)).astype(best.dtype)
     return jnp.minimum((jnp.log(best) - jnp.log(_of(table, given))).min(-1), kept)
@@ -118,7 +118,7 @@ def _margin_convex(x: Instances) -> Float[Array, " n"]:
     mask = (jnp.arange(4) < x["candidates"][:, None])[:, None]
     labels = jnp.zeros(4, jnp.int32)
     totals = x["total"][:, None, None] + jnp.array([-1, 0, 1])[:, None]
-    given = hierarchical.spread_evenly(totals, labels, mask=mask)
+    given = spread.spread_evenly(totals, labels, mask=mask)
     before, at, after = jnp.moveaxis(
         hierarchical.hierarchical_log_failure(
             x["quality"][:, None],

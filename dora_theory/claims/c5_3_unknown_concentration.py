@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dora_theory import bias
 from dora_theory.allocation import optimal
 from dora_theory.claims.check import drawing, rational, shrinking, splits
 from dora_theory.claims.check.claim import Claim, Instance, Instances
@@ -60,7 +59,7 @@ def _margin_regret(x: Instances) -> Float[Array, " n"]:
     right, wrong = (optimal.optimal_allocation(w, c, n) for c in (kappa, x["assumed"]))
     regret = fails(wrong) - fails(right)
     lost = fails(used) - jnp.exp(splits.least_sum(table, n))
-    found = bias.regret_of_concentration(w, x["assumed"], kappa, n)
+    found = regret.regret_of_concentration(w, x["assumed"], kappa, n)
     off = jnp.maximum(jnp.abs(found - lost), jnp.abs(regret - lost))
     return jnp.minimum(regret, 1e-13 - off)
 

@@ -24,7 +24,8 @@ import scipy.special
 from jaxtyping import Array, Float, Key, Real, UInt32
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import as_float, check_candidates, check_key, check_range, check_whole
+from dora_theory._checks import Argument, check_key, check_whole, checked, is_host
+from dora_theory._domains import NOT_NEGATIVE, POSITIVE, spoiled
 
 # The polynomial: degrees in 1/sqrt(shape) and in z, and its domain. P(|z| > 5.5) is 4e-8, which is
 # about what the 32 bits of a word resolve; z beyond counts as 5.5.
@@ -119,15 +120,11 @@ def sample_log_beta(
     Source: Salmon et al. (2011) for the generator; the inversion and the urn are explained above.
     """
     check_key("key", key)
-    a, b = as_float("alpha", alpha), as_float("beta", beta)
-    check_range("alpha", a, 0)
-    check_range("beta", b, 0)
-    try:
-        a, b = jnp.broadcast_arrays(a, b.astype(a.dtype))
-    except ValueError:
-        raise ValueError(f"beta: shape {b.shape} does not fit alpha, {a.shape}") from None
-    check_candidates("alpha", a)
-    check_range("alpha + beta", a + b, 0, low_open=True)
+    a, b, _ = checked(
+        alpha=Argument(alpha, domain=NOT_NEGATIVE), beta=Argument(beta, domain=NOT_NEGATIVE)
+    )
+    if is_host(alpha) and is_host(beta):
+        POSITIVE.check("alpha + beta", np.add(alpha, beta, dtype=a.dtype))
     return _log_beta(
         key,
         a,
@@ -163,9 +160,7 @@ def sample_log_gamma(
     Source: Gamma(a) = Gamma(a + 1) U^{1/a}, and inversion.
     """
     check_key("key", key)
-    a = as_float("shape", shape)
-    check_candidates("shape", a)
-    check_range("shape", a, 0)
+    a, _ = checked(shape=Argument(shape, domain=NOT_NEGATIVE))
     return _log_gamma(
         key,
         a,
@@ -176,9 +171,12 @@ def sample_log_gamma(
 
 @partial(jax.jit, static_argnames="samples")
 def _log_beta(key: Array, a: Array, b: Array, samples: int, first: Array) -> BetaDraws:
+    bad = NOT_NEGATIVE.fails(a, 1) | NOT_NEGATIVE.fails(b, 1) | POSITIVE.fails(a + b, 1)
+    a, b = jnp.broadcast_arrays(a, b)
     keys, sample = _places(key, a.shape, samples, first)
     logits = lane_logits(keys, sample, _lanes(a), _lanes(b))
-    return BetaDraws(_samples_first(log_sigmoid(logits)), _samples_first(log_sigmoid(-logits)))
+    draws = (_samples_first(log_sigmoid(x)) for x in (logits, -logits))
+    return BetaDraws(*(spoiled(x, bad) for x in draws))
 
 
 @partial(jax.jit, static_argnames="samples")
@@ -192,7 +190,8 @@ def _log_gamma(key: Array, a: Array, samples: int, first: Array) -> Array:
         uniform = unit(words(keys, 2 * lane + 1, sample)[0], a.dtype)
         return jnp.log(a + 1) + _horner(_rows(a), z) + jnp.log(uniform) / a
 
-    return _samples_first(jax.lax.map(draw, (jnp.arange(a.shape[-1]), _lanes(a))))
+    draws = _samples_first(jax.lax.map(draw, (jnp.arange(a.shape[-1]), _lanes(a))))
+    return spoiled(draws, NOT_NEGATIVE.fails(a, 1))
 
 
 def lane_logits(keys: Stream, sample: Words, alpha: _Real, beta: _Real) -> _Real:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from dora_theory.kernels.level_search import (
@@ -31,6 +32,7 @@ from dora_theory.kernels.level_search import (
     search_for_most,
     weight_sum,
 )
+from dora_theory.kernels.varying import varying_with
 
 Divide = Callable[[Array, Array], Array]
 
@@ -43,6 +45,8 @@ def largest_priorities(
     offsets: Float[Array, "*#batch #k"],
     budget: Int[Array, "*#batch"],
     mask: Bool[Array, "*batch k"],
+    *,
+    most: float = np.inf,
 ) -> Int[Array, "*batch k"]:
     """How many of the `budget` largest priorities n_i / (c_i + r), r = 0, 1, …, each i owns.
 
@@ -51,17 +55,22 @@ def largest_priorities(
         offsets: c > 0, broadcast against `numerators`.
         budget: number of priorities to take, shape `(...)`.
         mask: candidates that exist. Others own nothing.
+        most: the largest numerator that is sound.
 
     Returns:
-        Counts, int32, which sum to `budget` in every row that has a candidate. If no candidate of
-        a row has a positive numerator, all priorities tie at 0 and the first candidate takes all.
+        Counts, int32, which sum to `budget` in every row. If no candidate of a row has a positive
+        numerator, all priorities tie at 0 and the first candidate takes all. -1 throughout a row
+        with a numerator that is NaN, infinite, negative or above `most`, an offset that is NaN or
+        not positive, a negative budget, or a budget and no candidate.
     """
     k = numerators.shape[-1]
     batch = numerators.shape[:-1]
-    # A numerator of -1 marks padding: its priorities are below all others, its counts are 0.
-    n = jnp.where(mask, numerators, -1).reshape(-1, k)
-    # Not the sum of max(n, 0): without padding the CPU need then not write a copy.
-    weight = weight_sum(jnp.where(mask, numerators, 0).reshape(-1, k))
+    if numerators.size == 0:
+        return jnp.zeros(numerators.shape, jnp.int32)
+    # A numerator of -1 marks padding: its priorities are below all others, its counts are 0. What
+    # is not sound becomes NaN, and so does the sum of its row.
+    n = jnp.where(mask, _sound(numerators, most), -1).reshape(-1, k)
+    weight = weight_sum(jnp.maximum(n, 0))
     # One offset for all stays one: it is read from a register in every pass.
     c = jnp.atleast_1d(offsets)
     c = (
@@ -69,14 +78,37 @@ def largest_priorities(
         if c.ndim == 1
         else jnp.broadcast_to(c, (*batch, c.shape[-1])).reshape(-1, c.shape[-1])
     )
-    target = jnp.broadcast_to(budget, batch).reshape(-1, 1).astype(n.dtype)
+    target = jnp.broadcast_to(budget, batch).reshape(-1, 1)
+    c, target, bad = _made_sound(n, c, target, weight)
     rows = n.shape[0]
     part = max(64, rows // 16)
     if rows <= part or n.size <= _FEW_NUMBERS:
         counts = _solved(n, c, target, weight, jnp.divide, count_sum)
     else:
         counts = _solved_by_parts(n, c, target, weight, part)
-    return counts.reshape(numerators.shape)
+    return jnp.where(bad, -1, counts).reshape(numerators.shape)
+
+
+def _sound(numerators: Array, most: float) -> Array:
+    sound = (numerators >= 0) & (numerators < np.inf) & (numerators <= most)
+    return jnp.where(sound, numerators, jnp.nan)
+
+
+def _made_sound(n: Array, c: Array, target: Array, weight: Array) -> tuple[Array, Array, Array]:
+    """Offsets and budgets that no search is lost in, and which rows are bad.
+
+    A sum of numerators that is NaN is the sign of a bad one, one of 0 of a row without candidates.
+    """
+    sound = (c > 0) & (c < np.inf)
+    bad = (target < 0) | jnp.isnan(weight)
+    bad |= jnp.logical_not(sound).astype(jnp.int32).max(-1, keepdims=True) > 0
+    nobody = jax.lax.cond(
+        any_true((weight == 0) & (target > 0)),
+        lambda: (n.max(-1, keepdims=True) < 0) & (target > 0),
+        lambda: varying_with(jnp.zeros_like(target > 0), n, target),
+    )
+    bad |= nobody
+    return jnp.where(sound, c, 1), jnp.where(bad, 0, target).astype(n.dtype), bad
 
 
 def largest_in_block(
@@ -84,19 +116,24 @@ def largest_in_block(
     c: Float[Array, "#rows #k"],
     target: Int[Array, "rows 1"],
     divide: Divide,
+    most: float = np.inf,
 ) -> Int[Array, "rows k"]:
     """`largest_priorities` of a few rows, by what a GPU kernel can do too.
 
     Args:
-        n: numerators, -1 for padding.
+        n: numerators, -1 for padding and NaN for what is negative.
         c: offsets.
         target: the budget of each row.
         divide: the IEEE quotient, correctly rounded.
+        most: the largest numerator that is sound.
 
     Returns:
         Counts.
     """
-    return _solved(n, c, target.astype(n.dtype), row_sum(jnp.maximum(n, 0)), divide, row_sum)
+    n = jnp.where(n < 0, n, _sound(n, most))
+    weight = row_sum(jnp.maximum(n, 0))
+    c, target, bad = _made_sound(n, c, target, weight)
+    return jnp.where(bad, -1, _solved(n, c, target, weight, divide, row_sum))
 
 
 def _solved(
@@ -147,7 +184,9 @@ def _solved_by_parts(n: Array, c: Array, target: Array, weight: Array, part: int
             open_rows.at[here].set(False, mode="drop"),
         )
 
-    counts, _ = jax.lax.while_loop(lambda state: jnp.any(state[1]), do_part, (counts, open_rows))
+    counts, _ = jax.lax.while_loop(
+        lambda state: jnp.any(state[1]), do_part, varying_with((counts, open_rows), n, c, target)
+    )
     return counts
 
 
@@ -198,7 +237,8 @@ def _finish(
         # Counts beyond the mantissa, of which there are none in what is checked, cannot move.
         return state_of(counts), any_true(counts != at.counts)
 
-    at, _ = jax.lax.while_loop(unfinished, move, (state_of(counts), jnp.array(True)))
+    start = varying_with((state_of(counts), jnp.array(True)))
+    at, _ = jax.lax.while_loop(unfinished, move, start)
     # What is still missing has priority 0 everywhere: a tie that the first candidate always wins.
     rest = _first(n >= 0, jnp.ones_like(target), total) * jnp.maximum(at.missing, 0)
 

@@ -7,10 +7,12 @@ for float32 both XLA and Triton divide by `div.full.f32`, which may be 2 units o
 quotients would no longer be ties; the kernel asks for `div.rn.f32`, the IEEE quotient.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from dora_theory.kernels.dispatch import Implementation, choose
@@ -41,6 +43,7 @@ def allocate(
     budget: Int[Array, "*#batch"],
     mask: Bool[Array, "*batch k"],
     *,
+    most: float = np.inf,
     implementation: Implementation = "auto",
 ) -> Int[Array, "*batch k"]:
     """`largest_priorities`, by the kernel or by the reference.
@@ -50,6 +53,7 @@ def allocate(
         offsets: c > 0, broadcast against `numerators`.
         budget: number of priorities to take, shape `(...)`.
         mask: candidates that exist.
+        most: the largest numerator that is sound.
         implementation: see `dora_theory.kernels.dispatch.choose`.
 
     Returns:
@@ -66,8 +70,8 @@ def allocate(
     given = jax.lax.stop_gradient((numerators, offsets))
     return choose(
         implementation,
-        allocation_kernel,
-        largest_priorities,
+        partial(allocation_kernel, most=most),
+        partial(largest_priorities, most=most),
         *given,
         budget,
         mask,
@@ -81,6 +85,7 @@ def allocation_kernel(
     budget: Int[Array, "*#batch"],
     mask: Bool[Array, "*batch k"],
     *,
+    most: float = np.inf,
     tile: Tiling | None = None,
     interpret: bool = False,
 ) -> Int[Array, "*batch k"]:
@@ -91,6 +96,7 @@ def allocation_kernel(
         offsets: c > 0, broadcast against `numerators`.
         budget: number of priorities to take, shape `(...)`.
         mask: candidates that exist.
+        most: the largest numerator that is sound.
         tile: how rows are shared out, by default `tiling(k)`.
         interpret: run without a GPU, operation by operation.
 
@@ -122,10 +128,11 @@ def allocation_kernel(
         there = here & (jnp.arange(width) < k)[None, :]
         # Rows past the end spend nothing; columns past it are padding.
         exists = triton.load(exists_ref, mask=there, other=False)
-        n = jnp.where(exists, triton.load(n_ref, mask=there, other=-1), -1)
+        n = triton.load(n_ref, mask=there, other=-1)
+        n = jnp.where(exists, jnp.where(n < 0, jnp.nan, n), -1)
         c = triton.load(c_ref, mask=there if own else here, other=1)
         target = triton.load(target_ref, mask=here, other=0)
-        triton.store(out_ref, largest_in_block(n, c, target, divide), mask=there)
+        triton.store(out_ref, largest_in_block(n, c, target, divide, most), mask=there)
 
     counts = pl.pallas_call(
         kernel,

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from dora_theory.kernels.varying import varying_with
+
 Total = Callable[[Array], Array]
 
 # A pass of the search halves the rows that are off their budget, roughly, and whoever settles them
@@ -210,7 +212,7 @@ def search_for_most(
         return _with_slope(bracket, now, before, reached), now, passes + 1
 
     start = bracket, _reached(bracket.level, n, c, count_sum), jnp.zeros((), jnp.int32)
-    bracket, reached, _ = jax.lax.while_loop(unfinished, narrow, start)
+    bracket, reached, _ = jax.lax.while_loop(unfinished, narrow, varying_with(start, n, c, goal))
     return _moved(bracket, reached, goal, _mean)
 
 
@@ -254,7 +256,7 @@ def search(
         return _with_slope(bracket, now, before, reached), now, passes + 1
 
     start = bracket, _reached(bracket.level, n, c, total), jnp.zeros((), jnp.int32)
-    return jax.lax.while_loop(unfinished, narrow, start)[0].level
+    return jax.lax.while_loop(unfinished, narrow, varying_with(start, n, c, goal))[0].level
 
 
 def in_doubt(

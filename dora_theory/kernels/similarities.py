@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from dora_theory.kernels.dispatch import Implementation, choose
+from dora_theory.kernels.varying import varying_with
 
 Precision = Literal["full", "tf32", "bfloat16"]
 
@@ -190,7 +191,8 @@ def _sums_by_pairs(
     pairs = tuple(map(jnp.asarray, np.triu_indices(parts[0].shape[0])))
     # Differentiated backward, it makes blocks anew: all of them kept would be the whole S.
     again = jax.checkpoint(add, prevent_cse=False)
-    total, _ = jax.lax.scan(again, jnp.zeros(parts[1].shape, unit.dtype), pairs)
+    start = varying_with(jnp.zeros(parts[1].shape, unit.dtype), unit, values, inverse)
+    total, _ = jax.lax.scan(again, start, pairs)
     return jnp.moveaxis(total, 0, -2).reshape(*values.shape[:-1], -1)[..., : values.shape[-1]]
 
 

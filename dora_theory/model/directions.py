@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import as_mask, check_candidates, check_range, filled
+from dora_theory._checks import Argument, as_mask, check_whole, fit, host_labels, host_mask, is_host
+from dora_theory._domains import FINITE, POSITIVE, Labels, spoiled
 from dora_theory.model.similarity import boltzmann, checked_scores, masked_softmax, normalised
 
 Pool = Literal["mean-exp", "max", "mean"]
@@ -48,9 +49,10 @@ def direction_weights(
     """
     if pool not in get_args(Pool):
         raise ValueError(f"pool = {pool!r}: needs one of {', '.join(get_args(Pool))}")
-    r, t, m = checked_scores(scores, temperature, mask)
-    labels = as_directions(directions, num_directions, m)
-    return _direction_weights(r, t, labels, m, num_directions, pool)
+    g = check_whole("num_directions", num_directions, 1)
+    labels = Argument(directions, domain=Labels(0, g - 1))
+    r, t, labels, m = checked_scores(scores, temperature, mask, directions=labels)
+    return _direction_weights(r, t, labels, m, g, pool)
 
 
 def pooled_weights(
@@ -114,32 +116,31 @@ def direction_totals(
 
     Source: theory 4.1.
     """
-    x = jnp.asarray(values)
-    check_candidates("values", x)
-    shape = jnp.broadcast_shapes(x.shape, np.shape(directions))
-    m = as_mask(mask, shape)
-    labels = as_directions(directions, num_directions, m)
-    return _totals(x, labels, m, num_directions)
+    g = check_whole("num_directions", num_directions, 1)
+    x = values if isinstance(values, jax.Array) else np.asarray(values)
+    labels = host_labels("directions", directions)
+    there = None if mask is None else host_mask(mask)
+    shapes = {"values": (x.shape, "k"), "directions": (labels.shape, "k")}
+    batch, sizes = fit(**shapes, **({} if there is None else {"mask": (there.shape, "k")}))
+    if is_host(x):
+        FINITE.check("values", x, there)
+    Labels(0, g - 1).check("directions", labels, there)
+    m = as_mask(there, (*batch, sizes["k"]))
+    return _totals(jnp.asarray(x), jnp.asarray(labels), m, g)
 
 
 @partial(jax.jit, static_argnames="segments")
 def _totals(x: Array, labels: Array, mask: Array, segments: int) -> Array:
-    return segment_sum(jnp.where(mask, x, 0), labels, segments)
+    labels, bad = sound_labels(labels, mask, segments)
+    bad |= FINITE.fails(x, 1, mask)
+    return spoiled(segment_sum(jnp.where(mask, x, 0), labels, segments), bad)
 
 
-def as_directions(directions: ArrayLike, num_directions: int, mask: Array) -> Int[Array, "..."]:
-    """Checked labels of the shape of `mask`; those of padding become 0."""
-    array = jnp.asarray(directions)
-    if not jnp.issubdtype(array.dtype, jnp.integer):
-        raise ValueError(f"directions: needs whole numbers, got dtype {array.dtype}")
-    try:
-        np.broadcast_to(np.empty(array.shape, bool), mask.shape)
-    except ValueError:
-        raise ValueError(f"directions: shape {array.shape} does not fit {mask.shape}") from None
-    if num_directions < 1:
-        raise ValueError(f"num_directions = {num_directions}: needs a positive number")
-    check_range("directions", array, 0, num_directions - 1, mask=mask)
-    return filled(array, mask).astype(jnp.int32)
+def sound_labels(labels: Array, mask: Array, num_directions: int) -> tuple[Array, Array]:
+    """Labels of the shape of the mask, 0 for padding and what is none; problems that have such."""
+    sound = Labels(0, num_directions - 1).holds(labels)
+    bad = (mask & ~sound).any(-1)
+    return jnp.where(mask & sound, labels, 0).astype(jnp.int32), bad
 
 
 def segment_sum(values: Array, labels: Array, segments: int) -> Array:
@@ -174,6 +175,9 @@ def segment_min(values: Array, labels: Array, segments: int) -> Array:
 def _direction_weights(
     r: Array, t: Array, labels: Array, mask: Array, segments: int, pool: Pool
 ) -> Array:
+    labels, bad = sound_labels(labels, mask, segments)
+    bad |= FINITE.fails(r, 1, mask) | POSITIVE.fails(t)
+    r, t = jnp.broadcast_to(r, mask.shape), t[..., None]
     count = segment_sum(mask.astype(r.dtype), labels, segments)
     exists = count > 0
     members = jnp.maximum(count, 1)
@@ -184,7 +188,7 @@ def _direction_weights(
     if pool == "mean":
         base += segment_sum(gap, labels, segments) / members
     shares = masked_softmax(base, exists, t)
-    if pool != "mean-exp":
-        return shares
-    each = jnp.where(mask, boltzmann(gap, t), 0)
-    return normalised(shares * (segment_sum(each, labels, segments) / members))
+    if pool == "mean-exp":
+        each = jnp.where(mask, boltzmann(gap, t), 0)
+        shares = normalised(shares * (segment_sum(each, labels, segments) / members))
+    return spoiled(shares, bad)

@@ -20,7 +20,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import check_range
+from dora_theory._checks import Argument, mask_of
+from dora_theory._domains import FINITE, NOT_NEGATIVE, POSITIVE, spoiled
+from dora_theory.kernels.varying import varying_with
 from dora_theory.model.directions import segment_sum
 from dora_theory.model.similarity import checked_similarity, cosine_similarity
 
@@ -83,18 +85,23 @@ def magnitude_weighting_from_similarity(
 
     Source: theory 5.6.
     """
-    s, t, m = checked_similarity(similarity, temperature, mask)
-    check_range("ridge", ridge, 0)
-    extra = jnp.asarray(ridge, s.dtype)
-    batch = s.shape[:-2]
-    extra = jnp.broadcast_to(extra, jnp.broadcast_shapes(extra.shape, batch))
-    t = jnp.broadcast_to(t[..., 0], batch)
-    flat = (x.reshape(-1, *x.shape[len(batch) :]) for x in (s, t, m, extra))
-    v = _weightings(*flat)
-    return v.reshape(m.shape)
+    extra = Argument(ridge, "", NOT_NEGATIVE)
+    return _weighting(*checked_similarity(similarity, temperature, mask, ridge=extra))
 
 
 @jax.jit
+def _weighting(s: Array, t: Array, ridge: Array, mask: Array) -> Array:
+    both = mask_of(mask, "k k")
+    bad = FINITE.fails(s, 2, both) | POSITIVE.fails(t) | NOT_NEGATIVE.fails(ridge)
+    batch, k = mask.shape[:-1], mask.shape[-1]
+    bad = jnp.broadcast_to(bad, batch)
+    # What is bad is solved as if nothing were alike, so that no exchange goes on and on.
+    s = jnp.where(both & ~bad[..., None, None], s, 0)
+    t, ridge = (jnp.where(bad, 1, x) for x in (t, ridge))
+    v = _weightings(s.reshape(-1, k, k), t.reshape(-1), mask.reshape(-1, k), ridge.reshape(-1))
+    return spoiled(v.reshape(mask.shape), bad)
+
+
 @jax.vmap
 def _weightings(s: Array, t: Array, mask: Array, ridge: Array) -> Array:
     k = s.shape[-1]
@@ -188,5 +195,6 @@ def free_set(
         return flipped, infeasible(flipped), fewest, patience, turn + 1
 
     zero = jnp.int32(0)
-    state = candidates, infeasible(candidates), jnp.int32(k + 1), zero + _PATIENCE, zero
-    return jax.lax.while_loop(open_, exchange, state)[0]
+    bad = infeasible(candidates)
+    state = candidates, bad, jnp.int32(k + 1), zero + _PATIENCE, zero
+    return jax.lax.while_loop(open_, exchange, varying_with(state, bad))[0]

@@ -11,14 +11,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import (
-    as_float,
-    as_mask,
-    check_candidates,
-    check_range,
-    common_shape,
-    is_concrete,
-)
+from dora_theory._checks import Argument, checked, is_host
+from dora_theory._domains import NOT_NEGATIVE, POSITIVE, SHARE, spoiled
 from dora_theory.model.pochhammer import log_failure_of, log_rising_ratio
 
 
@@ -83,6 +77,8 @@ def candidate_log_failure(
     weights: Real[ArrayLike, "*#batch k"],
     concentration: Real[ArrayLike, "*#batch"],
     allocation: Real[ArrayLike, "*#batch k"],
+    *,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Float[Array, "*batch k"]:
     """Log probability that every rollout of a candidate fails, for each candidate.
 
@@ -90,6 +86,7 @@ def candidate_log_failure(
         weights: qualities w in [0, 1], shape `(..., k)`.
         concentration: κ > 0, scalar or shape `(...)`.
         allocation: rollouts B ≥ 0, whole or real, shape `(..., k)`.
+        mask: boolean `(..., k)`, false for padding, which has 0.
 
     Returns:
         Shape `(..., k)`, as accurate as `log_failure`, which is its sum.
@@ -99,7 +96,7 @@ def candidate_log_failure(
 
     Source: eq. 6, theory 1.
     """
-    return _each(*_arguments(weights, concentration, allocation, None))
+    return _each(*_arguments(weights, concentration, allocation, mask))
 
 
 def log_failure_beta(
@@ -126,15 +123,15 @@ def log_failure_beta(
 
     Source: theory 1.
     """
-    a, b, n = as_float("alpha", alpha), as_float("beta", beta), as_float("allocation", allocation)
-    check_candidates("alpha", a)
-    shape = common_shape(alpha=a.shape, beta=b.shape, allocation=n.shape, mask=_shape(mask))
-    m = as_mask(mask, shape)
-    check_range("alpha", a, 0, mask=m)
-    check_range("beta", b, 0, mask=m)
-    if is_concrete(a) and is_concrete(b):
-        check_range("alpha + beta", np.asarray(a) + np.asarray(b), 0, low_open=True, mask=m)
-    check_range("allocation", n, 0, mask=m)
+    a, b, n, m = checked(
+        mask,
+        promote=True,
+        alpha=Argument(alpha, domain=NOT_NEGATIVE),
+        beta=Argument(beta, domain=NOT_NEGATIVE),
+        allocation=Argument(allocation, domain=NOT_NEGATIVE),
+    )
+    if is_host(alpha) and is_host(beta):
+        POSITIVE.check("alpha + beta", np.add(alpha, beta, dtype=a.dtype), mask)
     return _joint_beta(a, b, n, m)
 
 
@@ -142,6 +139,8 @@ def priorities(
     weights: Real[ArrayLike, "*#batch k"],
     concentration: Real[ArrayLike, "*#batch"],
     allocation: Real[ArrayLike, "*#batch k"],
+    *,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Float[Array, "*batch k"]:
     """Priority of each candidate's next rollout, w/(κ + B): the posterior mean after B failures.
 
@@ -149,6 +148,7 @@ def priorities(
         weights: qualities w in [0, 1], shape `(..., k)`.
         concentration: κ > 0, scalar or shape `(...)`.
         allocation: rollouts B ≥ 0, shape `(..., k)`.
+        mask: boolean `(..., k)`, false for padding, which has 0.
 
     Returns:
         Shape `(..., k)`: the quotient in the working dtype, which is what allocations compare. The
@@ -159,57 +159,50 @@ def priorities(
 
     Source: theory 2.1, 5.2.
     """
-    return _priorities(*_arguments(weights, concentration, allocation, None))
+    return _priorities(*_arguments(weights, concentration, allocation, mask))
 
 
 @jax.jit
 def _each(w: Array, kappa: Array, n: Array, m: Array) -> Array:
-    w, kappa, n = _same(m.shape, w, kappa[..., None], n)
+    bad = _bad(w, kappa, n, m)
+    w, kappa, n = (jnp.broadcast_to(x, m.shape) for x in (w, kappa[..., None], n))
     # Padding may hold anything, NaN too: it must not reach a sum or a derivative.
-    return log_failure_of(jnp.where(m, w, 0.5), kappa, jnp.where(m, n, 0))
+    found = log_failure_of(jnp.where(m, w, 0.5), kappa, jnp.where(m, n, 0))
+    return spoiled(jnp.where(m, found, 0), bad)
 
 
 @jax.jit
 def _joint(w: Array, kappa: Array, n: Array, m: Array) -> Array:
-    return jnp.where(m, _each(w, kappa, n, m), 0).sum(-1)
+    return _each(w, kappa, n, m).sum(-1)
 
 
 @jax.jit
 def _joint_beta(a: Array, b: Array, n: Array, m: Array) -> Array:
-    a, b, n = (jnp.where(m, x, 1) for x in _same(m.shape, a, b, n))
-    return jnp.where(m, log_rising_ratio(a, b, n), 0).sum(-1)
+    bad = NOT_NEGATIVE.fails(a, 1, m) | NOT_NEGATIVE.fails(b, 1, m) | NOT_NEGATIVE.fails(n, 1, m)
+    bad |= POSITIVE.fails(a + b, 1, m)
+    a, b, n = (jnp.where(m, x, 1) for x in (a, b, n))
+    return spoiled(jnp.where(m, log_rising_ratio(a, b, n), 0).sum(-1), bad, 0)
 
 
 @jax.jit
 def _priorities(w: Array, kappa: Array, n: Array, m: Array) -> Array:
-    w, kappa, n = _same(m.shape, w, kappa[..., None], n)
-    return w / (kappa + n)
+    found = jnp.where(m, w / (kappa[..., None] + n), 0)
+    return spoiled(found, _bad(w, kappa, n, m))
+
+
+def _bad(w: Array, kappa: Array, n: Array, m: Array) -> Array:
+    bad = SHARE.fails(w, 1, m) | NOT_NEGATIVE.fails(n, 1, m)
+    return bad | POSITIVE.fails(kappa)
 
 
 def _arguments(
     weights: ArrayLike, concentration: ArrayLike, allocation: ArrayLike, mask: ArrayLike | None
 ) -> tuple[Array, Array, Array, Array]:
     """Checked w, κ and B, which fit the shape `(..., k)` of the mask."""
-    w, n = as_float("weights", weights), as_float("allocation", allocation)
-    kappa = as_float("concentration", concentration)
-    check_candidates("weights", w)
-    shape = common_shape(
-        weights=w.shape,
-        concentration=(*kappa.shape, 1),
-        allocation=n.shape,
-        mask=_shape(mask),
+    return checked(
+        mask,
+        promote=True,
+        weights=Argument(weights, domain=SHARE),
+        concentration=Argument(concentration, "", POSITIVE),
+        allocation=Argument(allocation, domain=NOT_NEGATIVE),
     )
-    m = as_mask(mask, shape)
-    check_range("concentration", kappa, 0, low_open=True)
-    check_range("weights", w, 0, 1, mask=m)
-    check_range("allocation", n, 0, mask=m)
-    return w, kappa, n, m
-
-
-def _shape(mask: ArrayLike | None) -> tuple[int, ...]:
-    return () if mask is None else np.shape(mask)
-
-
-def _same(shape: tuple[int, ...], *arrays: Array) -> list[Array]:
-    dtype = jnp.result_type(*arrays)
-    return [jnp.broadcast_to(x.astype(dtype), shape) for x in arrays]

@@ -3,19 +3,14 @@
 from dataclasses import dataclass
 from typing import Self
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import (
-    as_float,
-    as_mask,
-    check_candidates,
-    check_range,
-    checked_pytree,
-    common_shape,
-)
+from dora_theory._checks import Argument, checked, checked_pytree, host_float, is_host
+from dora_theory._domains import NOT_NEGATIVE, POSITIVE, SHARE, spoiled
 
 
 @checked_pytree
@@ -25,24 +20,25 @@ class BetaPrior:
 
     Attributes:
         alpha: a ≥ 0, shape `(..., k)`.
-        beta: b ≥ 0 with a + b > 0, of the same shape or one that broadcasts with it.
+        beta: b ≥ 0 with a + b > 0, of as many candidates.
 
     Raises:
         ValueError: NaN, infinite or negative values, a + b = 0, shapes that do not fit.
     """
 
-    alpha: Float[Array, "*#batch #k"]
-    beta: Float[Array, "*#batch #k"]
+    alpha: Float[Array, "*#batch k"]
+    beta: Float[Array, "*#batch k"]
 
     def __post_init__(self) -> None:
         """Checks the values."""
-        for name in ("alpha", "beta"):
-            value = as_float(name, getattr(self, name))
-            check_candidates(name, value)
-            check_range(name, value, 0)
-            object.__setattr__(self, name, value)
-        common_shape(alpha=self.alpha.shape, beta=self.beta.shape)
-        check_range("alpha + beta", self.concentration, 0, low_open=True)
+        a, b, _ = checked(
+            alpha=Argument(self.alpha, domain=NOT_NEGATIVE),
+            beta=Argument(self.beta, domain=NOT_NEGATIVE),
+        )
+        if is_host(self.alpha) and is_host(self.beta):
+            POSITIVE.check("alpha + beta", np.add(self.alpha, self.beta, dtype=a.dtype))
+        object.__setattr__(self, "alpha", a)
+        object.__setattr__(self, "beta", b)
 
     @classmethod
     def from_quality(
@@ -65,13 +61,13 @@ class BetaPrior:
         Raises:
             ValueError: NaN, a weight outside [0, 1], κ not positive and finite.
         """
-        w, kappa = as_float("weights", weights), as_float("concentration", concentration)
-        check_candidates("weights", w)
-        check_range("weights", w, 0, 1, mask=mask)
-        check_range("concentration", kappa, 0, low_open=True)
-        if mask is not None:
-            w = jnp.where(as_mask(mask, jnp.broadcast_shapes(w.shape, np.shape(mask))), w, 0)
-        return cls(kappa[..., None] * w, kappa[..., None] * (1 - w))
+        w, kappa, m = checked(
+            mask,
+            promote=True,
+            weights=Argument(weights, domain=SHARE),
+            concentration=Argument(concentration, "", POSITIVE),
+        )
+        return cls(*_paper_prior(w, kappa, m))
 
     @property
     def concentration(self) -> Float[Array, "*batch k"]:
@@ -98,9 +94,13 @@ class BetaPrior:
         Raises:
             ValueError: NaN or negative B.
         """
-        n = as_float("allocation", allocation)
-        check_range("allocation", n, 0)
-        return type(self)(self.alpha + jnp.zeros_like(n), self.beta + n)
+        a, b, n, _ = checked(
+            promote=True,
+            alpha=Argument(self.alpha, domain=None),
+            beta=Argument(self.beta, domain=None),
+            allocation=Argument(allocation, domain=NOT_NEGATIVE),
+        )
+        return type(self)(*_after_failures(a, b, n))
 
     def after_outcomes(
         self, right: Real[ArrayLike, "*#batch k"], attempts: Real[ArrayLike, "*#batch k"]
@@ -117,10 +117,38 @@ class BetaPrior:
         Raises:
             ValueError: NaN, negative s, s > n.
         """
-        s, n = as_float("right", right), as_float("attempts", attempts)
-        check_range("right", s, 0)
-        check_range("attempts - right", n - s, 0)
-        return type(self)(self.alpha + s, self.beta + (n - s))
+        a, b, s, n, _ = checked(
+            promote=True,
+            alpha=Argument(self.alpha, domain=None),
+            beta=Argument(self.beta, domain=None),
+            right=Argument(right, domain=NOT_NEGATIVE),
+            attempts=Argument(attempts, domain=NOT_NEGATIVE),
+        )
+        if is_host(right) and is_host(attempts):
+            wrong = np.subtract(attempts, right, dtype=n.dtype)
+            NOT_NEGATIVE.check("attempts - right", wrong)
+        return type(self)(*_after_outcomes(a, b, s, n))
+
+
+@jax.jit
+def _paper_prior(w: Array, kappa: Array, mask: Array) -> tuple[Array, Array]:
+    bad = SHARE.fails(w, 1, mask) | POSITIVE.fails(kappa)
+    w = jnp.where(mask, w, 0)
+    a, b = kappa[..., None] * w, kappa[..., None] * (1 - w)
+    return spoiled(a, bad), spoiled(b, bad)
+
+
+@jax.jit
+def _after_failures(a: Array, b: Array, n: Array) -> tuple[Array, Array]:
+    return _after_outcomes(a, b, jnp.zeros_like(n), n)
+
+
+@jax.jit
+def _after_outcomes(a: Array, b: Array, right: Array, attempts: Array) -> tuple[Array, Array]:
+    a, b, s, wrong = jnp.broadcast_arrays(a, b, right, attempts - right)
+    # Only the rollouts are of this call: what is believed before may be bad, too.
+    bad = NOT_NEGATIVE.fails(jnp.stack([a, b, s, wrong]), 1).any(0)
+    return spoiled(a + s, bad), spoiled(b + wrong, bad)
 
 
 @checked_pytree
@@ -139,9 +167,9 @@ class KnownPrior:
 
     def __post_init__(self) -> None:
         """Checks the values."""
-        value = as_float("chance", self.chance)
-        check_range("chance", value, 0, 1)
-        object.__setattr__(self, "chance", value)
+        value = host_float("chance", self.chance)
+        SHARE.check("chance", value)
+        object.__setattr__(self, "chance", jnp.asarray(value))
 
 
 @checked_pytree
@@ -166,12 +194,15 @@ class HierarchicalPrior:
 
     def __post_init__(self) -> None:
         """Checks the values."""
-        for name in ("quality", "concentration", "within_concentration"):
-            object.__setattr__(self, name, as_float(name, getattr(self, name)))
-        check_candidates("quality", self.quality)
-        check_range("quality", self.quality, 0, 1)
-        check_range("concentration", self.concentration, 0, low_open=True)
-        check_range("within_concentration", self.within_concentration, 0, low_open=True)
+        made = checked(
+            quality=Argument(self.quality, "g", SHARE),
+            concentration=Argument(self.concentration, "", POSITIVE),
+            within_concentration=Argument(self.within_concentration, "", POSITIVE),
+        )
+        for name, x in zip(
+            ("quality", "concentration", "within_concentration"), made[:-1], strict=True
+        ):
+            object.__setattr__(self, name, x)
 
     @classmethod
     def from_quality(
@@ -194,11 +225,10 @@ class HierarchicalPrior:
             ValueError: NaN, a quality outside [0, 1], κ or ν not positive and finite.
         """
         # Named as the caller names them.
-        q = as_float("direction_weights", direction_weights)
-        check_candidates("direction_weights", q)
-        check_range("direction_weights", q, 0, 1)
         return cls(
-            q,
-            as_float("concentration", concentration),
-            as_float("within_concentration", within_concentration),
+            *checked(
+                direction_weights=Argument(direction_weights, "g", SHARE),
+                concentration=Argument(concentration, "", POSITIVE),
+                within_concentration=Argument(within_concentration, "", POSITIVE),
+            )[:-1]
         )

@@ -8,19 +8,11 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import (
-    as_float,
-    as_mask,
-    check_candidates,
-    check_range,
-    check_whole,
-    common_shape,
-    is_concrete,
-)
+from dora_theory._checks import Argument, check_vectors, check_whole, checked, mask_of
+from dora_theory._domains import FINITE, POSITIVE, spoiled
 from dora_theory.kernels.dispatch import Implementation
 from dora_theory.kernels.similarities import Precision, similarity_sums, unit_vectors
 
@@ -73,7 +65,7 @@ def cosine_similarity(
 
     Source: eq. 10.
     """
-    return _cosines(*unit_embeddings(embeddings, mask))
+    return _cosines(*checked_embeddings(embeddings, mask))
 
 
 def affinity(
@@ -160,9 +152,7 @@ def uniqueness(
 
     Source: eq. 10-12.
     """
-    e, m = checked_embeddings(embeddings, mask)
-    t = _temperature("temperature", temperature, e.dtype)
-    common_shape(embeddings=e.shape[:-2], temperature=t.shape, mask=m.shape[:-1])
+    e, t, m = checked_embeddings(embeddings, mask, temperature=temperature)
     block = check_whole("block_size", block_size, 1)
     return _uniqueness(e, t, m, precision, block, implementation)
 
@@ -192,28 +182,33 @@ def dora_weights(
 
     Source: eq. 13.
     """
-    w = quality_weights(scores, temperature, mask=mask)
-    gamma = uniqueness(embeddings, similarity_temperature, mask=mask)
+    r, e, t, t_s, m = checked_both(scores, embeddings, temperature, similarity_temperature, mask)
+    w = quality_weights(r, t, mask=m)
+    gamma = uniqueness(e, t_s, mask=m)
     return _product(w, gamma)
 
 
 @jax.jit
 def _softmax(r: Array, t: Array, m: Array) -> Array:
-    return masked_softmax(r, m, t)
+    bad = FINITE.fails(r, 1, m) | POSITIVE.fails(t)
+    return spoiled(masked_softmax(r, m, t[..., None]), bad)
 
 
 @jax.jit
-def _cosines(unit: Array, m: Array) -> Array:
+def _cosines(e: Array, m: Array) -> Array:
+    unit = unit_vectors(jnp.broadcast_to(e, (*m.shape, e.shape[-1])), m)
     similarity = jnp.einsum("...id,...jd->...ij", unit, unit, precision=_PRECISE)
     eye = jnp.eye(unit.shape[-2], dtype=bool)
-    both = m[..., :, None] & m[..., None, :]
-    return jnp.where(both, jnp.where(eye, 1, similarity), 0)
+    found = jnp.where(mask_of(m, "k k"), jnp.where(eye, 1, similarity), 0)
+    return spoiled(found, jnp.isnan(unit).any((-2, -1)), 2)
 
 
 @jax.jit
 def _affinity(s: Array, t: Array, m: Array) -> Array:
-    rows = masked_softmax(s, m[..., None, :], t[..., None])
-    return jnp.where(m[..., :, None], rows, 0)
+    both = mask_of(m, "k k")
+    bad = FINITE.fails(s, 2, both) | POSITIVE.fails(t)
+    rows = masked_softmax(s, m[..., None, :], t[..., None, None])
+    return spoiled(jnp.where(m[..., :, None], rows, 0), bad, 2)
 
 
 @jax.jit
@@ -230,18 +225,20 @@ def _uniqueness(
     block: int,
     implementation: Implementation,
 ) -> Array:
-    batch = jnp.broadcast_shapes(e.shape[:-2], t.shape, m.shape[:-1])
-    m = jnp.broadcast_to(m, (*batch, m.shape[-1]))
+    e = jnp.broadcast_to(e, (*m.shape, e.shape[-1]))
     total = similarity_sums(
-        jnp.broadcast_to(e, (*batch, *e.shape[-2:])),
+        e,
         m.astype(e.dtype),
-        jnp.broadcast_to(t, batch),
+        jnp.broadcast_to(t, m.shape[:-1]),
         m,
         precision=precision,
         block=block,
         implementation=implementation,
     )
-    return jnp.where(m, 1 / jnp.where(m, total, 1), 0)
+    # A vector without a direction is NaN in all sums but its own, which is known.
+    own = unit_vectors(e, m)[..., 0] if m.shape[-1] == 1 else total
+    bad = (m & jnp.isnan(own)).any(-1) | POSITIVE.fails(t)
+    return spoiled(jnp.where(m, 1 / jnp.where(m, total, 1), 0), bad)
 
 
 @jax.jit
@@ -301,70 +298,65 @@ def _boltzmann_jvp(primals, tangents):  # type: ignore[no-untyped-def]
 
 
 def checked_scores(
-    scores: ArrayLike, temperature: ArrayLike, mask: ArrayLike | None
-) -> tuple[Array, Array, Array]:
-    """Scores of the full shape, 0 for padding; temperature `(..., 1)`; mask."""
-    r = as_float("scores", scores)
-    check_candidates("scores", r)
-    t = _temperature("temperature", temperature, r.dtype)
-    shape = jnp.broadcast_shapes(r.shape, (*t.shape, 1), () if mask is None else np.shape(mask))
-    m = as_mask(mask, shape)
-    check_range("scores", r, mask=m)
-    return (*_scored(r, t, m), m)
-
-
-@jax.jit
-def _scored(r: Array, t: Array, m: Array) -> tuple[Array, Array]:
-    return jnp.where(m, r, 0), t[..., None]
-
-
-def _temperature(name: str, temperature: ArrayLike, dtype: np.dtype) -> Array:
-    t = as_float(name, temperature).astype(dtype)
-    check_range(name, t, 0, low_open=True)
-    return t
+    scores: ArrayLike, temperature: ArrayLike, mask: ArrayLike | None, **more: Argument
+) -> tuple[Array, ...]:
+    """Scores and temperature, more arguments of theirs, and the mask."""
+    return checked(
+        mask,
+        scores=Argument(scores),
+        temperature=Argument(temperature, "", POSITIVE),
+        **more,
+    )
 
 
 def checked_similarity(
-    similarity: ArrayLike, temperature: ArrayLike, mask: ArrayLike | None
-) -> tuple[Array, Array, Array]:
-    """Similarity of the full shape, 0 for padding; temperature `(..., 1)`; mask `(..., k)`."""
-    s = as_float("similarity", similarity)
-    if s.ndim < 2 or s.shape[-1] != s.shape[-2] or s.shape[-1] == 0:
-        raise ValueError(f"similarity: needs a square matrix, got shape {s.shape}")
-    t = _temperature("temperature", temperature, s.dtype)
-    rows = jnp.broadcast_shapes(s.shape[:-1], (*t.shape, 1), () if mask is None else np.shape(mask))
-    m = as_mask(mask, rows)
-    s, t, both = _compared(s, t, m)
-    check_range("similarity", similarity, mask=both)
-    return s, t, m
+    similarity: ArrayLike, temperature: ArrayLike, mask: ArrayLike | None, **more: Argument
+) -> tuple[Array, ...]:
+    """Similarity and temperature, more arguments of theirs, and the mask `(..., k)`."""
+    return checked(
+        mask,
+        similarity=Argument(similarity, "k k"),
+        temperature=Argument(temperature, "", POSITIVE),
+        **more,
+    )
+
+
+def checked_embeddings(
+    embeddings: ArrayLike,
+    mask: ArrayLike | None,
+    *,
+    temperature: ArrayLike | None = None,
+    **more: Argument,
+) -> tuple[Array, ...]:
+    """Embeddings, temperature if it is given, more arguments of theirs, and the mask."""
+    if temperature is not None:
+        more = {"temperature": Argument(temperature, "", POSITIVE), **more}
+    found = checked(mask, embeddings=Argument(embeddings, "k d"), **more)
+    check_vectors("embeddings", embeddings, found[0].dtype, mask)
+    return found
+
+
+def checked_both(
+    scores: ArrayLike,
+    embeddings: ArrayLike,
+    temperature: ArrayLike,
+    similarity_temperature: ArrayLike,
+    mask: ArrayLike | None,
+) -> tuple[Array, ...]:
+    """Scores, embeddings, both temperatures and the mask."""
+    r, e, *temperatures, m = checked(
+        mask,
+        promote=True,
+        scores=Argument(scores),
+        embeddings=Argument(embeddings, "k d"),
+        temperature=Argument(temperature, "", POSITIVE),
+        similarity_temperature=Argument(similarity_temperature, "", POSITIVE),
+    )
+    check_vectors("embeddings", embeddings, e.dtype, mask)
+    return r, e, *temperatures, m
 
 
 @jax.jit
-def _compared(s: Array, t: Array, m: Array) -> tuple[Array, Array, Array]:
-    both = m[..., :, None] & m[..., None, :]
-    return jnp.where(both, s, 0), t[..., None], both
-
-
-def checked_embeddings(embeddings: ArrayLike, mask: ArrayLike | None) -> tuple[Array, Array]:
-    """Embeddings as they are, and the mask."""
-    e = as_float("embeddings", embeddings)
-    if e.ndim < 2 or 0 in e.shape[-2:]:
-        raise ValueError(f"embeddings: needs a vector for each candidate, got shape {e.shape}")
-    m = as_mask(mask, e.shape[:-1])
-    check_range("embeddings", e, mask=np.asarray(m)[..., None] if is_concrete(m) else m)
-    if is_concrete(e) and is_concrete(m):
-        # XLA takes subnormal numbers for 0.
-        zero = np.asarray(m) & ~np.any(np.abs(np.asarray(e)) >= jnp.finfo(e.dtype).tiny, -1)
-        if zero.any():
-            place = ", ".join(map(str, np.argwhere(zero)[0]))
-            raise ValueError(f"embeddings[{place}] is zero or subnormal, which has no direction")
-    return e, m
-
-
-def unit_embeddings(embeddings: ArrayLike, mask: ArrayLike | None) -> tuple[Array, Array]:
-    """Embeddings of length 1, 0 for padding, and the mask."""
-    e, m = checked_embeddings(embeddings, mask)
-    return _unit(e, m), m
-
-
-_unit = jax.jit(unit_vectors)
+def unit_embeddings(e: Array, mask: Array) -> Array:
+    """Embeddings of length 1, of the shape of the mask; 0 for padding, NaN where there is none."""
+    return unit_vectors(jnp.broadcast_to(e, (*mask.shape, e.shape[-1])), mask)

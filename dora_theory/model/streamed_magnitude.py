@@ -12,18 +12,20 @@ What an iteration can leave undone is measured and returned: the optimality cond
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import as_float, check_number, check_range, check_whole, common_shape
+from dora_theory._checks import Argument, check_number, check_whole
+from dora_theory._domains import NOT_NEGATIVE, POSITIVE, spoiled
 from dora_theory.kernels.dispatch import Implementation
 from dora_theory.kernels.similarities import Precision, similarity_sums
+from dora_theory.kernels.varying import varying_with
 from dora_theory.model.magnitude import free_set
-from dora_theory.model.similarity import unit_embeddings
+from dora_theory.model.similarity import checked_embeddings, unit_embeddings
 
 # Exchanges of candidates; from 2 to 6 are typical, and each costs a solve.
 _MOST_EXCHANGES = 30
@@ -84,38 +86,49 @@ def streamed_magnitude_weighting(
 
     Source: theory 5.6; Hestenes and Stiefel (1952).
     """
-    unit, m = unit_embeddings(embeddings, mask)
-    t = as_float("temperature", temperature).astype(unit.dtype)
-    extra = as_float("ridge", ridge).astype(unit.dtype)
-    check_range("temperature", t, 0, low_open=True)
-    check_range("ridge", extra, 0)
-    if tolerance is None:
-        tolerance = 1e-5 if unit.dtype == jnp.float32 else 1e-10
-    check_number("tolerance", tolerance, 0, low_open=True)
-    k, d = unit.shape[-2:]
-    batch = common_shape(
-        embeddings=unit.shape[:-2], temperature=t.shape, ridge=extra.shape, mask=m.shape[:-1]
+    e, t, extra, m = checked_embeddings(
+        embeddings, mask, temperature=temperature, ridge=Argument(ridge, "", NOT_NEGATIVE)
     )
-    weigh = partial(
-        _weigh,
+    if tolerance is None:
+        tolerance = 1e-5 if e.dtype == jnp.float32 else 1e-10
+    check_number("tolerance", tolerance, 0, low_open=True)
+    return _weigh_all(
+        e,
+        m,
+        t,
+        extra,
+        jnp.asarray(tolerance, e.dtype),
         most=check_whole("most", most, 1),
         block=check_whole("block_size", block_size, 1),
         precision=precision,
         implementation=implementation,
     )
-    v, residual, iterations = jax.vmap(weigh, (0, 0, 0, 0, None))(
-        jnp.broadcast_to(unit, (*batch, k, d)).reshape(-1, k, d),
-        jnp.broadcast_to(m, (*batch, k)).reshape(-1, k),
-        jnp.broadcast_to(t, batch).reshape(-1),
-        jnp.broadcast_to(extra, batch).reshape(-1),
-        jnp.asarray(tolerance, unit.dtype),
-    )
-    return StreamedWeighting(
-        v.reshape(*batch, k), residual.reshape(batch), iterations.reshape(batch)
-    )
 
 
 @partial(jax.jit, static_argnames=("most", "block", "precision", "implementation"))
+def _weigh_all(
+    e: Array, mask: Array, t: Array, ridge: Array, tolerance: Array, **how: Any
+) -> StreamedWeighting:
+    batch, (k, d) = mask.shape[:-1], (mask.shape[-1], e.shape[-1])
+    unit = unit_embeddings(e, mask)
+    bad = jnp.isnan(unit).any((-2, -1)) | POSITIVE.fails(t) | NOT_NEGATIVE.fails(ridge)
+    bad |= POSITIVE.fails(tolerance)
+    unit = jnp.where(bad[..., None, None], 0, unit)
+    t, ridge = (jnp.where(bad, 1, x) for x in (t, ridge))
+    v, residual, iterations = jax.vmap(partial(_weigh, **how), (0, 0, 0, 0, None))(
+        unit.reshape(-1, k, d),
+        mask.reshape(-1, k),
+        t.reshape(-1),
+        ridge.reshape(-1),
+        tolerance,
+    )
+    return StreamedWeighting(
+        spoiled(v.reshape(*batch, k), bad),
+        spoiled(residual.reshape(batch), bad, 0),
+        spoiled(iterations.reshape(batch), bad, 0),
+    )
+
+
 def _weigh(
     unit: Float[Array, "k d"],
     mask: Bool[Array, "k"],
@@ -128,6 +141,7 @@ def _weigh(
     precision: Precision,
     implementation: Implementation,
 ) -> tuple[Array, Array, Array]:
+    unit, mask, temperature, ridge = varying_with((unit, mask, temperature, ridge))
     raised = 10 * unit.shape[0] * jnp.finfo(unit.dtype).eps + ridge
 
     def product(unit: Array, temperature: Array, raised: Array) -> Callable[[Array], Array]:
@@ -196,5 +210,5 @@ def _conjugate_gradients(
         return v, r, r + (now / square) * p, now, count + 1
 
     state = jnp.zeros_like(b), b, b, jnp.dot(b, b), jnp.int32(0)
-    v, *_, count = jax.lax.while_loop(open_, step, state)
+    v, *_, count = jax.lax.while_loop(open_, step, varying_with(state))
     return v, count

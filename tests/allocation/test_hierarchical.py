@@ -17,9 +17,9 @@ from dora_theory.allocation.hierarchical import (
     correlated_allocation,
     direction_allocation,
     hierarchical_log_failure,
-    spread_evenly,
 )
 from dora_theory.allocation.optimal import optimal_allocation
+from dora_theory.allocation.spread import spread_evenly
 from dora_theory.model.directions import direction_totals
 from dora_theory.model.objective import log_failure
 

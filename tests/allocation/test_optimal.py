@@ -270,8 +270,8 @@ class TestErrors:
             ((np.array([0.5]), np.inf, 3), "concentration = inf"),
             ((np.array([0.5]), 1.0, -1), "budget = -1"),
             ((np.array([0.5]), 1.0, 2.5), "budget = 2.5: needs a whole number"),
-            ((np.array([0.5]), 1.0, 2**23), "budget .float32"),
-            ((np.array([0.5]), 2e7, 3), "concentration .float32; .* = 20000000.0"),
+            ((np.array([0.5]), 1.0, 2**23), "budget = 8388608: .* in float32"),
+            ((np.array([0.5]), 2e7, 3), "concentration = 20000000.0: .* in float32"),
         ],
     )
     def test_names_argument_place_and_value(self, arguments, message):

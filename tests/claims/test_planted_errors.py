@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import pytest
 
 from dora_theory import bias
-from dora_theory.allocation import hierarchical, optimal, rules, waterfill
+from dora_theory.allocation import hierarchical, optimal, regret, rules, spread, waterfill
 from dora_theory.claims import c4_3_price, claims
 from dora_theory.claims.check.verifying import verify
 from dora_theory.model import directions as pooling
@@ -231,7 +231,7 @@ PLANTED = [
     (objective, "candidate_log_failure", sign_turned, "4.3", "loss of log failure over κ"),
     (bias, "kl_divergence", a_little_dearer, "4.7", "imbalance that a saving needs"),
     (c4_3_price, "_SAVINGS", rounded_down, "4.7", "imbalance that a saving needs"),
-    (bias, "regret_of_concentration", regret_of_the_other, "5.3", "regret of a wrong κ"),
+    (regret, "regret_of_concentration", regret_of_the_other, "5.3", "regret of a wrong κ"),
     (optimal, "optimal_allocation", priority_one_too_deep, "5.3", "regret of a wrong κ"),
     (bias, "direction_mass", theta_turned_over, "5.6", "magnitude is nearer than γ"),
     (rules, "rebase_allocation", at_most_two_copies, "6.1", "repetition sharpens"),
@@ -274,7 +274,7 @@ PLANTED = [
     (bias, "noise_inflation", noise_not_halved, "4.6", "noise inflates"),
     (pooling, "direction_weights", sum_not_mean, "4.6", "DORA pools by the mean of exponentials"),
     (bias, "specht_ratio", specht_without_e, "4.7", "Specht's bound is attained"),
-    (hierarchical, "spread_evenly", all_to_one, "5.1", "even inside a direction"),
+    (spread, "spread_evenly", all_to_one, "5.1", "even inside a direction"),
     (
         priors.BetaPrior,
         "after_failures",

@@ -69,7 +69,7 @@ def test_bad_arguments_are_named():
         direction_totals(np.ones(2), np.array([0, 3]), 3)
     with pytest.raises(ValueError, match="pool = 'median'"):
         direction_weights(np.ones(2), np.array([0, 1]), 2, pool="median")
-    with pytest.raises(ValueError, match="directions: shape"):
+    with pytest.raises(ValueError, match="directions: 3 candidates, where scores has 2"):
         direction_weights(np.ones(2), np.array([[0, 1, 1]]), 2)
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.optimize import nnls
-from test_directions import block_embeddings, block_similarity
+from test_similarity import block_embeddings, block_similarity
 
 from dora_theory.model.magnitude import magnitude_weighting, magnitude_weighting_from_similarity
 

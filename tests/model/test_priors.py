@@ -49,7 +49,7 @@ def test_bad_values_are_named():
         ([1.0, 2.0], [1.0, -0.5], r"beta\[1\] = -0.5"),
         ([1.0], [np.inf], r"beta\[0\] = inf"),
         ([0.0], [0.0], r"alpha \+ beta\[0\] = 0.0"),
-        ([1.0, 2.0], [1.0, 1.0, 1.0], "shapes do not fit: alpha"),
+        ([1.0, 2.0], [1.0, 1.0, 1.0], "beta: 3 candidates, where alpha has 2"),
         (1.0, [1.0], "alpha: needs at least one candidate"),
     ],
 )

@@ -1,0 +1,118 @@
+"""Which numbers an argument may hold, and what others give where they cannot be looked at.
+
+A bad value in a `jax.Array`, eager or under `jit`, raises nothing. The problem that it belongs to
+becomes -1 throughout where a function returns integers, NaN where it returns floats, and false
+where it returns booleans; its neighbors in the batch are as they are without it. Padding may hold
+anything. A `Domain` states a range once for both ways: `Domain.check` looks at host values,
+`Domain.fails` is the flag that can be traced, and `spoiled` is what the flag does.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool
+
+
+class Domain(NamedTuple):
+    """The numbers that an argument may hold.
+
+    Attributes:
+        low: the least.
+        high: the largest.
+        low_open: whether `low` itself is outside.
+        high_open: whether `high` itself is outside.
+        infinite: whether an end that is infinite is inside.
+        hint: what a message adds.
+    """
+
+    low: float = -np.inf
+    high: float = np.inf
+    low_open: bool = False
+    high_open: bool = False
+    infinite: bool = False
+    hint: str = ""
+
+    def holds(self, x: Any) -> Any:
+        """Whether each number of an array, NumPy's or JAX's, is in the domain; NaN is not."""
+        if jnp.issubdtype(x.dtype, jnp.integer):
+            least, most = np.iinfo(x.dtype).min, np.iinfo(x.dtype).max
+            # A bound that no number of the dtype passes is none, and may be no number of it.
+            low, high = max(self.low, least), min(self.high, most)
+            above = x > int(low) if self._low_open and low == self.low else x >= int(low)
+            return above & (x < int(high) if self._high_open and high == self.high else x <= high)
+        above = x > self.low if self._low_open else x >= self.low
+        return above & (x < self.high if self._high_open else x <= self.high)
+
+    def fails(self, x: Array, axes: int = 0, mask: Array | None = None) -> Bool[Array, "..."]:
+        """Whether any number of the last `axes` axes, where `mask` is true, is outside."""
+        bad = ~self.holds(x)
+        if mask is not None:
+            bad &= mask
+        return bad.any(tuple(range(-axes, 0))) if axes else bad
+
+    def check(self, name: str, x: Any, mask: Any = None) -> None:
+        """`ValueError`, which names the first place, unless all of `x` where `mask` is inside.
+
+        `x` and `mask` are broadcast against each other. A `jax.Array` passes, and so does what a
+        mask that is one may hide.
+        """
+        if isinstance(x, jax.Array) or isinstance(mask, jax.Array):
+            return
+        values = np.asarray(x)
+        with np.errstate(invalid="ignore"):
+            bad = ~self.holds(values)
+        if mask is not None:
+            bad = bad & np.asarray(mask)
+            values = np.broadcast_to(values, bad.shape)
+        if bad.any():
+            place = tuple(int(i) for i in np.argwhere(bad)[0])
+            raise ValueError(f"{at(name, place)} = {values[place]}: needs {self}")
+
+    @property
+    def _low_open(self) -> bool:
+        return self.low_open or (self.low == -np.inf and not self.infinite)
+
+    @property
+    def _high_open(self) -> bool:
+        return self.high_open or (self.high == np.inf and not self.infinite)
+
+    def __str__(self) -> str:
+        if self.low == -np.inf and self.high == np.inf:
+            return f"a finite number{self.hint}"
+        left, right = "(" if self._low_open else "[", ")" if self._high_open else "]"
+        kind = "a number" if self.infinite else "a finite number"
+        return f"{kind} in {left}{self.low:.10g}, {self.high:.10g}{right}{self.hint}"
+
+
+class Labels(Domain):
+    """The domain of labels, which are integers."""
+
+
+FINITE = Domain()
+SHARE = Domain(0, 1)
+POSITIVE = Domain(0, low_open=True)
+NOT_NEGATIVE = Domain(0)
+COUNT = Domain(0, 2**31 - 1)
+
+
+def at(name: str, place: Sequence[int]) -> str:
+    """An entry of an argument, as messages name it."""
+    return f"{name}[{', '.join(map(str, place))}]" if place else name
+
+
+def spoiled(x: Array, bad: Array, axes: int = 1) -> Array:
+    """`x` with -1, NaN or false throughout the last `axes` axes of each problem that is bad."""
+    fill: float = False
+    if jnp.issubdtype(x.dtype, jnp.floating):
+        fill = np.nan
+    elif jnp.issubdtype(x.dtype, jnp.integer):
+        fill = -1
+    return jnp.where(bad[(..., *(None,) * axes)], jnp.asarray(fill, x.dtype), x)
+
+
+def cannot_spend(budget: Array, mask: Array) -> Bool[Array, "..."]:
+    """Whether a budget is no count, or all candidates that could take it are padding."""
+    return (budget < 0) | ((budget > 0) & ~mask.any(-1))

@@ -1,0 +1,274 @@
+"""Every public function of arrays: the axes of what it takes and of what it returns.
+
+A name that `dora_theory` exports and that is neither here nor in `ELSEWHERE` fails a test, so that
+a new function is tried on all shapes and on all bad values as soon as it is public.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+import dora_theory as dt
+
+K, G, D = 4, 2, 3
+SIZES = {"k": K, "g": G, "d": D}
+nan, inf = np.nan, np.inf
+
+
+class Entry(NamedTuple):
+    """A function, the axes of its arguments and of its results, and what is fixed."""
+
+    call: Callable[..., Any]
+    axes: dict[str, str]
+    returns: tuple[str, ...]
+    masked: bool
+
+
+def _entry(name: str, axes: str, returns: str, masked: bool = True, **fixed: Any) -> Entry:
+    """`axes` as "scores:k budget"; results, in their order, as "k" or "k, , " for `(k)`, (), ()."""
+    parts = [part.partition(":")[::2] for part in axes.split(" ") if part]
+    named = {argument: of.replace("*", " ") for argument, of in parts}
+    # Without the run-time checks of shapes that tests turn on: these are about the errors beneath.
+    function = inspect.unwrap(getattr(dt, name))
+
+    def call(**arguments: Any) -> Any:
+        return function(**arguments, **fixed)
+
+    leaves = tuple(part.strip().replace("*", " ") for part in returns.split(","))
+    return Entry(call, named, leaves, masked)
+
+
+def _prior(alpha: Any, beta: Any, allocation: Any) -> Any:
+    return dt.BetaPrior(alpha, beta).after_failures(allocation)
+
+
+def _optimise(budget: Any, initial: Any, mask: Any = None) -> Any:
+    w = np.array([0.4, 0.3, 0.2, 0.1], np.float32)
+    return inspect.unwrap(dt.optimise_allocation)(
+        lambda b: (w * jax.numpy.log(1 + b)).sum(-1),
+        budget,
+        K,
+        initial=initial,
+        mask=mask,
+        separable=True,
+        steps=2,
+        refinements=2,
+        max_exchanges=2,
+    )
+
+
+_RULE, _PROBLEM = "scores:k budget", "weights:k concentration budget"
+_SPENT = "weights:k concentration allocation:k"
+_GROUPS = "direction_weights:g directions:k concentration"
+_T = "temperature similarity_temperature"
+TABLE = {
+    "affinity": _entry("affinity", "similarity:k*k temperature", "k*k"),
+    "apportion": _entry("apportion", "weights:k budget", "k"),
+    "beam_allocation": _entry("beam_allocation", _RULE, "k"),
+    "candidate_log_failure": _entry("candidate_log_failure", _SPENT, "k"),
+    "certificate": _entry("certificate", _SPENT, ", "),
+    "correlated_allocation": _entry(
+        "correlated_allocation", f"{_GROUPS} within_concentration budget", "k", points=16
+    ),
+    "correlated_allocation.quadrature": _entry(
+        "correlated_allocation", f"{_GROUPS} within_concentration budget", "k", method="quadrature"
+    ),
+    "cosine_similarity": _entry("cosine_similarity", "embeddings:k*d", "k*k"),
+    "direction_allocation": _entry("direction_allocation", f"{_GROUPS} budget", "k"),
+    "direction_mass": _entry("direction_mass", "quality:g sizes:g theta", "g", False),
+    "direction_totals": _entry("direction_totals", "values:k directions:k", "g", num_directions=G),
+    "direction_weights": _entry(
+        "direction_weights", "scores:k directions:k temperature", "g", num_directions=G
+    ),
+    "dora_allocation": _entry("dora_allocation", f"{_RULE} embeddings:k*d {_T}", "k"),
+    "dora_weights": _entry("dora_weights", f"scores:k embeddings:k*d {_T}", "k"),
+    "dvts_allocation": _entry("dvts_allocation", _RULE, "k"),
+    "hierarchical_log_failure": _entry(
+        "hierarchical_log_failure",
+        f"{_GROUPS} within_concentration allocation:k",
+        "",
+        points=16,
+    ),
+    "hierarchical_log_failure.quadrature": _entry(
+        "hierarchical_log_failure",
+        f"{_GROUPS} within_concentration allocation:k",
+        "",
+        method="quadrature",
+    ),
+    "is_optimal": _entry("is_optimal", f"{_SPENT} budget", ""),
+    "kl_divergence": _entry("kl_divergence", "p:g q:g", "", False),
+    "sample_log_beta": _entry(
+        "sample_log_beta",
+        "alpha:k beta:k",
+        "samples k, samples k",
+        False,
+        key=jax.random.key(0),
+        samples=2,
+    ),
+    "log_failure": _entry("log_failure", _SPENT, ""),
+    "log_failure_beta": _entry("log_failure_beta", "alpha:k beta:k allocation:k", ""),
+    "sample_log_gamma": _entry(
+        "sample_log_gamma", "shape:k", "samples k", False, key=jax.random.key(0), samples=2
+    ),
+    "magnitude_allocation": _entry("magnitude_allocation", f"{_RULE} embeddings:k*d {_T}", "k"),
+    "magnitude_theta": _entry("magnitude_theta", "inside across temperature", "", False),
+    "magnitude_weighting": _entry("magnitude_weighting", "embeddings:k*d temperature ridge", "k"),
+    "magnitude_weighting_from_similarity": _entry(
+        "magnitude_weighting_from_similarity", "similarity:k*k temperature ridge", "k"
+    ),
+    "noise_inflation": _entry("noise_inflation", "noise temperature sizes", ", ", False),
+    "optimal_allocation": _entry("optimal_allocation", _PROBLEM, "k"),
+    "optimal_allocation_beta": _entry("optimal_allocation_beta", "alpha:k beta:k budget", "k"),
+    "optimal_set": _entry("optimal_set", _PROBLEM, "k, k, "),
+    "optimise_allocation": Entry(
+        _optimise, {"budget": "", "initial": "k"}, ("k", "", "k", "", "", "", ""), True
+    ),
+    "priorities": _entry("priorities", _SPENT, "k"),
+    "quality_weights": _entry("quality_weights", "scores:k temperature", "k"),
+    "rebase_allocation": _entry("rebase_allocation", f"{_RULE} temperature", "k"),
+    "rebase_sequential_allocation": _entry(
+        "rebase_sequential_allocation", f"{_RULE} temperature", "k"
+    ),
+    "regret_of_concentration": _entry(
+        "regret_of_concentration", "weights:k assumed concentration budget", "", False
+    ),
+    "rollouts_to_match": _entry(
+        "rollouts_to_match", "quality:g shares:g concentration budget", "", False
+    ),
+    "round_allocation": _entry("round_allocation", "weights:k budget", "k"),
+    "rounded_waterfill_allocation": _entry("rounded_waterfill_allocation", _PROBLEM, "k"),
+    "sequential_ceiling_allocation": _entry(
+        "sequential_ceiling_allocation", "weights:k budget", "k"
+    ),
+    "sharpened_quality": _entry("sharpened_quality", "quality:g rounds", "g", False),
+    "shifted_linear_allocation": _entry("shifted_linear_allocation", _PROBLEM, "k"),
+    "similarity_theta": _entry(
+        "similarity_theta", "candidates inside across temperature", "", False
+    ),
+    "solution_level_shares": _entry("solution_level_shares", "quality:g sizes:g", "g", False),
+    "specht_ratio": _entry("specht_ratio", "imbalance", "", False),
+    "spread_evenly": _entry("spread_evenly", "totals:g directions:k", "k"),
+    "streamed_magnitude_weighting": _entry(
+        "streamed_magnitude_weighting", "embeddings:k*d temperature ridge", "k, , ", most=20
+    ),
+    "success_probability": _entry("success_probability", _SPENT, ""),
+    "temperature_allocation": _entry("temperature_allocation", _RULE, "k"),
+    "uniqueness": _entry("uniqueness", "embeddings:k*d temperature", "k"),
+    "uniqueness_from_similarity": _entry(
+        "uniqueness_from_similarity", "similarity:k*k temperature", "k"
+    ),
+    "waterfill_allocation": _entry("waterfill_allocation", _PROBLEM, "k"),
+    # Methods of what is exported.
+    "BetaPrior": Entry(_prior, {"alpha": "k", "beta": "k", "allocation": "k"}, ("k", "k"), False),
+    "BetaPrior.from_quality": Entry(
+        lambda **x: inspect.unwrap(dt.BetaPrior.from_quality.__func__)(dt.BetaPrior, **x),
+        {"weights": "k", "concentration": ""},
+        ("k", "k"),
+        True,
+    ),
+}
+
+# What is exported and is no function of batches, and why.
+ELSEWHERE = {
+    "__version__": "a text",
+    "check": "returns nothing, see below",
+    "hard_directions": "one problem, on the host",
+    "mean_interval proportion_interval difference_interval": "statistics of a sample, on the host",
+    "simulate simulate_until rollouts_lost draw_problems": "take a population",
+    "run_sweep read_sweep read_store": "files",
+    "preset PRESETS Preset Population Problems Settings Sweep": "descriptions",
+    "BetaDraws Certificate Estimate HierarchicalPrior OptimalSet Optimised Simulation": "results",
+    "StreamedWeighting": "a result",
+}
+
+
+# Above 1 is no quality, but a weight on any scale.
+ANY_SCALE = "apportion", "sequential_ceiling_allocation"
+
+
+def shares(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    x = 0.2 + rng.random(shape)
+    return x / x.sum(-1, keepdims=True)
+
+
+def similarity(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    e = rng.normal(size=(*shape[:-1], 5))
+    e /= np.linalg.norm(e, axis=-1, keepdims=True)
+    return e @ np.swapaxes(e, -1, -2)
+
+
+def labels(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    # Each direction has a candidate among the first three, which masks leave.
+    return np.broadcast_to(np.arange(shape[-1]) % G, shape).astype(np.int32)
+
+
+# How an argument is made, and what is bad in it.
+_POSITIVE = (nan, inf, 0.0, -1.0)
+_NOT_NEGATIVE = (nan, inf, -1.0)
+_COUNT = (-1,)
+_SHARE = (nan, inf, -0.5, 1.5)
+VALUES: dict[str, tuple[Callable[..., np.ndarray], tuple[Any, ...]]] = {
+    "scores": (lambda rng, s: rng.random(s), (nan, inf, -inf)),
+    "weights": (shares, _SHARE),
+    "quality": (shares, _NOT_NEGATIVE),
+    "direction_weights": (shares, _SHARE),
+    "shares": (shares, _NOT_NEGATIVE),
+    "p": (shares, _NOT_NEGATIVE),
+    "q": (shares, _NOT_NEGATIVE),
+    "initial": (shares, _NOT_NEGATIVE),
+    "values": (lambda rng, s: rng.random(s), (nan, inf)),
+    "embeddings": (lambda rng, s: rng.normal(size=s), (nan, inf, 0.0)),
+    "similarity": (similarity, (nan, -inf)),
+    "directions": (labels, (-1, G)),
+    "concentration": (lambda rng, s: 0.5 + rng.random(s), _POSITIVE),
+    "within_concentration": (lambda rng, s: 0.5 + rng.random(s), _POSITIVE),
+    "assumed": (lambda rng, s: 0.5 + rng.random(s), _POSITIVE),
+    "temperature": (lambda rng, s: 0.1 + rng.random(s), _POSITIVE),
+    "similarity_temperature": (lambda rng, s: 0.1 + rng.random(s), _POSITIVE),
+    "budget": (lambda rng, s: rng.integers(3, 12, s).astype(np.int32), _COUNT),
+    "allocation": (lambda rng, s: rng.integers(0, 4, s).astype(np.int32), _COUNT),
+    "totals": (lambda rng, s: rng.integers(0, 6, s).astype(np.int32), _COUNT),
+    "alpha": (lambda rng, s: 0.2 + rng.random(s), _NOT_NEGATIVE),
+    "beta": (lambda rng, s: 0.2 + rng.random(s), _NOT_NEGATIVE),
+    "shape": (lambda rng, s: 0.2 + rng.random(s), _NOT_NEGATIVE),
+    "sizes": (lambda rng, s: 1.0 + rng.integers(0, 5, s), _NOT_NEGATIVE),
+    "theta": (lambda rng, s: rng.random(s), (nan, -1.0)),
+    "ridge": (lambda rng, s: 0.1 * rng.random(s), _NOT_NEGATIVE),
+    "inside": (lambda rng, s: 0.8 + 0.2 * rng.random(s), (nan, 1.5)),
+    "across": (lambda rng, s: 0.8 * rng.random(s), (nan, 1.0)),
+    "candidates": (lambda rng, s: 4.0 + rng.integers(0, 5, s), (nan, inf, 0.0)),
+    "imbalance": (lambda rng, s: 1 + rng.random(s), (nan, inf, 0.5)),
+    "rounds": (lambda rng, s: 3 * rng.random(s), _NOT_NEGATIVE),
+    "noise": (lambda rng, s: rng.random(s), _NOT_NEGATIVE),
+}
+
+
+def core(axes: str) -> tuple[int, ...]:
+    return tuple(SIZES[axis] for axis in axes.split())
+
+
+def arguments(
+    entry: Entry, batches: dict[str, tuple[int, ...]] | tuple[int, ...], seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Sound values, of float32 and int32, each with its own batch shape; a mask if it has one."""
+    rng = np.random.default_rng(seed)
+    made = {}
+    for name, axes in entry.axes.items():
+        batch = batches if isinstance(batches, tuple) else batches.get(name, ())
+        x = VALUES[name][0](rng, (*batch, *core(axes)))
+        made[name] = np.asarray(x, np.float32 if np.issubdtype(x.dtype, np.floating) else None)
+    if entry.masked:
+        batch = batches if isinstance(batches, tuple) else batches.get("mask", ())
+        mask = np.broadcast_to(np.arange(K) < K - 1, (*batch, K)).copy()
+        made["mask"] = mask
+        # Padding has no rollouts.
+        if "allocation" in made:
+            made["allocation"][..., K - 1] = 0
+    return made
+
+
+def leaves(result: Any) -> list[Any]:
+    return jax.tree.leaves(result)
