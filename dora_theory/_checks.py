@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from numpy.typing import ArrayLike
 
-from dora_theory._domains import COUNT, FINITE, Domain, Labels, at
+from dora_theory._domains import COUNT, FINITE, Domain, Labels, at, budget_domain
 from dora_theory._errors import short
 
 T = TypeVar("T")
@@ -251,6 +251,12 @@ def check_spendable(budget: Any, mask: Any) -> None:
         has, wanted = np.asarray(mask).any(-1), np.asarray(budget) > 0
         if not np.all(has | ~wanted):
             raise ValueError("mask: a problem without candidates cannot spend a budget")
+
+
+def check_budget(budget: Any, mask: Any, dtype: np.dtype) -> None:
+    """`ValueError` for a budget beyond the range of the dtype, or that nobody can take."""
+    budget_domain(dtype).check("budget", np.asarray(budget) if is_host(budget) else budget)
+    check_spendable(budget, mask)
 
 
 def check_range(

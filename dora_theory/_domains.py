@@ -98,6 +98,23 @@ NOT_NEGATIVE = Domain(0)
 COUNT = Domain(0, 2**31 - 1)
 
 
+_FLOAT32 = " in float32 (turn on jax_enable_x64 for more)"
+
+
+def offset_domain(dtype: np.dtype) -> Domain:
+    """Of κ and other first divisors."""
+    if dtype == jnp.float32:
+        # Above it κ + r and κ + r + 1 may round to one float32, and divisors would repeat.
+        return Domain(0, 2**23, low_open=True, hint=_FLOAT32)
+    return Domain(0, 2**52, low_open=True)
+
+
+def budget_domain(dtype: np.dtype) -> Domain:
+    """Of N."""
+    # As for offsets: their sum stays below 2^24.
+    return Domain(0, 2**22, hint=_FLOAT32) if dtype == jnp.float32 else COUNT
+
+
 def at(name: str, place: Sequence[int]) -> str:
     """An entry of an argument, as messages name it."""
     return f"{name}[{', '.join(map(str, place))}]" if place else name

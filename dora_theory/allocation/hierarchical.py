@@ -15,15 +15,24 @@ from jaxtyping import Array, Bool, Float, Int, Real
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import (
     Argument,
+    check_budget,
     check_spendable,
     check_whole,
     checked,
     is_host,
     labelled,
 )
-from dora_theory._domains import COUNT, POSITIVE, SHARE, Labels, cannot_spend, spoiled
+from dora_theory._domains import (
+    COUNT,
+    POSITIVE,
+    SHARE,
+    Labels,
+    cannot_spend,
+    offset_domain,
+    spoiled,
+)
 from dora_theory.allocation import by_level
-from dora_theory.allocation.optimal import check_budget, offset_domain, optimal_allocation
+from dora_theory.allocation.optimal import optimal_allocation
 from dora_theory.allocation.spread import spread_totals
 from dora_theory.kernels.varying import varying_with
 from dora_theory.model import hierarchy, mixture

@@ -15,12 +15,18 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import Argument, check_number, check_spendable, checked, is_host
-from dora_theory._domains import COUNT, NOT_NEGATIVE, SHARE, Domain, cannot_spend, spoiled
+from dora_theory._checks import Argument, check_budget, check_number, checked, is_host
+from dora_theory._domains import (
+    COUNT,
+    NOT_NEGATIVE,
+    SHARE,
+    budget_domain,
+    cannot_spend,
+    offset_domain,
+    spoiled,
+)
 from dora_theory.kernels.dispatch import Implementation
 from dora_theory.kernels.divisor_pallas import allocate
-
-_FLOAT32 = " in float32 (turn on jax_enable_x64 for more)"
 
 
 class Certificate(NamedTuple):
@@ -407,23 +413,3 @@ def _checked_allocation(
     if known and np.any(np.where(mask, 0, allocation)):
         raise ValueError("allocation: padding (mask False) has rollouts")
     return found
-
-
-def offset_domain(dtype: np.dtype) -> Domain:
-    """Of κ and other first divisors."""
-    if dtype == jnp.float32:
-        # Above it κ + r and κ + r + 1 may round to one float32, and divisors would repeat.
-        return Domain(0, 2**23, low_open=True, hint=_FLOAT32)
-    return Domain(0, 2**52, low_open=True)
-
-
-def budget_domain(dtype: np.dtype) -> Domain:
-    """Of N."""
-    # As for offsets: their sum stays below 2^24.
-    return Domain(0, 2**22, hint=_FLOAT32) if dtype == jnp.float32 else COUNT
-
-
-def check_budget(budget: ArrayLike, mask: ArrayLike | None, dtype: np.dtype) -> None:
-    """`ValueError` for a budget beyond the range of the dtype, or that nobody can take."""
-    budget_domain(dtype).check("budget", np.asarray(budget) if is_host(budget) else budget)
-    check_spendable(budget, mask)

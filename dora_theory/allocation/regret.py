@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import Argument, checked
-from dora_theory._domains import COUNT, NOT_NEGATIVE, SHARE, spoiled
+from dora_theory._checks import Argument, check_budget, checked
+from dora_theory._domains import COUNT, NOT_NEGATIVE, SHARE, offset_domain, spoiled
 from dora_theory.allocation import optimal
 from dora_theory.kernels.varying import varying_with
 from dora_theory.model.objective import log_failure
@@ -46,10 +46,10 @@ def rollouts_to_match(
     q, s, kappa, n, _ = checked(
         quality=Argument(quality, "g", SHARE),
         shares=Argument(shares, "g", NOT_NEGATIVE),
-        concentration=Argument(concentration, "", optimal.offset_domain),
+        concentration=Argument(concentration, "", offset_domain),
         budget=Argument(budget, "", COUNT),
     )
-    optimal.check_budget(budget, None, q.dtype)
+    check_budget(budget, None, q.dtype)
     return _rollouts_to_match(q, s, kappa, n, _MOST[q.dtype.name])
 
 
@@ -78,11 +78,11 @@ def regret_of_concentration(
     """
     w, other, kappa, n, _ = checked(
         weights=Argument(weights, domain=SHARE),
-        assumed=Argument(assumed, "", optimal.offset_domain),
-        concentration=Argument(concentration, "", optimal.offset_domain),
+        assumed=Argument(assumed, "", offset_domain),
+        concentration=Argument(concentration, "", offset_domain),
         budget=Argument(budget, "", COUNT),
     )
-    optimal.check_budget(budget, None, w.dtype)
+    check_budget(budget, None, w.dtype)
     plans = [optimal.optimal_allocation(w, x, n) for x in (kappa, other)]
     return _regret(w, kappa, *plans)
 

@@ -27,6 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from dora_theory.kernels.varying import varying_with
 from dora_theory.model.directions import segment_sum
 from dora_theory.model.pochhammer import log_rising_ratio, rising_slope
 
@@ -252,7 +253,9 @@ def _posterior(q: Array, kappa: Array, nu: Array, rollouts: Rollouts, points: in
 
     zero = jnp.zeros((*a.shape, 2), a.dtype)
     far = zero + jnp.array([-fall - 30, fall + 30], a.dtype)
-    ends = jax.lax.stop_gradient(jax.lax.fori_loop(0, _STEPS, halve, (zero, far))[1])
+    ends = jax.lax.stop_gradient(
+        jax.lax.fori_loop(0, _STEPS, halve, varying_with((zero, far), mode))[1]
+    )
     start, end = jnp.minimum(ends, 0), jnp.maximum(ends, 0)
     x, weight = _panels(start, end, points // 2)
     each = weight * jnp.exp(height(x, a, kappa, nu))
@@ -272,7 +275,7 @@ def _mode(a: Array, b: Array, kappa: Array, nu: Array, rollouts: Rollouts) -> Ar
         return jnp.where(rises, middle, low), jnp.where(rises, high, middle)
 
     ends = jnp.log((a + 1) / (b + jnp.maximum(number, 1))), jnp.log((a + 1) / (b + 1))
-    low, high = jax.lax.fori_loop(0, _STEPS, halve, ends)
+    low, high = jax.lax.fori_loop(0, _STEPS, halve, varying_with(ends, nu, rollouts.depth))
     return jax.lax.stop_gradient((low + high) / 2)
 
 
