@@ -174,16 +174,28 @@ TABLE = {
 # What is exported and is no function of batches, and why.
 ELSEWHERE = {
     "__version__": "a text",
-    "check": "returns nothing, see below",
+    "check": "returns nothing, has a test of its own",
     "hard_directions": "one problem, on the host",
     "mean_interval proportion_interval difference_interval": "statistics of a sample, on the host",
     "simulate simulate_until rollouts_lost draw_problems": "take a population",
+    "allocate calibrate game24 plan plots replay search verify": "take containers, files or claims",
     "run_sweep read_sweep read_store": "files",
-    "preset PRESETS Preset Population Problems Settings Sweep": "descriptions",
+    "preset PRESETS Preset Population Problems Sweep": "descriptions",
+    "KnownPrior Options ReplayOptions STRATEGIES Strategy Tree": "descriptions",
     "BetaDraws Certificate Estimate HierarchicalPrior OptimalSet Optimised Simulation": "results",
-    "StreamedWeighting": "a result",
+    "AdaptiveBound BetaFit CalibrationResult Claim Exponent IdenticalRounds LomaxRounds": "results",
+    "Plan PlanState ProblemAllocation ProblemSet ReplayResult RoundRobinReplay": "results",
+    "RoundsPlan SearchResult Step StreamedWeighting Tapes Verdicts": "results",
+    # Of these a batch is one of sets of problems, and a prior is an argument.
+    "adaptive_bound adaptive_value adaptive_value_estimate allocate_problems": "sets of problems",
+    "count_at_price dual_bound expected_value fewest_rollouts index_allocation": "sets of problems",
+    "index_policy is_optimal_across optimal_problem_set problem_certificate": "sets of problems",
+    "problem_hazards replay_round_robin rounds_bound rounds_plan split_shares": "sets of problems",
+    "hora_allocation knapsack_rl_allocation level_allocation neyman_allocation": "sets of problems",
+    "coverage_cost depth_at_coverage dora_constant exponent_hazard_line": "laws of scale",
+    "exponent_slope fit_beta identical_rounds lomax_rounds": "laws of scale",
+    "price_of_not_knowing price_of_not_looking rounds_exponent saving_factor": "laws of scale",
 }
-
 
 # Above 1 is no quality, but a weight on any scale.
 ANY_SCALE = "apportion", "sequential_ceiling_allocation"

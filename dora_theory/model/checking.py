@@ -77,6 +77,7 @@ def check(
         if not is_dataclass(problems):
             raise TypeError(f"problems: needs a Problems, got {type(problems).__name__}")
         own = {field.name: getattr(problems, field.name) for field in fields(problems)}
+        own.pop("num_directions", None)
         mask = own.pop("mask", None) if mask is None else mask
         arrays = {**own, **arrays}
     given = {name: x for name, x in arrays.items() if x is not None}

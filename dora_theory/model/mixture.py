@@ -69,7 +69,9 @@ def evenly(total: Float[Array, "*batch"], copies: Float[Array, "*batch"]) -> Rol
     """
     depth = jnp.floor(total / copies)
     more = total - depth * copies
-    shape = (*total.shape[:-1], -1)
+    g = total.shape[-1]
+    # Not -1, which JAX cannot infer in an empty batch.
+    shape = (*total.shape[:-1], 2 * g)
     depths, counts = (
         jnp.stack(x, -1).reshape(shape) for x in ((depth, depth + 1), (copies - more, more))
     )
@@ -77,7 +79,7 @@ def evenly(total: Float[Array, "*batch"], copies: Float[Array, "*batch"]) -> Rol
         depths,
         counts,
         lambda x: jnp.repeat(x, 2, axis=-2),
-        lambda x: x.reshape(*x.shape[:-2], -1, 2, x.shape[-1]).sum(-2),
+        lambda x: x.reshape(*x.shape[:-2], g, 2, x.shape[-1]).sum(-2),
     )
 
 
@@ -285,5 +287,5 @@ def _panels(start: Array, end: Array, each: int) -> tuple[Array, Array]:
     width = (end - start)[..., None]
     x = start[..., None] + width * (0.5 + nodes).astype(start.dtype)
     weight = jnp.abs(width) * weights.astype(start.dtype)
-    shape = (*start.shape[:-1], -1)
+    shape = (*start.shape[:-1], start.shape[-1] * each)
     return x.reshape(shape), weight.reshape(shape)
