@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Real
 
-from dora_theory._checks import as_mask, check_whole
+from dora_theory._checks import as_count, as_mask, check_whole
 from dora_theory.allocation.across import (
     allocate_problems,
     expected_value,
@@ -106,7 +106,11 @@ class PlanState:
         Raises:
             ValueError: counts out of range, or counts that no Beta prior can be fitted to.
         """
-        s, n = jnp.asarray(right, float), jnp.asarray(attempts, float)
+        dtype = jnp.result_type(float)
+        s, n = (
+            as_count(name, x).astype(dtype)
+            for name, x in (("right", right), ("attempts", attempts))
+        )
         a, b = fit_beta(right, attempts)[:2] if prior is None else prior
         m = s.shape[0]
         start = BetaPrior(jnp.full((m, 1), a, s.dtype), jnp.full((m, 1), b, s.dtype))

@@ -101,12 +101,14 @@ def run(arguments: argparse.Namespace) -> int:
         # Not before the input has proved good: JAX takes longer to load than to use.
         import jax
 
-        jax.config.update("jax_enable_x64", True)
         from dora_theory.planning import plan
 
         idle = share == 0 or all(line.solved for line in lines)
-        state, said = _state(arguments.file, lines, prior, kappa, temperature, costly, idle)
-        found = plan(state, total, strategy=strategy, rounds=rounds, batch=batch)
+        with jax.enable_x64(True):
+            state, said = _state(arguments.file, lines, prior, kappa, temperature, costly, idle)
+            found = jax.device_get(
+                plan(state, total, strategy=strategy, rounds=rounds, batch=batch)
+            )
         texts = _texts(lines, found)
         whole = "[\n" + ",\n".join(texts) + "\n]\n" if arguments.json else "\n".join(texts) + "\n"
         file.write(whole.encode())
