@@ -17,15 +17,17 @@ from dataclasses import replace
 from itertools import chain, islice
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from dora_theory._errors import InputError
 from dora_theory.replay.check.mispaired import (
     DOUBTFUL,
-    Likeness,
+    REFUSED,
     compared,
     foreign,
+    foreign_rows,
     foreign_to,
+    mean_by_row,
 )
 from dora_theory.replay.read.record import Record
 
@@ -53,8 +55,8 @@ def repaired(records: Iterable[Record], log: str, note: Callable[[str], None]) -
         they have lost verdicts, votes, and the scores that were computed for another problem.
 
     Raises:
-        InputError: a batch cannot be dealt back. Whether rows now hold what answers their problems
-            is for `mispaired.Pairing` to say.
+        InputError: a batch cannot be dealt back, or too many completions answer no problem that
+            has lost its own. What else is left is for `mispaired.Pairing` to say.
     """
     records = iter(records)
     first = list(islice(records, _SEARCHED))
@@ -105,9 +107,15 @@ def _rows_back(stream: Iterator[Record], log: str, note: Callable[[str], None]) 
             for i, (record, j) in enumerate(zip(window, donor, strict=True))
         ]
         likeness, own = compared(back)
-        wrong = foreign_to(likeness, own)
+        wrong = foreign_rows(likeness, own, len(back))
+        if wrong.mean() > REFUSED:
+            first, last = (record.place.rpartition(":")[2] for record in (back[0], back[-1]))
+            raise InputError(
+                f"{log}: completions: {wrong.mean():.0%} of those of lines {first} to {last} "
+                "answer the problem of another row even after repair"
+            )
         for i, record in enumerate(back):
-            if record.repaired and wrong[own == i].mean() >= 0.5:
+            if record.repaired and wrong[i]:
                 lost += 1
             else:
                 moved += record.repaired
@@ -128,20 +136,12 @@ def _donors(window: list[Record]) -> Int[np.ndarray, " rows"]:
     count = len(window)
     if not likeness.cosine.size:
         return np.arange(count)
-    mean = _by_row(likeness, own, count)
+    mean = mean_by_row(likeness, own, count).cosine
     mean[np.diag_indices(count)] *= _STAYS
     rows, problems = linear_sum_assignment(mean, maximize=True)
     donor = np.empty(count, dtype=int)
     donor[problems] = rows
     return donor
-
-
-def _by_row(
-    likeness: Likeness, own: Int[np.ndarray, " completions"], count: int
-) -> Float[np.ndarray, "rows problems"]:
-    sums = np.zeros((count, likeness.cosine.shape[1]))
-    np.add.at(sums, own, likeness.cosine)
-    return sums / np.maximum(np.bincount(own, minlength=count), 1)[:, None]
 
 
 def _with_samples_of(record: Record, donor: Record) -> Record:
