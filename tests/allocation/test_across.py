@@ -147,6 +147,30 @@ def test_ties_of_equal_problems_go_to_the_lowest(x64):
     assert dt.allocate_problems(np.array([3.0, 1.0]), mixed, 1).rollouts.tolist() == [1, 0]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_ties_that_rounding_hides_are_ties(float64, seed):
+    """Equal as fractions, while their logarithms differ in the last digits."""
+    r = np.random.default_rng(seed)
+    for _ in range(30):
+        (a, b), (c, d) = (tuple(Fraction(int(x)) for x in r.integers(1, 9, size=2)) for _ in "12")
+        depth = int(r.integers(1, 5))
+        marginal = value([1], [[(a, b)]], [depth + 1]) - value([1], [[(a, b)]], [depth])
+        # The first rollout of the second is worth as much as rollout depth + 1 of the first.
+        worth = marginal * (c + d) / c
+        scale = worth.denominator
+        pair = [(Fraction(scale), (a, b)), (worth * scale, (c, d))]
+        for first, second in (pair, pair[::-1]):
+            values = [first[0], second[0]]
+            prior, mask = padded([[first[1]], [second[1]]])
+            high = filled([99, 99], 0)
+            problems = [[first[1]], [second[1]]]
+            want = [sum(x) for x in greedy(values, problems, depth + 1, [0, 0], [99, 99])]
+            found = dt.allocate_problems(
+                filled(values, 1), prior, depth + 1, max_rollouts=high, mask=mask
+            )
+            assert found.rollouts.tolist()[:2] == want
+
+
 @pytest.mark.parametrize("known", [False, True])
 def test_price_and_dual(float64, known):
     r = np.random.default_rng(3)
