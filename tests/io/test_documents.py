@@ -41,7 +41,7 @@ def test_a_replay_is_a_table(replayed):
 def test_there_and_back(replayed, tmp_path):
     path = tmp_path / "replay.json"
     replayed.save(path)
-    assert type(replayed).load(path) == replayed
+    assert type(replayed).load(path).rows() == replayed.rows()
     path.write_text("[1]", encoding="utf-8")
     with pytest.raises(InputError, match=r"replay.json: needs a JSON object"):
         type(replayed).load(path)

@@ -171,7 +171,7 @@ def test_what_a_kill_left_is_cleared_away(tmp_path):
 PROGRAM = """
 import sys, time
 import pyarrow.parquet
-from dora_theory import store as module
+from dora_theory.io import store as module
 from dora_theory.io.store import open_store
 
 class Slow:

@@ -113,7 +113,7 @@ def test_in_search():
     assert {row["strategy"] for row in found.rows()} == {"rebase", "squared"}
 
     def broken(problems, budget, options):
-        return jnp.ones(problems.mask.shape, int)
+        return jnp.full(problems.mask.shape, 2)
 
     with pytest.raises(ValueError, match="strategy broken: did not spend the budget"):
         dt.search(world, [broken], 3, num_problems=2)

@@ -6,8 +6,8 @@ import pytest
 import dora_theory as dt
 
 ROWS = [
-    {"scores": [0.1, 0.2, 0.3], "directions": [0, 2, 1], "embeddings": np.eye(3, 2)},
-    {"scores": [0.4], "directions": [0], "embeddings": [[1.0]]},
+    {"scores": [0.1, 0.2, 0.3], "directions": [0, 2, 1], "embeddings": [[1, 0], [0, 1], [1, 1]]},
+    {"scores": [0.4], "directions": [0], "embeddings": [[2]]},
 ]
 
 
