@@ -245,7 +245,8 @@ def _sharpened(q: Array, t: Array) -> Array:
     top = jax.lax.stop_gradient(q.max(-1, keepdims=True))
     ratio = q / jnp.maximum(top, jnp.finfo(q.dtype).tiny)
     # 0^0 is no share, but at other powers 0 has the slope that it has.
-    return spoiled(normalised(jnp.where((q > 0) | (t > 0), ratio**t, 0)), bad)
+    any_ = (q > 0) | (t > 0)
+    return spoiled(normalised(jnp.where(any_, jnp.where(any_, ratio, 1) ** t, 0)), bad)
 
 
 def noise_inflation(

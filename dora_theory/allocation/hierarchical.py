@@ -310,6 +310,8 @@ def _all_fail(
     q: Array, kappa: Array, nu: Array, allocation: Array, labels: Array, points: int
 ) -> Array:
     """Rollouts of a direction in order of depth; each step takes one of every direction."""
+    # What never fails has no slope: -inf is put in at the end.
+    sure, q = q == 1, jnp.where(q == 1, 0.5, q)
     kappa = jnp.broadcast_to(kappa, q.shape)
     start = hierarchy.tables(q, kappa, points)
 
@@ -334,7 +336,8 @@ def _all_fail(
 
     depth = jnp.zeros(q.shape, jnp.int32)
     state = start, depth, at(depth), jnp.zeros_like(q)
-    return jax.lax.fori_loop(0, points, fail, varying_with(state))[3].sum(-1)
+    found = jax.lax.fori_loop(0, points, fail, varying_with(state))[3]
+    return jnp.where(sure, jnp.where(at(depth) > 0, -jnp.inf, 0), found).sum(-1)
 
 
 def _problem(

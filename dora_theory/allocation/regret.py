@@ -137,7 +137,9 @@ def _rollouts_to_match(q: Array, shares: Array, kappa: Array, budget: Array, mos
     low, high = jax.lax.while_loop(lambda s: jnp.any(s[1] - s[0] > 1), halve, (low, high))
     ends = jnp.stack([jnp.maximum(low, 0), high])
     before, at = jax.lax.map(by_shares, ends)
-    step = jnp.where(jnp.isfinite(at) & (before > at), (before - target) / (before - at), 1)
+    fine = jnp.isfinite(at) & (before > at)
+    # Of a target of -inf there is no fraction, nor a slope of it.
+    step = jnp.where(fine, before - target, 1) / jnp.where(fine, before - at, 1)
     # Fewer than N never suffice; a rounding of the interpolation may say so.
     found = jnp.maximum(low + step, budget.astype(q.dtype))
     found = jnp.where(at > target, jnp.inf, jnp.where(target == 0, budget, found))

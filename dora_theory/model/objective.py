@@ -62,6 +62,8 @@ def success_probability(
 
     Returns:
         Shape `(...)`, in [0, 1], with the relative accuracy of `log_failure` however small it is.
+        Differentiable as `log_failure`, and at w = 1 too: with the relative accuracy of its own,
+        however near 1 the success is.
         Once failure is below half an ulp, success is 1; `log_failure` still tells how rare it is.
 
     Raises:
@@ -69,8 +71,7 @@ def success_probability(
 
     Source: eq. 5-7.
     """
-    # Not -expm1, which of no rollout is minus 0.
-    return 0.0 - jnp.expm1(log_failure(weights, concentration, allocation, mask=mask))
+    return _success(*_arguments(weights, concentration, allocation, mask))
 
 
 def candidate_log_failure(
@@ -174,6 +175,34 @@ def _each(w: Array, kappa: Array, n: Array, m: Array) -> Array:
 @jax.jit
 def _joint(w: Array, kappa: Array, n: Array, m: Array) -> Array:
     return _each(w, kappa, n, m).sum(-1)
+
+
+@jax.jit
+def _success(w: Array, kappa: Array, n: Array, m: Array) -> Array:
+    bad = _bad(w, kappa, n, m)
+    w, kappa, n = (jnp.broadcast_to(x, m.shape) for x in (w, kappa[..., None], n))
+    return spoiled(_any_hit(jnp.where(m, w, 0), kappa, jnp.where(m, n, 0)), bad, 0)
+
+
+@jax.custom_jvp
+def _any_hit(w: Array, kappa: Array, n: Array) -> Array:
+    """1 less the product of the failures of candidates, which are the last axis."""
+    # Not -expm1, which of no rollout is minus 0.
+    return 0.0 - jnp.expm1(log_failure_of(w, kappa, n).sum(-1))
+
+
+@_any_hit.defjvp
+def _any_hit_jvp(primals, tangents):  # type: ignore[no-untyped-def]
+    w, kappa, n = primals
+    logs, slope = jax.jvp(log_failure_of, primals, tangents)
+    # A failure of 0 has no logarithm, but the slope -(κ + n)/n (1)_n/(κ + 1)_n in its w.
+    never = jnp.isneginf(logs)
+    some = jnp.where(never, n, 1)
+    steep = (kappa + some) / some * jnp.exp(log_rising_ratio(kappa, jnp.ones_like(w), some))
+    slope = jnp.where(never, -steep * tangents[0], slope)
+    others = never.sum(-1, keepdims=True) - never
+    rest = jnp.exp(jnp.where(never, 0, logs).sum(-1))
+    return _any_hit(w, kappa, n), -rest * jnp.where(others == 0, slope, 0).sum(-1)
 
 
 @jax.jit
