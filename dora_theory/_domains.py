@@ -102,11 +102,12 @@ _FLOAT32 = " in float32 (turn on jax_enable_x64 for more)"
 
 
 def offset_domain(dtype: np.dtype) -> Domain:
-    """Of κ and other first divisors."""
+    """Of κ, ν and other first divisors, for functions and for the command line alike."""
+    # Below the least κ(1-w) may be subnormal, which counts as 0, or w/κ infinite. Above the largest
+    # κ + r and κ + r + 1 may round to one number, and divisors would repeat.
     if dtype == jnp.float32:
-        # Above it κ + r and κ + r + 1 may round to one float32, and divisors would repeat.
-        return Domain(0, 2**23, low_open=True, hint=_FLOAT32)
-    return Domain(0, 2**52, low_open=True)
+        return Domain(1e-30, 2**23, hint=_FLOAT32)
+    return Domain(1e-290, 2**52)
 
 
 def budget_domain(dtype: np.dtype) -> Domain:

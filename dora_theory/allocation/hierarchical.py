@@ -24,7 +24,6 @@ from dora_theory._checks import (
 )
 from dora_theory._domains import (
     COUNT,
-    POSITIVE,
     SHARE,
     Labels,
     cannot_spend,
@@ -59,7 +58,8 @@ def direction_allocation(
     Args:
         direction_weights: qualities Q in [0, 1], shape `(..., g)`; they need not sum to 1.
         directions: label of each candidate in [0, g), shape `(..., k)`.
-        concentration: κ > 0, scalar or shape `(...)`.
+        concentration: κ > 0, scalar or shape `(...)`; from 1e-30 to 2^23 in float32,
+            from 1e-290 to 2^52 in float64.
         budget: N ≥ 0 rollouts, scalar or shape `(...)`; at most 2^22 in float32.
         mask: boolean `(..., k)`, false for padding, which receives nothing.
 
@@ -101,8 +101,10 @@ def correlated_allocation(
     Args:
         direction_weights: qualities Q in [0, 1], shape `(..., g)`.
         directions: label of each candidate in [0, g), shape `(..., k)`.
-        concentration: κ > 0, scalar or shape `(...)`.
-        within_concentration: ν > 0, scalar or shape `(...)`.
+        concentration: κ > 0, scalar or shape `(...)`; from 1e-30 to 2^23 in float32,
+            from 1e-290 to 2^52 in float64.
+        within_concentration: ν > 0, scalar or shape `(...)`; from 1e-30 to 2^23 in float32,
+            from 1e-290 to 2^52 in float64.
         budget: N ≥ 0 rollouts, scalar or shape `(...)`.
         method: `"tables"`, exact for every N at O(N²) a problem; `"quadrature"`, O(log² N) and for
             any N: priorities to a relative error of 1e-12 in float64 and 3e-5 in float32, κ and ν
@@ -126,8 +128,8 @@ def correlated_allocation(
         direction_weights,
         directions,
         mask,
-        concentration=Argument(concentration, "", POSITIVE),
-        within_concentration=Argument(within_concentration, "", POSITIVE),
+        concentration=Argument(concentration, "", offset_domain),
+        within_concentration=Argument(within_concentration, "", offset_domain),
         budget=Argument(budget, "", COUNT),
     )
     check_spendable(budget, mask)
@@ -151,8 +153,10 @@ def hierarchical_log_failure(
     Args:
         direction_weights: qualities Q in [0, 1], shape `(..., g)`.
         directions: label of each candidate in [0, g), shape `(..., k)`.
-        concentration: κ > 0, scalar or shape `(...)`.
-        within_concentration: ν > 0, scalar or shape `(...)`.
+        concentration: κ > 0, scalar or shape `(...)`; from 1e-30 to 2^23 in float32,
+            from 1e-290 to 2^52 in float64.
+        within_concentration: ν > 0, scalar or shape `(...)`; from 1e-30 to 2^23 in float32,
+            from 1e-290 to 2^52 in float64.
         allocation: whole rollouts B ≥ 0, spread in any way, shape `(..., k)`.
         method: as `correlated_allocation`.
         points: as `correlated_allocation`, for the largest total of a direction.
@@ -172,8 +176,8 @@ def hierarchical_log_failure(
         direction_weights,
         directions,
         mask,
-        concentration=Argument(concentration, "", POSITIVE),
-        within_concentration=Argument(within_concentration, "", POSITIVE),
+        concentration=Argument(concentration, "", offset_domain),
+        within_concentration=Argument(within_concentration, "", offset_domain),
         allocation=Argument(allocation, domain=COUNT),
     )
     look = all(map(is_host, (allocation, directions, mask)))
@@ -212,7 +216,8 @@ def _correlated(
     points: int,
 ) -> Array:
     q, labels, members, bad = _sound(q, labels, mask)
-    bad |= POSITIVE.fails(kappa) | POSITIVE.fails(nu) | cannot_spend(budget, mask)
+    allowed = offset_domain(kappa.dtype)
+    bad |= allowed.fails(kappa) | allowed.fails(nu) | cannot_spend(budget, mask)
     if method == "tables":
         bad |= budget > points
     batch, g = mask.shape[:-1], q.shape[-1]
@@ -294,7 +299,8 @@ def _log_failure(
     points: int,
 ) -> Array:
     q, labels, _, bad = _sound(q, labels, mask)
-    bad |= POSITIVE.fails(kappa) | POSITIVE.fails(nu) | COUNT.fails(allocation, 1, mask)
+    allowed = offset_domain(kappa.dtype)
+    bad |= allowed.fails(kappa) | allowed.fails(nu) | COUNT.fails(allocation, 1, mask)
     batch, (k, g) = mask.shape[:-1], (mask.shape[-1], q.shape[-1])
     b = jnp.where(mask, allocation, 0)
     if method == "tables":

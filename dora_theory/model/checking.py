@@ -1,5 +1,6 @@
 """The named error for those who want it, of arrays that functions do not look at."""
 
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -27,9 +28,10 @@ from dora_theory._domains import (
     Domain,
     Labels,
     cannot_spend,
+    offset_domain,
 )
 
-_PARTS: dict[str, tuple[str, Domain]] = {
+_PARTS: dict[str, tuple[str, Domain | Callable[[np.dtype], Domain]]] = {
     "scores": ("k", FINITE),
     "weights": ("k", SHARE),
     "embeddings": ("k d", FINITE),
@@ -40,8 +42,8 @@ _PARTS: dict[str, tuple[str, Domain]] = {
     "alpha": ("k", NOT_NEGATIVE),
     "beta": ("k", NOT_NEGATIVE),
     "allocation": ("k", NOT_NEGATIVE),
-    "concentration": ("", POSITIVE),
-    "within_concentration": ("", POSITIVE),
+    "concentration": ("", offset_domain),
+    "within_concentration": ("", offset_domain),
     "temperature": ("", POSITIVE),
     "quality_temperature": ("", POSITIVE),
     "similarity_temperature": ("", POSITIVE),
@@ -100,7 +102,7 @@ def check(
     (_look_traced if traced else _look)(dict(zip(given, found, strict=True)), given, mask, m, g)
 
 
-def _domain(name: str, g: int | None) -> Domain:
+def _domain(name: str, g: int | None) -> Domain | Callable[[np.dtype], Domain]:
     return Labels(0, g - 1) if name == "directions" and g is not None else _PARTS[name][1]
 
 
@@ -128,6 +130,7 @@ def _look_traced(
         if name in _OF_DIRECTIONS and g is not None and "directions" in found:
             where = labelled(found["directions"], None if mask is None else m, g)
         domain = _domain(name, g)
+        domain = domain if isinstance(domain, Domain) else domain(x.dtype)
         _require(f"{name} = {{value}}: needs {domain}", ~domain.holds(x), where, x)
     if "embeddings" in found:
         largest = jnp.abs(found["embeddings"]).max(-1)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Real
 
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import Argument, checked, is_host
-from dora_theory._domains import NOT_NEGATIVE, POSITIVE, SHARE, spoiled
+from dora_theory._domains import NOT_NEGATIVE, POSITIVE, SHARE, offset_domain, spoiled
 from dora_theory.model.pochhammer import log_failure_of, log_rising_ratio
 
 
@@ -27,7 +27,8 @@ def log_failure(
 
     Args:
         weights: qualities w in [0, 1], shape `(..., k)`; they need not sum to 1.
-        concentration: κ > 0, scalar or shape `(...)`.
+        concentration: κ > 0, scalar or shape `(...)`; from 1e-30 to 2^23 in float32,
+            from 1e-290 to 2^52 in float64.
         allocation: rollouts B ≥ 0, whole or real, shape `(..., k)`.
         mask: boolean `(..., k)`; candidates that are false count for nothing.
 
@@ -56,7 +57,8 @@ def success_probability(
 
     Args:
         weights: qualities w in [0, 1], shape `(..., k)`.
-        concentration: κ > 0, scalar or shape `(...)`.
+        concentration: κ > 0, scalar or shape `(...)`; from 1e-30 to 2^23 in float32,
+            from 1e-290 to 2^52 in float64.
         allocation: rollouts B ≥ 0, whole or real, shape `(..., k)`.
         mask: boolean `(..., k)`; candidates that are false count for nothing.
 
@@ -85,7 +87,8 @@ def candidate_log_failure(
 
     Args:
         weights: qualities w in [0, 1], shape `(..., k)`.
-        concentration: κ > 0, scalar or shape `(...)`.
+        concentration: κ > 0, scalar or shape `(...)`; from 1e-30 to 2^23 in float32,
+            from 1e-290 to 2^52 in float64.
         allocation: rollouts B ≥ 0, whole or real, shape `(..., k)`.
         mask: boolean `(..., k)`, false for padding, which has 0.
 
@@ -147,7 +150,8 @@ def priorities(
 
     Args:
         weights: qualities w in [0, 1], shape `(..., k)`.
-        concentration: κ > 0, scalar or shape `(...)`.
+        concentration: κ > 0, scalar or shape `(...)`; from 1e-30 to 2^23 in float32,
+            from 1e-290 to 2^52 in float64.
         allocation: rollouts B ≥ 0, shape `(..., k)`.
         mask: boolean `(..., k)`, false for padding, which has 0.
 
@@ -221,7 +225,7 @@ def _priorities(w: Array, kappa: Array, n: Array, m: Array) -> Array:
 
 def _bad(w: Array, kappa: Array, n: Array, m: Array) -> Array:
     bad = SHARE.fails(w, 1, m) | NOT_NEGATIVE.fails(n, 1, m)
-    return bad | POSITIVE.fails(kappa)
+    return bad | offset_domain(kappa.dtype).fails(kappa)
 
 
 def _arguments(
@@ -232,6 +236,6 @@ def _arguments(
         mask,
         promote=True,
         weights=Argument(weights, domain=SHARE),
-        concentration=Argument(concentration, "", POSITIVE),
+        concentration=Argument(concentration, "", offset_domain),
         allocation=Argument(allocation, domain=NOT_NEGATIVE),
     )

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Real
 
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import Argument, checked, checked_pytree, host_float, is_host
-from dora_theory._domains import NOT_NEGATIVE, POSITIVE, SHARE, spoiled
+from dora_theory._domains import NOT_NEGATIVE, POSITIVE, SHARE, offset_domain, spoiled
 
 
 @checked_pytree
@@ -65,7 +65,7 @@ class BetaPrior:
             mask,
             promote=True,
             weights=Argument(weights, domain=SHARE),
-            concentration=Argument(concentration, "", POSITIVE),
+            concentration=Argument(concentration, "", offset_domain),
         )
         return cls(*_paper_prior(w, kappa, m))
 
@@ -132,7 +132,7 @@ class BetaPrior:
 
 @jax.jit
 def _paper_prior(w: Array, kappa: Array, mask: Array) -> tuple[Array, Array]:
-    bad = SHARE.fails(w, 1, mask) | POSITIVE.fails(kappa)
+    bad = SHARE.fails(w, 1, mask) | offset_domain(kappa.dtype).fails(kappa)
     w = jnp.where(mask, w, 0)
     a, b = kappa[..., None] * w, kappa[..., None] * (1 - w)
     return spoiled(a, bad), spoiled(b, bad)
@@ -196,8 +196,8 @@ class HierarchicalPrior:
         """Checks the values."""
         made = checked(
             quality=Argument(self.quality, "g", SHARE),
-            concentration=Argument(self.concentration, "", POSITIVE),
-            within_concentration=Argument(self.within_concentration, "", POSITIVE),
+            concentration=Argument(self.concentration, "", offset_domain),
+            within_concentration=Argument(self.within_concentration, "", offset_domain),
         )
         for name, x in zip(
             ("quality", "concentration", "within_concentration"), made[:-1], strict=True
@@ -228,7 +228,7 @@ class HierarchicalPrior:
         return cls(
             *checked(
                 direction_weights=Argument(direction_weights, "g", SHARE),
-                concentration=Argument(concentration, "", POSITIVE),
-                within_concentration=Argument(within_concentration, "", POSITIVE),
+                concentration=Argument(concentration, "", offset_domain),
+                within_concentration=Argument(within_concentration, "", offset_domain),
             )[:-1]
         )
