@@ -12,14 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dora_theory.allocation.hierarchical import (
-    _rank_by_counting,
-    _rank_by_sorting,
     correlated_allocation,
     direction_allocation,
     hierarchical_log_failure,
 )
 from dora_theory.allocation.optimal import optimal_allocation
-from dora_theory.allocation.spread import spread_evenly
+from dora_theory.allocation.spread import _rank_by_counting, _rank_by_sorting, spread_evenly
 from dora_theory.model.directions import direction_totals
 from dora_theory.model.objective import log_failure
 
