@@ -93,56 +93,59 @@ def magnitude_weighting_from_similarity(
 def _weighting(s: Array, t: Array, ridge: Array, mask: Array) -> Array:
     both = mask_of(mask, "k k")
     bad = FINITE.fails(s, 2, both) | POSITIVE.fails(t) | NOT_NEGATIVE.fails(ridge)
-    batch, k = mask.shape[:-1], mask.shape[-1]
-    bad = jnp.broadcast_to(bad, batch)
+    bad = jnp.broadcast_to(bad, mask.shape[:-1])
     # What is bad is solved as if nothing were alike, so that no exchange goes on and on.
     s = jnp.where(both & ~bad[..., None, None], s, 0)
     t, ridge = (jnp.where(bad, 1, x) for x in (t, ridge))
-    v = _weightings(s.reshape(-1, k, k), t.reshape(-1), mask.reshape(-1, k), ridge.reshape(-1))
-    return spoiled(v.reshape(mask.shape), bad)
+    v = _weightings(s, t, mask, ridge)
+    return spoiled(v, bad)
 
 
-@jax.vmap
 def _weightings(s: Array, t: Array, mask: Array, ridge: Array) -> Array:
+    # Batched by hand: `checkify` has no rule for a loop under `vmap`.
     k = s.shape[-1]
     eps = float(jnp.finfo(s.dtype).eps)
     eye = jnp.eye(k, dtype=bool)
-    s = jnp.where(eye, 1, 0.5 * (s + s.T))
+    s = jnp.where(eye, 1, 0.5 * (s + jnp.swapaxes(s, -1, -2)))
     leader = _leaders(s, mask, 16 * eps)
     leads = mask & (leader == jnp.arange(k))
-    both = leads[:, None] & leads[None, :]
-    z = jnp.where(both, jnp.exp(-(1 - s) / t), eye)
-    lowest = jnp.linalg.eigvalsh(jax.lax.stop_gradient(z))[0]
+    both = leads[..., :, None] & leads[..., None, :]
+    z = jnp.where(both, jnp.exp(-(1 - s) / t[..., None, None]), eye)
+    lowest = jnp.linalg.eigvalsh(jax.lax.stop_gradient(z))[..., 0]
     raised = jnp.maximum(-lowest, 0) + 10 * k * eps
-    z = z + jnp.where(eye, raised + ridge, 0)
+    z = z + jnp.where(eye, (raised + ridge)[..., None, None], 0)
     fixed = jax.lax.stop_gradient(z)
     free = free_set(
         lambda free: _solve(fixed, free),
-        lambda v: jnp.dot(fixed, v, precision=jax.lax.Precision.HIGHEST),
+        lambda v: jnp.einsum("...ij,...j->...i", fixed, v, precision=jax.lax.Precision.HIGHEST),
         leads,
         slack=10 * k * eps,
     )
     v = jnp.maximum(_solve(z, free), 0)
-    members = segment_sum(mask.astype(s.dtype), leader, k)
-    return jnp.where(mask, (v / jnp.maximum(members, 1))[leader], 0)
+    members = jnp.maximum(segment_sum(mask.astype(s.dtype), leader, k), 1)
+    return jnp.where(mask, jnp.take_along_axis(v / members, leader, -1), 0)
 
 
 def _leaders(s: Array, mask: Array, slack: Array | float) -> Array:
     """The lowest index that each candidate is one with, to rounding."""
     k = s.shape[-1]
     index = jnp.arange(k, dtype=jnp.int32)
-    same = (s >= 1 - slack) & mask[:, None] & mask[None, :] | jnp.eye(k, dtype=bool)
-    leader = jnp.where(same, index[None, :], k).min(-1)
+    both = mask[..., :, None] & mask[..., None, :]
+    same = (s >= 1 - slack) & both | jnp.eye(k, dtype=bool)
+    leader = jnp.where(same, index, k).min(-1)
     # A chain of near copies has one leader too: each step halves its length.
-    return jax.lax.fori_loop(0, max(k.bit_length(), 1), lambda _, x: x[x], leader)
+    for _ in range(max(k.bit_length(), 1)):
+        leader = jnp.take_along_axis(leader, leader, -1)
+    return leader
 
 
 def _solve(z: Array, free: Array) -> Array:
     """Solves (Z v)_i = 1 for the free candidates, with v_i = 0 for the others."""
-    both = free[:, None] & free[None, :]
+    both = free[..., :, None] & free[..., None, :]
     system = jnp.where(both, z, jnp.eye(z.shape[-1], dtype=bool))
     factor = jax.scipy.linalg.cho_factor(system)
-    return jnp.where(free, jax.scipy.linalg.cho_solve(factor, free.astype(z.dtype)), 0)
+    found = jax.scipy.linalg.cho_solve(factor, free.astype(z.dtype)[..., None])[..., 0]
+    return jnp.where(free, found, 0)
 
 
 def free_set(
@@ -160,15 +163,15 @@ def free_set(
     sides at once while that leaves fewer of them; else the last one does, which must end (Murty).
 
     Args:
-        solve: from a boolean `(k,)` of free candidates the v, 0 elsewhere, with Z v = 1 on them.
+        solve: from a boolean `(..., k)` of free candidates the v with Z v = 1 on them, 0 elsewhere.
         multiply: from v to Z v.
-        candidates: that may be free.
+        candidates: that may be free, shape `(..., k)`.
         slack: Z v may fall short of 1 by this, in units of the largest |v| or 1.
         negative: v above minus this, in the same units, counts as not negative.
         most: exchanges after which to stop; by default so many that none is left.
 
     Returns:
-        A boolean `(k,)`.
+        A boolean `(..., k)`.
     """
     k = candidates.shape[-1]
     most = 10 * k + 100 if most is None else most
@@ -176,25 +179,31 @@ def free_set(
     def infeasible(free: Array) -> Array:
         v = solve(free)
         # A tie (v = 0 and Z v = 1) stays where it is.
-        scale = jnp.maximum(jnp.abs(v).max(initial=1.0), 1)
+        scale = jnp.maximum(jnp.abs(v).max(-1, keepdims=True), 1)
         short = 1 - multiply(v)
         return candidates & jnp.where(free, v < -negative * scale, short > slack * scale)
 
     def open_(state: tuple) -> Array:
         _, bad, _, _, turn = state
-        return jnp.any(bad) & (turn < most)
+        return bad.any(-1) & (turn < most)
 
     def exchange(state: tuple) -> tuple:
         free, bad, fewest, patience, turn = state
-        count = bad.sum(dtype=jnp.int32)
+        still = open_(state)
+        count = bad.sum(-1, dtype=jnp.int32)
         better = count < fewest
-        fewest = jnp.minimum(count, fewest)
-        patience = jnp.where(better, _PATIENCE, patience - 1)
-        last = jnp.arange(k) == k - 1 - jnp.argmax(bad[::-1])
-        flipped = free ^ jnp.where(better | (patience >= 0), bad, last)
-        return flipped, infeasible(flipped), fewest, patience, turn + 1
+        last = jnp.arange(k) == k - 1 - jnp.argmax(bad[..., ::-1], -1, keepdims=True)
+        patient = jnp.where(better, _PATIENCE, patience - 1)
+        all_ = (better | (patient >= 0))[..., None]
+        # Those that are done stay as they are.
+        flipped = free ^ (jnp.where(all_, bad, last) & still[..., None])
+        fewest = jnp.where(still, jnp.minimum(count, fewest), fewest)
+        patience = jnp.where(still, patient, patience)
+        return flipped, infeasible(flipped), fewest, patience, turn + still
 
-    zero = jnp.int32(0)
     bad = infeasible(candidates)
-    state = candidates, bad, jnp.int32(k + 1), zero + _PATIENCE, zero
-    return jax.lax.while_loop(open_, exchange, varying_with(state, bad))[0]
+    zero = jnp.zeros(candidates.shape[:-1], jnp.int32)
+    state = candidates, bad, zero + (k + 1), zero + _PATIENCE, zero
+    return jax.lax.while_loop(
+        lambda state: jnp.any(open_(state)), exchange, varying_with(state, bad)
+    )[0]
