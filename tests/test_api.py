@@ -226,3 +226,36 @@ def test_checkify_goes_through(name):
     errors = checkify.nan_checks | checkify.index_checks | checkify.user_checks
     checked = checkify.checkify(lambda given: entry.call(**given), errors=errors)
     jax.eval_shape(checked, arguments(entry, (2,)))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"scores": [0.1, np.nan]}, r"scores\[1\] = nan"),
+        ({"weights": [0.1, -0.5], "concentration": 1.0}, r"weights\[1\] = -0.5"),
+        ({"concentration": 0.0}, "concentration = 0.0"),
+        ({"scores": [0.1, 0.2], "embeddings": [[1.0, 0.0], [0.0, 0.0]]}, "embeddings"),
+        ({"directions": [0, 3], "direction_weights": [0.5, 0.5]}, "directions"),
+        ({"alpha": [0.0, 1.0], "beta": [0.0, 1.0]}, r"alpha \+ beta"),
+        ({"budget": -1}, "budget = -1"),
+        ({"weights": [0.5], "budget": 3, "mask": [False]}, "mask: a problem without candidates"),
+        ({"similarity": [[1.0, np.inf], [0.0, 1.0]]}, "similarity"),
+    ],
+)
+def test_check_names_what_is_bad_on_a_device(given, message):
+    given = {name: jnp.asarray(x) for name, x in given.items()}
+    with pytest.raises(ValueError, match=message):
+        dt.check(**given)
+    error, _ = checkify.checkify(jax.jit(lambda given: dt.check(**given)))(given)
+    assert error.get() is not None
+    assert error.get().startswith(message.split("[")[0].split("\\")[0].split(":")[0])
+
+
+def test_check_passes_what_is_sound_and_padding():
+    dt.check(scores=jnp.array([0.1, jnp.nan]), mask=jnp.array([True, False]), budget=jnp.array(4))
+    drawn = dt.draw_problems(jax.random.key(0), dt.Population(candidates=6, directions=2), 3)
+    dt.check(drawn)
+    with pytest.raises(TypeError, match="score: is none of scores"):
+        dt.check(score=[1.0])
+    with pytest.raises(ValueError, match="embeddings: 3 candidates, where scores has 2"):
+        dt.check(scores=jnp.ones(2), embeddings=jnp.ones((3, 2)))
