@@ -57,11 +57,11 @@ def _margin_regret(x: Instances) -> Float[Array, " n"]:
 
     # The package's regret is cut at 0. Here it is not: what it plans with must be the better one.
     right, wrong = (optimal.optimal_allocation(w, c, n) for c in (kappa, x["assumed"]))
-    regret = fails(wrong) - fails(right)
+    worse = fails(wrong) - fails(right)
     lost = fails(used) - jnp.exp(splits.least_sum(table, n))
     found = regret.regret_of_concentration(w, x["assumed"], kappa, n)
-    off = jnp.maximum(jnp.abs(found - lost), jnp.abs(regret - lost))
-    return jnp.minimum(regret, 1e-13 - off)
+    off = jnp.maximum(jnp.abs(found - lost), jnp.abs(worse - lost))
+    return jnp.minimum(worse, 1e-13 - off)
 
 
 def _draw_farther(key: Array, n: int) -> Instances:
