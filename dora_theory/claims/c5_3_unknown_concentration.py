@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dora_theory.allocation import optimal
+from dora_theory.allocation import optimal, regret
 from dora_theory.claims.check import drawing, rational, shrinking, splits
 from dora_theory.claims.check.claim import Claim, Instance, Instances
 from dora_theory.model import objective, similarity
