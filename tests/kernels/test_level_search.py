@@ -7,7 +7,14 @@ import pytest
 from allocation_table import greedy
 
 from dora_theory.kernels.divisor import largest_priorities
-from dora_theory.kernels.level_search import count_sum, counts_at, in_doubt, row_sum
+from dora_theory.kernels.level_search import (
+    count_sum,
+    counts_at,
+    first_bracket,
+    in_doubt,
+    row_sum,
+    search,
+)
 
 K = 6
 
@@ -36,6 +43,22 @@ def test_counts_without_doubt_are_the_greedy_s(wide):
     assert wrong.mean() > 0.02
     assert not (wrong & ~doubt[small]).any()
     assert (~doubt).mean() > 0.1
+
+
+@pytest.mark.parametrize("one_offset", [True, False])
+@pytest.mark.usefixtures("float64")
+def test_the_search_begins_around_its_goal_and_ends_there(one_offset):
+    """On any scale of the numerators; no certificate has to repair it."""
+    rng = np.random.default_rng(5)
+    n = rng.exponential(size=(500, K)) ** 2 * 10 ** rng.uniform(-6, 6, (500, 1))
+    c = rng.choice([1e-3, 0.3, 0.5, 1, 2.7, 40], size=(500, 1 if one_offset else K))
+    goal = rng.integers(1, 1000, size=(500, 1)).astype(float)
+    start = first_bracket(n, c, goal, n.sum(-1, keepdims=True), row_sum)
+    assert np.all(counts_at(start.low, n, c) == 0)
+    assert np.all(counts_at(start.high, n, c).sum(-1, keepdims=True) >= goal)
+    assert np.all((start.low <= start.level) & (start.level <= start.high))
+    level = search(start, n, c, goal, row_sum)
+    np.testing.assert_array_equal(counts_at(level, n, c).sum(-1, keepdims=True), goal)
 
 
 def test_rows_off_their_goal_are_in_doubt():
