@@ -37,14 +37,19 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "mutants.jsonl"
 TABLE = RESULTS.with_suffix(".md")
 # The numeric core, and for each module the tests that concern it, the nearest first.
-_OPTIMAL = ("tests/allocation/test_optimal.py", "tests/kernels/test_divisor_pallas.py")
+_OPTIMAL = (
+    "tests/allocation/test_optimal.py",
+    "tests/kernels/test_divisor_pallas.py",
+    "tests/allocation/test_concentration_range.py",
+)
+_HIERARCHY = ("tests/allocation/test_hierarchical.py", "tests/model/test_mixture.py")
 MODULES: dict[str, tuple[str, ...]] = {
     "bias.py": ("tests/test_bias.py",),
     "model/clustering.py": ("tests/model/test_clustering.py",),
     "model/directions.py": ("tests/model/test_directions.py", "tests/test_bias.py"),
-    "model/hierarchy.py": ("tests/allocation/test_hierarchical.py", "tests/model/test_priors.py"),
+    "model/hierarchy.py": (*_HIERARCHY, "tests/model/test_priors.py"),
     "model/magnitude.py": ("tests/model/test_magnitude.py", "tests/allocation/test_rules.py"),
-    "model/mixture.py": ("tests/model/test_mixture.py", "tests/allocation/test_hierarchical.py"),
+    "model/mixture.py": _HIERARCHY,
     "model/objective.py": ("tests/model/test_objective.py", "tests/model/test_priors.py"),
     "model/pochhammer.py": (
         "tests/model/test_pochhammer.py",
@@ -58,8 +63,8 @@ MODULES: dict[str, tuple[str, ...]] = {
         "tests/allocation/test_rules.py",
     ),
     "model/streamed_magnitude.py": ("tests/model/test_streamed_magnitude.py",),
-    "allocation/by_level.py": ("tests/allocation/test_hierarchical.py",),
-    "allocation/hierarchical.py": ("tests/allocation/test_hierarchical.py",),
+    "allocation/by_level.py": _HIERARCHY,
+    "allocation/hierarchical.py": _HIERARCHY,
     "allocation/optimal.py": _OPTIMAL,
     "allocation/optimize.py": ("tests/allocation/test_optimize.py",),
     "allocation/rules.py": ("tests/allocation/test_rules.py",),

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 
 from dora_theory.kernels.beta_sampler import stream
 from dora_theory.kernels.dispatch import unavailable
@@ -14,6 +15,7 @@ from dora_theory.kernels.outcomes import (
     expected_outcomes,
     expected_outcomes_kernel,
     expected_outcomes_reference,
+    outcomes_of_logits,
 )
 from dora_theory.model.objective import log_failure_beta
 
@@ -63,6 +65,20 @@ def test_it_estimates_the_objective(results):
     expected = (spent * (alpha / (alpha + beta))[:, None]).sum(0)
     bound = 5 * np.sqrt((spent**2).sum(0) / 4 / 290) + 1e-6
     assert np.all(np.abs(np.asarray(results[0].correct) / 290 - expected) <= bound)
+
+
+def test_draws_that_are_made_are_added_up():
+    """Against products of (1 - p)^B written out, of samples that count."""
+    *_, spent, _, counts = given(40, 30)
+    logits = np.random.default_rng(4).normal(size=(UNITS, PROBLEMS, 40)).astype(np.float32)
+    logits[0, 0], logits[0, 1] = -np.inf, np.inf
+    found = outcomes_of_logits(jnp.asarray(logits), jnp.asarray(spent), counts)
+    p = scipy.special.expit(logits.astype(float))[:, None]
+    each = spent[..., None]
+    success = 1 - ((1 - p) ** each).prod(0)
+    correct = (each * p).sum(0)
+    np.testing.assert_allclose(found.success, success[..., :30].sum(-1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found.correct, correct[..., :30].sum(-1), rtol=1e-5)
 
 
 def test_nothing_to_do_is_nothing():
