@@ -175,9 +175,7 @@ class Argument(NamedTuple):
     domain: Domain | Callable[[np.dtype], Domain] | None = FINITE
 
 
-def checked(
-    mask: ArrayLike | Array | None = None, *, promote: bool = False, **arguments: Argument
-) -> tuple[Any, ...]:
+def checked(mask: Any = None, *, promote: Any = False, **arguments: Argument) -> tuple[Any, ...]:
     """The arguments of one call: read, shapes fitted, host values checked.
 
     Args:

@@ -235,7 +235,7 @@ def is_optimal(
     """
     more = {} if budget is None else {"budget": Argument(budget, "", COUNT)}
     w, kappa, given, *n, m = _checked_allocation(weights, concentration, allocation, mask, **more)
-    return _is_optimal(w, kappa, given, *(n or [None]), m)
+    return _is_optimal(w, kappa, given, n[0] if n else None, m)
 
 
 def optimal_set(
@@ -409,7 +409,7 @@ def _checked_allocation(
         allocation=Argument(allocation, domain=COUNT),
         **more,
     )
-    known = mask is not None and is_host(allocation) and is_host(mask)
-    if known and np.any(np.where(mask, 0, allocation)):
+    known = is_host(allocation) and is_host(mask)
+    if mask is not None and known and np.any(np.where(mask, 0, allocation)):
         raise ValueError("allocation: padding (mask False) has rollouts")
     return found

@@ -118,7 +118,8 @@ def optimise_allocation(
     start = None if initial is None else host_float("initial", initial)
     there = None if mask is None else host_mask(mask)
     dtype = jnp.result_type(float) if start is None else start.dtype
-    given = {"num_candidates": (k,), "initial": np.shape(start), "mask": np.shape(there)}
+    own = () if start is None else start.shape
+    given = {"num_candidates": (k,), "initial": own, "mask": () if there is None else there.shape}
     shapes = {name: (shape, "k") for name, shape in given.items() if shape}
     shape, _ = fit(**shapes, budget=(n.shape, ""))
     if start is not None and is_host(start):

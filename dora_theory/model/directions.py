@@ -50,8 +50,8 @@ def direction_weights(
     if pool not in get_args(Pool):
         raise ValueError(f"pool = {pool!r}: needs one of {', '.join(get_args(Pool))}")
     g = check_whole("num_directions", num_directions, 1)
-    labels = Argument(directions, domain=Labels(0, g - 1))
-    r, t, labels, m = checked_scores(scores, temperature, mask, directions=labels)
+    given = Argument(directions, domain=Labels(0, g - 1))
+    r, t, labels, m = checked_scores(scores, temperature, mask, directions=given)
     return _direction_weights(r, t, labels, m, g, pool)
 
 

@@ -115,7 +115,8 @@ def _weigh_all(
     bad |= POSITIVE.fails(tolerance)
     unit = jnp.where(bad[..., None, None], 0, unit)
     t, ridge = (jnp.where(bad, 1, x) for x in (t, ridge))
-    v, residual, iterations = jax.vmap(partial(_weigh, **how), (0, 0, 0, 0, None))(
+    weigh: Callable[..., Any] = partial(_weigh, **how)
+    v, residual, iterations = jax.vmap(weigh, (0, 0, 0, 0, None))(
         unit.reshape(-1, k, d),
         mask.reshape(-1, k),
         t.reshape(-1),
