@@ -27,7 +27,7 @@ from dora_theory.replay.read.readers import read_log
 from dora_theory.search.game24 import Game24, game24
 from dora_theory.search.measures import run_searches
 from dora_theory.search.puzzles import State, all_puzzles, solvable, state
-from dora_theory.search.rules import SEARCHED, as_rule
+from dora_theory.search.rules import SEARCHED, SearchRule, as_rule
 from paper_repro.drawing import panels
 from paper_repro.one_round import OneRound, one_round_success
 from paper_repro.proposals import logged_game
@@ -74,7 +74,7 @@ def spread_puzzles() -> list[State]:
 def success(
     world: Game24,
     starts: np.ndarray,
-    rules: Sequence[Strategy],
+    rules: Sequence[SearchRule],
     which: int,
     slots: int,
     noise: float,

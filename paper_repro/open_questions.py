@@ -19,7 +19,7 @@ import numpy as np
 
 from dora_theory.io.atomic_write import whole_output
 from dora_theory.search.measures import Measures
-from dora_theory.search.rules import as_rule
+from dora_theory.search.rules import SearchRule, as_rule
 from dora_theory.search.tree import Tree
 from paper_repro.benchmark_runs import SIZES, difference, draw_benchmark, populations, run_benchmark
 from paper_repro.drawing import GREY, ORDER, panels
@@ -57,7 +57,7 @@ PAPERS, DEDUPLICATED, CORRELATED = (
     "κ = 0.5, directions told",
     "correlated, κ = 0.5, ν = 1",
 )
-RULES: dict[str, Strategy] = {
+RULES: dict[str, SearchRule] = {
     "REBASE": as_rule("rebase"),
     "beam": as_rule("beam"),
     **CANDIDATES,

@@ -75,7 +75,7 @@ def _section(script: ModuleType, out: Path, table: Callable[[list], str]) -> str
     rows = script.main(out)
     title, _, text = (script.__doc__ or "").strip().partition("\n\n")
     title = " ".join(title.rstrip(".").split())
-    picture = f"![{title}]({script.__name__}.png)"
+    picture = f"![{title}]({script.__name__.rpartition('.')[2]}.png)"
     return "\n\n".join([f"## {title}", picture, " ".join(text.split()), table(rows).rstrip()])
 
 

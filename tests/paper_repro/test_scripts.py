@@ -22,11 +22,16 @@ pytestmark = pytest.mark.slow
 SCRIPTS = (figure1, figure2, figure5, proposition1)
 
 
+def named(module: ModuleType) -> str:
+    """The name of a script, without that of its package."""
+    return module.__name__.rpartition(".")[2]
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """The folder of pictures, and script → quantity → row."""
     out = tmp_path_factory.mktemp("figures")
-    rows = {s.__name__: {r["quantity"]: r for r in s.main(out)} for s in SCRIPTS}
+    rows = {named(s): {r["quantity"]: r for r in s.main(out)} for s in SCRIPTS}
     rows["replay_synthetic"] = {
         f"{r['strategy']}, N = {r['budget']}": r for r in replay_synthetic.main(out)
     }
@@ -45,18 +50,18 @@ def divisor_method(weights: list[Fraction], budget: int, first: Fraction) -> lis
     return seats
 
 
-@pytest.mark.parametrize("module", SCRIPTS, ids=lambda m: m.__name__)
+@pytest.mark.parametrize("module", SCRIPTS, ids=named)
 def test_pictures_are_there_and_come_out_the_same(
     made: tuple[Path, dict[str, Any]], module: ModuleType, tmp_path: Path
 ) -> None:
     out, rows = made
     again = {r["quantity"]: r for r in module.main(tmp_path)}
-    assert again == rows[module.__name__]
-    names = {f"{module.__name__}.png", f"{module.__name__}.svg"}
+    assert again == rows[named(module)]
+    names = {f"{named(module)}.png", f"{named(module)}.svg"}
     assert {p.name for p in tmp_path.iterdir()} == names
     for name in names:
         assert (out / name).read_bytes() == (tmp_path / name).read_bytes()
-    assert (out / f"{module.__name__}.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / f"{named(module)}.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_figure2_by_hand(made: tuple[Path, dict[str, Any]]) -> None:
@@ -162,7 +167,7 @@ def test_report_is_one_page_with_every_picture_and_number(
     out, rows = made
     monkeypatch.setattr(report, "SCRIPTS", SCRIPTS)
     for module in (*SCRIPTS, replay_synthetic):
-        kept = list(rows[module.__name__].values())
+        kept = list(rows[named(module)].values())
         monkeypatch.setattr(module, "main", lambda _, kept=kept: kept)
     for picture in out.glob("*.png"):
         (tmp_path / picture.name).write_bytes(picture.read_bytes())

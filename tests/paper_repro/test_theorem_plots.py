@@ -164,7 +164,7 @@ def test_page_and_gallery_show_every_picture() -> None:
     page = (ROOT / "figures" / "report.md").read_text(encoding="utf-8")
     gallery = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
     for module in report.SCRIPTS:
-        name = module.__name__
+        name = module.__name__.rpartition(".")[2]
         assert f"]({name}.png)" in page, f"{name}: make reproduce"
         assert f"]({name}.png)" in gallery, name
         assert f"`python paper_repro/{name}.py`" in gallery, name

