@@ -7,6 +7,7 @@ anything. A `Domain` states a range once for both ways: `Domain.check` looks at 
 `Domain.fails` is the flag that can be traced, and `spoiled` is what the flag does.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -40,9 +41,9 @@ class Domain(NamedTuple):
         if jnp.issubdtype(x.dtype, jnp.integer):
             least, most = np.iinfo(x.dtype).min, np.iinfo(x.dtype).max
             # A bound that no number of the dtype passes is none, and may be no number of it.
-            low, high = max(self.low, least), min(self.high, most)
-            above = x > int(low) if self._low_open and low == self.low else x >= int(low)
-            return above & (x < int(high) if self._high_open and high == self.high else x <= high)
+            low, high = math.ceil(max(self.low, least)), math.floor(min(self.high, most))
+            above = x > low if self._low_open and low == self.low else x >= low
+            return above & (x < high if self._high_open and high == self.high else x <= high)
         above = x > self.low if self._low_open else x >= self.low
         return above & (x < self.high if self._high_open else x <= self.high)
 

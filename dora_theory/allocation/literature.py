@@ -149,6 +149,7 @@ def hora_allocation(
     """
     one = jnp.ones((1, 1), jnp.result_type(float))
     s, n = (as_float(name, x) for name, x in (("right", right), ("attempts", attempts)))
+    check_range("attempts - right", n - s, 0)
     prior = BetaPrior(one, one).after_outcomes(s[..., None], n[..., None])
     found = allocate_problems(
         1.0, prior, total, min_rollouts=min_rollouts, max_rollouts=max_rollouts

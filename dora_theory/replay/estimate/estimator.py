@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Int, Real
 
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import as_mask, check_range
+from dora_theory._domains import Labels
 from dora_theory.model.directions import direction_totals
 from dora_theory.model.pochhammer import log_rising_ratio
 
@@ -94,6 +95,8 @@ def replayed_success(
     check_range("allocation", b, 0, mask=mask)
     shape = jnp.broadcast_shapes(b.shape, np.shape(correct), np.shape(directions))
     m = as_mask(mask, shape)
+    if not isinstance(directions, jax.Array):
+        Labels(0, num_directions - 1).check("directions", np.asarray(directions), mask)
     labels = jnp.broadcast_to(jnp.asarray(directions), shape)
     given, right, logged = (
         direction_totals(
