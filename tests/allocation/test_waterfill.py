@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 
 from dora_theory.allocation.optimal import apportion, optimal_allocation
 from dora_theory.allocation.waterfill import (
+    _steep_then_even,
     rounded_waterfill_allocation,
     shifted_linear_allocation,
     waterfill_allocation,
@@ -253,6 +254,22 @@ class TestRounded:
                 # The paper's rule, kept non-negative and rounded, is much farther off.
                 paper = np.rint(np.maximum(shifted_linear_allocation(w, kappa, n), 0))
                 assert np.abs(paper - best).sum(-1).max() // 2 > 10
+
+    @pytest.mark.usefixtures("float64")
+    def test_little_confidence_is_solved_on_both_pieces(self):
+        """The real solution that is rounded for κ < 1/2, against a root search for its level."""
+        rng = np.random.default_rng(11)
+        for _ in range(200):
+            k = int(rng.integers(1, 7))
+            w = rng.exponential(size=k) ** 2
+            kappa, n = rng.uniform(0.001, 0.5), float(rng.integers(1, 40))
+
+            def spent(level, w=w, kappa=kappa):
+                return np.minimum(level * w / (2 * kappa), level * w + 0.5 - kappa)
+
+            level = brentq(lambda s, n=n, f=spent: f(s).sum() - n, 0, n / w.max() + 1, xtol=1e-15)
+            problem = (jnp.asarray(x) for x in (w, [kappa], [n], np.ones(k, bool)))
+            np.testing.assert_allclose(_steep_then_even(*problem), spent(level), atol=1e-9)
 
     def test_edges_and_padding(self, x64):
         for kappa in (1e-6, 0.3, 0.5, 1e6):

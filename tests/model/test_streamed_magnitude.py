@@ -52,7 +52,7 @@ def test_float32_reaches_its_tolerance_and_says_what_it_missed():
     found = streamed_magnitude_weighting(e, 0.1, mask=mask)
     assert found.weighting.dtype == np.float32
     assert found.residual.max() < 1e-4
-    hasty = streamed_magnitude_weighting(e, 0.1, mask=mask, most=1)
+    hasty = streamed_magnitude_weighting(e, 0.1, mask=mask, most=1, block_size=1)
     assert hasty.residual.max() > 1e-2
 
 
