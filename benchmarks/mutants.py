@@ -7,7 +7,7 @@ one JSON object per line, from which a run that was stopped goes on; explanation
 kept there too, as "why", and `--table` writes the Markdown table beside it.
 
     python benchmarks/mutants.py --count 200 --seed 0     # hours; stop and start it at will
-    python benchmarks/mutants.py --again                  # survivors once more, against new tests
+    python benchmarks/mutants.py --again                  # what survived, if no "why" is given
     python benchmarks/mutants.py --table
 
 Processes are forked from one that has loaded JAX and pytest, and share a compilation cache, so that
@@ -461,7 +461,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--scratch", type=Path, default=Path("/tmp/dora-mutants"))
-    parser.add_argument("--again", action="store_true", help="only those that were not killed")
+    parser.add_argument(
+        "--again", action="store_true", help="only those neither killed nor explained"
+    )
     parser.add_argument("--tests", action="store_true", help="leave `verify` to a run --again")
     parser.add_argument("--check", action="store_true", help="see first that tests pass as it is")
     parser.add_argument("--limit", type=int, default=None, help="at most so many in this run")
@@ -472,7 +474,7 @@ def main(argv: list[str] | None = None) -> None:
         arguments.results.with_suffix(".md").write_text(table([*known.values()]), encoding="utf-8")
         return
     if arguments.again:
-        todo = [m for m in known.values() if m.status in ("survived", "slow")]
+        todo = [m for m in known.values() if m.status in ("survived", "slow") and not m.why]
     else:
         todo = chosen(arguments.count, arguments.seed, known)
     tree = arguments.scratch / "tree"

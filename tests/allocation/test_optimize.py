@@ -95,6 +95,18 @@ class TestSeparable:
         assert found.allocation.tolist() == [0, 1, 2, 4]
         assert bool(found.locally_optimal)
 
+    def test_a_start_is_shares_on_any_scale(self):
+        for scale in (1e-12, 1.0, 1e12):
+            found = optimise_allocation(
+                lambda b: jnp.log(1 + b).sum(-1),
+                8,
+                2,
+                initial=scale * np.array([1.0, 3.0]),
+                steps=0,
+                refinements=0,
+            )
+            np.testing.assert_allclose(found.real, [2, 6], rtol=1e-12)
+
     def test_infinite_slope_at_zero(self):
         """The log utility of theory 4.2: its optimum is N Q."""
         q = np.array([0.6, 0.3, 0.09, 0.01])

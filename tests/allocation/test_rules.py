@@ -1,5 +1,6 @@
 """The field's rules: examples worked by hand, plain Python, and budget-exactness."""
 
+import inspect
 import math
 
 import jax
@@ -249,3 +250,13 @@ def test_a_temperature_near_0_gives_all_to_the_best(temperature):
         )
         assert found.tolist() == [0, 16, 0]
     assert rebase_allocation([0.7, 0.2, 0.7], 16, temperature=temperature).tolist() == [8, 0, 8]
+
+
+def test_temperatures_are_the_paper_s_unless_others_are_given():
+    """T_b = 0.1 and T_s = 0.01; REBASE in order of score has its authors' 0.2."""
+    for rule in (rebase_allocation, dora_allocation, magnitude_allocation):
+        parameters = inspect.signature(rule).parameters
+        assert parameters["temperature"].default == 0.1
+        if rule is not rebase_allocation:
+            assert parameters["similarity_temperature"].default == 0.01
+    assert inspect.signature(rebase_sequential_allocation).parameters["temperature"].default == 0.2

@@ -44,6 +44,17 @@ def test_each_candidate_may_have_its_own_offset():
     np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_two_candidates_have_one_offset_or_two(own):
+    weights = np.array([[0.5, 0.25], [0.1, 0.9], [0.3, 0.3]], np.float32)
+    offsets = np.array([[0.5, 3.0], [40.0, 0.25], [1.0, 1.5]], np.float32)[:, : 1 + own]
+    problem = weights, offsets, np.array([5, 9, 4]), np.ones((3, 2), bool)
+    ours, theirs = run({"tile": Tiling(2, 1)}, *problem)
+    np.testing.assert_array_equal(ours, theirs)
+    both = np.broadcast_to(offsets, (3, 2))
+    np.testing.assert_array_equal(ours, greedy(weights, both, *problem[2:]))
+
+
 def test_batches_broadcast_and_an_empty_one_is_empty():
     """Three rows in programs of two: the last program has a row too many."""
     weights = np.array([[[0.5, 0.25, 0.25]], [[0.1, 0.9, 0.0]], [[0.3, 0.3, 0.4]]], np.float32)
