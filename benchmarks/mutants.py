@@ -461,9 +461,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--scratch", type=Path, default=Path("/tmp/dora-mutants"))
-    parser.add_argument(
-        "--again", action="store_true", help="only those neither killed nor explained"
-    )
+    parser.add_argument("--again", action="store_true", help="those neither killed nor explained")
     parser.add_argument("--tests", action="store_true", help="leave `verify` to a run --again")
     parser.add_argument("--check", action="store_true", help="see first that tests pass as it is")
     parser.add_argument("--limit", type=int, default=None, help="at most so many in this run")

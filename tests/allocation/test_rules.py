@@ -253,10 +253,9 @@ def test_a_temperature_near_0_gives_all_to_the_best(temperature):
 
 
 def test_temperatures_are_the_paper_s_unless_others_are_given():
-    """T_b = 0.1 and T_s = 0.01; REBASE in order of score has its authors' 0.2."""
+    """T_b = 0.1 and T_s = 0.01."""
     for rule in (rebase_allocation, dora_allocation, magnitude_allocation):
         parameters = inspect.signature(rule).parameters
         assert parameters["temperature"].default == 0.1
         if rule is not rebase_allocation:
             assert parameters["similarity_temperature"].default == 0.01
-    assert inspect.signature(rebase_sequential_allocation).parameters["temperature"].default == 0.2
