@@ -262,12 +262,15 @@ class TestRounded:
         for _ in range(200):
             k = int(rng.integers(1, 7))
             w = rng.exponential(size=k) ** 2
-            kappa, n = rng.uniform(0.001, 0.5), float(rng.integers(1, 40))
+            kappa = rng.uniform(0.001, 0.49)
 
             def spent(level, w=w, kappa=kappa):
                 return np.minimum(level * w / (2 * kappa), level * w + 0.5 - kappa)
 
-            level = brentq(lambda s, n=n, f=spent: f(s).sum() - n, 0, n / w.max() + 1, xtol=1e-15)
+            # A little to either side of where a candidate goes from one piece to the other.
+            beside = kappa / rng.choice(w) * rng.choice([0.999, 1.001])
+            n = rng.choice([spent(beside).sum(), float(rng.integers(1, 40))])
+            level = brentq(lambda s, n=n, f=spent: f(s).sum() - n, 0, n / w.max() + 1e3, xtol=1e-15)
             problem = (jnp.asarray(x) for x in (w, [kappa], [n], np.ones(k, bool)))
             np.testing.assert_allclose(_steep_then_even(*problem), spent(level), atol=1e-9)
 
