@@ -80,9 +80,9 @@ class TestSeparable:
 
     @pytest.mark.parametrize("separable", [True, False])
     def test_exchanges_go_on_where_rounding_ends(self, separable):
-        """The real optimum is `at`; Webster's method rounds both ends of it the wrong way."""
-        at = np.array([0.55, 0.55, 1.9, 4.0])
-        steep = np.array([1.0, 100.0, 1.0, 50.0])
+        """The real optimum is `at`; Webster's method rounds two of it the wrong way."""
+        at = np.array([1.9, 0.55, 0.55, 4.0])
+        steep = np.array([1.0, 1.0, 100.0, 50.0])
 
         def objective(b):
             return -(steep * (b - at) ** 2).sum(-1)
@@ -90,9 +90,9 @@ class TestSeparable:
         rounded = optimise_allocation(objective, 7, 4, separable=separable, max_exchanges=0)
         found = optimise_allocation(objective, 7, 4, separable=separable)
         np.testing.assert_allclose(found.real, at, rtol=1e-6)
-        assert rounded.allocation.tolist() == [1, 0, 2, 4]
+        assert rounded.allocation.tolist() == [2, 1, 0, 4]
         assert not rounded.locally_optimal
-        assert found.allocation.tolist() == [0, 1, 2, 4]
+        assert found.allocation.tolist() == [2, 0, 1, 4]
         assert bool(found.locally_optimal)
 
     def test_a_start_is_shares_on_any_scale(self):
