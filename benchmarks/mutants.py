@@ -256,7 +256,7 @@ def table(found: list[Mutant]) -> str:
     """The mutants as a Markdown table, survivors first."""
     order = {"survived": 0, "slow": 1, "killed": 2}
     counts = Counter(m.status for m in found)
-    explained = sum(bool(m.why) for m in found if m.status in ("survived", "slow"))
+    explained = sum(bool(m.why) for m in found if m.status == "survived")
     by_tests = sum(m.status == "killed" and not m.by.startswith("verify") for m in found)
 
     def cell(text: str) -> str:
@@ -275,9 +275,10 @@ def table(found: list[Mutant]) -> str:
             "",
             f"{len(rows)} mutants, chosen at random by `benchmarks/mutants.py`: {counts['killed']} "
             f"are killed, {by_tests} of them by quick tests and {counts['killed'] - by_tests} by "
-            f"`verify` on {INSTANCES} instances; {counts['slow']} do not end in time; "
-            f"{counts['survived']} survive. Of those that are not killed {explained} are "
-            "explained: they compute the same, or differ in nothing that is promised.",
+            f"`verify` on {INSTANCES} instances; with {counts['slow']} the tests do not end in "
+            f"{TESTS} s of CPU time, which is seen too; {counts['survived']} survive. "
+            f"{explained} are explained: they compute the same, or differ in nothing promised. "
+            "Lines are those at the time of the trial.",
             "",
             "| where | function | it was | it became | verdict | killed by, or why not |",
             "|---|---|---|---|---|---|",
