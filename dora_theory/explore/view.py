@@ -235,7 +235,9 @@ def _optimum(quality: Array, kappa: Array, nu: Array | None, members: Array) -> 
     q = jnp.where(members > 0, quality, 0)
     rollouts = jnp.arange(MOST_ROLLOUTS + 1)
     if nu is None:
-        failure = candidate_log_failure(q[:, None], kappa, rollouts)
+        failure = candidate_log_failure(
+            jnp.broadcast_to(q[:, None], (q.size, rollouts.size)), kappa, rollouts
+        )
         drops = jnp.where(jnp.isneginf(failure[:, 1:]), -jnp.inf, jnp.diff(failure))
     else:
         kappas = jnp.broadcast_to(kappa, q.shape)

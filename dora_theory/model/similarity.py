@@ -249,7 +249,9 @@ def _product(w: Array, share: Array) -> Array:
 def normalised(weights: Float[Array, "*batch k"]) -> Float[Array, "*batch k"]:
     """Weights that sum to 1, where they have a sum."""
     total = weights.sum(-1, keepdims=True)
-    return weights / jnp.where(total > 0, total, 1)
+    shares = weights / jnp.where(total > 0, total, 1)
+    # Compiled apart, the sum of a single weight may be an ulp below it, and 1 - Q negative.
+    return jnp.where(shares > 1, 1, shares)
 
 
 def masked_softmax(

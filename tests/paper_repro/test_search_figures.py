@@ -127,7 +127,7 @@ def test_game24_asks_every_rule_at_its_budgets(monkeypatch, tmp_path):
 
     def success(world, starts, rules, which, slots, noise):
         solved = np.zeros((4, 8))
-        solved[:, : min(8, slots // 8)] = 1 - 0.25 * (rules[which].name == "rebase")
+        solved[:, : min(8, slots // 8)] = 1 - 0.25 * (rules[which].strategy.name == "rebase")
         return solved
 
     monkeypatch.setattr(game24, "success", success)

@@ -167,6 +167,6 @@ def test_page_and_gallery_show_every_picture() -> None:
         name = module.__name__.rpartition(".")[2]
         assert f"]({name}.png)" in page, f"{name}: make reproduce"
         assert f"]({name}.png)" in gallery, name
-        assert f"`python paper_repro/{name}.py`" in gallery, name
+        assert f"`python -m paper_repro.{name}`" in gallery, name
     for name in re.findall(r"\]\(([^)]+)\)", page + gallery):
         assert (ROOT / "figures" / name).exists(), name

@@ -16,6 +16,7 @@ import scipy.stats
 
 from dora_theory.kernels.beta_sampler import stream
 from dora_theory.simulation import outcomes
+from dora_theory.simulation.arguments import contenders
 from dora_theory.simulation.outcomes import Job, chunk
 from dora_theory.simulation.populations import Population, problems_at
 from dora_theory.strategies.allocate import spend
@@ -77,7 +78,7 @@ def spent_on(problems):
 
 def sampled(made, level, first=0, samples=SAMPLES):
     """Sums over samples `first` to `samples - 1`, `(2, m, n)`."""
-    job = Job(STRATEGIES, level, 1024, 16)
+    job = Job(contenders(STRATEGIES), level, 1024, 16)
     numbers = jnp.arange(PROBLEMS, dtype=jnp.uint32)
     total = 0
     for start in range(first, 1 if level == "closed" else samples, job.samples):
@@ -187,7 +188,7 @@ def test_samples_in_parts_add_up(level):
 def test_certain_and_impossible_directions(level):
     """Q = 1 always succeeds, Q = 0 never, and 0 rollouts of a sure thing are no NaN."""
     made = Population(candidates=2, directions=2, sizes="equal", quality=(1.0, 0.0))
-    job = Job(("temperature", "oracle"), level, 8, 4)
+    job = Job(contenders(("temperature", "oracle")), level, 8, 4)
     numbers = jnp.arange(3, dtype=jnp.uint32)
     counts = jnp.uint32(0), jnp.uint32(8)
     found = chunk(KEY, made, Options(), numbers, *counts, jnp.int32(4), job)

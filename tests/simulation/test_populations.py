@@ -7,7 +7,7 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from dora_theory.simulation.populations import Population, draw_problems
+from dora_theory.simulation.populations import Population, draw_problems, problems_at
 
 KEY = jax.random.key(11)
 
@@ -269,3 +269,14 @@ def test_bad_arguments_are_named():
         draw_problems(KEY, None, 2)
     with pytest.raises(TypeError, match="key = 0: needs one JAX random key"):
         draw_problems(0, Population(), 2)
+
+
+def test_a_quality_is_at_most_1_in_whatever_program():
+    """A single direction has quality 1, also where 1 - Q is fused with what makes Q."""
+    made = Population(candidates=10, fewest=6, sizes="crp", within_concentration=1.5)
+
+    @jax.jit
+    def rest(numbers):
+        return 1 - problems_at(KEY, made, numbers).quality.astype(jnp.float32).T
+
+    assert (rest(jnp.arange(1024, dtype=jnp.uint32)) >= 0).all()
