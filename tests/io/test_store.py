@@ -171,6 +171,8 @@ def test_what_a_kill_left_is_cleared_away(tmp_path):
 PROGRAM = """
 import sys, time
 import pyarrow.parquet
+# The first table imports pandas, where it is installed, which takes longer than the kills wait.
+pyarrow.Table.from_pylist([{"cell": 1}])
 from dora_theory.io import store as module
 from dora_theory.io.store import open_store
 
