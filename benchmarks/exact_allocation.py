@@ -5,7 +5,7 @@ Integers (4,096 problems, k = 64, N = 256, κ = 1, which is d'Hondt's method) ag
 * a heap, the textbook greedy in Python, and the package `apportionment`, on a share of the
   problems, scaled up;
 * 32 halvings of the level that all candidates are filled to, in NumPy and in two jitted loops: the
-  plain one, whose sums of rows XLA does not vectorise on a CPU, and one whose sums are products
+  plain one, whose sums of rows XLA does not vectorize on a CPU, and one whose sums are products
   with ones, which are. All three do less than an exact answer needs. They settle no ties, nor what
   roundings leave open: such a row does not sum to N. The share of rows that they leave without an
   answer is told with their times.
@@ -118,7 +118,7 @@ def with_brentq(rows: np.ndarray, kappa: float, budget: int) -> np.ndarray:
 
 
 def with_slsqp(rows: np.ndarray, kappa: float, budget: int) -> np.ndarray:
-    """Maximises Σ w_i log(κ + B_i), which has that solution."""
+    """Maximizes Σ w_i log(κ + B_i), which has that solution."""
     out = []
     for w in rows:
         found = scipy.optimize.minimize(

@@ -45,9 +45,9 @@ def jitted_equations(e: jax.Array, temperature: float) -> jax.Array:
 def embeddings(problems: int, k: int, d: int) -> np.ndarray:
     """A dozen directions, with noise so small that γ tells them apart."""
     rng = np.random.default_rng(0)
-    centre = rng.normal(size=(problems, 12, d))
+    center = rng.normal(size=(problems, 12, d))
     label = rng.integers(12, size=(problems, k))
-    e = np.take_along_axis(centre, label[..., None], axis=1)
+    e = np.take_along_axis(center, label[..., None], axis=1)
     return (e + 0.05 * rng.normal(size=e.shape)).astype(np.float32)
 
 

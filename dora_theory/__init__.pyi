@@ -42,8 +42,8 @@ from .allocation.optimal import is_optimal as is_optimal
 from .allocation.optimal import optimal_allocation as optimal_allocation
 from .allocation.optimal import optimal_allocation_beta as optimal_allocation_beta
 from .allocation.optimal import optimal_set as optimal_set
-from .allocation.optimize import Optimised as Optimised
-from .allocation.optimize import optimise_allocation as optimise_allocation
+from .allocation.optimize import Optimized as Optimized
+from .allocation.optimize import optimize_allocation as optimize_allocation
 from .allocation.regret import regret_of_concentration as regret_of_concentration
 from .allocation.regret import rollouts_to_match as rollouts_to_match
 from .allocation.rounds import RoundsPlan as RoundsPlan

@@ -237,7 +237,7 @@ def check_vectors(name: str, x: Any, dtype: np.dtype, mask: Any = None) -> None:
             raise ValueError(f"{place} is zero or subnormal, which has no direction")
 
 
-def labelled(labels: Any, mask: Any, g: int) -> Any:
+def labeled(labels: Any, mask: Any, g: int) -> Any:
     """Which directions have a candidate, `(..., g)`, of NumPy's arrays or JAX's."""
     has = labels[..., None] == np.arange(g)
     return (has if mask is None else has & mask[..., None]).any(-2)

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Real
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import Argument, checked, is_host
 from dora_theory._domains import NOT_NEGATIVE, POSITIVE, Domain, spoiled
-from dora_theory.model.similarity import normalised
+from dora_theory.model.similarity import normalized
 
 _COSINE, _AT_LEAST_ONE = Domain(-1, 1), Domain(1)
 _THETA = Domain(0, infinite=True)
@@ -82,7 +82,7 @@ def _direction_mass(q: Array, k: Array, t: Array) -> Array:
     drift = jnp.where(t > 1, 1 / (1 + 1 / high), low / (1 + low))
     reach = k * aim + drift[..., None]
     share = q * (k / jnp.where(reach > 0, reach, 1))
-    return spoiled(normalised(jnp.where(reach > 0, share, 0)), bad)
+    return spoiled(normalized(jnp.where(reach > 0, share, 0)), bad)
 
 
 def kl_divergence(
@@ -100,7 +100,7 @@ def kl_divergence(
     Returns:
         Shape `(...)`, ≥ 0, 0 iff p = q, ∞ where some p > 0 has q = 0. Relative error below 1e-13
         in float64 and 1e-5 in float32, p and q being taken as they are. Where they do not sum to 1
-        it is the generalised divergence, Σ p log(p/q) - p + q. Differentiable; derivatives that
+        it is the generalized divergence, Σ p log(p/q) - p + q. Differentiable; derivatives that
         are infinite, in p where p = 0 < q and of what is ∞, are 0 by convention.
 
     Raises:
@@ -246,7 +246,7 @@ def _sharpened(q: Array, t: Array) -> Array:
     ratio = q / jnp.maximum(top, jnp.finfo(q.dtype).tiny)
     # 0^0 is no share, but at other powers 0 has the slope that it has.
     any_ = (q > 0) | (t > 0)
-    return spoiled(normalised(jnp.where(any_, jnp.where(any_, ratio, 1) ** t, 0)), bad)
+    return spoiled(normalized(jnp.where(any_, jnp.where(any_, ratio, 1) ** t, 0)), bad)
 
 
 def noise_inflation(

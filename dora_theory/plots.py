@@ -1,4 +1,4 @@
-"""Pictures of results: one style, one colour a strategy, files that come out the same every time.
+"""Pictures of results: one style, one color a strategy, files that come out the same every time.
 
 Functions take arrays and return a matplotlib `Figure` that belongs to no window and no global
 state, so they work anywhere; `save` writes it as PNG and SVG. A picture is drawn at the size at
@@ -34,7 +34,7 @@ from dora_theory.strategies.registry import (
     Strategy,
 )
 
-COLOURS: Mapping[str, str] = {name: strategy.color for name, strategy in STRATEGIES.items()}
+COLORS: Mapping[str, str] = {name: strategy.color for name, strategy in STRATEGIES.items()}
 # Candidates or curves that stand in an order, and directions.
 _SERIES = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK, GRAY)
 DIRECTIONS = (SKY, ORANGE, GREEN, PURPLE, GRAY, BLUE, VERMILION, BLACK)
@@ -154,8 +154,8 @@ def density_curves(
         figure, (axes,) = column()
         axes.axvline(mean, color=GRAY, linewidth=0.8, linestyle=":")
         axes.text(mean, top, f" mean {mean:g}", color=_FAINT, va="top", ha="left")
-        for (name, density), colour in zip(densities.items(), cycle(_SERIES), strict=False):
-            axes.plot(np.asarray(points), np.asarray(density), label=name, color=colour)
+        for (name, density), color in zip(densities.items(), cycle(_SERIES), strict=False):
+            axes.plot(np.asarray(points), np.asarray(density), label=name, color=color)
         axes.set(xlim=(0, 1), ylim=(0, top), ylabel="density")
         axes.set_xlabel("success probability p of a candidate")
         axes.legend(loc="upper left")
@@ -172,7 +172,7 @@ def bar_panels(
     ylabels: Mapping[str, str] | None = None,
     height: float = 0.78,
 ) -> Figure:
-    """A row of bars for each quantity, a bar for each candidate, coloured by direction.
+    """A row of bars for each quantity, a bar for each candidate, colored by direction.
 
     Values stand over their bars, whole numbers as such and others to two decimals, without the zero
     before the point where bars are narrow; a bar of 0 has no number. The picture is a column wide,
@@ -180,7 +180,7 @@ def bar_panels(
 
     Args:
         panels: title → value ≥ 0 of each candidate, shape `(k,)`. A strategy's name as title is
-            written in its colour.
+            written in its color.
         directions: number of each candidate's direction, shape `(k,)`.
         own_scale: titles of the panels with a scale of their own; the others share one.
         totals: titles of the panels that show the sum of each direction.
@@ -201,7 +201,7 @@ def bar_panels(
         for axes, (title, value) in zip(grid, values.items(), strict=True):
             _bars(axes, value, owner, value.max() if title in own_scale else shared)
             axes.set_ylabel((ylabels or {}).get(title, "rollouts"))
-            axes.set_title(label(title), color=COLOURS.get(title, BLACK), fontweight="bold")
+            axes.set_title(label(title), color=COLORS.get(title, BLACK), fontweight="bold")
             if title in totals:
                 sums = (
                     f"{_letter(j)}: {_number(value[owner == j].sum())}" for j in np.unique(owner)
@@ -214,8 +214,8 @@ def bar_panels(
 
 
 def _bars(axes: Axes, values: np.ndarray, owner: np.ndarray, top: float) -> None:
-    colours = [DIRECTIONS[j % len(DIRECTIONS)] for j in owner]
-    axes.bar(range(values.size), values, color=colours, width=0.72)
+    colors = [DIRECTIONS[j % len(DIRECTIONS)] for j in owner]
+    axes.bar(range(values.size), values, color=colors, width=0.72)
     narrow = values.size > 12
     for i in np.flatnonzero(values):
         text = _number(values[i])
@@ -280,17 +280,17 @@ def allocation_against_concentration(
     budget = int(exact[0].sum())
     with style():
         figure, (top, bottom) = column(2, height=2.3)
-        for i, (w, colour) in enumerate(zip(np.asarray(weights), cycle(_SERIES), strict=False)):
+        for i, (w, color) in enumerate(zip(np.asarray(weights), cycle(_SERIES), strict=False)):
             name = f"w = {w:g}"
-            top.plot(kappa, exact[:, i], drawstyle="steps-post", color=colour, label=name)
-            bottom.plot(kappa, rule[:, i], color=colour, linestyle="--", linewidth=1)
+            top.plot(kappa, exact[:, i], drawstyle="steps-post", color=color, label=name)
+            bottom.plot(kappa, rule[:, i], color=color, linestyle="--", linewidth=1)
             for axes, at, value in (
                 (top, kappa[0], start[i]),
                 (top, kappa[-1], end[i]),
                 (bottom, kappa[0], rule_start[i]),
                 (bottom, kappa[-1], end[i]),
             ):
-                axes.plot(at, value, "o", color=colour, clip_on=False, zorder=3)
+                axes.plot(at, value, "o", color=color, clip_on=False, zorder=3)
         for axes, low in ((top, -0.04), (bottom, -0.45)):
             axes.axhline(0, color=BLACK, linewidth=0.6)
             axes.set(xscale="log", xlim=(kappa[0], kappa[-1]), ylim=(low * budget, 1.2 * budget))
@@ -338,7 +338,7 @@ def draw_strategy(
     *,
     band: Real[ArrayLike, "points 2"] | None = None,
 ) -> None:
-    """One strategy's line in its own colour, line and marker, with its name for the legend.
+    """One strategy's line in its own color, line and marker, with its name for the legend.
 
     Args:
         axes: where.
@@ -348,12 +348,12 @@ def draw_strategy(
         band: lower and upper end at each point, shape `(points, 2)`, drawn as a band.
     """
     look = STRATEGIES.get(name) or Strategy(name, lambda *_: None)
-    colour, line, marker = look.color, look.line, look.marker
+    color, line, marker = look.color, look.line, look.marker
     x, y = np.asarray(x), np.asarray(y)
-    axes.plot(x, y, color=colour, linestyle=line, marker=marker, label=label(name))
+    axes.plot(x, y, color=color, linestyle=line, marker=marker, label=label(name))
     if band is not None:
         ends = np.asarray(band)
-        axes.fill_between(x, ends[:, 0], ends[:, 1], color=colour, alpha=0.12, lw=0)
+        axes.fill_between(x, ends[:, 0], ends[:, 1], color=color, alpha=0.12, lw=0)
 
 
 def success_curves(
@@ -364,7 +364,7 @@ def success_curves(
     title: str = "",
     ylabel: str = "success probability",
 ) -> Figure:
-    """Success against budget, a line for each strategy in its own colour.
+    """Success against budget, a line for each strategy in its own color.
 
     Args:
         budgets: rollouts N > 0, shape `(budgets,)`.

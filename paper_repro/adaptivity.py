@@ -44,14 +44,14 @@ def main(out: Path) -> list[Row]:
         success = np.asarray(dt.success_probability(WEIGHTS, KAPPA, best))
     largest = np.sort(every, axis=None)[::-1][:LONGEST]
     with panels(out / "adaptivity", 2) as (top, bottom):
-        for i, colour in zip(range(WEIGHTS.size), ORDER, strict=False):
+        for i, color in zip(range(WEIGHTS.size), ORDER, strict=False):
             top.plot(
-                budgets, best[:, i], color=colour, drawstyle="steps-post", linewidth=0.9,
+                budgets, best[:, i], color=color, drawstyle="steps-post", linewidth=0.9,
                 label=f"w = {WEIGHTS[i]:g}",
             )  # fmt: skip
-            top.plot(budgets, spent[:, i], "x", color=colour, markersize=3)
+            top.plot(budgets, spent[:, i], "x", color=color, markersize=3)
             mine = served == i
-            bottom.plot(budgets[1:][mine], chances[mine], "o", markersize=2.5, color=colour)
+            bottom.plot(budgets[1:][mine], chances[mine], "o", markersize=2.5, color=color)
         top.set(xlabel="failures N", ylabel="rollouts of a candidate", yticks=range(0, 20, 5))
         bottom.plot(budgets[1:], largest, color=BLACK, linewidth=0.8, zorder=1)
         bottom.set(xlabel="rollout number", ylabel="chance that it succeeds", ylim=(0, None))

@@ -66,12 +66,12 @@ def extremes(values: np.ndarray) -> np.ndarray:
 
 
 def draw(
-    axes: Axes, sweep: Sweep, name: str, values: np.ndarray, colours: str,
+    axes: Axes, sweep: Sweep, name: str, values: np.ndarray, colors: str,
     ends: tuple[float, float], title: str,
 ) -> None:  # fmt: skip
     """A map: the first axis of the sweep upwards, the second to the right."""
     low, high = ends
-    picture = axes.imshow(values, origin="lower", aspect="auto", cmap=colours, vmin=low, vmax=high)
+    picture = axes.imshow(values, origin="lower", aspect="auto", cmap=colors, vmin=low, vmax=high)
     extend = {(False, False): "neither", (True, False): "min", (False, True): "max"}.get(
         (bool(np.nanmin(values) < low), bool(np.nanmax(values) > high)), "both"
     )

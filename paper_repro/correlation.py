@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 import dora_theory as dt
-from dora_theory.plots import COLOURS, DIRECTIONS
+from dora_theory.plots import COLORS, DIRECTIONS
 from paper_repro.drawing import panels
 from paper_repro.script import Row, row, run, success_lost
 
@@ -54,19 +54,19 @@ def main(out: Path) -> list[Row]:
         spent = {name: totals(b) for name, b in given.items()}
     lost = {name: 100 * success_lost(f, fails["optimum"]) for name, f in fails.items()}
     with panels(out / "correlation", 2) as (top, bottom):
-        for j, colour in zip(range(SIZES.size), _DIRECTIONS, strict=True):
+        for j, color in zip(range(SIZES.size), _DIRECTIONS, strict=True):
             s = "s" if SIZES[j] > 1 else ""
             top.plot(
-                WITHIN, spent["optimum"][:, j], drawstyle="steps-mid", color=colour,
+                WITHIN, spent["optimum"][:, j], drawstyle="steps-mid", color=color,
                 label=f"{SIZES[j]} candidate{s}",
             )  # fmt: skip
         top.set(xscale="log", ylim=(0, BUDGET), ylabel=f"rollouts, out of {BUDGET}")
         top.legend(loc="upper right", title="a direction of", alignment="left")
-        for name, colour, line in (
-            ("one chance a direction", COLOURS["direction-optimal"], "-"),
-            ("independent candidates", COLOURS["optimal"], "--"),
+        for name, color, line in (
+            ("one chance a direction", COLORS["direction-optimal"], "-"),
+            ("independent candidates", COLORS["optimal"], "--"),
         ):
-            bottom.plot(WITHIN, lost[name], color=colour, linestyle=line, label=name)
+            bottom.plot(WITHIN, lost[name], color=color, linestyle=line, label=name)
         bottom.set(xscale="log", ylabel="success lost, points")
         bottom.legend(loc="best")
         for axes in (top, bottom):

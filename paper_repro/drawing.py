@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from dora_theory.plots import COLOURS, column, save, style
+from dora_theory.plots import COLORS, column, save, style
 
-# Curves that stand in an order take the colours of strategies, told apart under colour blindness.
+# Curves that stand in an order take the colors of strategies, told apart under color blindness.
 ORDER = tuple(
-    COLOURS[name]
+    COLORS[name]
     for name in ("rebase", "dora", "direction-optimal", "beam", "dvts", "rebase-sequential")
 )
-BLACK, GREY = COLOURS["optimal"], COLOURS["temperature"]
+BLACK, GRAY = COLORS["optimal"], COLORS["temperature"]
 
 
 @contextmanager
@@ -32,14 +32,14 @@ def panels(stem: Path, count: int, *, height: float = 2.0) -> Iterator[Sequence[
 
 
 def curves(axes: Axes, x: np.ndarray, series: Mapping[str, np.ndarray], **options: Any) -> None:
-    """One line for each series, in the colours of `ORDER`."""
-    for (name, y), colour in zip(series.items(), cycle(ORDER), strict=False):
-        axes.plot(x, y, label=name, **{"color": colour, **options})
+    """One line for each series, in the colors of `ORDER`."""
+    for (name, y), color in zip(series.items(), cycle(ORDER), strict=False):
+        axes.plot(x, y, label=name, **{"color": color, **options})
 
 
 def level(axes: Axes, y: float, text: str, *, x: float = 0.02, below: bool = False) -> None:
     """A horizontal line of reference, with its name at the fraction `x` of the width."""
-    axes.axhline(y, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
+    axes.axhline(y, color=GRAY, linewidth=0.8, linestyle=":", zorder=1)
     axes.annotate(
         text, (x, y), (0, -2 if below else 2), xycoords=("axes fraction", "data"),
         textcoords="offset points", va="top" if below else "bottom", color="#444444", fontsize=7,
@@ -49,7 +49,7 @@ def level(axes: Axes, y: float, text: str, *, x: float = 0.02, below: bool = Fal
 
 def mark(axes: Axes, x: float, text: str, *, y: float = 0.98, left: bool = False) -> None:
     """A vertical line of reference, with its name at the fraction `y` of the height."""
-    axes.axvline(x, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
+    axes.axvline(x, color=GRAY, linewidth=0.8, linestyle=":", zorder=1)
     axes.annotate(
         text, (x, y), (-3 if left else 3, 0), xycoords=("data", "axes fraction"),
         textcoords="offset points", va="top", ha="right" if left else "left",

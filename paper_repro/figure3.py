@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dora_theory.io.atomic_write import whole_output
-from dora_theory.plots import COLOURS, COLUMN, label, save, style
+from dora_theory.plots import COLORS, COLUMN, label, save, style
 from dora_theory.search.measures import Measures
 from paper_repro.audit import DATA, curves
 from paper_repro.benchmark_runs import (
@@ -78,16 +78,16 @@ def _percent(measures: Measures, metric: str, draws: int) -> np.ndarray:
 
 def draw(axes: Axes, ours: Curves, paper: dict[str, dict[int, float]], foretold: Any) -> None:
     for (theirs, name), (mean, spread) in zip(NAMES.items(), ours.transpose(0, 2, 1), strict=True):
-        colour = COLOURS[name]
-        axes.plot(BUDGETS, mean, color=colour, linewidth=1, label=label(name))
-        axes.fill_between(BUDGETS, mean - spread, mean + spread, color=colour, alpha=0.15, lw=0)
+        color = COLORS[name]
+        axes.plot(BUDGETS, mean, color=color, linewidth=1, label=label(name))
+        axes.fill_between(BUDGETS, mean - spread, mean + spread, color=color, alpha=0.15, lw=0)
         points = paper.get(theirs, {})
-        fill = "white" if name == "dora" else colour
+        fill = "white" if name == "dora" else color
         axes.plot(
-            list(points), list(points.values()), "o", color=colour, markersize=2.4,
+            list(points), list(points.values()), "o", color=color, markersize=2.4,
             markerfacecolor=fill, markeredgewidth=0.7,
         )  # fmt: skip
-    axes.plot(BUDGETS, foretold[:, 1:], color=COLOURS["dora"], linewidth=0.7, linestyle=":")
+    axes.plot(BUDGETS, foretold[:, 1:], color=COLORS["dora"], linewidth=0.7, linestyle=":")
     axes.set_xscale("log", base=2)
     axes.set_xticks(BUDGETS, list(map(str, BUDGETS)))
     axes.minorticks_off()

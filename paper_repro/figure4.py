@@ -16,7 +16,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from dora_theory.io.atomic_write import whole_output
-from dora_theory.plots import COLOURS, COLUMN, label, save, style
+from dora_theory.plots import COLORS, COLUMN, label, save, style
 from paper_repro.audit import LEVELS, rows
 from paper_repro.benchmark_runs import (
     BUDGETS,
@@ -75,17 +75,17 @@ def main(out: Path) -> list[Row]:
         for j, (model, curves) in enumerate(ours.items()):
             for i, axes in enumerate(grid[:, j]):
                 for name in RULES:
-                    colour = COLOURS[name]
+                    color = COLORS[name]
                     each = [100 * at_level(i, problems) for problems in curves[name]]
                     mean, spread = np.array([mean_and_spread(x) for x in each]).T
-                    axes.plot(BUDGETS, mean, color=colour, linewidth=1, label=label(name))
+                    axes.plot(BUDGETS, mean, color=color, linewidth=1, label=label(name))
                     axes.fill_between(
-                        BUDGETS, mean - spread, mean + spread, color=colour, alpha=0.15, lw=0
+                        BUDGETS, mean - spread, mean + spread, color=color, alpha=0.15, lw=0
                     )
                     points = paper.get((model, name, i + 1), {})
                     axes.plot(
-                        list(points), list(points.values()), "o", color=colour, markersize=2.4,
-                        markerfacecolor="white" if name == "dora" else colour, markeredgewidth=0.7,
+                        list(points), list(points.values()), "o", color=color, markersize=2.4,
+                        markerfacecolor="white" if name == "dora" else color, markeredgewidth=0.7,
                     )  # fmt: skip
                 axes.set_xscale("log", base=2)
                 axes.set_xticks(BUDGETS[::2], list(map(str, BUDGETS[::2])))

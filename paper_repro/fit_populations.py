@@ -183,7 +183,7 @@ def fit(table: Table) -> dict[str, float]:
     between = max(m["score_across"] - m["score_inside"], 0.0)
     # How far Q moves with one standard deviation of the direction's score.
     tells = m["telling"] / np.sqrt(between) if between > 1e-9 else 0.0
-    centre, difficulty, width, spent = _qualities(m["accuracy"], m["unlike_across"], tells)
+    center, difficulty, width, spent = _qualities(m["accuracy"], m["unlike_across"], tells)
     ratio = m["unlike_inside"] / spent
     spread = TEMPERATURE * width
     slope = np.sqrt(12 * between) / spread if spread else 1.0
@@ -191,7 +191,7 @@ def fit(table: Table) -> dict[str, float]:
     scatter = max(m["square_across"] - across**2, 1e-9)
     theta, discount = _restaurant(table.column("candidates"), m["directions"], m["same"])
     return {
-        "level": centre - width / 2,
+        "level": center - width / 2,
         "difficulty": difficulty,
         "spread": spread,
         "concentration": min(ratio / (1 - ratio), GIVEN) if ratio < 1 else GIVEN,

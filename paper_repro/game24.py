@@ -34,7 +34,7 @@ from paper_repro.proposals import logged_game
 from paper_repro.script import Row, page, row, table
 
 BUDGETS = (8, 16, 32, 64, 128, 256)
-# A quadratic programme in N weights at every step of every search.
+# A quadratic program in N weights at every step of every search.
 MOST = {"magnitude": 128}
 # κ of the optimum over candidates and of that over directions, beside the 1/2 of the strategies.
 KAPPAS = (0.1, 2.0)

@@ -22,7 +22,7 @@ from dora_theory.search.measures import Measures
 from dora_theory.search.rules import SearchRule, as_rule
 from dora_theory.search.tree import Tree
 from paper_repro.benchmark_runs import SIZES, difference, draw_benchmark, populations, run_benchmark
-from paper_repro.drawing import GREY, ORDER, panels
+from paper_repro.drawing import GRAY, ORDER, panels
 from paper_repro.script import Row, row, run, written
 
 # Benchmark and N; the first in full.
@@ -108,14 +108,14 @@ def draw(out: Path, found: Found) -> None:
     """Accuracy less REBASE's, a line for each rule and a mark for each model."""
     place = np.arange(len(RULES) - 1)[::-1]
     with panels(out / "open_questions", 1, height=0.16 * len(RULES) + 0.7) as (axes,):
-        for i, ((model, of), colour) in enumerate(zip(found.items(), ORDER, strict=False)):
+        for i, ((model, of), color) in enumerate(zip(found.items(), ORDER, strict=False)):
             marks = [100 * np.array(gain(of, name)) for name in RULES if name != "REBASE"]
             mean, error = np.array(marks).T
             axes.errorbar(
-                mean, place + 0.25 * (1 - i), xerr=error, fmt="osD"[i], color=colour,
+                mean, place + 0.25 * (1 - i), xerr=error, fmt="osD"[i], color=color,
                 markersize=2.2, elinewidth=0.7, label=model.removesuffix("-Instruct"),
             )  # fmt: skip
-        axes.axvline(0, color=GREY, linewidth=0.8, linestyle=":")
+        axes.axvline(0, color=GRAY, linewidth=0.8, linestyle=":")
         axes.set_yticks(place, [name for name in RULES if name != "REBASE"])
         axes.set(xlabel="accuracy less REBASE's, points", ylim=(-0.7, len(place) - 0.3))
         axes.figure.legend(loc="outside upper center", ncols=3, handlelength=1)

@@ -2,7 +2,7 @@
 
 For many rollouts it is the factor by which solution-level allocation needs more of them. Over all
 qualities its maximum for an imbalance h = k_max/k_min is Specht's ratio (theory 4.7), which no
-point exceeds: grey, random qualities and numbers of candidates; crosses, measured at N = 4,096 and
+point exceeds: gray, random qualities and numbers of candidates; crosses, measured at N = 4,096 and
 κ = 1. The worst case has two sizes only, and h/(h - 1) - 1/ln h of the quality in the small ones. A
 saving of two times needs h ≥ 11.55, one of four times h ≥ 36.27, rounded up.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from scipy import optimize
 
 import dora_theory as dt
-from paper_repro.drawing import BLACK, GREY, ORDER, level, mark, panels
+from paper_repro.drawing import BLACK, GRAY, ORDER, level, mark, panels
 from paper_repro.script import Row, row, run
 
 RANDOM, DIRECTIONS, BUDGET = 3000, 6, 4096
@@ -62,7 +62,7 @@ def main(out: Path) -> list[Row]:
         measured_worst, measured_equal = measured
         savings = {s: needed(s) for s in (2.0, 4.0)}
     with panels(out / "price", 1, height=3.1) as (axes,):
-        axes.plot(imbalance, found, ".", color=GREY, alpha=0.35, markersize=2, markeredgewidth=0)
+        axes.plot(imbalance, found, ".", color=GRAY, alpha=0.35, markersize=2, markeredgewidth=0)
         axes.plot(h, bound, color=BLACK, label="Specht's ratio")
         axes.plot(
             FEW, measured_worst, "x", color=ORDER[1], ms=4.5, label="worst Q: $N_{sol}/N_{dir}$"

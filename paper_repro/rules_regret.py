@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 import dora_theory as dt
-from dora_theory.plots import COLOURS
+from dora_theory.plots import COLORS
 from paper_repro.drawing import BLACK, panels
 from paper_repro.script import Row, row, run, success_lost
 
@@ -22,11 +22,11 @@ PROBLEMS, CANDIDATES, BUDGET = 500, 16, 32
 CONCENTRATIONS = np.union1d(np.logspace(-3, 3, 49), [0.5, 1.0])
 LOWEST = 1e-7
 LOOKS = {
-    "temperature": (COLOURS["temperature"], "-"),
-    "beam": (COLOURS["beam"], "-"),
-    "DVTS": (COLOURS["dvts"], "-"),
-    "REBASE (Webster)": (COLOURS["rebase"], "-"),
-    "REBASE, its authors' code": (COLOURS["rebase-sequential"], "--"),
+    "temperature": (COLORS["temperature"], "-"),
+    "beam": (COLORS["beam"], "-"),
+    "DVTS": (COLORS["dvts"], "-"),
+    "REBASE (Webster)": (COLORS["rebase"], "-"),
+    "REBASE, its authors' code": (COLORS["rebase-sequential"], "--"),
     "Adams": (BLACK, ":"),
     "Jefferson": (BLACK, "--"),
 }
@@ -58,10 +58,10 @@ def main(out: Path) -> list[Row]:
         found = regrets()
     with panels(out / "rules_regret", 1, height=3.6) as (axes,):
         for name, regret in found.items():
-            colour, line = LOOKS[name]
+            color, line = LOOKS[name]
             # Zero has no place on a logarithmic axis: the curve leaves the picture.
             shown = np.maximum(regret, LOWEST / 10)
-            axes.plot(CONCENTRATIONS, shown, color=colour, linestyle=line, label=name)
+            axes.plot(CONCENTRATIONS, shown, color=color, linestyle=line, label=name)
         axes.set(xscale="log", yscale="log", xlim=(1e-3, 1e3), ylim=(LOWEST, 0.3))
         axes.set(xlabel="concentration κ", ylabel="success lost to the optimum")
         axes.figure.legend(loc="outside lower center", ncols=2, handlelength=2.4)

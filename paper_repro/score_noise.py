@@ -64,11 +64,11 @@ def main(out: Path) -> list[Row]:
         spreads = {p: [measured(p, 1.0, k)[1] for k in FEW_SIZES] for p in POOLS}
         root_e = float(dt.noise_inflation(0.1, 0.1, 1)[0])
     with panels(out / "score_noise", 2) as (top, bottom):
-        for (pool, name), colour in zip(POOLS.items(), ORDER, strict=False):
-            top.plot(NOISE, by_noise[pool], color=colour, label=name)
-            top.plot(FEW_NOISE, factors[pool], "o", color=colour)
-            bottom.plot(SIZES, by_size[pool], color=colour)
-            bottom.plot(FEW_SIZES, spreads[pool], "o", color=colour)
+        for (pool, name), color in zip(POOLS.items(), ORDER, strict=False):
+            top.plot(NOISE, by_noise[pool], color=color, label=name)
+            top.plot(FEW_NOISE, factors[pool], "o", color=color)
+            bottom.plot(SIZES, by_size[pool], color=color)
+            bottom.plot(FEW_SIZES, spreads[pool], "o", color=color)
         top.set(xlabel="noise $σ/T_b$", ylabel="inflation of the quality", yscale="log")
         top.set_yticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
         top.set_title(f"$k_j$ = {COPIES}")

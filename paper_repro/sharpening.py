@@ -51,10 +51,10 @@ def main(out: Path) -> list[Row]:
         table = price(QUALITY, TABLE)
         whole, dying = repeated(QUALITY), repeated(UNEQUAL)
     with panels(out / "sharpening", 2) as (top, bottom):
-        for q, share, crosses, colour in zip(QUALITY, shares.T, whole.T, ORDER, strict=False):
-            top.plot(ROUNDS, share, color=colour, label=f"Q = {q:g}")
-            top.axhline(q, color=colour, linewidth=0.8, linestyle=":")
-            top.plot(ROUNDS, crosses, "x", color=colour, markersize=4)
+        for q, share, crosses, color in zip(QUALITY, shares.T, whole.T, ORDER, strict=False):
+            top.plot(ROUNDS, share, color=color, label=f"Q = {q:g}")
+            top.axhline(q, color=color, linewidth=0.8, linestyle=":")
+            top.plot(ROUNDS, crosses, "x", color=color, markersize=4)
         top.set(xlabel="rounds t", ylabel="share of rollouts", ylim=(-0.02, 1), xticks=ROUNDS)
         top.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, handlelength=1.6)
         curves(bottom, ROUNDS, prices, marker="o")

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from dora_theory.io.atomic_write import whole_output
-from dora_theory.plots import COLOURS, label
+from dora_theory.plots import COLORS, label
 from dora_theory.search.engine import Rule, one_of, search
 from dora_theory.search.rules import as_rule
 from dora_theory.search.tree import Tree
@@ -79,13 +79,11 @@ def main(out: Path) -> list[Row]:
             real = found["rebase"]["real"]
             one.plot(rounds, real, "--", color="black", label="theory 6.1, real shares")
             for name, values in found.items():
-                colour, called = COLOURS[name], label(name)
+                color, called = COLORS[name], label(name)
                 one.plot(
-                    rounds, values["repeated"], ":", color=colour, label=f"{called}, scores kept"
+                    rounds, values["repeated"], ":", color=color, label=f"{called}, scores kept"
                 )
-                one.plot(
-                    rounds, values["searched"], "o-", color=colour, label=f"{called}, searches"
-                )
+                one.plot(rounds, values["searched"], "o-", color=color, label=f"{called}, searches")
                 rows += _rows(model, called, values)
             what = "candidates: theory 6.1 in real shares"
             rows.append(row(model, what, None, real, 1))

@@ -78,12 +78,12 @@ def main(out: Path) -> list[Row]:
         top.figure.legend(
             title="cosine inside, across", loc="outside lower center", ncols=4, handlelength=1.4
         )
-        colour = dict(zip(COSINES, ORDER, strict=False))
+        color = dict(zip(COSINES, ORDER, strict=False))
         for c in COSINES[1:]:
-            bottom.plot(TEMPERATURES, lines[c], color=colour[c], linewidth=0.8)
-            bottom.plot(TEMPERATURES, beside[c], color=colour[c], linestyle="--")
+            bottom.plot(TEMPERATURES, lines[c], color=color[c], linewidth=0.8)
+            bottom.plot(TEMPERATURES, beside[c], color=color[c], linestyle="--")
         for x, marker in zip(few.T, "x+", strict=True):
-            bottom.plot(FEW, x, marker, color=colour[SHOWN], markersize=4.5, markeredgewidth=1)
+            bottom.plot(FEW, x, marker, color=color[SHOWN], markersize=4.5, markeredgewidth=1)
         mark(bottom, PAPER, "paper's $T_s$", y=0.09, left=True)
         bottom.annotate("DORA", (1.5, 0.38), color="#444444", fontsize=7)
         bottom.annotate("magnitude", (0.9, 0.035), color="#444444", fontsize=7)

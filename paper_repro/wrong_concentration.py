@@ -55,21 +55,21 @@ def main(out: Path) -> list[Row]:
         worst[low, high] = lost[:, inside].max(-1)
     minimax = {ends: float(ASSUMED[np.argmin(x)]) for ends, x in worst.items()}
     with panels(out / "wrong_concentration", 2, height=2.4) as (top, bottom):
-        for assumed, colour in zip(SHOWN, ORDER, strict=True):
+        for assumed, color in zip(SHOWN, ORDER, strict=True):
             # Zero has no place on a logarithmic axis: the curve leaves the picture.
             shown = np.maximum(lost[at(ASSUMED, assumed)], LOWEST / 10)
-            top.plot(TRUE, shown, color=colour, label=f"κ' = {assumed:g}")
+            top.plot(TRUE, shown, color=color, label=f"κ' = {assumed:g}")
         top.set(xscale="log", yscale="log", xlim=(0.01, 100), ylim=(LOWEST, 0.2))
         top.set(xlabel="true κ", ylabel="success lost")
         top.legend(
             ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1), handlelength=1.6, columnspacing=1
         )
         # The curves share their left branches: there the narrow ones lie on the wide.
-        for (ends, regret), colour, width in zip(worst.items(), ORDER, (3.4, 2, 0.8), strict=False):
+        for (ends, regret), color, width in zip(worst.items(), ORDER, (3.4, 2, 0.8), strict=False):
             name = f"{ends[0]:g} to {ends[1]:g}"
-            bottom.plot(ASSUMED, regret, color=colour, label=name, linewidth=width)
+            bottom.plot(ASSUMED, regret, color=color, label=name, linewidth=width)
             least = int(np.argmin(regret))
-            bottom.plot(ASSUMED[least], regret[least], "o", color=colour)
+            bottom.plot(ASSUMED[least], regret[least], "o", color=color)
         mark(bottom, 0.5, "REBASE", y=0.99)
         bottom.set(xscale="log", yscale="log", xlim=(0.01, 100))
         bottom.set(xlabel="assumed κ'", ylabel="largest success lost")

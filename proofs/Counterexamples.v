@@ -1,4 +1,4 @@
-(** What is not so: neighbours of the statements that are proved, each with an instance. *)
+(** What is not so: neighbors of the statements that are proved, each with an instance. *)
 From Coq Require Import QArith Qcanon.
 From mathcomp Require Import all_ssreflect all_algebra.
 From Dora Require Import Exchange Optimum Executable Rational.

@@ -45,9 +45,9 @@ def _prior(alpha: Any, beta: Any, allocation: Any) -> Any:
     return dt.BetaPrior(alpha, beta).after_failures(allocation)
 
 
-def _optimise(budget: Any, initial: Any, mask: Any = None) -> Any:
+def _optimize(budget: Any, initial: Any, mask: Any = None) -> Any:
     w = np.array([0.4, 0.3, 0.2, 0.1], np.float32)
-    return inspect.unwrap(dt.optimise_allocation)(
+    return inspect.unwrap(dt.optimize_allocation)(
         lambda b: (w * jax.numpy.log(1 + b)).sum(-1),
         budget,
         K,
@@ -123,8 +123,8 @@ TABLE = {
     "optimal_allocation": _entry("optimal_allocation", _PROBLEM, "k"),
     "optimal_allocation_beta": _entry("optimal_allocation_beta", "alpha:k beta:k budget", "k"),
     "optimal_set": _entry("optimal_set", _PROBLEM, "k, k, "),
-    "optimise_allocation": Entry(
-        _optimise, {"budget": "", "initial": "k"}, ("k", "", "k", "", "", "", ""), True
+    "optimize_allocation": Entry(
+        _optimize, {"budget": "", "initial": "k"}, ("k", "", "k", "", "", "", ""), True
     ),
     "priorities": _entry("priorities", _SPENT, "k"),
     "quality_weights": _entry("quality_weights", "scores:k temperature", "k"),
@@ -182,7 +182,7 @@ ELSEWHERE = {
     "run_sweep read_sweep read_store": "files",
     "preset PRESETS Preset Population Problems Sweep": "descriptions",
     "KnownPrior Options ReplayOptions STRATEGIES Strategy Tree": "descriptions",
-    "BetaDraws Certificate Estimate HierarchicalPrior OptimalSet Optimised Simulation": "results",
+    "BetaDraws Certificate Estimate HierarchicalPrior OptimalSet Optimized Simulation": "results",
     "AdaptiveBound BetaFit CalibrationResult Claim Exponent IdenticalRounds LomaxRounds": "results",
     "Plan PlanState ProblemAllocation ProblemSet ReplayResult RoundRobinReplay": "results",
     "RoundsPlan SearchResult Step StreamedWeighting Tapes Verdicts": "results",

@@ -35,14 +35,14 @@ UNHELD = {
     "sample_log_beta",
     "sample_log_gamma",
     "streamed_magnitude_weighting",
-    "optimise_allocation",
+    "optimize_allocation",
     "kl_divergence",
 }
 STEP = 1e-5
 FLOATS = [
     name
     for name, entry in TABLE.items()
-    if name not in ("sample_log_beta", "sample_log_gamma", "optimise_allocation")
+    if name not in ("sample_log_beta", "sample_log_gamma", "optimize_allocation")
     and any(
         jnp.issubdtype(x.dtype, jnp.floating)
         for x in leaves(jax.eval_shape(lambda entry=entry: entry.call(**arguments(entry, ()))))

@@ -54,10 +54,10 @@ def test_style_puts_back_what_was_there() -> None:
 
 
 def test_every_strategy_has_a_look_of_its_own() -> None:
-    assert set(plots.COLOURS) >= set(registry.STRATEGIES)
+    assert set(plots.COLORS) >= set(registry.STRATEGIES)
     looks = [(s.color, s.line, s.marker) for s in registry.STRATEGIES.values()]
     assert len(set(looks)) == len(looks)
-    assert {c.lower() for c in plots.COLOURS.values()} <= OKABE_ITO | {"#808080"}
+    assert {c.lower() for c in plots.COLORS.values()} <= OKABE_ITO | {"#808080"}
     assert (plots.label("dora"), plots.label("beam")) == ("DORA", "beam")
 
 
@@ -66,7 +66,7 @@ def test_success_curves_show_their_numbers() -> None:
     lines = {line.get_label(): line for line in axes.get_lines()}
     np.testing.assert_allclose(lines["DORA"].get_ydata(), [0.5, 0.65, 0.8], rtol=1e-6)
     np.testing.assert_array_equal(lines["REBASE"].get_xdata(), [4, 16, 64])
-    assert to_hex(lines["DORA"].get_color()) == plots.COLOURS["dora"].lower()
+    assert to_hex(lines["DORA"].get_color()) == plots.COLORS["dora"].lower()
     assert [t.get_text() for t in axes.get_xticklabels()] == ["4", "16", "64"]
     (band,) = axes.collections
     extent = band.get_datalim(axes.transData)
@@ -95,8 +95,8 @@ def test_bars_show_their_numbers() -> None:
     assert dora.get_ylim() == more.get_ylim() != quality.get_ylim()
     (cut,) = more.get_lines()
     assert set(cut.get_xdata()) == {1.5}
-    colours = [to_hex(bar.get_facecolor()) for bar in dora.patches]
-    assert colours[0] == colours[1] != colours[2]
+    colors = [to_hex(bar.get_facecolor()) for bar in dora.patches]
+    assert colors[0] == colors[1] != colors[2]
 
 
 def test_many_bars_keep_their_numbers_apart() -> None:

@@ -69,7 +69,7 @@ def allocate_problems(
     costs: Real[ArrayLike, "*#batch #m"] | None = None,
     mask: Bool[ArrayLike, "*#batch #m #k"] | None = None,
 ) -> ProblemAllocation:
-    """Rollouts of every problem that maximise Σ v (1 - F(n)), all fixed in advance.
+    """Rollouts of every problem that maximize Σ v (1 - F(n)), all fixed in advance.
 
     Args:
         values: v > 0 of solving each problem, shape `(..., m)` or a scalar.
@@ -159,7 +159,7 @@ def is_optimal_across(
     costs: Real[ArrayLike, "*#batch #m"] | None = None,
     mask: Bool[ArrayLike, "*#batch #m #k"] | None = None,
 ) -> Bool[Array, "*batch"]:
-    """Whether rollouts maximise Σ v (1 - F(n)) among all that spend as much.
+    """Whether rollouts maximize Σ v (1 - F(n)) among all that spend as much.
 
     Args:
         values: as `problem_certificate`, whose order this is.

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
-# Beyond these there is no maximum: the likelihood still rises towards a + b = 0 or infinity.
+# Beyond these there is no maximum: the likelihood still rises toward a + b = 0 or infinity.
 _LEAST, _MOST = 1e-5, 1e6
 _STEPS = 200
 

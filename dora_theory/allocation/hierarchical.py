@@ -20,7 +20,7 @@ from dora_theory._checks import (
     check_whole,
     checked,
     is_host,
-    labelled,
+    labeled,
 )
 from dora_theory._domains import (
     COUNT,
@@ -364,7 +364,7 @@ def _problem(
         q = np.asarray(direction_weights)
         if is_host(directions) and is_host(mask) and not SHARE.holds(q).all():
             there = None if mask is None else np.asarray(mask)
-            SHARE.check("direction_weights", q, labelled(np.asarray(directions), there, g))
+            SHARE.check("direction_weights", q, labeled(np.asarray(directions), there, g))
     return found
 
 

@@ -2,7 +2,7 @@
 
 The r-th further rollout of a candidate multiplies its failure by 1 - κ w/(κ + r). That factor
 rises with r, so log failure is separable and discretely convex, and serving the N largest of all
-priorities w_i/(κ + r) maximises the probability of at least one success: a divisor method of
+priorities w_i/(κ + r) maximizes the probability of at least one success: a divisor method of
 apportionment with divisors κ + r.
 """
 
@@ -65,7 +65,7 @@ def optimal_allocation(
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
     implementation: Implementation = "auto",
 ) -> Int[Array, "*batch k"]:
-    """Integer allocation that maximises P(at least one success) under p_i ~ Beta(κw_i, κ(1-w_i)).
+    """Integer allocation that maximizes P(at least one success) under p_i ~ Beta(κw_i, κ(1-w_i)).
 
     Exact for the priorities w_i/(κ + r) as quotients in the working dtype: equal quotients are a
     tie, and ties go to the lowest index; subnormal ones count as 0. In float64 that settles every
@@ -101,7 +101,7 @@ def optimal_allocation_beta(
     *,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Int[Array, "*batch k"]:
-    """Integer allocation that maximises P(at least one success) under p_i ~ Beta(a_i, b_i).
+    """Integer allocation that maximizes P(at least one success) under p_i ~ Beta(a_i, b_i).
 
     The priorities are a_i/(a_i + b_i + r): a divisor method with divisors of each candidate's own.
 
@@ -211,7 +211,7 @@ def is_optimal(
     budget: Real[ArrayLike, "*#batch"] | None = None,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Bool[Array, "*batch"]:
-    """Whether an allocation maximises P(at least one success) among all that spend as much.
+    """Whether an allocation maximizes P(at least one success) among all that spend as much.
 
     The certificate of theory 2.2, which is necessary and sufficient when all w < 1; where a
     candidate has w = 1 one rollout to any such candidate already succeeds with certainty, and
@@ -245,7 +245,7 @@ def optimal_set(
     *,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> OptimalSet:
-    """All allocations that maximise P(at least one success), when ties leave a choice.
+    """All allocations that maximize P(at least one success), when ties leave a choice.
 
     Args:
         weights: qualities w in [0, 1), shape `(..., k)`, at least one of them positive in each

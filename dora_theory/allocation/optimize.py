@@ -1,7 +1,7 @@
-"""A general optimiser: any differentiable objective of a real allocation, then whole rollouts.
+"""A general optimizer: any differentiable objective of a real allocation, then whole rollouts.
 
 Three stages, each for all problems at once. *Ascent*: optax on the logarithms of the shares, robust
-and slow near the boundary. *Refinement*: steps that maximise a local model of the objective over
+and slow near the boundary. *Refinement*: steps that maximize a local model of the objective over
 {B ≥ 0, Σ B = N}, with a line search; a separable quadratic model is water-filling and finds the
 active set, and a Newton step inside that set finishes. *Rounding*: Webster's method on the real
 solution, then the best exchange of one rollout, again and again, until none improves. For a
@@ -38,7 +38,7 @@ _LEAST_SHARE = 1e-6
 _HALVINGS = 50
 
 
-class Optimised(NamedTuple):
+class Optimized(NamedTuple):
     """What was found, and how far it can be trusted.
 
     Attributes:
@@ -63,7 +63,7 @@ class Optimised(NamedTuple):
     locally_optimal: Bool[Array, "*batch"]
 
 
-def optimise_allocation(
+def optimize_allocation(
     objective: Objective,
     budget: Real[ArrayLike, "*#batch"],
     num_candidates: int,
@@ -73,18 +73,18 @@ def optimise_allocation(
     separable: bool = False,
     steps: int = 100,
     learning_rate: float = 0.1,
-    optimiser: Any = None,
+    optimizer: Any = None,
     refinements: int = 100,
     tolerance: float | None = None,
     max_exchanges: int = 1000,
-) -> Optimised:
-    """Allocation of N rollouts that maximises a differentiable, concave objective.
+) -> Optimized:
+    """Allocation of N rollouts that maximizes a differentiable, concave objective.
 
     Args:
         objective: from real allocations `(..., k)` to values `(...)`, twice differentiable by JAX
             with finite values and gradients for B > 0, problem by problem; also called under
             `vmap`. It may close over arrays of the batch shape. Where it is flat to floating point
-            it is taken as flat: maximise -log failure, not log success, which rounds to 0.
+            it is taken as flat: maximize -log failure, not log success, which rounds to 0.
         budget: N ≥ 0 rollouts, scalar or shape `(...)`.
         num_candidates: k.
         initial: where to start, ≥ 0, shape `(..., k)`, on any scale; equal shares if None.
@@ -93,16 +93,16 @@ def optimise_allocation(
             and so does the choice of an exchange; otherwise Hessians are formed, O(k^3), and all
             k^2 exchanges are tried.
         steps: steps of ascent.
-        learning_rate: of Adam, the default optimiser, in logarithms of shares.
-        optimiser: an `optax.GradientTransformation` instead of Adam.
+        learning_rate: of Adam, the default optimizer, in logarithms of shares.
+        optimizer: an `optax.GradientTransformation` instead of Adam.
         refinements: most refinements after the ascent. None are made beyond what helps.
         tolerance: `gap` up to which a solution counts as converged; by default the power 3/4 of the
             rounding unit, 1.8e-12 in float64 and 6.4e-6 in float32.
         max_exchanges: most exchanges in rounding.
 
     Returns:
-        `Optimised`; nothing is raised if it did not converge: look at `converged` and
-        `locally_optimal`. In float64 the surrogate Σ w_i log(κ + B_i) is maximised to within 1e-9 N
+        `Optimized`; nothing is raised if it did not converge: look at `converged` and
+        `locally_optimal`. In float64 the surrogate Σ w_i log(κ + B_i) is maximized to within 1e-9 N
         in each B_i for κ from 1e-6 to 1e6, zeros of the solution included. The objective need not
         be concave to be climbed, but only then do `gap` and an exchange-optimal allocation (if it
         is separable, too) bound anything. Wrap a call in `jax.jit` to compile it once; not
@@ -133,19 +133,19 @@ def optimise_allocation(
     n = jnp.broadcast_to(n, batch)
     start = m.astype(dtype) if start is None else jnp.broadcast_to(start, shape)
     tolerance = float(jnp.finfo(dtype).eps) ** 0.75 if tolerance is None else tolerance
-    optimiser = optax.adam(learning_rate) if optimiser is None else optimiser
+    optimizer = optax.adam(learning_rate) if optimizer is None else optimizer
 
     @jax.jit
-    def solve(start: Array, n: Array, mask: Array) -> Optimised:
+    def solve(start: Array, n: Array, mask: Array) -> Optimized:
         bad = NOT_NEGATIVE.fails(start, 1, mask) | cannot_spend(n, mask)
         n, start = jnp.where(bad, 0, n), jnp.where(bad[..., None], 1, start)
         total = n[..., None].astype(dtype)
-        x = _ascend(objective, _shares(start, mask), total, mask, optimiser, steps)
+        x = _ascend(objective, _shares(start, mask), total, mask, optimizer, steps)
         x, gap = _refine(objective, x, total, mask, separable, refinements, tolerance)
         whole, settled = _round(objective, x, n, mask, separable, max_exchanges)
         value, real_value = objective(whole.astype(dtype)), objective(x)
         bad |= jnp.isnan(value) | jnp.isnan(real_value)
-        return Optimised(
+        return Optimized(
             spoiled(whole, bad),
             spoiled(value, bad, 0),
             spoiled(x, bad),
@@ -167,9 +167,9 @@ def _shares(start: Array, mask: Array) -> Array:
 
 
 def _ascend(
-    objective: Objective, shares: Array, total: Array, mask: Array, optimiser: Any, steps: int
+    objective: Objective, shares: Array, total: Array, mask: Array, optimizer: Any, steps: int
 ) -> Array:
-    """Gradient ascent on the logarithms of the shares, by an optax optimiser."""
+    """Gradient ascent on the logarithms of the shares, by an optax optimizer."""
 
     def allocation(logits: Array) -> Array:
         # A row without candidates has no softmax; it has no budget either.
@@ -181,11 +181,11 @@ def _ascend(
 
     def step(state: tuple[Array, Any], _: None) -> tuple[tuple[Array, Any], None]:
         logits, memory = state
-        updates, memory = optimiser.update(jax.grad(loss)(logits), memory, logits)
+        updates, memory = optimizer.update(jax.grad(loss)(logits), memory, logits)
         return (jnp.where(mask, logits + updates, logits), memory), None
 
     logits = jnp.where(mask, jnp.log(jnp.where(mask, shares, 1)), -1e9)
-    start = varying_with((logits, optimiser.init(logits)), total, mask)
+    start = varying_with((logits, optimizer.init(logits)), total, mask)
     (logits, _), _ = jax.lax.scan(step, start, None, length=steps)
     return allocation(logits)
 
@@ -219,7 +219,7 @@ def _refine(
             curvature = jnp.abs(_hessian(gradient, x)).sum(-1)
         floor = jnp.sqrt(jnp.finfo(x.dtype).eps) * _size(g, mask) / jnp.maximum(total, 1)
         curvature = jnp.maximum(curvature, jnp.maximum(floor, jnp.finfo(x.dtype).tiny))
-        aim = _maximise_model(x, _below_top(g, mask), curvature, total, mask)
+        aim = _maximize_model(x, _below_top(g, mask), curvature, total, mask)
         x = _line_search(objective, gradient, x, aim - x, total, mask)
         if not separable:
             x = _newton_in_support(objective, gradient, x, total, mask)
@@ -264,7 +264,7 @@ def _hessian(gradient: Objective, x: Array) -> Array:
     return columns(basis)
 
 
-def _maximise_model(x: Array, g: Array, curvature: Array, total: Array, mask: Array) -> Array:
+def _maximize_model(x: Array, g: Array, curvature: Array, total: Array, mask: Array) -> Array:
     """Argmax over y ≥ 0, Σ y = N of g (y - x) - Σ s_i (y_i - x_i)²/2: y_i = max(0, (b_i - ν)/s_i).
 
     Water-filling once more, with b = g + s x; ν follows from the active set, a prefix of the

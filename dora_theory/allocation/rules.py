@@ -18,7 +18,7 @@ from dora_theory.allocation.optimal import apportion
 from dora_theory.kernels.varying import varying_with
 from dora_theory.model.directions import segment_max, segment_min
 from dora_theory.model.magnitude import magnitude_weighting
-from dora_theory.model.similarity import checked_both, dora_weights, normalised, quality_weights
+from dora_theory.model.similarity import checked_both, dora_weights, normalized, quality_weights
 
 
 def temperature_allocation(
@@ -240,7 +240,7 @@ def magnitude_allocation(
     r, e, t, t_s, m = checked_both(scores, embeddings, temperature, similarity_temperature, mask)
     w = quality_weights(r, t, mask=m)
     v = magnitude_weighting(e, t_s, mask=m)
-    return _share(normalised(w * v), budget, literal, mask)
+    return _share(normalized(w * v), budget, literal, mask)
 
 
 def round_allocation(

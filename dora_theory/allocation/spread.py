@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import as_mask, fit, host_count, host_labels, host_mask, is_host, labelled
+from dora_theory._checks import as_mask, fit, host_count, host_labels, host_mask, is_host, labeled
 from dora_theory._domains import COUNT, Labels, at, spoiled
 from dora_theory.model.directions import segment_sum, sound_labels
 
@@ -41,7 +41,7 @@ def spread_evenly(
     batch, sizes = fit(**shapes, **({} if there is None else {"mask": (there.shape, "k")}))
     Labels(0, sizes["g"] - 1).check("directions", labels, there)
     if is_host(t) and is_host(labels) and is_host(there):
-        lost = (t > 0) & ~labelled(labels, there, sizes["g"])
+        lost = (t > 0) & ~labeled(labels, there, sizes["g"])
         if lost.any():
             place = tuple(int(i) for i in np.argwhere(lost)[0])
             value = np.broadcast_to(t, lost.shape)[place]

@@ -32,7 +32,7 @@ def waterfill_allocation(
     shift: float = 0.0,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Float[Array, "*batch k"]:
-    """Real B ≥ 0 with Σ B = N that maximise Σ w_i log(κ - shift + B_i): water-filling.
+    """Real B ≥ 0 with Σ B = N that maximize Σ w_i log(κ - shift + B_i): water-filling.
 
     B_i = max(0, w_i/λ - c) with c = κ - shift and λ such that the budget is spent. `shift` = 1/2
     gives the relaxation that lies closest to the integer optimum (theory 2.5b).

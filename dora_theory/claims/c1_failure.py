@@ -38,14 +38,14 @@ def gauss_jacobi(a: Array, b: Array) -> tuple[Array, Array]:
     i = jnp.arange(1, _NODES)
     s = 2 * i + kappa - 2
     first = (b - a) / (a + b)
-    centre = jnp.concatenate(
+    center = jnp.concatenate(
         [first[:, None], (b - a)[:, None] * (kappa - 2) / (s * (s + 2))], axis=-1
     )
     # The factor (κ - 1)/(κ - 1) of the first one is 1, also where κ is.
     last = jnp.where(i == 1, 1, (i + kappa - 2) / jnp.where(i == 1, 1, s - 1))
     square = 4 * i * (i + a[:, None] - 1) * (i + b[:, None] - 1) * last / (s**2 * (s + 1))
     side = jnp.sqrt(square)
-    matrix = jax.vmap(lambda c, o: jnp.diag(c) + jnp.diag(o, 1) + jnp.diag(o, -1))(centre, side)
+    matrix = jax.vmap(lambda c, o: jnp.diag(c) + jnp.diag(o, 1) + jnp.diag(o, -1))(center, side)
     nodes, vectors = jnp.linalg.eigh(matrix)
     return (1 - nodes) / 2, vectors[:, 0] ** 2
 

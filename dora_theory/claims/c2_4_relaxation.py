@@ -36,7 +36,7 @@ def _sums(each: Array, given: Array) -> Array:
     return table[rows[..., None], jnp.arange(3), given].sum(-1)
 
 
-def _margin_maximisers(x: Instances) -> Float[Array, " n"]:
+def _margin_maximizers(x: Instances) -> Float[Array, " n"]:
     w, kappa, n = x["weights"], x["concentration"], x["budget"]
     mean = (kappa[:, None] * w)[..., None] / (kappa[:, None, None] + jnp.arange(_MOST))
     every = jnp.asarray(_EVERY)[None]
@@ -255,8 +255,8 @@ def _margin_nearer(x: Instances) -> Float[Array, " n"]:
 CLAIMS = (
     Claim(
         id="2.4",
-        name="same maximisers as the surrogate",
-        statement="The paper's surrogate Σ κw_i [ψ(κ+B_i) - ψ(κ)] has the integer maximisers of "
+        name="same maximizers as the surrogate",
+        statement="The paper's surrogate Σ κw_i [ψ(κ+B_i) - ψ(κ)] has the integer maximizers of "
         "the objective, all of them and no others.",
         latex=r"\arg\max_{\sum B_i=N}\sum_i\kappa w_i\,[\psi(\kappa+B_i)-\psi(\kappa)]="
         r"\arg\max_{\sum B_i=N}J(B)",
@@ -268,7 +268,7 @@ CLAIMS = (
         "one order and the N largest are the same; both are concave in B_i.",
         proved="Coq: Optimum.surrogate_same_optima",
         draw=_draw_ties,
-        margin=_margin_maximisers,
+        margin=_margin_maximizers,
         chunk=1024,
         heavy=True,
     ),
@@ -280,7 +280,7 @@ CLAIMS = (
         latex=r"L(B)>L(B')\ \Rightarrow\ J(B)>J(B')",
         source="new",
         expected="refuted",
-        assumptions="The surrogate of 2.4, which the paper optimises in place of the objective.",
+        assumptions="The surrogate of 2.4, which the paper optimizes in place of the objective.",
         proof="-log(1-x) > x, and by more for large x: away from the optimum sums of increments "
         "may be in another order.",
         draw=_draw_pairs,

@@ -37,7 +37,7 @@ def _margin_shapes(x: Instances) -> Float[Array, " n"]:
     )
     rank = (scores[:, None, :] > scores[:, :, None]).sum(-1)
     expected_beam = jnp.where(rank < beams[:, None], _WIDTH, 0)
-    # Group of candidate i: 8/beams neighbours.
+    # Group of candidate i: 8/beams neighbors.
     group = jnp.arange(_CANDIDATES) * beams[:, None] // _CANDIDATES
     rival = group[:, None, :] == group[:, :, None]
     beaten = (rival & (scores[:, None, :] > scores[:, :, None])).any(-1)
@@ -294,7 +294,7 @@ CLAIMS = (
         source="new",
         expected="refuted",
         assumptions="Three candidates; κ may differ from problem to problem.",
-        proof="Each pair of candidates bounds κ from one side. Ceilings favour who comes first, as "
+        proof="Each pair of candidates bounds κ from one side. Ceilings favor who comes first, as "
         "a large κ does, but only over those who come later: between the first two candidates the "
         "shares may ask for a small κ at the same time.",
         draw=_draw_parts,

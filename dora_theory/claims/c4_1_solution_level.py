@@ -227,10 +227,10 @@ CLAIMS = (
     ),
     Claim(
         id="4.1",
-        name="shares of Q maximise success",
+        name="shares of Q maximize success",
         statement="One might conclude that giving directions rollouts in proportion to Q, "
-        "rounded, maximises the probability of a success whatever κ is.",
-        latex=r"B_j=\mathrm{round}(N Q_j)\ \text{maximises}\ J\ \text{for all}\ \kappa",
+        "rounded, maximizes the probability of a success whatever κ is.",
+        latex=r"B_j=\mathrm{round}(N Q_j)\ \text{maximizes}\ J\ \text{for all}\ \kappa",
         source="new",
         expected="refuted",
         assumptions="Eq. 9 rounded by Webster's method; the model of 4.1.",
@@ -303,7 +303,7 @@ CLAIMS = (
         source="new",
         expected="refuted",
         assumptions="Both rounded by Webster's method; success under one p_j for each direction.",
-        proof="Proposition 2 compares log utilities, which Q maximises; success it does not. For "
+        proof="Proposition 2 compares log utilities, which Q maximizes; success it does not. For "
         "large κ the best direction deserves more than its share, and if it has the most "
         "candidates, counting them gives it more.",
         draw=_draw_parts,

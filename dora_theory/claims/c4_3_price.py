@@ -200,7 +200,7 @@ CLAIMS = (
         assumptions="All Q_j > 0 with sum 1.",
         proof="The price is a weighted arithmetic mean of the sizes over their geometric mean. "
         "With k_j = k_min h^{t_j}, t in [0, 1], convexity of h^t puts the arithmetic mean below "
-        "1 + s(h-1) with s = Σ Q t, the geometric being h^s; s = 1/ln h - 1/(h-1) maximises.",
+        "1 + s(h-1) with s = Σ Q t, the geometric being h^s; s = 1/ln h - 1/(h-1) maximizes.",
         draw=_draw_imbalance,
         margin=_margin_specht,
         # Rounding of two logarithms.

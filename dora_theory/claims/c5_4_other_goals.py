@@ -206,7 +206,7 @@ CLAIMS = (
         id="5.4",
         name="expected number of correct rollouts",
         statement="The expected number of correct rollouts is Σ B_i w_i whatever κ is; all to the "
-        "largest w maximise it.",
+        "largest w maximize it.",
         latex=r"\mathbb E\,\#\text{correct}=\sum_iB_iw_i\le N\max_iw_i",
         source="new",
         expected="holds",

@@ -210,7 +210,7 @@ CLAIMS = (
         proof="For three embeddings the middle one has v ∝ (1 - c)(1 + c - a - b), with a and b "
         "its kernel values to the others and c theirs. Near 1 they fall as the square of an angle, "
         "so for equal steps 1 - c is about twice (1-a) + (1-b), and the middle is negative. The "
-        "package maximises 2Σv - v'Zv over v ≥ 0 instead.",
+        "package maximizes 2Σv - v'Zv over v ≥ 0 instead.",
         draw=_draw_angles,
         margin=_margin_positive,
         # Coinciding embeddings have exactly 0, to rounding.

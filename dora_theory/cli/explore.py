@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         options = options_of(arguments, arguments.log)
         Log(arguments.log, options, note=lambda text: print(text, file=sys.stderr, flush=True))
         command += ["--", "--log", os.path.abspath(arguments.log)]
-        command += ["--options", json.dumps(asdict(options))]
+        command += ["--options", json.dumps(options.as_json())]
     _refuse_if_taken(arguments.port)
     print(f"http://{_HOST}:{arguments.port}  (Ctrl-C ends it)", file=sys.stderr, flush=True)
     # Nothing is fetched from anywhere: the page has what it needs.

@@ -15,7 +15,7 @@ Spec = dict[str, Any]
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _PAPER_T_S = 0.01
 _NO_MENU = {"embedOptions": {"actions": False}}
-_WIDTH, _GREY = 420, "#666666"
+_WIDTH, _GRAY = 420, "#666666"
 # Stated, since Vega's own ticks of a logarithm crowd each other.
 _TICKS = {"values": [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3]}
 # Lines, not dots, since two of them differ in their dashes only.
@@ -41,7 +41,7 @@ class VegaLite:
 
 
 def allocation_chart(problem: Subject, view: View) -> VegaLite:
-    """A bar a strategy: rollouts of every candidate, in the colour of its direction."""
+    """A bar a strategy: rollouts of every candidate, in the color of its direction."""
     k, g = problem.labels.size, problem.quality.size
     names = [plots.label(name) for name in view.strategies]
     rows = [
@@ -56,7 +56,7 @@ def allocation_chart(problem: Subject, view: View) -> VegaLite:
         for i, (j, b) in enumerate(zip(problem.labels, given, strict=True))
         if b
     ]
-    colours = [plots.DIRECTIONS[j % len(plots.DIRECTIONS)] for j in range(g)]
+    colors = [plots.DIRECTIONS[j % len(plots.DIRECTIONS)] for j in range(g)]
     return VegaLite(
         {
             "data": {"values": rows},
@@ -75,7 +75,7 @@ def allocation_chart(problem: Subject, view: View) -> VegaLite:
                 "color": {
                     "field": "direction",
                     "type": "nominal",
-                    "scale": {"domain": list(range(1, g + 1)), "range": colours},
+                    "scale": {"domain": list(range(1, g + 1)), "range": colors},
                 },
                 "order": {"field": "order"},
             },
@@ -113,7 +113,7 @@ def similarity_chart(problem: Subject, view: View) -> VegaLite:
         "data": {"values": [{"i": i + 1, "γ": float(u)} for i, u in enumerate(view.uniqueness)]},
         "width": 90,
         "height": side,
-        "mark": {"type": "bar", "color": plots.COLOURS["dora"], "tooltip": True},
+        "mark": {"type": "bar", "color": plots.COLORS["dora"], "tooltip": True},
         "encoding": {
             "x": {
                 "field": "γ",
@@ -131,7 +131,7 @@ def bias_chart(view: View, temperature: float) -> VegaLite:
     """KL(Q‖mass) against T_s, the chosen T_s marked: the U of DORA."""
     names = list(view.divergence)
     labels = [plots.label(name) for name in names]
-    colours = [plots.COLOURS[name] for name in names]
+    colors = [plots.COLORS[name] for name in names]
     dashes = [[6, 3] if name == "magnitude" else [1, 0] for name in names]
     rows = [
         {"T": float(t), "bias": float(x), "weights": label}
@@ -152,7 +152,7 @@ def bias_chart(view: View, temperature: float) -> VegaLite:
             "title": "bias KL(Q‖mass), nats",
             "scale": {"domain": [0, top]},
         },
-        "color": {**weights, "scale": {"domain": labels, "range": colours}},
+        "color": {**weights, "scale": {"domain": labels, "range": colors}},
     }
     dash = {"strokeDash": {**weights, "scale": {"domain": labels, "range": dashes}}}
     paper = {"values": [{"T": _PAPER_T_S}]}
@@ -163,7 +163,7 @@ def bias_chart(view: View, temperature: float) -> VegaLite:
             "layer": [
                 {
                     "data": paper,
-                    "mark": {"type": "rule", "strokeDash": [4, 4], "color": _GREY},
+                    "mark": {"type": "rule", "strokeDash": [4, 4], "color": _GRAY},
                     "encoding": {"x": {"field": "T", **_T_S}},
                 },
                 {"data": {"values": rows}, "mark": "line", "encoding": {**encoding, **dash}},
@@ -206,7 +206,7 @@ def price_chart(prices: PriceMap, scene: Scene) -> VegaLite:
             "axis": _TICKS,
         },
     }
-    colour = {
+    color = {
         "field": "price",
         "type": "quantitative",
         "title": "rollouts ×",
@@ -222,7 +222,7 @@ def price_chart(prices: PriceMap, scene: Scene) -> VegaLite:
                 {
                     "data": {"values": cells},
                     "mark": {"type": "rect", "tooltip": True},
-                    "encoding": {**place, **ends, "color": colour},
+                    "encoding": {**place, **ends, "color": color},
                 },
                 {
                     "data": {"values": [here]},
@@ -239,7 +239,7 @@ def _short(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def _edges(centres: np.ndarray) -> list[float]:
-    """Edges of cells around the centres of a rising geometric grid."""
-    step = (centres[-1] / centres[0]) ** (0.5 / (centres.size - 1))
-    return [*(centres / step).tolist(), float(centres[-1] * step)]
+def _edges(centers: np.ndarray) -> list[float]:
+    """Edges of cells around the centers of a rising geometric grid."""
+    step = (centers[-1] / centers[0]) ** (0.5 / (centers.size - 1))
+    return [*(centers / step).tolist(), float(centers[-1] * step)]

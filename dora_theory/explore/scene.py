@@ -127,7 +127,7 @@ PRESETS = {
     "T_s too small": Preset(
         Scene(similarity_temperature=0.003),
         "Near-copies of cosine 0.95 are told apart at T_s = 0.003, so γ is 1 and DORA is REBASE. "
-        "Raise T_s towards 0.07, where the curve is lowest.",
+        "Raise T_s toward 0.07, where the curve is lowest.",
     ),
     "T_s too large": Preset(
         Scene(similarity_temperature=1.0),

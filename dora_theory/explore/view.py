@@ -20,7 +20,7 @@ from dora_theory.model.directions import segment_sum
 from dora_theory.model.hierarchy import after_failure, fresh, tables
 from dora_theory.model.magnitude import magnitude_weighting_from_similarity
 from dora_theory.model.objective import candidate_log_failure, log_failure
-from dora_theory.model.similarity import normalised, quality_weights, uniqueness_from_similarity
+from dora_theory.model.similarity import normalized, quality_weights, uniqueness_from_similarity
 from dora_theory.strategies.allocate import spend
 from dora_theory.strategies.options import Options
 from dora_theory.strategies.problems import Problems
@@ -220,7 +220,7 @@ def _look(
     gamma = uniqueness_from_similarity(s, every, mask=mask)
     v = magnitude_weighting_from_similarity(s, every, mask=mask)
     divergence = {
-        name: kl_divergence(quality, normalised(segment_sum(w * share, labels, g)))
+        name: kl_divergence(quality, normalized(segment_sum(w * share, labels, g)))
         for name, share in (("rebase", mask + 0 * gamma), ("dora", gamma), ("magnitude", v))
     }
     return spent, failure, curve, gamma[-1], v[-1], divergence

@@ -2,7 +2,7 @@
 
 The kernels are written for Pallas's Triton backend: what they need (reductions, scans, loops that
 end when a row is done) it has, for every NVIDIA GPU since Ampere, and the same kernel can be
-interpreted on a CPU. JAX 0.11 deprecates that backend in favour of Mosaic GPU, whose products need
+interpreted on a CPU. JAX 0.11 deprecates that backend in favor of Mosaic GPU, whose products need
 Hopper's instructions and which has no scan; a JAX without it takes the references.
 
 Nothing of Pallas is loaded before a kernel is used.

@@ -1,4 +1,4 @@
-"""Divisor methods of apportionment, vectorised: the N largest of all priorities n_i / (c_i + r).
+"""Divisor methods of apportionment, vectorized: the N largest of all priorities n_i / (c_i + r).
 
 No loop over rollouts: the *level* is searched at which the budget is handed out (theory 2.6). What
 is left then, and whatever rounding did to the counts, is settled by the optimality certificate

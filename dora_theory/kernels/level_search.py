@@ -25,7 +25,7 @@ _FEW = 12
 # Steps of more rollouts tell by how many a unit of level adds.
 _LONG = 8
 # After `_FEW` passes every other one halves the bracket in logarithms: a bracket of 60 decades is
-# down to neighbouring floats in 2 · (8 + 53) passes at most.
+# down to neighboring floats in 2 · (8 + 53) passes at most.
 _MOST = 200
 # Up to so many candidates a product with ones is faster on the CPU than a running sum.
 _SHORT = 128
@@ -69,7 +69,7 @@ def count_sum(x: Float[Array, "rows k"]) -> Float[Array, "rows 1"]:
     """Row sums of counts, in any order: they are whole, and exact below 2^24 (2^53).
 
     On a CPU a row is folded before it is written, and what is left is multiplied with ones, which
-    the CPU's library vectorises and XLA's sums along the last axis are not.
+    the CPU's library vectorizes and XLA's sums along the last axis are not.
     """
 
     def folded(x: Array) -> Array:
@@ -239,7 +239,7 @@ def search(
 
     def unfinished(state: tuple[Bracket, Array, Array]) -> Bool[Array, ""]:
         b, reached, passes = state
-        # A bracket of neighbouring floats has found a group of ties: nothing is left to narrow.
+        # A bracket of neighboring floats has found a group of ties: nothing is left to narrow.
         wide = b.high - b.low > 4 * eps * b.high
         away = wide & (jnp.abs(reached - goal) > jnp.where(passes < _FEW, 0, _CLOSE))
         return any_true(away) & (passes < _MOST)

@@ -16,7 +16,7 @@ from dora_theory._checks import (
     check_spendable,
     check_vectors,
     checked,
-    labelled,
+    labeled,
     mask_of,
 )
 from dora_theory._domains import (
@@ -112,7 +112,7 @@ def _look(
     """What `checked` has not looked at, of host values."""
     for name in _OF_DIRECTIONS:
         if name in given and g is not None:
-            has = labelled(given["directions"], mask, g) if "directions" in given else None
+            has = labeled(given["directions"], mask, g) if "directions" in given else None
             SHARE.check(name, given[name], has)
     if "embeddings" in given:
         check_vectors("embeddings", given["embeddings"], found["embeddings"].dtype, mask)
@@ -128,7 +128,7 @@ def _look_traced(
     for name, x in found.items():
         where = None if mask is None else mask_of(m, _PARTS[name][0])
         if name in _OF_DIRECTIONS and g is not None and "directions" in found:
-            where = labelled(found["directions"], None if mask is None else m, g)
+            where = labeled(found["directions"], None if mask is None else m, g)
         domain = _domain(name, g)
         domain = domain if isinstance(domain, Domain) else domain(x.dtype)
         _require(f"{name} = {{value}}: needs {domain}", ~domain.holds(x), where, x)

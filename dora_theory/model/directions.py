@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, Real
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import Argument, as_mask, check_whole, fit, host_labels, host_mask, is_host
 from dora_theory._domains import FINITE, POSITIVE, Labels, spoiled
-from dora_theory.model.similarity import boltzmann, checked_scores, masked_softmax, normalised
+from dora_theory.model.similarity import boltzmann, checked_scores, masked_softmax, normalized
 
 Pool = Literal["mean-exp", "max", "mean"]
 
@@ -83,14 +83,14 @@ def pooled_weights(
     members = jnp.maximum(count, 1)
     top = jnp.where(count > 0, segment_max(jnp.where(mask, weights, 0), directions, g), 0)
     if pool == "max":
-        return normalised(top)
+        return normalized(top)
     # Over the largest, which makes the mean of equal weights exact.
     base = jnp.where(top > 0, top, 1)
     each = jnp.where(mask, weights / jnp.take_along_axis(base, directions, -1), 1)
     if pool == "mean":
         logs = segment_sum(jnp.where(mask, jnp.log(each), 0), directions, g)
-        return normalised(top * jnp.exp(logs / members))
-    return normalised(top * (segment_sum(jnp.where(mask, each, 0), directions, g) / members))
+        return normalized(top * jnp.exp(logs / members))
+    return normalized(top * (segment_sum(jnp.where(mask, each, 0), directions, g) / members))
 
 
 def direction_totals(
@@ -190,5 +190,5 @@ def _direction_weights(
     shares = masked_softmax(base, exists, t)
     if pool == "mean-exp":
         each = jnp.where(mask, boltzmann(gap, t), 0)
-        shares = normalised(shares * (segment_sum(each, labels, segments) / members))
+        shares = normalized(shares * (segment_sum(each, labels, segments) / members))
     return spoiled(shares, bad)

@@ -4,11 +4,11 @@ For the kernel Z_ij = exp(-(1 - S_ij)/T_s), DORA's γ is 1/(Z 1)_i. Magnitude we
 Z v = 1 instead, the weighting behind the magnitude of a metric space. Where Z is ill-conditioned
 that v has large values of both signs, which no budget can follow. What is computed here is
 
-    the v ≥ 0 that maximises 2 Σ v_i - v'Zv,
+    the v ≥ 0 that maximizes 2 Σ v_i - v'Zv,
 
 which equals Z⁻¹1 wherever that is not negative, is unique for positive definite Z, and gives 0 to
 a candidate that the others already represent (Z v ≥ 1 there). Candidates that are one to rounding
-share one value evenly. Two things make the programme one with a stable solution: the diagonal is
+share one value evenly. Two things make the program one with a stable solution: the diagonal is
 raised by rounding error (10 k eps), and, for similarities that no embeddings have, by the least
 amount that leaves Z positive semi-definite.
 """

@@ -243,10 +243,10 @@ def _uniqueness(
 
 @jax.jit
 def _product(w: Array, share: Array) -> Array:
-    return normalised(w * share)
+    return normalized(w * share)
 
 
-def normalised(weights: Float[Array, "*batch k"]) -> Float[Array, "*batch k"]:
+def normalized(weights: Float[Array, "*batch k"]) -> Float[Array, "*batch k"]:
     """Weights that sum to 1, where they have a sum."""
     total = weights.sum(-1, keepdims=True)
     shares = weights / jnp.where(total > 0, total, 1)
@@ -272,7 +272,7 @@ def masked_softmax(
     top = jnp.where(mask, x, -jnp.inf).max(-1, keepdims=True)
     top = jax.lax.stop_gradient(jnp.where(jnp.isfinite(top), top, 0))
     each = jnp.where(mask, boltzmann(jnp.where(mask, x - top, 0), temperature), 0)
-    return normalised(each)
+    return normalized(each)
 
 
 @jax.custom_jvp

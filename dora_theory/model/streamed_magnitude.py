@@ -1,7 +1,7 @@
 r"""Magnitude weighting without the k × k matrix: conjugate gradients over a streamed product.
 
 The same v ≥ 0 as `dora_theory.model.magnitude` has, the maximum of 2 Σv - v'(Z + δ + ridge)v with
-δ = 10 k eps, and by the same exchange of candidates; but where that factorises Z, this asks only
+δ = 10 k eps, and by the same exchange of candidates; but where that factorizes Z, this asks only
 for products Z v, which `dora_theory.kernels.similarities` streams in blocks. Embeddings have a
 positive semi-definite Z, so no eigenvalue is asked for. Copies are not merged beforehand: equal
 rows of a symmetric system have equal solutions, and δ keeps it regular.

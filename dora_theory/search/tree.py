@@ -1,4 +1,4 @@
-"""A synthetic reasoning tree: few parameters, each modelling choice with its reason.
+"""A synthetic reasoning tree: few parameters, each modeling choice with its reason.
 
 A solution is a path of steps. What is chosen, and why:
 

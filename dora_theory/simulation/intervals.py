@@ -174,10 +174,10 @@ def wilson(mean: ArrayLike, error: ArrayLike, n: int, *, level: float = 0.95) ->
     coin = m * (1 - m)
     throws = np.maximum(coin / np.maximum(variance, _TINY), n)
     square = t * t / throws
-    centre = (m + square / 2) / (1 + square)
+    center = (m + square / 2) / (1 + square)
     half = np.sqrt(square * coin + square * square / 4) / (1 + square)
     # In exact arithmetic the interval holds the mean and stays in [0, 1]; rounding may leave both.
-    low, high = np.clip(centre - half, 0, m), np.clip(centre + half, m, 1)
+    low, high = np.clip(center - half, 0, m), np.clip(center + half, m, 1)
     return Estimate(m, low, high, np.sqrt(variance))
 
 

@@ -21,7 +21,7 @@ class Preset:
         log: what was logged.
         model: that generated.
         scorer: the PRM, or a word on its absence.
-        source: repository and commit of the log, and its licence.
+        source: repository and commit of the log, and its license.
         command: that fits it, LOG being the log.
         moments: of the log, means over problems, by the names of `fit_populations.FITTED`.
     """

@@ -118,7 +118,7 @@ def _dora(p: "Problems", n: "Array", o: "Options") -> Any:
         share = similarity.uniqueness(p.embeddings, t, mask=p.mask)
     else:
         share = similarity.uniqueness_from_similarity(p.similarity, t, mask=p.mask)
-    return similarity.normalised(quality(p, o) * share)
+    return similarity.normalized(quality(p, o) * share)
 
 
 def _magnitude(p: "Problems", n: "Array", o: "Options") -> Any:
@@ -129,7 +129,7 @@ def _magnitude(p: "Problems", n: "Array", o: "Options") -> Any:
         share = magnitude.magnitude_weighting(p.embeddings, t, mask=p.mask)
     else:
         share = magnitude.magnitude_weighting_from_similarity(p.similarity, t, mask=p.mask)
-    return similarity.normalised(quality(p, o) * share)
+    return similarity.normalized(quality(p, o) * share)
 
 
 def _optimal(p: "Problems", n: "Array", o: "Options") -> Any:

@@ -1,4 +1,4 @@
-"""The general optimiser against closed forms, SLSQP, and every whole allocation."""
+"""The general optimizer against closed forms, SLSQP, and every whole allocation."""
 
 import itertools
 
@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import minimize
 
 from dora_theory.allocation.optimal import optimal_allocation
-from dora_theory.allocation.optimize import optimise_allocation
+from dora_theory.allocation.optimize import optimize_allocation
 from dora_theory.allocation.waterfill import waterfill_allocation
 from dora_theory.model.objective import log_failure
 
@@ -46,7 +46,7 @@ class TestSeparable:
         def surrogate(b):
             return (w * jnp.log(kappa[:, None] + b)).sum(-1)
 
-        found = optimise_allocation(surrogate, n, K, mask=mask, separable=separable, steps=steps)
+        found = optimize_allocation(surrogate, n, K, mask=mask, separable=separable, steps=steps)
         exact = np.asarray(waterfill_allocation(w, kappa, n, mask=mask))
         assert np.all(np.abs(found.real - exact) <= 1e-9 * n[:, None])
         # The active set is found: there are hundreds of zeros, and they are zeros.
@@ -67,7 +67,7 @@ class TestSeparable:
         def success(b):
             return -log_failure(w, kappa, b)
 
-        found = optimise_allocation(
+        found = optimize_allocation(
             success, n, K, mask=mask, separable=True, steps=20, refinements=60
         )
         best = optimal_allocation(w, kappa, n, mask=mask)
@@ -87,8 +87,8 @@ class TestSeparable:
         def objective(b):
             return -(steep * (b - at) ** 2).sum(-1)
 
-        rounded = optimise_allocation(objective, 7, 4, separable=separable, max_exchanges=0)
-        found = optimise_allocation(objective, 7, 4, separable=separable)
+        rounded = optimize_allocation(objective, 7, 4, separable=separable, max_exchanges=0)
+        found = optimize_allocation(objective, 7, 4, separable=separable)
         np.testing.assert_allclose(found.real, at, rtol=1e-6)
         assert rounded.allocation.tolist() == [2, 1, 0, 4]
         assert not rounded.locally_optimal
@@ -97,7 +97,7 @@ class TestSeparable:
 
     def test_a_start_is_shares_on_any_scale(self):
         for scale in (1e-12, 1.0, 1e12):
-            found = optimise_allocation(
+            found = optimize_allocation(
                 lambda b: jnp.log(1 + b).sum(-1),
                 8,
                 2,
@@ -110,7 +110,7 @@ class TestSeparable:
     def test_infinite_slope_at_zero(self):
         """The log utility of theory 4.2: its optimum is N Q."""
         q = np.array([0.6, 0.3, 0.09, 0.01])
-        found = optimise_allocation(lambda b: (q * jnp.log(b)).sum(-1), 50, 4, separable=True)
+        found = optimize_allocation(lambda b: (q * jnp.log(b)).sum(-1), 50, 4, separable=True)
         np.testing.assert_allclose(found.real, 50 * q, rtol=1e-9)
         assert bool(found.converged)
 
@@ -132,7 +132,7 @@ class TestCoupled:
         def one(b, i):
             return w[i] @ np.log(0.3 + b) - 0.02 * ((b @ root[i]) ** 2).sum()
 
-        found = optimise_allocation(objective, n, k)
+        found = optimize_allocation(objective, n, k)
         assert found.converged.all()
         assert found.locally_optimal.all()
         for i in range(rows):
@@ -157,7 +157,7 @@ class TestCoupled:
         def surrogate(b):
             return (w * jnp.log(0.01 + b)).sum(-1)
 
-        found = optimise_allocation(surrogate, 40, 6, steps=0, refinements=0, max_exchanges=0)
+        found = optimize_allocation(surrogate, 40, 6, steps=0, refinements=0, max_exchanges=0)
         assert not found.converged.any()
         assert not found.locally_optimal.any()
         np.testing.assert_allclose(found.real, np.full((5, 6), 40 / 6))
@@ -171,7 +171,7 @@ class TestCoupled:
 class TestUse:
     def test_float32_and_float64(self, x64):
         w = np.array([0.5, 0.3, 0.15, 0.05])
-        found = optimise_allocation(
+        found = optimize_allocation(
             lambda b: (w.astype(b.dtype) * jnp.log(1 + b)).sum(-1), 10, 4, separable=True
         )
         assert found.real.dtype == (jnp.float64 if x64 else jnp.float32)
@@ -180,15 +180,15 @@ class TestUse:
         )
         assert bool(found.converged)
 
-    def test_linear_objective_start_and_other_optimiser(self):
+    def test_linear_objective_start_and_other_optimizer(self):
         """The expected number of correct rollouts: all to the best (theory 5.4)."""
         w = np.array([0.2, 0.5, 0.3], np.float32)
-        found = optimise_allocation(
+        found = optimize_allocation(
             lambda b: (w * b).sum(-1),
             7,
             3,
             initial=np.array([1.0, 0.0, 0.0], np.float32),
-            optimiser=optax.sgd(1e-3),
+            optimizer=optax.sgd(1e-3),
             steps=3,
         )
         assert found.allocation.tolist() == [0, 7, 0]
@@ -196,7 +196,7 @@ class TestUse:
 
     def test_one_candidate_nothing_to_spend_and_padding(self):
         mask = np.array([[True, False], [True, True], [False, False]])
-        found = optimise_allocation(
+        found = optimize_allocation(
             lambda b: jnp.log(1 + b).sum(-1), np.array([5, 0, 0]), 2, mask=mask, steps=2
         )
         assert found.allocation.tolist() == [[5, 0], [0, 0], [0, 0]]
@@ -206,7 +206,7 @@ class TestUse:
     def test_inside_jit_with_a_batch_from_the_objective(self):
         @jax.jit
         def solve(w, n):
-            return optimise_allocation(
+            return optimize_allocation(
                 lambda b: (w * jnp.log(1 + b)).sum(-1), n, 3, separable=True, steps=5
             ).allocation
 
@@ -228,8 +228,8 @@ class TestErrors:
     )
     def test_names_argument_and_value(self, arguments, options, message):
         with pytest.raises(ValueError, match=message):
-            optimise_allocation(lambda b: b.sum(-1), *arguments, **options)
+            optimize_allocation(lambda b: b.sum(-1), *arguments, **options)
 
     def test_objective_of_the_wrong_shape(self):
         with pytest.raises(ValueError, match="objective"):
-            optimise_allocation(lambda b: b, 4, 3)
+            optimize_allocation(lambda b: b, 4, 3)

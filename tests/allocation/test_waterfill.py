@@ -57,7 +57,7 @@ KAPPA = st.one_of(st.sampled_from([0.5, 1.0, 1e6]), st.floats(-6, 6).map(lambda 
 
 
 def random_problems(rng: np.random.Generator, kind: str, rows: int, k: int) -> np.ndarray:
-    """Normalised weights of ragged problems, 0 where padded."""
+    """Normalized weights of ragged problems, 0 where padded."""
     w = {
         "uniform": rng.uniform(size=(rows, k)),
         "softmax": np.exp(rng.uniform(size=(rows, k)) / 0.1),
@@ -98,7 +98,7 @@ class TestWaterfill:
             assert abs(sum(Fraction(float(x)) for x in got[i]) - n[i]) <= bound
 
     @pytest.mark.usefixtures("float64")
-    def test_maximises_the_surrogate(self):
+    def test_maximizes_the_surrogate(self):
         """A second method: SLSQP on Σ w log(κ + B) finds nothing better."""
         rng = np.random.default_rng(3)
         for kappa in (0.05, 1.0, 30.0):

@@ -133,7 +133,7 @@ LEMMAS = (
         "induction over the parts of a finite mixture; an integral over m is a limit of these",
     ),
     Lemma(
-        "the divergence of two directions falls towards p = q and rises beyond it",
+        "the divergence of two directions falls toward p = q and rises beyond it",
         "4.2",
         # Its derivative in p, (p - q)/(p (1 - p)), is sympy's part below.
         {"0 < p": x > 0, "p < 1": x < 1},

@@ -26,7 +26,7 @@ def priority_one_too_deep(right: Function) -> Function:
     return lambda w, kappa, n, **o: right(w, jnp.asarray(kappa) + 1, n, **o)
 
 
-def normalised_by_nothing(right: Function) -> Function:
+def normalized_by_nothing(right: Function) -> Function:
     return lambda q, sizes: q * sizes
 
 
@@ -254,7 +254,7 @@ PLANTED = [
         "at most half of k elsewhere",
     ),
     (bias, "kl_divergence", arguments_swapped, "4.7", "imbalance that a saving needs"),
-    (bias, "solution_level_shares", normalised_by_nothing, "4.2", "no loss iff sizes are equal"),
+    (bias, "solution_level_shares", normalized_by_nothing, "4.2", "no loss iff sizes are equal"),
     (bias, "kl_divergence", arguments_swapped, "4.3", "loss of log failure over κ"),
     (bias, "similarity_theta", theta_without_the_others, "4.5", "mass under similarity weights"),
     (

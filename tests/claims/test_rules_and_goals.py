@@ -127,7 +127,7 @@ SMALLEST = {
         {"parts": [7, 3, 5], "concentration": 2, "allocation": [1, 3, 0], "other": [0, 1, 3]},
         {"parts": [1, 8, 5], "concentration": 2, "allocation": [0, 0, 3], "other": [2, 1, 0]},
     ),
-    "shares of Q maximise success": (
+    "shares of Q maximize success": (
         {"parts": [2, 1], "concentration": 2, "budget": 2},
         {"parts": [1, 4], "concentration": 0.25, "budget": 2},
         {"parts": [2, 9], "concentration": 0.25, "budget": 13},

@@ -14,7 +14,7 @@ def partition(labels):
     return {frozenset(np.flatnonzero(labels == j)) for j in set(labels)}
 
 
-def test_copies_and_neighbours_are_one_direction():
+def test_copies_and_neighbors_are_one_direction():
     embeddings = [[1, 0], [0, 2], [1, 0.1], [5, 0], [-1, 0], [0.1, 3]]
     assert hard_directions(embeddings, 0.3).tolist() == [0, 1, 0, 0, 2, 1]
 

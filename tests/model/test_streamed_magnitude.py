@@ -1,4 +1,4 @@
-"""Conjugate gradients over streamed products against factorised matrices."""
+"""Conjugate gradients over streamed products against factorized matrices."""
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +28,7 @@ def kernel(e, temperature, mask):
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("temperature", [0.1, 2.0])
-def test_it_is_the_factorised_solution(temperature):
+def test_it_is_the_factorized_solution(temperature):
     """Some candidates are dropped; the optimality conditions and the value are checked apart."""
     e, mask = problems(float)
     found = streamed_magnitude_weighting(e, temperature, mask=mask, block_size=10)
@@ -66,7 +66,7 @@ def test_a_ridge_is_part_of_the_system_for_each_copy():
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("block", [10, 512])
-def test_gradients_are_those_of_the_factorised_solution(block):
+def test_gradients_are_those_of_the_factorized_solution(block):
     e, mask = problems(float)
     direction = np.random.default_rng(3).normal(size=mask.shape)
 
@@ -77,14 +77,14 @@ def test_gradients_are_those_of_the_factorised_solution(block):
         options = {"ridge": ridge, "mask": mask, "block_size": block, "tolerance": 1e-13}
         return streamed_magnitude_weighting(e, temperature, **options).weighting
 
-    def factorised(e, temperature, ridge):
+    def factorized(e, temperature, ridge):
         return magnitude_weighting(e, temperature, ridge=ridge, mask=mask)
 
     # Without the copies, to which the two add a ridge in different ways.
     e[1, 5:8] += 0.3 * np.random.default_rng(4).normal(size=(3, 16))
     at = jnp.asarray(e), 0.3, 0.05
     ours, theirs = (
-        jax.grad(lambda *x, w=w: value(w, *x), (0, 1, 2))(*at) for w in (streamed, factorised)
+        jax.grad(lambda *x, w=w: value(w, *x), (0, 1, 2))(*at) for w in (streamed, factorized)
     )
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-8)

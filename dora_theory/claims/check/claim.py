@@ -32,7 +32,7 @@ class Claim:
         margin: instances to a margin each, traceable. An instance obeys iff margin ≥ -tolerance.
         tolerance: of rounding only; its reason stands beside it.
         chunk: most instances drawn at once.
-        heavy: whether 100,000 instances run for longer than LLVM takes to optimise the program a
+        heavy: whether 100,000 instances run for longer than LLVM takes to optimize the program a
             little.
         least: instances below which its verdict is not to be had; fewer are not drawn.
         test: "all": every instance obeys. "mean": the expected margin is ≥ 0, which is decided

@@ -93,7 +93,7 @@ def verify(
     seed: int = 0,
     budget_seconds: float | None = None,
     workers: int | None = None,
-    optimise: bool | None = None,
+    optimize: bool | None = None,
 ) -> Generator[Result, None, None]:
     """Tries each claim on random instances, in float64.
 
@@ -108,8 +108,8 @@ def verify(
             may then stay undecided.
         workers: how many claims at a time, one more than there are processors if None: one runs
             while others compile.
-        optimise: whether to compile for speed of the program rather than of the compiler; if
-            None, where there are many instances. Heavy claims are optimised somewhat in any case.
+        optimize: whether to compile for speed of the program rather than of the compiler; if
+            None, where there are many instances. Heavy claims are optimized somewhat in any case.
 
     Yields:
         A result for each claim, in the order in which they are done. Leaving the iterator early
@@ -131,7 +131,7 @@ def verify(
         error=deciding.error_of_one(max(len(claims), 1)),
         alone=Lock(),
         done=lambda: stop.is_set() or (deadline is not None and time.monotonic() > deadline),
-        optimise=instances >= _MANY if optimise is None else optimise,
+        optimize=instances >= _MANY if optimize is None else optimize,
     )
     pool = ThreadPoolExecutor(workers or (os.cpu_count() or 1) + 1)
     try:
@@ -152,7 +152,7 @@ def _try_claim(
     error: float,
     alone: Lock,
     done: Callable[[], bool],
-    optimise: bool,
+    optimize: bool,
 ) -> Result:
     start = time.monotonic()
     # The setting belongs to a thread.
@@ -160,7 +160,7 @@ def _try_claim(
         wanted = max(instances, claim.least)
         size = min(claim.chunk, wanted)
         key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(claim.name.encode()))
-        program = _program(claim, size, key, optimise)
+        program = _program(claim, size, key, optimize)
         batches: list[_Batch] = []
         while not batches or (len(batches) * size < wanted and not done()):
             # Two programs at once may each hold a thread of XLA's pool that the other waits for, on
@@ -194,10 +194,10 @@ def _try_claim(
         )
 
 
-def _program(claim: Claim, size: int, key: Array, optimise: bool) -> Callable[[Array], _Batch]:
+def _program(claim: Claim, size: int, key: Array, optimize: bool) -> Callable[[Array], _Batch]:
     """The compiled program that draws a batch and weighs it."""
     lowered = jax.jit(partial(_weigh, claim, size)).lower(key)
-    if optimise or jax.default_backend() != "cpu":
+    if optimize or jax.default_backend() != "cpu":
         return lowered.compile()
     # Level 1 of LLVM takes little more than half as long as the usual 3; programs run as fast.
     level = "1" if claim.heavy else "0"

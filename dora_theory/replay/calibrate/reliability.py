@@ -149,9 +149,9 @@ def _warnings(telling: int, low: float, high: float) -> list[str]:
     if telling < _FEW:
         found.append(f"only {telling} directions have two logged continuations or more")
     if low == 0:
-        found.append("the likelihood does not fall towards κ → 0: any small κ is as likely")
+        found.append("the likelihood does not fall toward κ → 0: any small κ is as likely")
     if high == np.inf:
-        found.append("the likelihood does not fall towards κ → ∞: any large κ is as likely")
+        found.append("the likelihood does not fall toward κ → ∞: any large κ is as likely")
     return found
 
 
@@ -215,12 +215,12 @@ def _minimum(loss: Any, start: Array) -> tuple[Array, Array]:
     """Where a loss is least and what it is there: L-BFGS until the gradient is rounding."""
     # Nearly all steps have length 1; a search by zooming would compile for twice as long.
     search = optax.scale_by_backtracking_linesearch(max_backtracking_steps=30)
-    optimiser = optax.lbfgs(linesearch=search)
+    optimizer = optax.lbfgs(linesearch=search)
     evaluate = jax.value_and_grad(loss)
 
     def step(state: tuple) -> tuple:
         x, memory, turn, value, gradient = state
-        update, memory = optimiser.update(
+        update, memory = optimizer.update(
             gradient, memory, x, value=value, grad=gradient, value_fn=loss
         )
         x = optax.apply_updates(x, update)
@@ -230,7 +230,7 @@ def _minimum(loss: Any, start: Array) -> tuple[Array, Array]:
         return (state[2] < 100) & (jnp.abs(state[4]).max() > 1e-7)
 
     x, _, _, value, _ = jax.lax.while_loop(
-        open_, step, (start, optimiser.init(start), 0, *evaluate(start))
+        open_, step, (start, optimizer.init(start), 0, *evaluate(start))
     )
     return x, value
 

@@ -49,7 +49,7 @@ class Groups:
 
         from dora_theory.replay.estimate.policies import pad
 
-        # What is short of a full group are copies of its last problem, left out afterwards. Sizes
+        # What is short of a full group are copies of its last problem, left out afterward. Sizes
         # are powers of two, so that logs of about the same size share their programs.
         count = len(self._waiting)
         filled = self._waiting + [self._waiting[-1]] * ((self._full or _round(count)) - count)

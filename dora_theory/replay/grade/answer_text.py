@@ -89,7 +89,7 @@ def plain(answer: str) -> str:
     return _DOTS.sub("…", re.sub(r"\s+", " ", text)).strip()
 
 
-def normalised(answer: str) -> str:
+def normalized(answer: str) -> str:
     """An answer without what makes no difference in mathematics, for comparing as text."""
     text = plain(answer).rstrip(".").strip("$ ")
     text = re.sub(r"\\[dt]frac(?![a-zA-Z])", r"\\frac", text)
@@ -106,7 +106,7 @@ def by_text(gold: str, answer: str) -> bool | None:
 
     Args:
         gold: the right answer.
-        answer: the answer to judge, another text even if `normalised`.
+        answer: the answer to judge, another text even if `normalized`.
 
     Returns:
         The verdict; None if it takes mathematics.

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Int
 
-from dora_theory.replay.grade.answer_text import normalised
+from dora_theory.replay.grade.answer_text import normalized
 from dora_theory.replay.grade.final_answers import final_answer
 from dora_theory.replay.read.record import Sample
 
@@ -28,5 +28,5 @@ def answer_labels(samples: tuple[Sample, ...]) -> Int[np.ndarray, " k"]:
         else:
             answer = sample.final_answer or final_answer(sample.text)
             new = len(numbers) + 1
-            labels.append(numbers.setdefault(normalised(answer), new) if answer else NONE)
+            labels.append(numbers.setdefault(normalized(answer), new) if answer else NONE)
     return np.array(labels)

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from dora_theory._errors import InputError
-from dora_theory.replay.grade.answer_text import by_text, normalised, ordered_alike
+from dora_theory.replay.grade.answer_text import by_text, normalized, ordered_alike
 
 # Loading the algebra system takes seconds, more on a machine that is busy.
 _START = 120.0
@@ -66,14 +66,14 @@ class Judge:
             answer: the answer to judge.
 
         Returns:
-            True if they are the same text after normalisation or the same mathematics; false if
+            True if they are the same text after normalization or the same mathematics; false if
             their text or mathematics says that they differ, or if that could not be found out in
             time, which `undecided` counts.
 
         Raises:
             InputError: the texts differ, and math-verify is not installed or does not start.
         """
-        if normalised(gold) == normalised(answer):
+        if normalized(gold) == normalized(answer):
             return True
         verdict = by_text(gold, answer)
         if verdict is not None:

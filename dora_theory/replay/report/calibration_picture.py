@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from dora_theory import plots
 
-_COLOUR, _GREY = plots.COLOURS["rebase"], "#666666"
+_COLOR, _GRAY = plots.COLORS["rebase"], "#666666"
 # Classical rules are points on the line of κ (theory 2.3).
 _RULES = {"Webster": 0.5, "Jefferson": 1.0}
 
@@ -40,9 +40,9 @@ def _curve(axes: Axes, found: dict[str, Any], title: str) -> None:
         *(found[name] for name in ("score", "accuracy", "low", "high", "count")), strict=True
     )
     score, accuracy, low, high, count = np.array([row for row in rows if row[4]]).T
-    axes.plot([0, 1], [0, 1], color=_GREY, linestyle=":", linewidth=1)
-    axes.errorbar(score, accuracy, [accuracy - low, high - accuracy], color=_COLOUR, lw=1, fmt="-")
-    axes.scatter(score, accuracy, s=4 + 70 * count / count.max(), color=_COLOUR, zorder=3)
+    axes.plot([0, 1], [0, 1], color=_GRAY, linestyle=":", linewidth=1)
+    axes.errorbar(score, accuracy, [accuracy - low, high - accuracy], color=_COLOR, lw=1, fmt="-")
+    axes.scatter(score, accuracy, s=4 + 70 * count / count.max(), color=_COLOR, zorder=3)
     axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
     axes.set(title=f"{title}, error {found['error']:.3f}", xlabel="score", ylabel="share right")
 
@@ -54,13 +54,13 @@ def _depths(axes: Axes, fits: dict[str, Any]) -> None:
     # What the likelihood does not bound runs out of the picture.
     floor, top = kappa.min() / 5, kappa.max() * 5
     low, high = np.maximum(low, floor / 2), np.minimum(high, top * 2)
-    axes.errorbar(depth, kappa, [kappa - low, high - kappa], color=_COLOUR, fmt="o-", lw=1)
+    axes.errorbar(depth, kappa, [kappa - low, high - kappa], color=_COLOR, fmt="o-", lw=1)
     for name, at in _RULES.items():
         if floor < at < top:
-            axes.axhline(at, color=_GREY, linestyle=":", linewidth=1)
+            axes.axhline(at, color=_GRAY, linestyle=":", linewidth=1)
             axes.annotate(
                 name, (depth[-1], at), (0, 2), textcoords="offset points", ha="right",
-                color=_GREY, fontsize=7,
+                color=_GRAY, fontsize=7,
             )  # fmt: skip
     axes.set(yscale="log", ylim=(floor, top), xticks=depth)
     axes.set(title="concentration", xlabel="cut after step", ylabel="κ")

@@ -14,7 +14,7 @@ from dora_theory import plots
 
 _COLUMNS = 3
 _NEUTRAL = "#666666"
-# Strategies that share a colour differ in line and marker.
+# Strategies that share a color differ in line and marker.
 _Dashes = Literal["-", "--", ":"]
 _LINES: tuple[_Dashes, ...] = ("-", "--", ":")
 _MARKERS = {
@@ -76,26 +76,26 @@ def _success(axes: Axes, summary: dict[str, Any], title: str) -> dict[str, Line2
     """Draws one log; label → handle for the legend."""
     handles: dict[str, Line2D] = {}
     for names, points in _curves(summary["strategies"], ("success", "low", "high", "clipped")):
-        colour, line, marker = _look(names[0])
+        color, line, marker = _look(names[0])
         budgets, success, low, high, clipped = points.T
         sure = clipped <= _FEW
         # Faint all the way, and strong as far as both ends are estimates.
-        axes.plot(budgets, success, line, color=colour, alpha=0.3, linewidth=0.8)
-        axes.plot(budgets, np.where(sure, success, np.nan), line, color=colour)
-        axes.fill_between(budgets, low, high, color=colour, alpha=0.05, linewidth=0)
-        axes.fill_between(budgets, low, high, where=sure, color=colour, alpha=0.1, linewidth=0)
-        for at, face in ((sure, colour), (~sure, "white")):
+        axes.plot(budgets, success, line, color=color, alpha=0.3, linewidth=0.8)
+        axes.plot(budgets, np.where(sure, success, np.nan), line, color=color)
+        axes.fill_between(budgets, low, high, color=color, alpha=0.05, linewidth=0)
+        axes.fill_between(budgets, low, high, where=sure, color=color, alpha=0.1, linewidth=0)
+        for at, face in ((sure, color), (~sure, "white")):
             axes.plot(
                 budgets[at],
                 success[at],
                 linestyle="",
                 marker=marker,
-                color=colour,
+                color=color,
                 markerfacecolor=face,
                 zorder=3,
             )
         label = " = ".join(map(plots.label, names))
-        handles[label] = Line2D([], [], color=colour, linestyle=line, marker=marker, label=label)
+        handles[label] = Line2D([], [], color=color, linestyle=line, marker=marker, label=label)
     _budget_axis(axes, summary)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     problems, samples = summary["problems"], summary["samples"]
@@ -104,7 +104,7 @@ def _success(axes: Axes, summary: dict[str, Any], title: str) -> dict[str, Line2
 
 
 def _differences(axes: Axes, summary: dict[str, Any]) -> None:
-    axes.axhline(0, color=plots.COLOURS["rebase"], linewidth=1)
+    axes.axhline(0, color=plots.COLORS["rebase"], linewidth=1)
     curves = [
         (names, points)
         for names, points in _curves(summary["paired"], ("difference", "low", "high", "problems"))
@@ -112,12 +112,12 @@ def _differences(axes: Axes, summary: dict[str, Any]) -> None:
     ]
     widest = 0.0
     for place, (names, points) in enumerate(curves):
-        colour, _, marker = _look(names[0].removesuffix("-rebase"))
+        color, _, marker = _look(names[0].removesuffix("-rebase"))
         budgets, mean, low, high, _ = points[points[:, 4] >= _ENOUGH].T
         # Beside each other around the budget.
         at = budgets * 2 ** (0.09 * (place - (len(curves) - 1) / 2))
         axes.errorbar(
-            at, mean, [mean - low, high - mean], color=colour, marker=marker, linestyle="", lw=1
+            at, mean, [mean - low, high - mean], color=color, marker=marker, linestyle="", lw=1
         )
         widest = max(widest, *np.abs([*low, *high, 0.0]))
     if widest == 0:
@@ -159,7 +159,7 @@ def _curves(
 
 
 def _look(strategy: str) -> tuple[str, _Dashes, str]:
-    """Colour, line and marker: solid for the first strategy of a colour, broken for its kin."""
-    colour = plots.COLOURS[strategy]
-    kin = [name for name, other in plots.COLOURS.items() if other == colour]
-    return colour, _LINES[kin.index(strategy)], _MARKERS.get(strategy, "o")
+    """Color, line and marker: solid for the first strategy of a color, broken for its kin."""
+    color = plots.COLORS[strategy]
+    kin = [name for name, other in plots.COLORS.items() if other == color]
+    return color, _LINES[kin.index(strategy)], _MARKERS.get(strategy, "o")

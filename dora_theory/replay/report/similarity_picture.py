@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from dora_theory import plots
 from dora_theory.replay.cut.similarity import PAPER
 
-_WITHIN, _ACROSS, _GREY = plots.COLOURS["dora"], plots.COLOURS["rebase"], "#666666"
+_WITHIN, _ACROSS, _GRAY = plots.COLORS["dora"], plots.COLORS["rebase"], "#666666"
 
 
 def similarity_panels(found: dict[str, Any]) -> Figure:
@@ -34,11 +34,11 @@ def similarity_panels(found: dict[str, Any]) -> Figure:
 def _cosines(axes: Axes, found: dict[str, Any]) -> None:
     within, across = (np.array(found[name]) for name in ("density_within", "density_across"))
     edges = np.array(found["edges"])
-    for density, colour, name in (
+    for density, color, name in (
         (within, _WITHIN, "inside a direction"),
         (across, _ACROSS, "across directions"),
     ):
-        axes.stairs(density, edges, fill=True, alpha=0.35, color=colour, label=name)
+        axes.stairs(density, edges, fill=True, alpha=0.35, color=color, label=name)
     seen = edges[:-1][(within > 0) | (across > 0)]
     axes.set(xlim=(min(0.0, *seen) if seen.size else 0, 1), yticks=[])
     axes.set(xlabel="cosine of two candidates of a problem", ylabel="density")
@@ -48,7 +48,7 @@ def _cosines(axes: Axes, found: dict[str, Any]) -> None:
 
 def _losses(axes: Axes, found: dict[str, Any]) -> None:
     if found["temperature"] is None:
-        axes.text(0.5, 0.5, "no problem has two directions", ha="center", color=_GREY)
+        axes.text(0.5, 0.5, "no problem has two directions", ha="center", color=_GRAY)
         axes.set_axis_off()
         return
     t, mean, low, high = (
@@ -58,8 +58,8 @@ def _losses(axes: Axes, found: dict[str, Any]) -> None:
     axes.fill_between(t, low, high, color=_WITHIN, alpha=0.15, linewidth=0)
     axes.plot(t, mean, color=_WITHIN, label="uniqueness γ")
     axes.axhline(found["counting"]["mean"], color=_ACROSS, label="counting candidates (REBASE)")
-    axes.axvline(PAPER, color=_GREY, linestyle=":", linewidth=1)
-    axes.annotate("paper", (PAPER, 0), (3, 3), textcoords="offset points", color=_GREY, fontsize=7)
+    axes.axvline(PAPER, color=_GRAY, linestyle=":", linewidth=1)
+    axes.annotate("paper", (PAPER, 0), (3, 3), textcoords="offset points", color=_GRAY, fontsize=7)
     axes.plot(found["temperature"], mean.min(), "o", color=_WITHIN)
     axes.set(xscale="log", xlabel="$T_s$", ylabel="nats from equal shares")
     axes.set_ylim(0, 1.45 * max(high.max(), found["counting"]["mean"]) or 1)
@@ -68,7 +68,7 @@ def _losses(axes: Axes, found: dict[str, Any]) -> None:
 
 def _sizes(axes: Axes, found: dict[str, Any]) -> None:
     k = np.array([int(size) for size in found["sizes"]])
-    axes.bar(k, list(found["sizes"].values()), color=_GREY, width=0.8)
+    axes.bar(k, list(found["sizes"].values()), color=_GRAY, width=0.8)
     axes.set(xlabel="candidates of a direction", ylabel="directions", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=0.7)

@@ -101,11 +101,11 @@ def test_what_the_likelihood_does_not_bound():
     surely = fit_concentration(mean, ten, ten // 2)
     assert surely.high == np.inf
     assert surely.low > 10
-    assert "does not fall towards κ → ∞" in surely.warnings[0]
+    assert "does not fall toward κ → ∞" in surely.warnings[0]
     split = fit_concentration(mean, ten, np.where(np.arange(100) < 50, 10, 0))
     assert split.low == 0
     assert split.high < 0.2
-    assert "does not fall towards κ → 0" in split.warnings[0]
+    assert "does not fall toward κ → 0" in split.warnings[0]
     few = fit_concentration(mean[:5], ten[:5], np.array([2, 5, 5, 8, 5]))
     assert few.warnings[0] == "only 5 directions have two logged continuations or more"
 

@@ -8,7 +8,7 @@ import pytest
 
 from dora_theory._errors import InputError
 from dora_theory.replay.grade import correctness
-from dora_theory.replay.grade.answer_text import normalised
+from dora_theory.replay.grade.answer_text import normalized
 from dora_theory.replay.grade.correctness import Judge
 from dora_theory.replay.grade.final_answers import final_answer
 from dora_theory.replay.read.readers import read_log
@@ -47,8 +47,8 @@ def test_final_answer(text, answer):
         (r"\frac{1}{2}", r"\frac{2}{1}", False),
     ],
 )
-def test_normalised(one, other, same):
-    assert (normalised(one) == normalised(other)) is same
+def test_normalized(one, other, same):
+    assert (normalized(one) == normalized(other)) is same
 
 
 @pytest.fixture(scope="module")
