@@ -112,6 +112,10 @@ def run(arguments: argparse.Namespace) -> int:
         texts = _texts(lines, found)
         whole = "[\n" + ",\n".join(texts) + "\n]\n" if arguments.json else "\n".join(texts) + "\n"
         file.write(whole.encode())
+    unrolled = sum(line.right is None for line in lines)
+    if strategy in ("hora", "round-robin") and unrolled:
+        said += "\n" if said else ""
+        said += f"{unrolled} problems have no right and attempts: {strategy} takes them as unrolled"
     for text in (said, *_summary(lines, found, costly)):
         if text:
             print(text, file=sys.stderr)
@@ -124,10 +128,6 @@ def _check(lines: Sequence[StateLine], strategy: str, costly: bool, kappa: float
         if kappa is None and (line.weights is not None or line.scores is not None):
             field = "weights" if line.weights is not None else "scores"
             raise InputError(f"{line.place}: {field}: need --kappa")
-        if strategy in ("hora", "round-robin") and line.right is None:
-            raise InputError(
-                f"{line.place}: right: missing: strategy {strategy} needs right and attempts"
-            )
         if costly and strategy not in ("committed", "rounds") and line.cost != 1:
             raise InputError(
                 f"{line.place}: cost: is {line.cost:g}: strategy {strategy} counts rollouts, "

@@ -111,6 +111,15 @@ def test_fitting_is_the_default_and_is_reported(run):
     assert [x["rollouts"] for x in found] == [2, 2, 2, 0, 0, 0, 0, 2]
 
 
+@pytest.mark.parametrize(("strategy", "want"), [("hora", [2, 2]), ("round-robin", [1, 3])])
+def test_rules_of_counts_take_a_problem_without_any_as_unrolled(run, strategy, want):
+    lines = [{"id": 0, "right": 0, "attempts": 2}, {"id": 1, "alpha": 1, "beta": 9}]
+    status, found, err = run(lines, "--total", 4, "--prior", "1,1", "--strategy", strategy)
+    assert status == 0
+    assert [x["rollouts"] for x in found] == want
+    assert f"1 problems have no right and attempts: {strategy} takes them as unrolled" in err
+
+
 def test_rounds_share_the_total(run):
     lines = [{"id": i, "right": 0, "attempts": 0} for i in range(5)]
     spent = []
@@ -221,7 +230,6 @@ BAD = [
     (STATE, ("--rounds", "0"), "--rounds: 0: needs an integer"),
     (STATE, ("--rounds", "2", "--round", "3"), "--round: 3: needs an integer in [1, 2]"),
     (STATE, ("--rounds", "2", "--strategy", "index"), "--rounds: strategy index plans one batch"),
-    ([{"id": 1, "alpha": 1, "beta": 1}], ("--strategy", "hora"), "<stdin>:1: right: missing"),
     (
         [{"id": 1, "alpha": 1, "beta": 1, "cost": 2}],
         ("--strategy", "uniform"),
