@@ -18,6 +18,10 @@ class Interrupted(KeyboardInterrupt):
     """An interrupt about which a line stands on standard error already."""
 
 
+# Symbols that are the short form of a flag.
+_FLAGS = {"concentration": "--kappa", "within_concentration": "--nu"}
+
+
 def flag(name: str) -> str:
     """The command line's name of an option."""
-    return "--" + name.replace("_", "-")
+    return _FLAGS.get(name) or "--" + name.replace("_", "-")

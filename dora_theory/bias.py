@@ -127,9 +127,9 @@ def _kl_divergence(a: Array, b: Array) -> Array:
 
 def similarity_theta(
     candidates: Real[ArrayLike, "*#batch"],
-    inside: Real[ArrayLike, "*#batch"],
-    across: Real[ArrayLike, "*#batch"],
-    temperature: Real[ArrayLike, "*#batch"],
+    similarity_within: Real[ArrayLike, "*#batch"],
+    similarity_between: Real[ArrayLike, "*#batch"],
+    similarity_temperature: Real[ArrayLike, "*#batch"],
 ) -> Float[Array, "*batch"]:
     """θ of DORA's uniqueness in the block model, (1 - a + K b)/(a - b).
 
@@ -138,9 +138,9 @@ def similarity_theta(
 
     Args:
         candidates: K ≥ 1, number of candidates of all directions together.
-        inside: s_in in (-1, 1], cosine of two candidates of one direction.
-        across: s_out in [-1, s_in), cosine of candidates of different directions.
-        temperature: T_s in (0, 1e30].
+        similarity_within: s_in in (-1, 1], cosine of two candidates of one direction.
+        similarity_between: s_out in [-1, s_in), cosine of candidates of different directions.
+        similarity_temperature: T_s in (0, 1e30].
 
     Returns:
         θ in [0, ∞], for `direction_mass`; ∞ where it exceeds the working dtype. Relative error
@@ -152,23 +152,28 @@ def similarity_theta(
     Source: theory 4.5.
     """
     return _similarity_theta(
-        *_block_model(inside, across, temperature, Argument(candidates, "", _AT_LEAST_ONE))
+        *_block_model(
+            similarity_within,
+            similarity_between,
+            similarity_temperature,
+            Argument(candidates, "", _AT_LEAST_ONE),
+        )
     )
 
 
 def magnitude_theta(
-    inside: Real[ArrayLike, "*#batch"],
-    across: Real[ArrayLike, "*#batch"],
-    temperature: Real[ArrayLike, "*#batch"],
+    similarity_within: Real[ArrayLike, "*#batch"],
+    similarity_between: Real[ArrayLike, "*#batch"],
+    similarity_temperature: Real[ArrayLike, "*#batch"],
 ) -> Float[Array, "*batch"]:
     """θ of magnitude weighting in the block model, (1 - a)/(a - b), which is below DORA's.
 
     It falls with T_s, to its limit (1 - s_in)/(s_in - s_out).
 
     Args:
-        inside: s_in in (-1, 1], cosine of two candidates of one direction.
-        across: s_out in [-1, s_in), cosine of candidates of different directions.
-        temperature: T_s in (0, 1e30].
+        similarity_within: s_in in (-1, 1], cosine of two candidates of one direction.
+        similarity_between: s_out in [-1, s_in), cosine of candidates of different directions.
+        similarity_temperature: T_s in (0, 1e30].
 
     Returns:
         θ in [0, ∞], for `direction_mass`; ∞ where it exceeds the working dtype. Relative error as
@@ -179,7 +184,9 @@ def magnitude_theta(
 
     Source: theory 5.6.
     """
-    return _magnitude_theta(*_block_model(inside, across, temperature))
+    return _magnitude_theta(
+        *_block_model(similarity_within, similarity_between, similarity_temperature)
+    )
 
 
 def specht_ratio(imbalance: Real[ArrayLike, "*batch"]) -> Float[Array, "*batch"]:
@@ -251,14 +258,14 @@ def _sharpened(q: Array, t: Array) -> Array:
 
 def noise_inflation(
     noise: Real[ArrayLike, "*#batch"],
-    temperature: Real[ArrayLike, "*#batch"],
+    quality_temperature: Real[ArrayLike, "*#batch"],
     sizes: Real[ArrayLike, "*#batch"],
 ) -> tuple[Float[Array, "*batch"], Float[Array, "*batch"]]:
     """What score noise does to the mean of e^{R/T_b} over a direction: its factor, its spread.
 
     Args:
         noise: standard deviation σ ≥ 0 of normal noise, independent for each candidate.
-        temperature: T_b > 0.
+        quality_temperature: T_b > 0.
         sizes: k ≥ 1, number of candidates of the direction.
 
     Returns:
@@ -273,7 +280,7 @@ def noise_inflation(
     s, t, k, _ = checked(
         promote=True,
         noise=Argument(noise, "", NOT_NEGATIVE),
-        temperature=Argument(temperature, "", POSITIVE),
+        quality_temperature=Argument(quality_temperature, "", POSITIVE),
         sizes=Argument(sizes, "", _AT_LEAST_ONE),
     )
     return _noise_inflation(s, t, k)
@@ -293,19 +300,22 @@ def _noise_inflation(s: Array, t: Array, k: Array) -> tuple[Array, Array]:
 
 
 def _block_model(
-    inside: ArrayLike, across: ArrayLike, temperature: ArrayLike, *more: Argument
+    similarity_within: ArrayLike,
+    similarity_between: ArrayLike,
+    similarity_temperature: ArrayLike,
+    *more: Argument,
 ) -> tuple[Array, ...]:
     """The cosines, T_s and more numbers, checked."""
     s, o, t, *rest, _ = checked(
         promote=True,
-        inside=Argument(inside, "", _COSINE),
-        across=Argument(across, "", _COSINE),
-        temperature=Argument(temperature, "", _TEMPERATURE),
+        similarity_within=Argument(similarity_within, "", _COSINE),
+        similarity_between=Argument(similarity_between, "", _COSINE),
+        similarity_temperature=Argument(similarity_temperature, "", _TEMPERATURE),
         **({"candidates": more[0]} if more else {}),
     )
-    if is_host(inside) and is_host(across):
-        gap = np.subtract(inside, across, dtype=s.dtype)
-        POSITIVE.check("inside - across", gap)
+    if is_host(similarity_within) and is_host(similarity_between):
+        gap = np.subtract(similarity_within, similarity_between, dtype=s.dtype)
+        POSITIVE.check("similarity_within - similarity_between", gap)
     return s, o, t, *rest
 
 

@@ -200,8 +200,8 @@ def temperature() -> Row:
     """How much REBASE as the paper states it differs from REBASE as its authors run it."""
     with jax.enable_x64(True):
         scores = jax.random.uniform(jax.random.key(0), (4000, 16))
-        paper = dt.rebase_allocation(scores, 64, temperature=0.1, literal=True)
-        authors = dt.rebase_sequential_allocation(scores, 64, temperature=0.2)
+        paper = dt.rebase_allocation(scores, 64, quality_temperature=0.1, literal=True)
+        authors = dt.rebase_sequential_allocation(scores, 64, quality_temperature=0.2)
         equal = np.mean(np.all(np.asarray(paper) == np.asarray(authors), -1))
     return claim(
         "T_b = 0.1 and round(N w) are REBASE's original setting",

@@ -31,7 +31,7 @@ FITTED: Box = {
     "direction_noise": (0.0, 5.0),
     "trap": (0.0, 0.95),
 }
-ASSUMED: Box = {"similarity_inside": (0.9, 0.99)}
+ASSUMED: Box = {"similarity_within": (0.9, 0.99)}
 SPREADS = (0.3, 9.0)
 FORETOLD = "dora"
 STRATEGIES = (*BASELINES.values(), FORETOLD)

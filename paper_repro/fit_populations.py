@@ -201,8 +201,8 @@ def fit(table: Table) -> dict[str, float]:
         "direction_noise": 0.0 if spread else float(np.sqrt(between)),
         "skew": theta,
         "discount": discount,
-        "similarity_inside": inside,
-        "similarity_across": across,
+        "similarity_within": inside,
+        "similarity_between": across,
         # Cosines across scatter by ((s_in - s_out)² + (1 - s_in)²)/d about their mean.
         "dimension": max(1.0, round(((inside - across) ** 2 + (1 - inside) ** 2) / scatter)),
     }

@@ -199,7 +199,7 @@ def insides(found: Found) -> str:
     benchmark, slots = SETTINGS[0]
     for inside in INSIDE:
         for model in found:
-            other = populations()[benchmark, model].with_changes(similarity_inside=inside)
+            other = populations()[benchmark, model].with_changes(similarity_within=inside)
             # REBASE sees no embeddings, so its searches are the same.
             of = {n: measured(other, benchmark, slots, n) for n in map(dora, COLD)}
             of["REBASE"] = found[model]["REBASE"]

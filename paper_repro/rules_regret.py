@@ -41,7 +41,7 @@ def regrets() -> dict[str, np.ndarray]:
         dt.beam_allocation(scores, BUDGET),
         dt.dvts_allocation(scores, BUDGET),
         dt.rebase_allocation(scores, BUDGET),
-        dt.rebase_sequential_allocation(scores, BUDGET, temperature=0.2),
+        dt.rebase_sequential_allocation(scores, BUDGET, quality_temperature=0.2),
         dt.apportion(weights, BUDGET, divisor=0),
         dt.apportion(weights, BUDGET, divisor=1),
     )

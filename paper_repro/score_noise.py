@@ -51,7 +51,9 @@ def measured(pool: str, noise: float, copies: int) -> tuple[float, float]:
     scores = TEMPERATURE * noise * jax.random.normal(jax.random.key(copies), (DRAWS, copies))
     scores = np.pad(scores, ((0, 0), (0, 1)))  # the last is a direction of its own, without noise
     owner = np.repeat([0, 1], [copies, 1])
-    q = np.asarray(dt.direction_weights(scores, owner, 2, pool=pool, temperature=TEMPERATURE))
+    q = np.asarray(
+        dt.direction_weights(scores, owner, 2, pool=pool, quality_temperature=TEMPERATURE)
+    )
     ratio = q[:, 0] / q[:, 1]
     return float(ratio.mean()), float(ratio.std() / ratio.mean())
 

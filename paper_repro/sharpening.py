@@ -35,7 +35,7 @@ def repeated(quality: np.ndarray) -> np.ndarray:
     scores = TEMPERATURE * np.log(quality)
     owner, shares = np.arange(quality.size), []
     for _ in ROUNDS:
-        given = dt.rebase_allocation(scores[owner], BUDGET, temperature=TEMPERATURE)
+        given = dt.rebase_allocation(scores[owner], BUDGET, quality_temperature=TEMPERATURE)
         owner = np.repeat(owner, np.asarray(given))
         shares.append(np.bincount(owner, minlength=quality.size) / BUDGET)
     return np.stack(shares)

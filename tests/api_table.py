@@ -63,9 +63,9 @@ def _optimize(budget: Any, initial: Any, mask: Any = None) -> Any:
 _RULE, _PROBLEM = "scores:k budget", "weights:k concentration budget"
 _SPENT = "weights:k concentration allocation:k"
 _GROUPS = "direction_weights:g directions:k concentration"
-_T = "temperature similarity_temperature"
+_T = "quality_temperature similarity_temperature"
 TABLE = {
-    "affinity": _entry("affinity", "similarity:k*k temperature", "k*k"),
+    "affinity": _entry("affinity", "similarity:k*k similarity_temperature", "k*k"),
     "apportion": _entry("apportion", "weights:k budget", "k"),
     "beam_allocation": _entry("beam_allocation", _RULE, "k"),
     "candidate_log_failure": _entry("candidate_log_failure", _SPENT, "k"),
@@ -81,7 +81,7 @@ TABLE = {
     "direction_mass": _entry("direction_mass", "quality:g sizes:g theta", "g", False),
     "direction_totals": _entry("direction_totals", "values:k directions:k", "g", num_directions=G),
     "direction_weights": _entry(
-        "direction_weights", "scores:k directions:k temperature", "g", num_directions=G
+        "direction_weights", "scores:k directions:k quality_temperature", "g", num_directions=G
     ),
     "dora_allocation": _entry("dora_allocation", f"{_RULE} embeddings:k*d {_T}", "k"),
     "dora_weights": _entry("dora_weights", f"scores:k embeddings:k*d {_T}", "k"),
@@ -114,12 +114,16 @@ TABLE = {
         "sample_log_gamma", "shape:k", "samples k", False, key=jax.random.key(0), samples=2
     ),
     "magnitude_allocation": _entry("magnitude_allocation", f"{_RULE} embeddings:k*d {_T}", "k"),
-    "magnitude_theta": _entry("magnitude_theta", "inside across temperature", "", False),
-    "magnitude_weighting": _entry("magnitude_weighting", "embeddings:k*d temperature ridge", "k"),
-    "magnitude_weighting_from_similarity": _entry(
-        "magnitude_weighting_from_similarity", "similarity:k*k temperature ridge", "k"
+    "magnitude_theta": _entry(
+        "magnitude_theta", "similarity_within similarity_between similarity_temperature", "", False
     ),
-    "noise_inflation": _entry("noise_inflation", "noise temperature sizes", ", ", False),
+    "magnitude_weighting": _entry(
+        "magnitude_weighting", "embeddings:k*d similarity_temperature ridge", "k"
+    ),
+    "magnitude_weighting_from_similarity": _entry(
+        "magnitude_weighting_from_similarity", "similarity:k*k similarity_temperature ridge", "k"
+    ),
+    "noise_inflation": _entry("noise_inflation", "noise quality_temperature sizes", ", ", False),
     "optimal_allocation": _entry("optimal_allocation", _PROBLEM, "k"),
     "optimal_allocation_beta": _entry("optimal_allocation_beta", "alpha:k beta:k budget", "k"),
     "optimal_set": _entry("optimal_set", _PROBLEM, "k, k, "),
@@ -127,10 +131,10 @@ TABLE = {
         _optimize, {"budget": "", "initial": "k"}, ("k", "", "k", "", "", "", ""), True
     ),
     "priorities": _entry("priorities", _SPENT, "k"),
-    "quality_weights": _entry("quality_weights", "scores:k temperature", "k"),
-    "rebase_allocation": _entry("rebase_allocation", f"{_RULE} temperature", "k"),
+    "quality_weights": _entry("quality_weights", "scores:k quality_temperature", "k"),
+    "rebase_allocation": _entry("rebase_allocation", f"{_RULE} quality_temperature", "k"),
     "rebase_sequential_allocation": _entry(
-        "rebase_sequential_allocation", f"{_RULE} temperature", "k"
+        "rebase_sequential_allocation", f"{_RULE} quality_temperature", "k"
     ),
     "regret_of_concentration": _entry(
         "regret_of_concentration", "weights:k assumed concentration budget", "", False
@@ -146,19 +150,25 @@ TABLE = {
     "sharpened_quality": _entry("sharpened_quality", "quality:g rounds", "g", False),
     "shifted_linear_allocation": _entry("shifted_linear_allocation", _PROBLEM, "k"),
     "similarity_theta": _entry(
-        "similarity_theta", "candidates inside across temperature", "", False
+        "similarity_theta",
+        "candidates similarity_within similarity_between similarity_temperature",
+        "",
+        False,
     ),
     "solution_level_shares": _entry("solution_level_shares", "quality:g sizes:g", "g", False),
     "specht_ratio": _entry("specht_ratio", "imbalance", "", False),
     "spread_evenly": _entry("spread_evenly", "totals:g directions:k", "k"),
     "streamed_magnitude_weighting": _entry(
-        "streamed_magnitude_weighting", "embeddings:k*d temperature ridge", "k, , ", most=20
+        "streamed_magnitude_weighting",
+        "embeddings:k*d similarity_temperature ridge",
+        "k, , ",
+        most=20,
     ),
     "success_probability": _entry("success_probability", _SPENT, ""),
     "temperature_allocation": _entry("temperature_allocation", _RULE, "k"),
-    "uniqueness": _entry("uniqueness", "embeddings:k*d temperature", "k"),
+    "uniqueness": _entry("uniqueness", "embeddings:k*d similarity_temperature", "k"),
     "uniqueness_from_similarity": _entry(
-        "uniqueness_from_similarity", "similarity:k*k temperature", "k"
+        "uniqueness_from_similarity", "similarity:k*k similarity_temperature", "k"
     ),
     "waterfill_allocation": _entry("waterfill_allocation", _PROBLEM, "k"),
     # Methods of what is exported.
@@ -238,7 +248,7 @@ VALUES: dict[str, tuple[Callable[..., np.ndarray], tuple[Any, ...]]] = {
     "concentration": (lambda rng, s: 0.5 + rng.random(s), _POSITIVE),
     "within_concentration": (lambda rng, s: 0.5 + rng.random(s), _POSITIVE),
     "assumed": (lambda rng, s: 0.5 + rng.random(s), _POSITIVE),
-    "temperature": (lambda rng, s: 0.1 + rng.random(s), _POSITIVE),
+    "quality_temperature": (lambda rng, s: 0.1 + rng.random(s), _POSITIVE),
     "similarity_temperature": (lambda rng, s: 0.1 + rng.random(s), _POSITIVE),
     "budget": (lambda rng, s: rng.integers(3, 12, s).astype(np.int32), _COUNT),
     "allocation": (lambda rng, s: rng.integers(0, 4, s).astype(np.int32), _COUNT),
@@ -249,8 +259,8 @@ VALUES: dict[str, tuple[Callable[..., np.ndarray], tuple[Any, ...]]] = {
     "sizes": (lambda rng, s: 1.0 + rng.integers(0, 5, s), _NOT_NEGATIVE),
     "theta": (lambda rng, s: rng.random(s), (nan, -1.0)),
     "ridge": (lambda rng, s: 0.1 * rng.random(s), _NOT_NEGATIVE),
-    "inside": (lambda rng, s: 0.8 + 0.2 * rng.random(s), (nan, 1.5)),
-    "across": (lambda rng, s: 0.8 * rng.random(s), (nan, 1.0)),
+    "similarity_within": (lambda rng, s: 0.8 + 0.2 * rng.random(s), (nan, 1.5)),
+    "similarity_between": (lambda rng, s: 0.8 * rng.random(s), (nan, 1.0)),
     "candidates": (lambda rng, s: 4.0 + rng.integers(0, 5, s), (nan, inf, 0.0)),
     "imbalance": (lambda rng, s: 1 + rng.random(s), (nan, inf, 0.5)),
     "rounds": (lambda rng, s: 3 * rng.random(s), _NOT_NEGATIVE),

@@ -113,7 +113,7 @@ def rebase_allocation(
     scores: Real[ArrayLike, "*#batch k"],
     budget: Real[ArrayLike, "*#batch"],
     *,
-    temperature: Real[ArrayLike, "*#batch"] = 0.1,
+    quality_temperature: Real[ArrayLike, "*#batch"] = 0.1,
     literal: bool = False,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Int[Array, "*batch k"]:
@@ -122,7 +122,7 @@ def rebase_allocation(
     Args:
         scores: finite, shape `(..., k)`.
         budget: N ≥ 0 rollouts, scalar or shape `(...)`; at most 2^22 in float32.
-        temperature: T_b > 0, scalar or shape `(...)`.
+        quality_temperature: T_b > 0, scalar or shape `(...)`.
         literal: round(N w_i), whose sum may miss N.
         mask: boolean `(..., k)`, false for padding, which receives nothing.
 
@@ -135,14 +135,14 @@ def rebase_allocation(
 
     Source: eq. 4; theory 3.3.
     """
-    return _share(quality_weights(scores, temperature, mask=mask), budget, literal, mask)
+    return _share(quality_weights(scores, quality_temperature, mask=mask), budget, literal, mask)
 
 
 def rebase_sequential_allocation(
     scores: Real[ArrayLike, "*#batch k"],
     budget: Real[ArrayLike, "*#batch"],
     *,
-    temperature: Real[ArrayLike, "*#batch"] = 0.1,
+    quality_temperature: Real[ArrayLike, "*#batch"] = 0.1,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Int[Array, "*batch k"]:
     """REBASE as its own authors run it: rounding up in descending order of score.
@@ -150,7 +150,7 @@ def rebase_sequential_allocation(
     Args:
         scores: finite, shape `(..., k)`; ties go to the lowest index.
         budget: N ≥ 0 rollouts, scalar or shape `(...)`.
-        temperature: T_b > 0, scalar or shape `(...)`; REBASE's authors use 0.2.
+        quality_temperature: T_b > 0, scalar or shape `(...)`; REBASE's authors use 0.2.
         mask: boolean `(..., k)`, false for padding, which receives nothing.
 
     Returns:
@@ -161,7 +161,7 @@ def rebase_sequential_allocation(
 
     Source: theory 3.1b; Wu et al., Inference scaling laws (arXiv 2408.00724).
     """
-    w = quality_weights(scores, temperature, mask=mask)
+    w = quality_weights(scores, quality_temperature, mask=mask)
     # Ranked by score: the softmax may round unequal scores to equal qualities.
     r, n, m = _problem(scores, budget, mask)
     batch, _ = fit(scores=(w.shape, "k"), budget=(n.shape, ""), mask=(m.shape, "k"))
@@ -173,7 +173,7 @@ def dora_allocation(
     embeddings: Real[ArrayLike, "*#batch k d"],
     budget: Real[ArrayLike, "*#batch"],
     *,
-    temperature: Real[ArrayLike, "*#batch"] = 0.1,
+    quality_temperature: Real[ArrayLike, "*#batch"] = 0.1,
     similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
     literal: bool = False,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
@@ -184,7 +184,7 @@ def dora_allocation(
         scores: finite, shape `(..., k)`.
         embeddings: finite and not 0, shape `(..., k, d)`.
         budget: N ≥ 0 rollouts, scalar or shape `(...)`; at most 2^22 in float32.
-        temperature: T_b > 0, scalar or shape `(...)`.
+        quality_temperature: T_b > 0, scalar or shape `(...)`.
         similarity_temperature: T_s > 0, scalar or shape `(...)`.
         literal: round(N w'_i), whose sum may miss N, and which may give a direction of many copies
             nothing at all (theory 4.4b).
@@ -201,7 +201,7 @@ def dora_allocation(
     weights = dora_weights(
         scores,
         embeddings,
-        temperature=temperature,
+        quality_temperature=quality_temperature,
         similarity_temperature=similarity_temperature,
         mask=mask,
     )
@@ -213,7 +213,7 @@ def magnitude_allocation(
     embeddings: Real[ArrayLike, "*#batch k d"],
     budget: Real[ArrayLike, "*#batch"],
     *,
-    temperature: Real[ArrayLike, "*#batch"] = 0.1,
+    quality_temperature: Real[ArrayLike, "*#batch"] = 0.1,
     similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
     literal: bool = False,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
@@ -224,7 +224,7 @@ def magnitude_allocation(
         scores: finite, shape `(..., k)`.
         embeddings: finite and not 0, shape `(..., k, d)`.
         budget: N ≥ 0 rollouts, scalar or shape `(...)`; at most 2^22 in float32.
-        temperature: T_b > 0, scalar or shape `(...)`.
+        quality_temperature: T_b > 0, scalar or shape `(...)`.
         similarity_temperature: T_s > 0, scalar or shape `(...)`.
         literal: round(N w'_i), whose sum may miss N.
         mask: boolean `(..., k)`, false for padding, which receives nothing.
@@ -237,7 +237,9 @@ def magnitude_allocation(
 
     Source: theory 5.6.
     """
-    r, e, t, t_s, m = checked_both(scores, embeddings, temperature, similarity_temperature, mask)
+    r, e, t, t_s, m = checked_both(
+        scores, embeddings, quality_temperature, similarity_temperature, mask
+    )
     w = quality_weights(r, t, mask=m)
     v = magnitude_weighting(e, t_s, mask=m)
     return _share(normalized(w * v), budget, literal, mask)

@@ -76,14 +76,14 @@ def _softmax_shares(x: Instances) -> tuple[Array, Array]:
 def _all_by_softmax(x: Instances, literal: bool) -> tuple[Array, Array, Array]:
     """REBASE, DORA and magnitude."""
     rebase = heuristics.rebase_allocation(
-        x["scores"], x["budget"], temperature=x["temperature"], literal=literal
+        x["scores"], x["budget"], quality_temperature=x["temperature"], literal=literal
     )
     dora, magnitude = (
         rule(
             x["scores"],
             x["embeddings"],
             x["budget"],
-            temperature=x["temperature"],
+            quality_temperature=x["temperature"],
             similarity_temperature=x["similarity_temperature"],
             literal=literal,
         )
@@ -114,7 +114,9 @@ def _margin_exact(x: Instances) -> Float[Array, " n"]:
     literal = [rule(scores, n, literal=True) for rule in rules]
     literal += list(_all_by_softmax(x, literal=True))
     # This one has no other form.
-    ordered = heuristics.rebase_sequential_allocation(scores, n, temperature=x["temperature"])
+    ordered = heuristics.rebase_sequential_allocation(
+        scores, n, quality_temperature=x["temperature"]
+    )
     wrong = jnp.abs(ordered.sum(-1) - n) + (ordered < 0).any(-1)
     for given, letter in zip(exact, literal, strict=True):
         differs = jnp.abs(given - letter).max(-1)
@@ -134,7 +136,7 @@ def _draw_scores(key: Array, n: int) -> Instances:
 
 def _margin_sequential(x: Instances) -> Float[Array, " n"]:
     scores, t, n = x["scores"], x["temperature"], x["budget"]
-    given = heuristics.rebase_sequential_allocation(scores, n, temperature=t)
+    given = heuristics.rebase_sequential_allocation(scores, n, quality_temperature=t)
     order = jnp.argsort(-scores, -1)
     served = jnp.take_along_axis(given, order, -1)
     power = jnp.exp((jnp.take_along_axis(scores, order, -1) - 1) / t[:, None])

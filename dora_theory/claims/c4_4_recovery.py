@@ -29,7 +29,7 @@ def _dora_mass(x: Instances) -> Array:
     weights = similarity.dora_weights(
         x["scores"],
         jax.nn.one_hot(labels, 4),
-        temperature=x["temperature"],
+        quality_temperature=x["temperature"],
         similarity_temperature=_COLD,
     )
     return pooling.direction_totals(weights, labels, 4)
@@ -71,7 +71,9 @@ def _margin_mean_exp(x: Instances) -> Float[Array, " n"]:
     of = jax.nn.one_hot(labels, 4)
     each = (of * jnp.exp(x["scores"] / t[:, None])[..., None]).sum(-2) / jnp.maximum(sizes, 1)
     q = each / each.sum(-1, keepdims=True)
-    pooled = pooling.direction_weights(x["scores"], labels, 4, pool="mean-exp", temperature=t)
+    pooled = pooling.direction_weights(
+        x["scores"], labels, 4, pool="mean-exp", quality_temperature=t
+    )
     return -jnp.maximum(jnp.abs(_dora_mass(x) - q).max(-1), jnp.abs(pooled - q).max(-1))
 
 
@@ -147,7 +149,7 @@ def _margin_pools(x: Instances) -> Float[Array, " n"]:
     sizes = drawing.sizes_of(x["labels"], 4)
 
     def pooled(pool: pooling.Pool) -> Array:
-        q = pooling.direction_weights(scores, labels, 5, pool=pool, temperature=t)
+        q = pooling.direction_weights(scores, labels, 5, pool=pool, quality_temperature=t)
         there = jnp.where(sizes > 0, q[:, :4] / q[:, 4:], 1)
         return t[:, None] * jnp.log(there)
 
@@ -187,7 +189,7 @@ def _margin_rounding(x: Instances) -> Float[Array, " n"]:
         jnp.where(mask, jnp.log(jnp.take_along_axis(q, labels, -1)), 0),
         jax.nn.one_hot(labels, 2),
         x["budget"],
-        temperature=1.0,
+        quality_temperature=1.0,
         similarity_temperature=_COLD,
         literal=True,
         mask=mask,

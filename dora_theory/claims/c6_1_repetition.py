@@ -62,7 +62,11 @@ def _margin_power(x: Instances) -> Float[Array, " n"]:
 
     def rebase(owner: Array, there: Array, budget: Array) -> Array:
         return heuristics.rebase_allocation(
-            _scores_of(x, owner), budget, temperature=x["temperature"], literal=True, mask=there
+            _scores_of(x, owner),
+            budget,
+            quality_temperature=x["temperature"],
+            literal=True,
+            mask=there,
         )
 
     # Each copy is due a whole number of rollouts, the parts of its direction.
@@ -112,7 +116,7 @@ def _margin_copies(x: Instances) -> Float[Array, " n"]:
             _scores_of(x, owner),
             jax.nn.one_hot(owner, 3),
             budget,
-            temperature=t,
+            quality_temperature=t,
             similarity_temperature=0.02,
             literal=True,
             mask=there,
@@ -124,7 +128,7 @@ def _margin_copies(x: Instances) -> Float[Array, " n"]:
     weights = similarity.dora_weights(
         jnp.take_along_axis(x["scores"], labels, -1),
         jax.nn.one_hot(labels, 4),
-        temperature=t,
+        quality_temperature=t,
         similarity_temperature=0.02,
     )
     mass = pooling.direction_totals(weights, labels, 4)

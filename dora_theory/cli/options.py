@@ -3,20 +3,13 @@
 import argparse
 from typing import Any
 
-from dora_theory._errors import InputError
-from dora_theory._errors import flag as long_flag
+from dora_theory._errors import InputError, flag
 from dora_theory.strategies.choosing import as_strategy
 from dora_theory.strategies.options import MAX_BUDGET, Options
 from dora_theory.strategies.registry import Strategy
 
 # The account of a direction is as long as the budget, and takes the square of it in time.
 MAX_CORRELATED = 2**20
-_FLAGS = {"concentration": "--kappa", "within_concentration": "--nu"}
-
-
-def flag(name: str) -> str:
-    """How the command line writes an option."""
-    return _FLAGS.get(name) or long_flag(name)
 
 
 def given_options(**values: Any) -> Options:

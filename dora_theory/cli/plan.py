@@ -60,7 +60,12 @@ def add_parser(commands: Any) -> None:
         help="Beta(a, b) of problems with neither alpha nor weights; fit (the default) takes the "
         "most likely one for right and attempts",
     )
-    add("--kappa", metavar="K", help="concentration of the prior of weights and scores")
+    add(
+        "--kappa",
+        "--concentration",
+        metavar="K",
+        help="concentration of the prior of weights and scores",
+    )
     add(
         "--quality-temperature",
         default="0.1",

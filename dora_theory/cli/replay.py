@@ -90,8 +90,10 @@ def add_parser(commands: Any) -> None:
     )
     add(
         "--kappa",
+        "--concentration",
+        dest="concentration",
         type=float,
-        default=_DEFAULT.kappa,
+        default=_DEFAULT.concentration,
         metavar="K",
         help="concentration, of optimal and direction-optimal (default %(default)s)",
     )

@@ -91,7 +91,7 @@ class Log:
         record, seen = self._cut(number - 1)
         directions = int(seen.directions.max()) + 1
         quality = direction_weights(
-            seen.scores, seen.directions, directions, temperature=temperature
+            seen.scores, seen.directions, directions, quality_temperature=temperature
         )
         similarity = np.asarray(cosine_similarity(seen.embeddings))
         return record, Subject(seen.scores, seen.directions, similarity, np.asarray(quality))

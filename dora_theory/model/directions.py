@@ -22,7 +22,7 @@ def direction_weights(
     num_directions: int,
     *,
     pool: Pool = "mean-exp",
-    temperature: Real[ArrayLike, "*#batch"] = 0.1,
+    quality_temperature: Real[ArrayLike, "*#batch"] = 0.1,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Float[Array, "*batch g"]:
     """Qualities Q of directions: softmax of their pooled scores.
@@ -36,7 +36,7 @@ def direction_weights(
         directions: label of each candidate in [0, g), shape `(..., k)`.
         num_directions: g.
         pool: `"mean-exp"` (log mean exp(R/T_b)), `"max"` or `"mean"`.
-        temperature: T_b > 0, scalar or shape `(...)`.
+        quality_temperature: T_b > 0, scalar or shape `(...)`.
         mask: boolean `(..., k)`, false for padding.
 
     Returns:
@@ -51,7 +51,7 @@ def direction_weights(
         raise ValueError(f"pool = {pool!r}: needs one of {', '.join(get_args(Pool))}")
     g = check_whole("num_directions", num_directions, 1)
     given = Argument(directions, domain=Labels(0, g - 1))
-    r, t, labels, m = checked_scores(scores, temperature, mask, directions=given)
+    r, t, labels, m = checked_scores(scores, quality_temperature, mask, directions=given)
     return _direction_weights(r, t, labels, m, g, pool)
 
 

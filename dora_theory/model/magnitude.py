@@ -32,7 +32,7 @@ _PATIENCE = 3
 
 def magnitude_weighting(
     embeddings: Real[ArrayLike, "*batch k d"],
-    temperature: Real[ArrayLike, "*#batch"] = 0.01,
+    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
     *,
     ridge: Real[ArrayLike, "*#batch"] = 0.0,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
@@ -41,7 +41,7 @@ def magnitude_weighting(
 
     Args:
         embeddings: e, finite and not 0, shape `(..., k, d)`, on any scale.
-        temperature: T_s > 0, scalar or shape `(...)`.
+        similarity_temperature: T_s > 0, scalar or shape `(...)`.
         ridge: added to the diagonal of Z, ≥ 0, scalar or shape `(...)`: noise in the embeddings, in
             units of Z, that no candidate is to be told apart by.
         mask: boolean `(..., k)`, false for padding, whose v is 0.
@@ -55,12 +55,14 @@ def magnitude_weighting(
     Source: theory 5.6; Leinster and Meckes, Maximizing diversity in biology and beyond (2016).
     """
     similarity = cosine_similarity(embeddings, mask=mask)
-    return magnitude_weighting_from_similarity(similarity, temperature, ridge=ridge, mask=mask)
+    return magnitude_weighting_from_similarity(
+        similarity, similarity_temperature, ridge=ridge, mask=mask
+    )
 
 
 def magnitude_weighting_from_similarity(
     similarity: Real[ArrayLike, "*#batch k k"],
-    temperature: Real[ArrayLike, "*#batch"] = 0.01,
+    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
     *,
     ridge: Real[ArrayLike, "*#batch"] = 0.0,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
@@ -70,7 +72,7 @@ def magnitude_weighting_from_similarity(
     Args:
         similarity: S, finite, shape `(..., k, k)`. Its symmetric part counts (v'Zv sees no other),
             and a candidate is taken as one with itself, whatever the diagonal says.
-        temperature: T_s > 0, scalar or shape `(...)`.
+        similarity_temperature: T_s > 0, scalar or shape `(...)`.
         ridge: added to the diagonal of Z, ≥ 0, scalar or shape `(...)`.
         mask: boolean `(..., k)`, false for padding, whose v is 0.
 
@@ -86,7 +88,7 @@ def magnitude_weighting_from_similarity(
     Source: theory 5.6.
     """
     extra = Argument(ridge, "", NOT_NEGATIVE)
-    return _weighting(*checked_similarity(similarity, temperature, mask, ridge=extra))
+    return _weighting(*checked_similarity(similarity, similarity_temperature, mask, ridge=extra))
 
 
 @jax.jit

@@ -25,7 +25,7 @@ _PRECISE = jax.lax.Precision.HIGHEST
 
 def quality_weights(
     scores: Real[ArrayLike, "*#batch k"],
-    temperature: Real[ArrayLike, "*#batch"] = 0.1,
+    quality_temperature: Real[ArrayLike, "*#batch"] = 0.1,
     *,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Float[Array, "*batch k"]:
@@ -33,7 +33,7 @@ def quality_weights(
 
     Args:
         scores: R, finite, shape `(..., k)`.
-        temperature: T_b > 0, scalar or shape `(...)`.
+        quality_temperature: T_b > 0, scalar or shape `(...)`.
         mask: boolean `(..., k)`, false for padding, whose quality is 0.
 
     Returns:
@@ -45,7 +45,7 @@ def quality_weights(
 
     Source: eq. 4; theory 0.
     """
-    return _softmax(*checked_scores(scores, temperature, mask))
+    return _softmax(*checked_scores(scores, quality_temperature, mask))
 
 
 def cosine_similarity(
@@ -70,7 +70,7 @@ def cosine_similarity(
 
 def affinity(
     similarity: Real[ArrayLike, "*#batch k k"],
-    temperature: Real[ArrayLike, "*#batch"] = 0.01,
+    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
     *,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Float[Array, "*batch k k"]:
@@ -78,7 +78,7 @@ def affinity(
 
     Args:
         similarity: S, finite, shape `(..., k, k)`.
-        temperature: T_s > 0, scalar or shape `(...)`.
+        similarity_temperature: T_s > 0, scalar or shape `(...)`.
         mask: boolean `(..., k)`; rows and columns of padding are 0.
 
     Returns:
@@ -89,12 +89,12 @@ def affinity(
 
     Source: eq. 11.
     """
-    return _affinity(*checked_similarity(similarity, temperature, mask))
+    return _affinity(*checked_similarity(similarity, similarity_temperature, mask))
 
 
 def uniqueness_from_similarity(
     similarity: Real[ArrayLike, "*#batch k k"],
-    temperature: Real[ArrayLike, "*#batch"] = 0.01,
+    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
     *,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Float[Array, "*batch k"]:
@@ -102,7 +102,7 @@ def uniqueness_from_similarity(
 
     Args:
         similarity: S, finite, shape `(..., k, k)`; need not be symmetric.
-        temperature: T_s > 0, scalar or shape `(...)`.
+        similarity_temperature: T_s > 0, scalar or shape `(...)`.
         mask: boolean `(..., k)`, false for padding, whose γ is 0.
 
     Returns:
@@ -115,12 +115,12 @@ def uniqueness_from_similarity(
 
     Source: eq. 12.
     """
-    return _own_affinity(*checked_similarity(similarity, temperature, mask))
+    return _own_affinity(*checked_similarity(similarity, similarity_temperature, mask))
 
 
 def uniqueness(
     embeddings: Real[ArrayLike, "*batch k d"],
-    temperature: Real[ArrayLike, "*#batch"] = 0.01,
+    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
     *,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
     block_size: int = _BLOCK,
@@ -131,7 +131,7 @@ def uniqueness(
 
     Args:
         embeddings: e, finite and not 0, shape `(..., k, d)`, on any scale.
-        temperature: T_s > 0, scalar or shape `(...)`.
+        similarity_temperature: T_s > 0, scalar or shape `(...)`.
         mask: boolean `(..., k)`, false for padding, whose γ is 0.
         block_size: rows and columns of S held at once; memory is O(k d + block_size²) a problem.
         precision: `"full"` is that of the dtype; `"tf32"` and `"bfloat16"` round embeddings as
@@ -152,7 +152,7 @@ def uniqueness(
 
     Source: eq. 10-12.
     """
-    e, t, m = checked_embeddings(embeddings, mask, temperature=temperature)
+    e, t, m = checked_embeddings(embeddings, mask, similarity_temperature=similarity_temperature)
     block = check_whole("block_size", block_size, 1)
     return _uniqueness(e, t, m, precision, block, implementation)
 
@@ -161,7 +161,7 @@ def dora_weights(
     scores: Real[ArrayLike, "*#batch k"],
     embeddings: Real[ArrayLike, "*#batch k d"],
     *,
-    temperature: Real[ArrayLike, "*#batch"] = 0.1,
+    quality_temperature: Real[ArrayLike, "*#batch"] = 0.1,
     similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Float[Array, "*batch k"]:
@@ -170,7 +170,7 @@ def dora_weights(
     Args:
         scores: PRM scores R, shape `(..., k)`.
         embeddings: e, finite and not 0, shape `(..., k, d)`.
-        temperature: T_b > 0 of the quality softmax, scalar or shape `(...)`.
+        quality_temperature: T_b > 0 of the quality softmax, scalar or shape `(...)`.
         similarity_temperature: T_s > 0, scalar or shape `(...)`.
         mask: boolean `(..., k)`, false for padding, whose weight is 0.
 
@@ -182,7 +182,9 @@ def dora_weights(
 
     Source: eq. 13.
     """
-    r, e, t, t_s, m = checked_both(scores, embeddings, temperature, similarity_temperature, mask)
+    r, e, t, t_s, m = checked_both(
+        scores, embeddings, quality_temperature, similarity_temperature, mask
+    )
     w = quality_weights(r, t, mask=m)
     gamma = uniqueness(e, t_s, mask=m)
     return _product(w, gamma)
@@ -300,25 +302,28 @@ def _boltzmann_jvp(primals, tangents):  # type: ignore[no-untyped-def]
 
 
 def checked_scores(
-    scores: ArrayLike, temperature: ArrayLike, mask: ArrayLike | None, **more: Argument
+    scores: ArrayLike, quality_temperature: ArrayLike, mask: ArrayLike | None, **more: Argument
 ) -> tuple[Array, ...]:
     """Scores and temperature, more arguments of theirs, and the mask."""
     return checked(
         mask,
         scores=Argument(scores),
-        temperature=Argument(temperature, "", POSITIVE),
+        quality_temperature=Argument(quality_temperature, "", POSITIVE),
         **more,
     )
 
 
 def checked_similarity(
-    similarity: ArrayLike, temperature: ArrayLike, mask: ArrayLike | None, **more: Argument
+    similarity: ArrayLike,
+    similarity_temperature: ArrayLike,
+    mask: ArrayLike | None,
+    **more: Argument,
 ) -> tuple[Array, ...]:
     """Similarity and temperature, more arguments of theirs, and the mask `(..., k)`."""
     return checked(
         mask,
         similarity=Argument(similarity, "k k"),
-        temperature=Argument(temperature, "", POSITIVE),
+        similarity_temperature=Argument(similarity_temperature, "", POSITIVE),
         **more,
     )
 
@@ -327,12 +332,12 @@ def checked_embeddings(
     embeddings: ArrayLike,
     mask: ArrayLike | None,
     *,
-    temperature: ArrayLike | None = None,
+    similarity_temperature: ArrayLike | None = None,
     **more: Argument,
 ) -> tuple[Array, ...]:
     """Embeddings, temperature if it is given, more arguments of theirs, and the mask."""
-    if temperature is not None:
-        more = {"temperature": Argument(temperature, "", POSITIVE), **more}
+    if similarity_temperature is not None:
+        more = {"similarity_temperature": Argument(similarity_temperature, "", POSITIVE), **more}
     found = checked(mask, embeddings=Argument(embeddings, "k d"), **more)
     check_vectors("embeddings", embeddings, found[0].dtype, mask)
     return found
@@ -341,7 +346,7 @@ def checked_embeddings(
 def checked_both(
     scores: ArrayLike,
     embeddings: ArrayLike,
-    temperature: ArrayLike,
+    quality_temperature: ArrayLike,
     similarity_temperature: ArrayLike,
     mask: ArrayLike | None,
 ) -> tuple[Array, ...]:
@@ -351,7 +356,7 @@ def checked_both(
         promote=True,
         scores=Argument(scores),
         embeddings=Argument(embeddings, "k d"),
-        temperature=Argument(temperature, "", POSITIVE),
+        quality_temperature=Argument(quality_temperature, "", POSITIVE),
         similarity_temperature=Argument(similarity_temperature, "", POSITIVE),
     )
     check_vectors("embeddings", embeddings, e.dtype, mask)

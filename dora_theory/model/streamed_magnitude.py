@@ -48,7 +48,7 @@ class StreamedWeighting(NamedTuple):
 
 def streamed_magnitude_weighting(
     embeddings: Real[ArrayLike, "*batch k d"],
-    temperature: Real[ArrayLike, "*#batch"] = 0.01,
+    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
     *,
     ridge: Real[ArrayLike, "*#batch"] = 0.0,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
@@ -62,7 +62,7 @@ def streamed_magnitude_weighting(
 
     Args:
         embeddings: e, finite and not 0, shape `(..., k, d)`, on any scale.
-        temperature: T_s > 0, scalar or shape `(...)`.
+        similarity_temperature: T_s > 0, scalar or shape `(...)`.
         ridge: added to the diagonal of Z, ≥ 0, scalar or shape `(...)`; for each copy, where
             `dora_theory.magnitude_weighting` adds it once to copies that it has merged.
         mask: boolean `(..., k)`, false for padding, whose v is 0.
@@ -87,7 +87,10 @@ def streamed_magnitude_weighting(
     Source: theory 5.6; Hestenes and Stiefel (1952).
     """
     e, t, extra, m = checked_embeddings(
-        embeddings, mask, temperature=temperature, ridge=Argument(ridge, "", NOT_NEGATIVE)
+        embeddings,
+        mask,
+        similarity_temperature=similarity_temperature,
+        ridge=Argument(ridge, "", NOT_NEGATIVE),
     )
     if tolerance is None:
         tolerance = 1e-5 if e.dtype == jnp.float32 else 1e-10

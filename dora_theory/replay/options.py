@@ -35,7 +35,7 @@ class ReplayOptions:
         step_end: what ends a step.
         encoder: name of the encoder of prefixes.
         threshold: largest mean cosine distance inside a direction.
-        kappa: κ of `optimal` and `direction-optimal`.
+        concentration: κ of `optimal` and `direction-optimal`.
         quality_temperature: T_b.
         similarity_temperature: T_s.
         beam_width: M of beam search and DVTS.
@@ -62,7 +62,7 @@ class ReplayOptions:
     step_end: StepEnd = "blank-line"
     encoder: str = "tfidf"
     threshold: float = 0.3
-    kappa: float = 0.5
+    concentration: float = 0.5
     quality_temperature: float = 0.1
     similarity_temperature: float = 0.01
     beam_width: int = 4
@@ -103,7 +103,12 @@ class ReplayOptions:
         _check_whole("resamples", self.resamples, 100, 1_000_000)
         if not 0 <= self.threshold <= 2:
             raise InputError(f"--threshold: {self.threshold:g}: needs a number in [0, 2]")
-        for name in ("kappa", "quality_temperature", "similarity_temperature", "score_scale"):
+        for name in (
+            "concentration",
+            "quality_temperature",
+            "similarity_temperature",
+            "score_scale",
+        ):
             value = getattr(self, name)
             if not (1e-6 <= value <= 1e6):
                 raise InputError(f"{flag(name)}: {value:g}: needs a number in [1e-06, 1e+06]")
@@ -123,7 +128,7 @@ class ReplayOptions:
         return Options(
             quality_temperature=self.quality_temperature,
             similarity_temperature=self.similarity_temperature,
-            concentration=self.kappa,
+            concentration=self.concentration,
             beam_width=self.beam_width,
         )
 

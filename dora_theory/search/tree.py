@@ -56,8 +56,8 @@ _SWITCH, _DIRECTION, _SURVIVE, _TRAP, _ANSWER, _FINISH, _ERROR, _TEXT = range(8)
         "persistence",
         "floor",
         "finish",
-        "similarity_inside",
-        "similarity_across",
+        "similarity_within",
+        "similarity_between",
     ],
     meta_fields=["directions", "steps", "first", "answers", "dimension"],
 )
@@ -79,8 +79,8 @@ class Tree:
         persistence: correlation of a path's error from step to step.
         floor: the least success probability that the PRM tells from none, below 1/2.
         finish: probability to finish at a step from `first` on.
-        similarity_inside: s_in, cosine of two paths of one direction.
-        similarity_across: s_out, of two of different ones.
+        similarity_within: s_in, cosine of two paths of one direction.
+        similarity_between: s_out, of two of different ones.
         directions: g.
         steps: the most steps.
         first: the first step, counted from 1, at which a solution can be complete.
@@ -101,8 +101,8 @@ class Tree:
     persistence: Any = 0.7
     floor: Any = 0.02
     finish: Any = 0.3
-    similarity_inside: Any = 0.95
-    similarity_across: Any = 0.75
+    similarity_within: Any = 0.95
+    similarity_between: Any = 0.75
     directions: int = 8
     steps: int = 10
     first: int = 6
@@ -125,9 +125,9 @@ class Tree:
             check_range(name, getattr(self, name))
         for name in ("spread", "direction_spread", "skew", "slope", "noise", "direction_noise"):
             check_range(name, getattr(self, name), 0)
-        for name in ("switch", "trap", "persistence", "finish", "similarity_inside"):
+        for name in ("switch", "trap", "persistence", "finish", "similarity_within"):
             check_range(name, getattr(self, name), 0, 1)
-        check_range("similarity_across", self.similarity_across, 0, self.similarity_inside)
+        check_range("similarity_between", self.similarity_between, 0, self.similarity_within)
         check_range("floor", self.floor, 0, 0.5, low_open=True)
         return self
 
@@ -240,7 +240,7 @@ class Tree:
     def _embeddings(self, state: "Paths") -> Float[Array, "slots d"]:
         inside, across = (
             jnp.asarray(x, state.text.dtype)
-            for x in (self.similarity_inside, self.similarity_across)
+            for x in (self.similarity_within, self.similarity_between)
         )
         shared = jnp.broadcast_to(jnp.sqrt(across), (state.direction.size, 1))
         direction = jax.nn.one_hot(state.direction, self.directions) * jnp.sqrt(inside - across)

@@ -76,8 +76,8 @@ class Population:
         offset: the same error for all, which softmax does not see.
         noise: standard deviation ≥ 0 of a candidate's own error.
         direction_noise: standard deviation ≥ 0 of an error that a direction's candidates share.
-        similarity_inside: s_in, expected cosine of two candidates of one direction.
-        similarity_across: s_out, expected cosine of two of different ones, 0 ≤ s_out ≤ s_in ≤ 1.
+        similarity_within: s_in, expected cosine of two candidates of one direction.
+        similarity_between: s_out, expected cosine of two of different ones, 0 ≤ s_out ≤ s_in ≤ 1.
         dimension: d ≥ 0; 0 for the expected similarities themselves, else embeddings of 1 + 2d
             numbers, whose cosines scatter about them by about 1/sqrt(d).
 
@@ -102,8 +102,8 @@ class Population:
     offset: Any = 0.0
     noise: Any = 0.0
     direction_noise: Any = 0.0
-    similarity_inside: Any = 0.95
-    similarity_across: Any = 0.7
+    similarity_within: Any = 0.95
+    similarity_between: Any = 0.7
     dimension: int = 0
 
     def __post_init__(self) -> None:
@@ -122,10 +122,10 @@ class Population:
         if self.level is None:
             # Softmax does not see it: a number that does nothing is a mistake.
             check_range("difficulty without a level", self.difficulty, 0, 0)
-        inside, across = self.similarity_inside, self.similarity_across
-        check_number("similarity_inside", inside, 0, 1)
-        check_number("similarity_across", across, 0, 1)
-        check_range("similarity_inside - similarity_across", inside - across, 0, 1)
+        inside, across = self.similarity_within, self.similarity_between
+        check_number("similarity_within", inside, 0, 1)
+        check_number("similarity_between", across, 0, 1)
+        check_range("similarity_within - similarity_between", inside - across, 0, 1)
         return self
 
     def with_changes(self, **changes: Any) -> "Population":
@@ -189,7 +189,7 @@ def _problem(key: Array, population: Population, number: Array) -> Problems:
         embeddings = _embeddings(keys[5], population, labels)
     else:
         same = labels[:, None] == labels[None, :]
-        similarity = jnp.where(same, population.similarity_inside, population.similarity_across)
+        similarity = jnp.where(same, population.similarity_within, population.similarity_between)
         similarity = jnp.where(jnp.eye(k, dtype=bool), 1.0, similarity)
     nu = population.within_concentration
     return Problems(
@@ -264,7 +264,7 @@ def _embeddings(key: Array, population: Population, labels: Array) -> Float[Arra
     each direction, s_in - s_out; a random direction of each candidate, 1 - s_in.
     """
     g, d = population.directions, population.dimension
-    inside, across = population.similarity_inside, population.similarity_across
+    inside, across = population.similarity_within, population.similarity_between
     parts = jax.random.normal(key, (g + labels.size, d))
     parts = parts / jnp.linalg.norm(parts, axis=-1, keepdims=True)
     common = jnp.full((labels.size, 1), jnp.sqrt(across))

@@ -106,7 +106,7 @@ def _rebase_sequential(p: "Problems", n: "Array", o: "Options") -> Any:
     if p.scores is None:
         return rules.sequential_ceiling_allocation(p.weights, n, mask=p.mask)
     t = o.quality_temperature
-    return rules.rebase_sequential_allocation(p.scores, n, temperature=t, mask=p.mask)
+    return rules.rebase_sequential_allocation(p.scores, n, quality_temperature=t, mask=p.mask)
 
 
 def _dora(p: "Problems", n: "Array", o: "Options") -> Any:
@@ -180,7 +180,9 @@ def direction_quality(p: "Problems", o: "Options") -> Any:
     if p.scores is None:
         return pooled_weights(p.weights, p.directions, g, pool=pool, mask=p.mask)
     t = o.quality_temperature
-    return direction_weights(p.scores, p.directions, g, pool=pool, temperature=t, mask=p.mask)
+    return direction_weights(
+        p.scores, p.directions, g, pool=pool, quality_temperature=t, mask=p.mask
+    )
 
 
 def concentration(p: "Problems", o: "Options") -> Any:

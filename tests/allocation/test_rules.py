@@ -85,7 +85,7 @@ def test_examples_worked_by_hand(x64):
     assert dvts_allocation(s, 10, literal=True).tolist() == [0, 4, 0, 4, 0]
     assert dvts_allocation(s, 3, literal=True).tolist() == [0] * 5
     assert rebase_allocation(s, 10).tolist() == [0, 5, 0, 5, 0]
-    assert rebase_sequential_allocation(s, 10, temperature=0.2).tolist() == [0, 5, 0, 5, 0]
+    assert rebase_sequential_allocation(s, 10, quality_temperature=0.2).tolist() == [0, 5, 0, 5, 0]
     assert sequential_ceiling_allocation(np.array([0.5, 0.3, 0.2]), 4).tolist() == [2, 2, 0]
 
 
@@ -116,7 +116,7 @@ def test_sequential_rounding_is_what_plain_python_says(scores, mask, n):
         assert got == plain_sequential(there, n)
         assert sum(got) == n
         quality = np.exp(np.array(there) / 0.2)
-        got = on(rebase_sequential_allocation, scores, mask, n, temperature=0.2)
+        got = on(rebase_sequential_allocation, scores, mask, n, quality_temperature=0.2)
         assert got == plain_sequential(quality.tolist(), n)
 
 
@@ -174,7 +174,7 @@ def test_magnitude_and_dora_agree_when_copies_are_perfect():
     scores = np.array([0.8, 0.8, 0.8, 0.5, 0.5])
     embeddings = np.eye(2)[[0, 0, 0, 1, 1]]
     rules = (dora_allocation, magnitude_allocation)
-    got = [np.asarray(rule(scores, embeddings, 40, temperature=0.5)) for rule in rules]
+    got = [np.asarray(rule(scores, embeddings, 40, quality_temperature=0.5)) for rule in rules]
     assert np.array_equal(*got)
     q = np.exp(np.array([0.8, 0.5]) / 0.5)
     shares = np.repeat(q / [3, 2], [3, 2])
@@ -242,14 +242,26 @@ def test_a_temperature_near_0_gives_all_to_the_best(temperature):
     """Every rule that takes a softmax; and where scores tie, to each of the best alike."""
     scores, embeddings = [0.2, 0.7, 0.5], np.eye(3)
     for rule in (rebase_allocation, rebase_sequential_allocation):
-        assert rule(scores, 16, temperature=temperature).tolist() == [0, 16, 0]
-        assert jax.jit(rule)(np.array(scores), 16, temperature=temperature).tolist() == [0, 16, 0]
+        assert rule(scores, 16, quality_temperature=temperature).tolist() == [0, 16, 0]
+        assert jax.jit(rule)(np.array(scores), 16, quality_temperature=temperature).tolist() == [
+            0,
+            16,
+            0,
+        ]
     for rule in (dora_allocation, magnitude_allocation):
         found = rule(
-            scores, embeddings, 16, temperature=temperature, similarity_temperature=temperature
+            scores,
+            embeddings,
+            16,
+            quality_temperature=temperature,
+            similarity_temperature=temperature,
         )
         assert found.tolist() == [0, 16, 0]
-    assert rebase_allocation([0.7, 0.2, 0.7], 16, temperature=temperature).tolist() == [8, 0, 8]
+    assert rebase_allocation([0.7, 0.2, 0.7], 16, quality_temperature=temperature).tolist() == [
+        8,
+        0,
+        8,
+    ]
 
 
 def test_temperatures_are_the_paper_s_unless_others_are_given():

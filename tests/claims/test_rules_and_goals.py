@@ -276,7 +276,7 @@ def off_by_one(function: Callable, **changes: Callable) -> Callable:
             "rebase_sequential_allocation",
             lambda f: (
                 lambda scores, n, *, temperature: heuristics.rebase_allocation(
-                    scores, n, temperature=temperature
+                    scores, n, quality_temperature=temperature
                 )
             ),
         ),

@@ -83,7 +83,7 @@ def test_allocation_and_success_are_those_of_the_public_functions(nu):
         "beam": dt.beam_allocation(r, n),
         "dvts": dt.dvts_allocation(r, n),
         "rebase": dt.rebase_allocation(r, n),
-        "rebase-sequential": dt.rebase_sequential_allocation(r, n, temperature=0.1),
+        "rebase-sequential": dt.rebase_sequential_allocation(r, n, quality_temperature=0.1),
         "dora": dt.apportion(w * gamma, n),
         "optimal": dt.optimal_allocation(w, kappa, n),
         "direction-optimal": dt.direction_allocation(pooled, labels, kappa, n),

@@ -77,5 +77,5 @@ def test_bad_arguments_are_named():
 @pytest.mark.parametrize("temperature", [1e-5, 1e-20, 1e-37])
 def test_directions_of_equal_scores_tie_at_any_temperature(pool, temperature):
     scores, labels = [0.1, 0.1, 0.1, 0.1, 0.05], [0, 0, 0, 1, 2]
-    got = direction_weights(scores, labels, 3, pool=pool, temperature=temperature)
+    got = direction_weights(scores, labels, 3, pool=pool, quality_temperature=temperature)
     assert got.tolist() == [0.5, 0.5, 0]

@@ -19,7 +19,7 @@ from dora_theory.replay.options import ReplayOptions
         ({"skip_bad": -1}, "--skip-bad: -1"),
         ({"threshold": 2.5}, "--threshold: 2.5"),
         ({"threshold": float("nan")}, "--threshold: nan"),
-        ({"kappa": 0.0}, "--kappa: 0: needs a number in"),
+        ({"concentration": 0.0}, "--kappa: 0: needs a number in"),
         ({"score_scale": float("inf")}, "--score-scale: inf"),
         ({"resamples": 1}, "--resamples: 1"),
     ],

@@ -52,7 +52,7 @@ def walk(world, key, steps):
 
 
 def test_embeddings_have_the_stated_cosines():
-    world = WORLD.with_changes(similarity_inside=0.9, similarity_across=0.6)
+    world = WORLD.with_changes(similarity_within=0.9, similarity_between=0.6)
     state, view = walk(world, jax.random.key(2), 3)
     e = np.asarray(view.embeddings)
     e = e / np.linalg.norm(e, axis=-1, keepdims=True)
@@ -63,7 +63,7 @@ def test_embeddings_have_the_stated_cosines():
 
 
 def test_copies_differ_by_their_last_step_alone():
-    world = WORLD.with_changes(similarity_inside=0.5, similarity_across=0.5, switch=0.0)
+    world = WORLD.with_changes(similarity_within=0.5, similarity_between=0.5, switch=0.0)
     key = jax.random.key(3)
     problem = jax.tree.map(lambda x: x[0], world.problems(key, 1))
     state = world.start(key, problem, 200)
@@ -111,7 +111,7 @@ def test_a_prm_that_knows_nothing_finds_no_more_than_free_paths():
         {"dimension": 33},
         {"noise": -1.0},
         {"trap": 1.5},
-        {"similarity_across": 0.96},
+        {"similarity_between": 0.96},
         {"floor": 0.0},
         {"ability": float("nan")},
     ],

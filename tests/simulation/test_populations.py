@@ -154,7 +154,7 @@ def test_ragged_problems_are_masked():
 
 
 def test_expected_similarities_are_as_stated():
-    made = Population(candidates=5, directions=2, similarity_inside=0.9, similarity_across=0.4)
+    made = Population(candidates=5, directions=2, similarity_within=0.9, similarity_between=0.4)
     p = draw_problems(KEY, made, 3)
     labels = np.asarray(p.directions)
     same = labels[:, :, None] == labels[:, None, :]
@@ -170,8 +170,8 @@ def test_embeddings_have_exactly_the_stated_expected_cosines(inside, across, flo
         directions=2,
         sizes="equal",
         dimension=6,
-        similarity_inside=inside,
-        similarity_across=across,
+        similarity_within=inside,
+        similarity_between=across,
     )
     p = draw_problems(KEY, made, 20_000)
     e, labels = np.asarray(p.embeddings), np.asarray(p.directions)
@@ -247,9 +247,9 @@ def test_a_population_is_a_pytree_whose_numbers_are_traced():
         ({"concentration": 1e-13}, r"concentration = 1e-13: needs a finite number in \[1e-12, "),
         ({"spread": 1e13}, r"spread = 1\S*: needs a finite number in \[0, 1e\+12\]"),
         ({"offset": "x"}, "offset = 'x': needs a number"),
-        ({"similarity_inside": None}, "similarity_inside = None: needs a number"),
+        ({"similarity_within": None}, "similarity_within = None: needs a number"),
         ({"dimension": 1.5}, "dimension = 1.5: needs a whole number"),
-        ({"similarity_across": 0.99}, "similarity_inside - similarity_across = -0.0"),
+        ({"similarity_between": 0.99}, "similarity_within - similarity_between = -0.0"),
         ({"dimension": -1}, "dimension = -1"),
     ],
 )

@@ -58,16 +58,16 @@ def test_the_fit_finds_what_a_population_was_made_with():
         slope=0.6,
         offset=0.4,
         noise=0.05,
-        similarity_inside=0.9,
-        similarity_across=0.5,
+        similarity_within=0.9,
+        similarity_between=0.5,
         dimension=8,
     )
     found = fit(Table.of(drawn(made, 6000, seed=3)))
     again = population(found, 12)
     widths = {
         "level": 0.15, "difficulty": 0.1, "spread": 0.04, "concentration": 0.4, "slope": 0.1,
-        "offset": 0.02, "noise": 0.002, "skew": 0.2, "discount": 0.05, "similarity_inside": 0.003,
-        "similarity_across": 0.01, "dimension": 1,
+        "offset": 0.02, "noise": 0.002, "skew": 0.2, "discount": 0.05, "similarity_within": 0.003,
+        "similarity_between": 0.01, "dimension": 1,
     }  # fmt: skip
     for name, width in widths.items():
         assert abs(getattr(again, name) - getattr(made, name)) <= width, name

@@ -42,7 +42,7 @@ def alone(strategy, scores, labels, similar, true_quality, nu):
     """The rule on one problem without padding, through the public functions."""
     t, k, g = GIVEN.quality_temperature, len(scores), true_quality.size
     kappa = 0.8
-    pooled = dt.direction_weights(scores, labels, g, pool="mean", temperature=t)
+    pooled = dt.direction_weights(scores, labels, g, pool="mean", quality_temperature=t)
     weights = dt.quality_weights(scores, t)
 
     def by_direction(quality):
@@ -61,8 +61,10 @@ def alone(strategy, scores, labels, similar, true_quality, nu):
         "temperature": lambda: dt.temperature_allocation(scores, BUDGET),
         "beam": lambda: dt.beam_allocation(scores, BUDGET, beam_width=3),
         "dvts": lambda: dt.dvts_allocation(scores, BUDGET, beam_width=3),
-        "rebase": lambda: dt.rebase_allocation(scores, BUDGET, temperature=t),
-        "rebase-sequential": lambda: dt.rebase_sequential_allocation(scores, BUDGET, temperature=t),
+        "rebase": lambda: dt.rebase_allocation(scores, BUDGET, quality_temperature=t),
+        "rebase-sequential": lambda: dt.rebase_sequential_allocation(
+            scores, BUDGET, quality_temperature=t
+        ),
         "dora": lambda: unlike(gamma(similar, 0.05)),
         "magnitude": lambda: unlike(magnitude(similar, 0.05)),
         "optimal": lambda: dt.optimal_allocation(weights, kappa, BUDGET),
