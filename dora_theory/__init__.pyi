@@ -102,7 +102,6 @@ from .model.objective import log_failure_beta as log_failure_beta
 from .model.objective import priorities as priorities
 from .model.objective import success_probability as success_probability
 from .model.priors import BetaPrior as BetaPrior
-from .model.priors import HierarchicalPrior as HierarchicalPrior
 from .model.priors import KnownPrior as KnownPrior
 from .model.similarity import affinity as affinity
 from .model.similarity import cosine_similarity as cosine_similarity

@@ -13,7 +13,8 @@ import jax
 import numpy as np
 
 import dora_theory as dt
-from dora_theory.plots import bar_panels, label, save
+from dora_theory.plots import label, save
+from paper_repro.panels import bar_panels
 from paper_repro.script import Row, row, run
 
 SCORES = np.array(

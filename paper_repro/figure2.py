@@ -11,7 +11,8 @@ import jax
 import numpy as np
 
 import dora_theory as dt
-from dora_theory.plots import bar_panels, save
+from dora_theory.plots import save
+from paper_repro.panels import bar_panels
 from paper_repro.script import Row, row, run
 
 SCORES = np.full(4, 0.95)

@@ -12,7 +12,8 @@ import numpy as np
 from scipy import integrate, stats
 
 import dora_theory as dt
-from dora_theory.plots import density_curves, save
+from dora_theory.plots import save
+from paper_repro.panels import density_curves
 from paper_repro.script import Row, row, run
 
 QUALITY = 0.7

@@ -57,8 +57,8 @@ class Concentration(NamedTuple):
         directions: of the directions at that step, shape `(steps,)`.
     """
 
-    candidates: Float[Array, "steps"]
-    directions: Float[Array, "steps"]
+    candidates: Float[Array, " steps"]
+    directions: Float[Array, " steps"]
 
 
 def ancestors(trace: Trace) -> Int[Array, "steps slots"]:
@@ -91,8 +91,8 @@ def concentration(trace: Trace) -> Concentration:
 
 
 def sharpened_number(
-    scores: Float[Array, "slots"], temperature: float, rounds: int
-) -> Float[Array, "rounds"]:
+    scores: Float[Array, " slots"], temperature: float, rounds: int
+) -> Float[Array, " rounds"]:
     """Effective number of candidates after each round, if copies keep their score.
 
     Args:

@@ -37,7 +37,7 @@ class OneRound:
     rule: Rule
     above: int
 
-    def __call__(self, candidates: Candidates, budget: Int[Array, ""]) -> Int[Array, "slots"]:
+    def __call__(self, candidates: Candidates, budget: Int[Array, ""]) -> Int[Array, " slots"]:
         """Rollouts of each candidate."""
         first = jnp.any(candidates.mask & (candidates.directions < self.above))
         each = candidates.mask.astype(jnp.int32)
@@ -71,7 +71,7 @@ def one_round_success(left: puzzles.State, rule: Rule, slots: int) -> Fraction:
 
     @jax.jit
     @jax.vmap
-    def given(node: Int[Array, "slots"]) -> Int[Array, "slots"]:
+    def given(node: Int[Array, " slots"]) -> Int[Array, " slots"]:
         view = world.look(jnp.int32(0), Nodes(node, jnp.zeros(slots)))
         seen = Candidates(view.scores, view.embeddings, view.directions, ~view.finished)
         return rule(seen, jnp.int32(slots))

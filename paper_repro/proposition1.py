@@ -13,7 +13,8 @@ import jax
 import numpy as np
 
 import dora_theory as dt
-from dora_theory.plots import allocation_against_concentration, save
+from dora_theory.plots import save
+from paper_repro.panels import allocation_against_concentration
 from paper_repro.script import Row, row, run
 
 WEIGHTS = np.array([0.46, 0.27, 0.17, 0.08, 0.02])

@@ -34,7 +34,7 @@ T_B = RULES["rebase"].options.quality_temperature
 ROUNDS = Tree().first - 1
 
 # Candidates and directions of searches, of searches whose copies keep their score; in real numbers.
-Found = dict[str, Float[np.ndarray, "rounds"]]
+Found = dict[str, Float[np.ndarray, " rounds"]]
 
 
 @partial(jax.jit, static_argnames=("rules", "slots", "count"))

@@ -192,7 +192,7 @@ ELSEWHERE = {
     "run_sweep read_sweep read_store": "files",
     "preset PRESETS Preset Population Problems Sweep": "descriptions",
     "KnownPrior Options ReplayOptions STRATEGIES Strategy Tree": "descriptions",
-    "BetaDraws Certificate Estimate HierarchicalPrior OptimalSet Optimized Simulation": "results",
+    "BetaDraws Certificate Estimate OptimalSet Optimized Simulation": "results",
     "AdaptiveBound BetaFit CalibrationResult Claim Exponent IdenticalRounds LomaxRounds": "results",
     "Plan PlanState ProblemAllocation ProblemSet ReplayResult RoundRobinReplay": "results",
     "RoundsPlan SearchResult Step StreamedWeighting Tapes Verdicts": "results",

@@ -100,7 +100,7 @@ def _(charts, made_up, mo, problem, seen, words):
 
 
 @app.cell
-def _(charts, chosen, made_up, mo, problem, seen, view):
+def _(charts, chosen, made_up, mo, problem, seen, view, words):
     panels = [
         mo.vstack([mo.md(words.ABOUT_SIMILARITY), charts.similarity_chart(problem, seen)]),
         mo.vstack(

@@ -219,7 +219,7 @@ def lane_logits(keys: Stream, sample: Words, alpha: _Real, beta: _Real) -> _Real
 
 def _places(
     key: Array, shape: tuple[int, ...], samples: int, first: Array
-) -> tuple[Stream, UInt32[Array, "samples"]]:
+) -> tuple[Stream, UInt32[Array, " samples"]]:
     batch = shape[:-1]
     problem = jnp.arange(int(np.prod(batch)), dtype=jnp.uint32).reshape(*batch, 1)
     return stream(key, problem), jnp.arange(samples, dtype=jnp.uint32) + first

@@ -51,8 +51,8 @@ def expected_outcomes(
     alpha: Float[Array, "units n"],
     beta: Float[Array, "units n"],
     spent: Int[Array, "units strategies n"],
-    sample: UInt32[Array, "samples"],
-    counts: Bool[Array, "samples"],
+    sample: UInt32[Array, " samples"],
+    counts: Bool[Array, " samples"],
     *,
     implementation: Implementation = "auto",
 ) -> Outcomes:
@@ -93,8 +93,8 @@ def expected_outcomes_reference(
     alpha: Float[Array, "units n"],
     beta: Float[Array, "units n"],
     spent: Int[Array, "units strategies n"],
-    sample: UInt32[Array, "samples"],
-    counts: Bool[Array, "samples"],
+    sample: UInt32[Array, " samples"],
+    counts: Bool[Array, " samples"],
 ) -> Outcomes:
     """`expected_outcomes` in `jax.numpy`.
 
@@ -124,7 +124,7 @@ def expected_outcomes_reference(
 def outcomes_of_logits(
     logits: Float[Array, "units n samples"],
     spent: Int[Array, "units strategies n"],
-    counts: Bool[Array, "samples"],
+    counts: Bool[Array, " samples"],
 ) -> Outcomes:
     """The same of draws that are made: logit p of every unit, problem and sample."""
     failure, p = jax.lax.scan(
@@ -162,8 +162,8 @@ def expected_outcomes_kernel(
     alpha: Float[Array, "units n"],
     beta: Float[Array, "units n"],
     spent: Int[Array, "units strategies n"],
-    sample: UInt32[Array, "samples"],
-    counts: Bool[Array, "samples"],
+    sample: UInt32[Array, " samples"],
+    counts: Bool[Array, " samples"],
     *,
     tile: Tiling | None = None,
     interpret: bool = False,

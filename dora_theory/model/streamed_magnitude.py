@@ -135,7 +135,7 @@ def _weigh_all(
 
 def _weigh(
     unit: Float[Array, "k d"],
-    mask: Bool[Array, "k"],
+    mask: Bool[Array, " k"],
     temperature: Float[Array, ""],
     ridge: Float[Array, ""],
     tolerance: Float[Array, ""],

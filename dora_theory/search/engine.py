@@ -55,13 +55,13 @@ class View(NamedTuple):
         success: true probability that the beam ends right, shape `(slots,)`.
     """
 
-    finished: Bool[Array, "slots"]
-    scores: Float[Array, "slots"]
+    finished: Bool[Array, " slots"]
+    scores: Float[Array, " slots"]
     embeddings: Float[Array, "slots d"]
-    directions: Int[Array, "slots"]
-    answers: Int[Array, "slots"]
-    correct: Bool[Array, "slots"]
-    success: Float[Array, "slots"]
+    directions: Int[Array, " slots"]
+    answers: Int[Array, " slots"]
+    correct: Bool[Array, " slots"]
+    success: Float[Array, " slots"]
 
 
 class Candidates(NamedTuple):
@@ -74,13 +74,13 @@ class Candidates(NamedTuple):
         mask: false for slots that are finished or empty, shape `(slots,)`.
     """
 
-    scores: Float[Array, "slots"]
+    scores: Float[Array, " slots"]
     embeddings: Float[Array, "slots d"]
-    directions: Int[Array, "slots"]
-    mask: Bool[Array, "slots"]
+    directions: Int[Array, " slots"]
+    mask: Bool[Array, " slots"]
 
 
-Rule = Callable[[Candidates, Int[Array, ""]], Int[Array, "slots"]]
+Rule = Callable[[Candidates, Int[Array, ""]], Int[Array, " slots"]]
 
 
 class Trace(NamedTuple):
@@ -99,7 +99,7 @@ class Trace(NamedTuple):
     active: Bool[Array, "steps slots"]
     finished: Bool[Array, "steps slots"]
     view: View
-    width: Int[Array, "steps"]
+    width: Int[Array, " steps"]
     allocation: Int[Array, "steps slots"]
     parents: Int[Array, "steps slots"]
 

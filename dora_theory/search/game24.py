@@ -36,8 +36,8 @@ class Nodes(NamedTuple):
         error: e of the score, shape `(slots,)`.
     """
 
-    node: Int[Array, "slots"]
-    error: Float[Array, "slots"]
+    node: Int[Array, " slots"]
+    error: Float[Array, " slots"]
 
 
 @jax.tree_util.register_dataclass
@@ -62,11 +62,11 @@ class Game24:
 
     children: Int[Array, "open moves"]
     ladder: Float[Array, "open moves"]
-    value: Float[Array, "nodes"]
-    answer: Int[Array, "nodes"]
+    value: Float[Array, " nodes"]
+    answer: Int[Array, " nodes"]
     signs: UInt32[Array, "nodes 2"]
-    choices: Float[Array, "answers"]
-    logged: Float[Array, "nodes"]
+    choices: Float[Array, " answers"]
+    logged: Float[Array, " nodes"]
     noise: Any = 0.0
     shared: Any = 1.0
     bias: Any = 3.0
@@ -131,7 +131,7 @@ def game24(
     starts: Sequence[puzzles.State],
     taste: puzzles.Taste | None = None,
     logged: Mapping[puzzles.State, float] | None = None,
-) -> tuple[Game24, Int[np.ndarray, "puzzles"], dict[puzzles.State, int]]:
+) -> tuple[Game24, Int[np.ndarray, " puzzles"], dict[puzzles.State, int]]:
     """The world of some puzzles.
 
     Args:

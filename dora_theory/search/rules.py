@@ -31,7 +31,7 @@ class SearchRule:
     strategy: Strategy
     options: Options
 
-    def __call__(self, candidates: Candidates, budget: Int[Array, ""]) -> Int[Array, "slots"]:
+    def __call__(self, candidates: Candidates, budget: Int[Array, ""]) -> Int[Array, " slots"]:
         """Rollouts of each candidate; of a rule of your own -1 where they are no allocation."""
         one = Problems(
             scores=candidates.scores[None],
@@ -70,7 +70,7 @@ def as_rule(strategy: AnyStrategy | SearchRule, **options: Any) -> SearchRule:
     return SearchRule(chosen, given)
 
 
-def _compact(candidates: Candidates) -> Int[Array, "slots"]:
+def _compact(candidates: Candidates) -> Int[Array, " slots"]:
     """Labels below the number of slots: the first candidate of the direction."""
     d, mask = candidates.directions, candidates.mask
     same = (d[:, None] == d[None, :]) & mask[None, :]

@@ -157,7 +157,7 @@ class Tree:
         stay = (1 - jnp.asarray(self.finish, float)) ** jnp.arange(self.steps - self.first)
         return self.first + (1 - jnp.asarray(self.finish, float)) * stay.sum()
 
-    def _finishing(self) -> Float[Array, "steps"]:
+    def _finishing(self) -> Float[Array, " steps"]:
         """Probability that step t, counted from 0, is the last."""
         t = jnp.arange(1, self.steps + 1)
         return jnp.where(t == self.steps, 1.0, jnp.where(t >= self.first, self.finish, 0.0))
@@ -176,7 +176,7 @@ class Tree:
         _, values = jax.lax.scan(back, last, (ends, self._moving()), reverse=True)
         return jnp.concatenate([values, last[None]], 0)
 
-    def _moving(self) -> Float[Array, "steps"]:
+    def _moving(self) -> Float[Array, " steps"]:
         """Probability that step t, counted from 0, chooses a direction: the first one does."""
         return jnp.full(self.steps, self.switch, float).at[0].set(1.0)
 
@@ -278,10 +278,10 @@ class Paths(NamedTuple):
         text: sum of a random vector a step, shape `(slots, dimension)`.
     """
 
-    depth: Int[Array, "slots"]
-    direction: Int[Array, "slots"]
-    right: Bool[Array, "slots"]
-    finished: Bool[Array, "slots"]
-    answer: Int[Array, "slots"]
-    error: Float[Array, "slots"]
+    depth: Int[Array, " slots"]
+    direction: Int[Array, " slots"]
+    right: Bool[Array, " slots"]
+    finished: Bool[Array, " slots"]
+    answer: Int[Array, " slots"]
+    error: Float[Array, " slots"]
     text: Float[Array, "slots d"]

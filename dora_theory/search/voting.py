@@ -22,7 +22,7 @@ class Election(NamedTuple):
     best: Float[Array, ""]
 
 
-def counted(finished: Bool[Array, "steps slots"], *, padding: bool = False) -> Int[Array, "votes"]:
+def counted(finished: Bool[Array, "steps slots"], *, padding: bool = False) -> Int[Array, " votes"]:
     """How often each solution counts: the first N that finished once each.
 
     Args:
@@ -44,10 +44,10 @@ def counted(finished: Bool[Array, "steps slots"], *, padding: bool = False) -> I
 
 
 def elect(
-    answers: Int[Array, "votes"],
-    scores: Float[Array, "votes"],
-    correct: Bool[Array, "votes"],
-    counts: Int[Array, "votes"],
+    answers: Int[Array, " votes"],
+    scores: Float[Array, " votes"],
+    correct: Bool[Array, " votes"],
+    counts: Int[Array, " votes"],
     choices: int,
 ) -> Election:
     """The three ways to elect an answer.

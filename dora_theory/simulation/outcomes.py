@@ -77,7 +77,7 @@ def chunk(
     key: Array,
     population: Population,
     options: Options,
-    numbers: UInt32[Array, "n"],
+    numbers: UInt32[Array, " n"],
     first: UInt32[Array, ""],
     samples: UInt32[Array, ""],
     budget: Int[Array, ""],
@@ -196,7 +196,7 @@ def _start(units: _Units) -> Array:
 
 
 def _rollouts(
-    keys: Stream, units: _Units, sample: Array, counts: Bool[Array, "samples"]
+    keys: Stream, units: _Units, sample: Array, counts: Bool[Array, " samples"]
 ) -> Outcomes:
     """How many samples that count have a correct rollout, and how many rollouts are correct."""
 

@@ -165,7 +165,7 @@ def draw_problems(
 
 
 @jax.jit
-def problems_at(key: Array, population: Population, numbers: UInt32[Array, "n"]) -> Problems:
+def problems_at(key: Array, population: Population, numbers: UInt32[Array, " n"]) -> Problems:
     """The problems of the given numbers, unchecked, for use under `jit`."""
     return jax.vmap(_problem, (None, None, 0))(key, population, numbers)
 
@@ -204,7 +204,7 @@ def _problem(key: Array, population: Population, number: Array) -> Problems:
     )
 
 
-def _labels(key: Array, population: Population) -> Int[Array, "k"]:
+def _labels(key: Array, population: Population) -> Int[Array, " k"]:
     """The direction of each candidate, before they are shuffled."""
     k, g = population.candidates, population.directions
     place = jnp.arange(k, dtype=jnp.int32)
@@ -225,7 +225,7 @@ def _labels(key: Array, population: Population) -> Int[Array, "k"]:
 
 def _restaurant(
     key: Array, k: int, g: int, skew: Array | float, discount: Array | float
-) -> Int[Array, "k"]:
+) -> Int[Array, " k"]:
     """Each guest joins a table in proportion to its guests, or opens one in proportion to skew.
 
     Every table gives its discount to the one that is not open yet (Pitman and Yor 1997).

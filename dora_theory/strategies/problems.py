@@ -59,8 +59,8 @@ class Problems:
     directions: Int[Array, "n k"] | Any = None
     direction_weights: Float[Array, "n g"] | Any = None
     quality: Float[Array, "n g"] | Any = None
-    concentration: Float[Array, "n"] | Any = None
-    within_concentration: Float[Array, "n"] | Any = None
+    concentration: Float[Array, " n"] | Any = None
+    within_concentration: Float[Array, " n"] | Any = None
     mask: Bool[Array, "n k"] | Any = None
     num_directions: int | None = None
 

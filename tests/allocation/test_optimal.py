@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from oracles import greedy
 
 from dora_theory.allocation.optimal import (
     apportion,
@@ -46,15 +47,6 @@ def optima(a: list[Fraction], s: list[Fraction], n: int) -> set[tuple[int, ...]]
     found = {counts: failure(a, s, counts) for counts in allocations(len(a), n)}
     best = min(found.values())
     return {counts for counts, value in found.items() if value == best}
-
-
-def greedy(n: list[Fraction], c: list[Fraction], budget: int) -> tuple[int, ...]:
-    """One rollout at a time to the largest priority, ties to the lowest index."""
-    counts = [0] * len(n)
-    for _ in range(budget):
-        best = max(range(len(n)), key=lambda i: (n[i] / (c[i] + counts[i]), -i))
-        counts[best] += 1
-    return tuple(counts)
 
 
 # Weights that floats hold exactly, with many ties; and weights of all sizes.

@@ -13,6 +13,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from oracles import greedy
 
 from dora_theory.cli.allocate import _batches
 from dora_theory.cli.main import main
@@ -33,15 +34,6 @@ def allocate(tmp_path, capsysbinary):
         return status, [json.loads(line) for line in out.splitlines()], err.decode()
 
     return run
-
-
-def greedy(weights, kappa, budget):
-    """The exact optimum in rationals, ties to the lowest index."""
-    given = [0] * len(weights)
-    for _ in range(budget):
-        ahead = [w / (kappa + b) for w, b in zip(weights, given, strict=True)]
-        given[ahead.index(max(ahead))] += 1
-    return given
 
 
 def exact_log_failure(weights, kappa, given):
@@ -69,7 +61,7 @@ def test_the_optimum_is_the_rational_one_ties_included(allocate, kappa):
         assert (status, err) == (0, "")
         assert [answer["id"] for answer in answers] == list(range(150))
         for w, answer in zip(problems, answers, strict=True):
-            given = greedy(w, kappa, budget)
+            given = list(greedy(w, [kappa] * len(w), budget))
             assert answer["allocation"] == given
             truth = exact_log_failure(w, kappa, given)
             assert answer["log_failure"] == pytest.approx(truth, rel=1e-12, abs=1e-300)
@@ -93,7 +85,7 @@ def test_direction_totals_are_the_rational_optimum(allocate):
     status, answers, _ = allocate(lines, *options)
     assert status == 0
     for (labels, names, quality), answer in zip(expected, answers, strict=True):
-        totals = greedy([quality[n] for n in names], Fraction(1), 13)
+        totals = list(greedy([quality[n] for n in names], [Fraction(1)] * len(names), 13))
         for name, total in zip(names, totals, strict=True):
             given = [b for b, n in zip(answer["allocation"], labels, strict=True) if n == name]
             even = [total // len(given) + (i < total % len(given)) for i in range(len(given))]

@@ -6,7 +6,7 @@ import pytest
 import scipy.stats
 
 from dora_theory.model.objective import log_failure, log_failure_beta, priorities
-from dora_theory.model.priors import BetaPrior, HierarchicalPrior
+from dora_theory.model.priors import BetaPrior
 
 
 def test_beta_prior_has_scipys_mean_and_survives_a_tree_map(x64):
@@ -38,8 +38,6 @@ def test_bad_values_are_named():
         BetaPrior.from_quality(np.array([0.5]), 0)
     with pytest.raises(ValueError, match=r"allocation\[0\] = -1"):
         BetaPrior.from_quality(np.array([0.5]), 1.0).after_failures(np.array([-1.0]))
-    with pytest.raises(ValueError, match="within_concentration = nan"):
-        HierarchicalPrior.from_quality(np.array([0.5]), 1.0, np.nan)
 
 
 @pytest.mark.parametrize(
@@ -56,13 +54,6 @@ def test_bad_values_are_named():
 def test_a_prior_is_checked_when_it_is_made(a, b, says):
     with pytest.raises(ValueError, match=says):
         BetaPrior(np.asarray(a), np.asarray(b))
-
-
-def test_a_hierarchy_is_checked_when_it_is_made():
-    with pytest.raises(ValueError, match=r"quality\[1\] = 1.5"):
-        HierarchicalPrior(np.array([0.5, 1.5]), np.array(1.0), np.array(1.0))
-    with pytest.raises(ValueError, match="concentration = 0"):
-        HierarchicalPrior(np.array([0.5]), np.array(0.0), np.array(1.0))
 
 
 def test_padding_is_not_checked_and_priors_are_mapped():

@@ -161,7 +161,7 @@ def _replayed(path: str, options: ReplayOptions, kappa: float, judge: Judge) -> 
 
     names = ("rebase", "optimal", "direction-optimal")
     both = [
-        summary(replay(path, replace(options, strategies=names, kappa=k), judge=judge))
+        summary(replay(path, replace(options, strategies=names, concentration=k), judge=judge))
         for k in (kappa, 0.5)
     ]
     return {
