@@ -20,6 +20,10 @@ from .allocation.adaptive import adaptive_value_estimate as adaptive_value_estim
 from .allocation.adaptive import index_allocation as index_allocation
 from .allocation.adaptive import index_policy as index_policy
 from .allocation.adaptive import problem_hazards as problem_hazards
+from .allocation.costs import CostAllocation as CostAllocation
+from .allocation.costs import NetValue as NetValue
+from .allocation.costs import cost_allocation as cost_allocation
+from .allocation.costs import net_value_order as net_value_order
 from .allocation.exponents import BetaFit as BetaFit
 from .allocation.exponents import Exponent as Exponent
 from .allocation.exponents import RoundRobinReplay as RoundRobinReplay
@@ -71,6 +75,8 @@ from .allocation.scaling import rounds_exponent as rounds_exponent
 from .allocation.scaling import saving_factor as saving_factor
 from .allocation.scaling import split_shares as split_shares
 from .allocation.spread import spread_evenly as spread_evenly
+from .allocation.targets import SmallestBudget as SmallestBudget
+from .allocation.targets import smallest_budget as smallest_budget
 from .allocation.waterfill import rounded_waterfill_allocation as rounded_waterfill_allocation
 from .allocation.waterfill import shifted_linear_allocation as shifted_linear_allocation
 from .allocation.waterfill import waterfill_allocation as waterfill_allocation

@@ -6,7 +6,7 @@ a look would wait for it. What a bad value then gives is said by `dora_theory._d
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar, cast
 
 import jax
@@ -168,7 +168,12 @@ def fit(
 
 
 class Argument(NamedTuple):
-    """An argument, its own axes (see `fit`), its domain, maybe as a function of the dtype."""
+    """An argument, its own axes (see `fit`), its domain, maybe as a function of the dtype.
+
+    Axes `"?k"` are none, one number per problem, or `"k"`, one per candidate: the latter iff the
+    last axis has the size of that of the first argument of candidates, and there are at least as
+    many axes. Either way `checked` returns it with a last axis, of size 1 or k.
+    """
 
     value: Any
     axes: str = "k"
@@ -195,20 +200,33 @@ def checked(mask: Any = None, *, promote: Any = False, **arguments: Argument) ->
     floats = [x.dtype for x in host.values() if jnp.issubdtype(x.dtype, jnp.floating)]
     floats = floats or [jnp.result_type(float)]
     dtype = jnp.result_type(*floats) if promote else floats[0]
-    shapes = {name: (x.shape, arguments[name].axes) for name, x in host.items()}
+    axes_of = {name: _axes(name, arguments, host) for name in host}
+    shapes = {name: (x.shape, axes_of[name]) for name, x in host.items()}
     there = None if mask is None else host_mask(mask)
     if there is not None:
         shapes["mask"] = (there.shape, "k")
     batch, sizes = fit(**shapes)
-    for name, (_, axes, domain) in arguments.items():
+    for name, (_, _, domain) in arguments.items():
         x = host[name]
         if x.dtype != dtype and jnp.issubdtype(x.dtype, jnp.floating):
             host[name] = x = _cast(x, dtype)
         if is_host(x) and domain is not None:
             ours = domain if isinstance(domain, Domain) else domain(dtype)
-            ours.check(name, x, mask_of(there, axes))
+            ours.check(name, x, mask_of(there, axes_of[name]))
+        if arguments[name].axes == "?k" and axes_of[name] != "k":
+            host[name] = x[..., None]
     last = sizes.get("k") or sizes.get("g") or 1
     return *(jnp.asarray(x) for x in host.values()), as_mask(there, (*batch, last))
+
+
+def _axes(name: str, arguments: Mapping[str, Argument], host: Mapping[str, Any]) -> str:
+    """The axes that an argument has, see `Argument`."""
+    if arguments[name].axes != "?k":
+        return arguments[name].axes
+    shape = host[name].shape
+    first = next(host[other].shape for other, given in arguments.items() if given.axes == "k")
+    own = shape and first and shape[-1] == first[-1] and len(shape) >= len(first)
+    return "k" if own else ""
 
 
 def _read(name: str, x: Any, domain: Any) -> Any:

@@ -117,6 +117,12 @@ def budget_domain(dtype: np.dtype) -> Domain:
     return Domain(0, 2**22, hint=_FLOAT32) if dtype == jnp.float32 else COUNT
 
 
+def offset_fails(kappa: Array, mask: Array | None = None) -> Bool[Array, "..."]:
+    """Where a κ of shape `(..., 1)`, or `(..., k)` under a mask, is none."""
+    own = mask is not None and kappa.shape[-1] == mask.shape[-1]
+    return offset_domain(kappa.dtype).fails(kappa, 1, mask if own else None)
+
+
 def at(name: str, place: Sequence[int]) -> str:
     """An entry of an argument, as messages name it."""
     return f"{name}[{', '.join(map(str, place))}]" if place else name

@@ -14,7 +14,7 @@ import numpy as np
 import dora_theory as dt
 
 K, G, D = 4, 2, 3
-SIZES = {"k": K, "g": G, "d": D}
+SIZES = {"k": K, "g": G, "d": D, "m": 40}
 nan, inf = np.nan, np.inf
 
 
@@ -76,6 +76,9 @@ TABLE = {
     "correlated_allocation.quadrature": _entry(
         "correlated_allocation", f"{_GROUPS} within_concentration budget", "k", method="quadrature"
     ),
+    "cost_allocation": _entry(
+        "cost_allocation", "weights:k concentration costs:k cost_budget", "k, , , "
+    ),
     "cosine_similarity": _entry("cosine_similarity", "embeddings:k*d", "k*k"),
     "direction_allocation": _entry("direction_allocation", f"{_GROUPS} budget", "k"),
     "direction_mass": _entry("direction_mass", "quality:g sizes:g theta", "g", False),
@@ -124,6 +127,12 @@ TABLE = {
         "magnitude_weighting_from_similarity", "similarity:k*k similarity_temperature ridge", "k"
     ),
     "noise_inflation": _entry("noise_inflation", "noise quality_temperature sizes", ", ", False),
+    "net_value_order": _entry(
+        "net_value_order",
+        "weights:k concentration costs:k value",
+        "k, m, , , ",
+        max_rollouts=SIZES["m"],
+    ),
     "optimal_allocation": _entry("optimal_allocation", _PROBLEM, "k"),
     "optimal_allocation_beta": _entry("optimal_allocation_beta", "alpha:k beta:k budget", "k"),
     "optimal_set": _entry("optimal_set", _PROBLEM, "k, k, "),
@@ -155,6 +164,7 @@ TABLE = {
         "",
         False,
     ),
+    "smallest_budget": _entry("smallest_budget", "weights:k concentration target", ", "),
     "solution_level_shares": _entry("solution_level_shares", "quality:g sizes:g", "g", False),
     "specht_ratio": _entry("specht_ratio", "imbalance", "", False),
     "spread_evenly": _entry("spread_evenly", "totals:g directions:k", "k"),
@@ -193,6 +203,7 @@ ELSEWHERE = {
     "preset PRESETS Preset Population Problems Sweep": "descriptions",
     "KnownPrior Options ReplayOptions STRATEGIES Strategy Tree": "descriptions",
     "BetaDraws Certificate Estimate OptimalSet Optimized Simulation": "results",
+    "CostAllocation NetValue SmallestBudget": "results",
     "AdaptiveBound BetaFit CalibrationResult Claim Exponent IdenticalRounds LomaxRounds": "results",
     "Plan PlanState ProblemAllocation ProblemSet ReplayResult RoundRobinReplay": "results",
     "RoundsPlan SearchResult Step StreamedWeighting Tapes Verdicts": "results",
@@ -265,6 +276,10 @@ VALUES: dict[str, tuple[Callable[..., np.ndarray], tuple[Any, ...]]] = {
     "imbalance": (lambda rng, s: 1 + rng.random(s), (nan, inf, 0.5)),
     "rounds": (lambda rng, s: 3 * rng.random(s), _NOT_NEGATIVE),
     "noise": (lambda rng, s: rng.random(s), _NOT_NEGATIVE),
+    "costs": (lambda rng, s: 1 + rng.random(s), _POSITIVE),
+    "cost_budget": (lambda rng, s: 8 * rng.random(s), _NOT_NEGATIVE),
+    "value": (lambda rng, s: 9 + rng.random(s), _NOT_NEGATIVE),
+    "target": (lambda rng, s: 0.5 + 0.4 * rng.random(s), (nan, 0.0, 1.0)),
 }
 
 

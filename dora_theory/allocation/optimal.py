@@ -1,13 +1,12 @@
 """The exact integer optimum, its certificate, and the set of all optima (theory 2).
 
 The r-th further rollout of a candidate multiplies its failure by 1 - κ w/(κ + r). That factor
-rises with r, so log failure is separable and discretely convex, and serving the N largest of all
-priorities w_i/(κ + r) maximizes the probability of at least one success: a divisor method of
-apportionment with divisors κ + r.
+rises with r, so log failure is separable and discretely convex, and the N largest of all priorities
+w_i/(κ + r) maximize P(at least one success): a divisor method with divisors κ + r.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,10 +22,12 @@ from dora_theory._domains import (
     budget_domain,
     cannot_spend,
     offset_domain,
+    offset_fails,
     spoiled,
 )
 from dora_theory.kernels.dispatch import Implementation
 from dora_theory.kernels.divisor_pallas import allocate
+from dora_theory.model.objective import numerators
 
 
 class Certificate(NamedTuple):
@@ -59,7 +60,7 @@ class OptimalSet(NamedTuple):
 
 def optimal_allocation(
     weights: Real[ArrayLike, "*#batch k"],
-    concentration: Real[ArrayLike, "*#batch"],
+    concentration: Real[ArrayLike, "..."],
     budget: Real[ArrayLike, "*#batch"],
     *,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
@@ -68,13 +69,16 @@ def optimal_allocation(
     """Integer allocation that maximizes P(at least one success) under p_i ~ Beta(κw_i, κ(1-w_i)).
 
     Exact for the priorities w_i/(κ + r) as quotients in the working dtype: equal quotients are a
-    tie, and ties go to the lowest index; subnormal ones count as 0. In float64 that settles every
-    tie between representable weights as exact arithmetic would, unless two different quotients
-    agree to 16 digits.
+    tie, ties go to the lowest index, and subnormal ones count as 0. In float64 that settles every
+    tie between representable weights as exact arithmetic would, but for quotients that agree to 16
+    digits.
 
     Args:
         weights: qualities w in [0, 1], shape `(..., k)`; they need not sum to 1.
-        concentration: κ > 0, scalar or shape `(...)`; at most 2^23 in float32, 2^52 in float64.
+        concentration: κ > 0, scalar or shape `(...)`; at most 2^23 in float32, 2^52 in float64. Or
+            of each candidate, `(..., k)`, if it has the last axis of the weights and at least as
+            many axes: then priorities are κ_i w_i/(κ_i + r). For k values of κ on one problem of k
+            candidates, give the weights as `(1, k)`.
         budget: N ≥ 0 rollouts, scalar or shape `(...)`; at most 2^22 in float32.
         mask: boolean `(..., k)`, false for padding, which receives nothing.
         implementation: `"pallas"` for the GPU kernel, `"reference"` for `jax.numpy`, `"auto"` for
@@ -91,7 +95,7 @@ def optimal_allocation(
     Source: theory 2.1; no loop over N, and O(k) a pass of the search for the level.
     """
     w, kappa, n, m = checked_problem(weights, concentration, budget, mask)
-    return _optimal(w, kappa, n, m, implementation)
+    return solved(w, kappa, n, m, implementation)
 
 
 def optimal_allocation_beta(
@@ -178,7 +182,7 @@ def apportion(
 
 def certificate(
     weights: Real[ArrayLike, "*#batch k"],
-    concentration: Real[ArrayLike, "*#batch"],
+    concentration: Real[ArrayLike, "..."],
     allocation: Real[ArrayLike, "*#batch k"],
     *,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
@@ -187,7 +191,7 @@ def certificate(
 
     Args:
         weights: qualities w in [0, 1], shape `(..., k)`.
-        concentration: κ > 0, scalar or shape `(...)`.
+        concentration: κ > 0, scalar or shape `(...)`, or of each candidate, `(..., k)`.
         allocation: rollouts B ≥ 0, integers, shape `(..., k)`.
         mask: boolean `(..., k)`, false for padding.
 
@@ -205,7 +209,7 @@ def certificate(
 
 def is_optimal(
     weights: Real[ArrayLike, "*#batch k"],
-    concentration: Real[ArrayLike, "*#batch"],
+    concentration: Real[ArrayLike, "..."],
     allocation: Real[ArrayLike, "*#batch k"],
     *,
     budget: Real[ArrayLike, "*#batch"] | None = None,
@@ -219,7 +223,7 @@ def is_optimal(
 
     Args:
         weights: qualities w in [0, 1], shape `(..., k)`.
-        concentration: κ > 0, scalar or shape `(...)`.
+        concentration: κ > 0, scalar or shape `(...)`, or of each candidate, `(..., k)`.
         allocation: rollouts B ≥ 0, integers, shape `(..., k)`.
         budget: N; if given, an allocation with another sum is not optimal.
         mask: boolean `(..., k)`, false for padding.
@@ -240,7 +244,7 @@ def is_optimal(
 
 def optimal_set(
     weights: Real[ArrayLike, "*#batch k"],
-    concentration: Real[ArrayLike, "*#batch"],
+    concentration: Real[ArrayLike, "..."],
     budget: Real[ArrayLike, "*#batch"],
     *,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
@@ -250,7 +254,7 @@ def optimal_set(
     Args:
         weights: qualities w in [0, 1), shape `(..., k)`, at least one of them positive in each
             problem: with w = 1 or all w = 0 optima abound that no choice among ties describes.
-        concentration: κ > 0, scalar or shape `(...)`.
+        concentration: κ > 0, scalar or shape `(...)`, or of each candidate, `(..., k)`.
         budget: N ≥ 0 rollouts, scalar or shape `(...)`.
         mask: boolean `(..., k)`, false for padding.
 
@@ -272,10 +276,15 @@ def optimal_set(
 
 
 @partial(jax.jit, static_argnames="implementation")
-def _optimal(
-    w: Array, kappa: Array, budget: Array, mask: Array, implementation: Implementation
+def solved(
+    w: Array, kappa: Array, n: Array, mask: Array, implementation: Implementation = "auto"
 ) -> Array:
-    return _largest(w, kappa[..., None], budget, mask, implementation, most=1)
+    """The optimum, unchecked, for κ of shape `(..., 1)` or `(..., k)`."""
+    if kappa.shape[-1] == 1:
+        return _largest(w, kappa, n, mask, implementation, most=1)
+    kappa = jnp.where(mask, kappa, 1)
+    shares = jnp.where(SHARE.holds(w), w, jnp.nan)
+    return _largest(kappa * shares, kappa, n, mask, implementation)
 
 
 @jax.jit
@@ -309,15 +318,15 @@ def _is_optimal(w: Array, kappa: Array, given: Array, n: Array | None, m: Array)
 
 @jax.jit
 def _optimal_set(w: Array, kappa: Array, n: Array, m: Array) -> OptimalSet:
-    counts = _largest(w, kappa[..., None], n, m, most=1)
+    counts = solved(w, kappa, n, m)
     found = _certificate(w, kappa, counts, m)
-    w = jnp.where(m, w, 0)
+    bad = (counts < 0).any(-1) | (w == 1).any(-1) | ~(w > 0).any(-1)
+    w = numerators(jnp.where(m, w, 0), kappa)
     level = found.smallest_last[..., None]
-    last = (counts > 0) & (w / (kappa[..., None] + (counts - 1)) == level)
-    following = m & (w / (kappa[..., None] + counts) == level)
+    last = (counts > 0) & (w / (kappa + (counts - 1)) == level)
+    following = m & (w / (kappa + counts) == level)
     choice = (found.largest_next == found.smallest_last)[..., None]
     last &= choice
-    bad = (counts < 0).any(-1) | (w == 1).any(-1) | ~(w > 0).any(-1)
     return OptimalSet(
         spoiled(counts - last, bad),
         spoiled((last | following) & choice, bad),
@@ -362,9 +371,9 @@ def _largest(
 
 @jax.jit
 def _certificate(w: Array, kappa: Array, given: Array, mask: Array) -> Certificate:
-    bad = SHARE.fails(w, 1, mask) | offset_domain(w.dtype).fails(kappa)
+    bad = SHARE.fails(w, 1, mask) | offset_fails(kappa, mask)
     bad |= COUNT.fails(given, 1, mask) | (~mask & (given != 0)).any(-1)
-    kappa = kappa[..., None]
+    w = numerators(w, kappa)
     following = jnp.where(mask, w / (kappa + given), -jnp.inf)
     last = jnp.where(mask & (given > 0), w / (kappa + (given - 1)), jnp.inf)
     return Certificate(spoiled(following.max(-1), bad, 0), spoiled(last.min(-1), bad, 0))
@@ -372,17 +381,17 @@ def _certificate(w: Array, kappa: Array, given: Array, mask: Array) -> Certifica
 
 def checked_problem(
     weights: Real[ArrayLike, "*#batch k"],
-    concentration: Real[ArrayLike, "*#batch"],
+    concentration: Real[ArrayLike, "..."],
     budget: Real[ArrayLike, "*#batch"],
     mask: Bool[ArrayLike, "*#batch k"] | None,
     *,
     name: str = "weights",
 ) -> tuple[Array, Array, Array, Array]:
-    """Checked weights, κ, N, of the shapes that they have, and a mask of the full one."""
+    """Checked weights, κ of shape `(..., 1)` or `(..., k)`, N, and a mask of the full shape."""
     w, kappa, n, m = checked(
         mask,
         **{name: Argument(weights, domain=SHARE)},
-        concentration=Argument(concentration, "", offset_domain),
+        concentration=Argument(concentration, "?k", offset_domain),
         budget=Argument(budget, "", COUNT),
     )
     check_budget(budget, mask, w.dtype)
@@ -392,20 +401,16 @@ def checked_problem(
 def bad_problem(w: Array, kappa: Array, budget: Array, mask: Array) -> Bool[Array, "..."]:
     """Where what `checked_problem` returns is not sound."""
     bad = SHARE.fails(jnp.broadcast_to(w, mask.shape), 1, mask) | cannot_spend(budget, mask)
-    return bad | offset_domain(w.dtype).fails(kappa) | budget_domain(w.dtype).fails(budget)
+    return bad | offset_fails(kappa, mask) | budget_domain(w.dtype).fails(budget)
 
 
 def _checked_allocation(
-    weights: ArrayLike,
-    concentration: ArrayLike,
-    allocation: ArrayLike,
-    mask: ArrayLike | None,
-    **more: Argument,
+    weights: Any, concentration: Any, allocation: Any, mask: Any, **more: Argument
 ) -> tuple[Array, ...]:
     found = checked(
         mask,
         weights=Argument(weights, domain=SHARE),
-        concentration=Argument(concentration, "", offset_domain),
+        concentration=Argument(concentration, "?k", offset_domain),
         allocation=Argument(allocation, domain=COUNT),
         **more,
     )

@@ -11,7 +11,7 @@ from dora_theory._checks import Argument, check_budget, checked
 from dora_theory._domains import COUNT, NOT_NEGATIVE, SHARE, offset_domain, spoiled
 from dora_theory.allocation import optimal
 from dora_theory.kernels.varying import varying_with
-from dora_theory.model.objective import log_failure
+from dora_theory.model.objective import each_log_failure, log_failure
 
 # The largest budget that is tried; in float32 it is the largest of `apportion`.
 _MOST = {"float32": 2**22, "float64": 2**30}
@@ -55,16 +55,16 @@ def rollouts_to_match(
 
 def regret_of_concentration(
     weights: Real[ArrayLike, "*#batch k"],
-    assumed: Real[ArrayLike, "*#batch"],
-    concentration: Real[ArrayLike, "*#batch"],
+    assumed: Real[ArrayLike, "..."],
+    concentration: Real[ArrayLike, "..."],
     budget: Real[ArrayLike, "*#batch"],
 ) -> Float[Array, "*batch"]:
     """Success lost by the optimum of an assumed κ' when κ is true, J_κ(B*_κ) - J_κ(B*_κ').
 
     Args:
         weights: qualities w in [0, 1], shape `(..., k)`.
-        assumed: κ' > 0, scalar or shape `(...)`.
-        concentration: κ > 0, scalar or shape `(...)`.
+        assumed: κ' > 0, scalar or shape `(...)`, or of each candidate, `(..., k)`.
+        concentration: κ > 0, scalar or shape `(...)`, or of each candidate, `(..., k)`.
         budget: N ≥ 0 rollouts, scalar or shape `(...)`.
 
     Returns:
@@ -76,25 +76,26 @@ def regret_of_concentration(
 
     Source: theory 5.3.
     """
-    w, other, kappa, n, _ = checked(
+    w, other, kappa, n, m = checked(
         weights=Argument(weights, domain=SHARE),
-        assumed=Argument(assumed, "", offset_domain),
-        concentration=Argument(concentration, "", offset_domain),
+        assumed=Argument(assumed, "?k", offset_domain),
+        concentration=Argument(concentration, "?k", offset_domain),
         budget=Argument(budget, "", COUNT),
     )
     check_budget(budget, None, w.dtype)
-    plans = [optimal.optimal_allocation(w, x, n) for x in (kappa, other)]
-    return _regret(w, kappa, *plans)
+    plans = [optimal.solved(w, x, n, m) for x in (kappa, other)]
+    return _regret(w, kappa, *plans, m)
 
 
 @jax.jit
-def _regret(w: Array, concentration: Array, ours: Array, theirs: Array) -> Array:
+def _regret(w: Array, concentration: Array, ours: Array, theirs: Array, mask: Array) -> Array:
     plans = ours, theirs
     bad = (ours < 0).any(-1) | (theirs < 0).any(-1)
-    best, used = (log_failure(w, concentration, jnp.maximum(plan, 0)) for plan in plans)
+    spent = (jnp.maximum(plan, 0).astype(w.dtype) for plan in plans)
+    best, used = (each_log_failure(w, concentration, n, mask).sum(-1) for n in spent)
     finite = jnp.isfinite(best)
     less = jnp.where(finite, best, 0) - jnp.where(finite, used, 0)
-    loss = jnp.where(finite, -jnp.expm1(jnp.minimum(less, 0)), 1)
+    loss = jnp.where(finite, 0.0 - jnp.expm1(jnp.minimum(less, 0)), 1)
     return spoiled(jnp.exp(used) * loss, bad, 0)
 
 

@@ -26,7 +26,7 @@ from dora_theory.kernels.divisor import largest_priorities
 
 def waterfill_allocation(
     weights: Real[ArrayLike, "*#batch k"],
-    concentration: Real[ArrayLike, "*#batch"],
+    concentration: Real[ArrayLike, "..."],
     budget: Real[ArrayLike, "*#batch"],
     *,
     shift: float = 0.0,
@@ -44,7 +44,9 @@ def waterfill_allocation(
 
     Args:
         weights: qualities w in [0, 1], shape `(..., k)`; only their ratios matter.
-        concentration: κ > 0, scalar or shape `(...)`.
+        concentration: κ > 0, scalar or shape `(...)`, or of each candidate, `(..., k)` (see
+            `optimal_allocation`): then B_i = max(0, κ_i w_i/λ - κ_i + shift), to (k + 8) u (N +
+            Σκ).
         budget: N ≥ 0 rollouts, whole, scalar or shape `(...)`.
         shift: what is taken from κ, any finite number.
         mask: boolean `(..., k)`, false for padding, which receives nothing.
@@ -92,7 +94,7 @@ def shifted_linear_allocation(
 
     Source: Proposition 1; theory 2.5.
     """
-    w, kappa, n, m = checked_problem(weights, concentration, budget, mask)
+    w, kappa, n, m = _checked_one(weights, concentration, budget, mask)
     return _shifted_linear(w, kappa, n, m)
 
 
@@ -129,14 +131,47 @@ def rounded_waterfill_allocation(
 
     Source: theory 2.5b.
     """
-    w, kappa, n, m = checked_problem(weights, concentration, budget, mask)
+    w, kappa, n, m = _checked_one(weights, concentration, budget, mask)
     return _rounded(w, kappa, n, m)
+
+
+def _checked_one(
+    weights: ArrayLike, concentration: ArrayLike, budget: ArrayLike, mask: ArrayLike | None
+) -> tuple[Array, Array, Array, Array]:
+    """As `checked_problem`, for rules that have one κ."""
+    found = checked_problem(weights, concentration, budget, mask)
+    if found[1].shape[-1] > 1:
+        raise ValueError("concentration: this rule has one for all candidates, got one for each")
+    return found
 
 
 @jax.jit
 def _shifted_waterfill(w: Array, kappa: Array, shift: Array, n: Array, mask: Array) -> Array:
     bad = bad_problem(w, kappa, n, mask) | FINITE.fails(shift)
-    return spoiled(_waterfill(w, (kappa - shift)[..., None], n[..., None], mask), bad)
+    if kappa.shape[-1] == 1:
+        return spoiled(_waterfill(w, kappa - shift, n[..., None], mask), bad)
+    kappa = jnp.where(mask, kappa, 1)
+    return spoiled(_own_waterfill(w, kappa, kappa - shift, n[..., None], mask), bad)
+
+
+def _own_waterfill(w: Array, kappa: Array, c: Array, n: Array, mask: Array) -> Array:
+    """B_i = max(0, κ_i w_i/λ - c_i) with Σ B = N."""
+    n = n.astype(w.dtype)
+    share = kappa * jnp.where(mask, w, 0)
+    live = share > 0
+    c = jnp.where(live, jnp.maximum(c, -n / jnp.maximum(live.sum(-1, keepdims=True), 1)), 0)
+    # The water reaches i where λ < κ_i w_i/c_i: a prefix in descending order of that.
+    reach = jnp.where(live, jnp.where(c > 0, share / jnp.where(c > 0, c, 1), jnp.inf), -jnp.inf)
+    order = jnp.argsort(-reach, -1, stable=True)
+    shares, offsets = (jnp.take_along_axis(x, order, -1) for x in (share, c))
+    price = jnp.cumsum(shares, -1) / (n + jnp.cumsum(offsets, -1))
+    ahead = jnp.take_along_axis(reach, order, -1)
+    count = jnp.maximum((ahead > price).sum(-1, keepdims=True), 1)
+    active = live & (jnp.argsort(order, -1) < count)
+    total = jnp.where(active, share, 0).sum(-1, keepdims=True)
+    level = (n + jnp.where(active, c, 0).sum(-1, keepdims=True)) / jnp.where(total > 0, total, 1)
+    filled = jnp.where(active, jnp.maximum(share * level - c, 0), 0)
+    return jnp.where(live.any(-1, keepdims=True), filled, jnp.where(_is_first(mask), n, 0))
 
 
 def _waterfill(w: Array, c: Array, n: Array, mask: Array) -> Array:
@@ -172,7 +207,7 @@ def _waterfill(w: Array, c: Array, n: Array, mask: Array) -> Array:
 @jax.jit
 def _shifted_linear(w: Array, kappa: Array, n: Array, mask: Array) -> Array:
     bad = bad_problem(w, kappa, n, mask)
-    kappa, n = kappa[..., None], n[..., None]
+    n = n[..., None]
     k = mask.sum(-1, keepdims=True).astype(w.dtype)
     w = jnp.where(mask, w, 0)
     return spoiled(jnp.where(mask, n * w + kappa * (k * w - 1), 0), bad)
@@ -181,7 +216,7 @@ def _shifted_linear(w: Array, kappa: Array, n: Array, mask: Array) -> Array:
 @jax.jit
 def _rounded(w: Array, kappa: Array, n: Array, mask: Array) -> Array:
     bad = bad_problem(w, kappa, n, mask)
-    w, kappa, n = jnp.where(mask, w, 0), kappa[..., None], jnp.where(bad, -1, n)
+    w, kappa, n = jnp.where(mask, w, 0), kappa, jnp.where(bad, -1, n)
     half = jnp.asarray(0.5, w.dtype)
     filled = _waterfill(w, kappa - half, n[..., None], mask)
     votes = jnp.where(kappa > half, filled, _steep_then_even(w, kappa, n[..., None], mask))

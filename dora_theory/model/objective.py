@@ -12,13 +12,20 @@ from jaxtyping import Array, Bool, Float, Real
 
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import Argument, checked, is_host
-from dora_theory._domains import NOT_NEGATIVE, POSITIVE, SHARE, offset_domain, spoiled
+from dora_theory._domains import (
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    offset_domain,
+    offset_fails,
+    spoiled,
+)
 from dora_theory.model.pochhammer import log_failure_of, log_rising_ratio
 
 
 def log_failure(
     weights: Real[ArrayLike, "*#batch k"],
-    concentration: Real[ArrayLike, "*#batch"],
+    concentration: Real[ArrayLike, "..."],
     allocation: Real[ArrayLike, "*#batch k"],
     *,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
@@ -27,8 +34,8 @@ def log_failure(
 
     Args:
         weights: qualities w in [0, 1], shape `(..., k)`; they need not sum to 1.
-        concentration: κ > 0, scalar or shape `(...)`; from 1e-30 to 2^23 in float32,
-            from 1e-290 to 2^52 in float64.
+        concentration: κ > 0, scalar or shape `(...)`, or of each candidate, `(..., k)` (see
+            `optimal_allocation`); from 1e-30 to 2^23 in float32, 1e-290 to 2^52 in float64.
         allocation: rollouts B ≥ 0, whole or real, shape `(..., k)`.
         mask: boolean `(..., k)`; candidates that are false count for nothing.
 
@@ -48,7 +55,7 @@ def log_failure(
 
 def success_probability(
     weights: Real[ArrayLike, "*#batch k"],
-    concentration: Real[ArrayLike, "*#batch"],
+    concentration: Real[ArrayLike, "..."],
     allocation: Real[ArrayLike, "*#batch k"],
     *,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
@@ -57,8 +64,8 @@ def success_probability(
 
     Args:
         weights: qualities w in [0, 1], shape `(..., k)`.
-        concentration: κ > 0, scalar or shape `(...)`; from 1e-30 to 2^23 in float32,
-            from 1e-290 to 2^52 in float64.
+        concentration: κ > 0, scalar or shape `(...)`, or of each candidate, `(..., k)` (see
+            `optimal_allocation`); from 1e-30 to 2^23 in float32, 1e-290 to 2^52 in float64.
         allocation: rollouts B ≥ 0, whole or real, shape `(..., k)`.
         mask: boolean `(..., k)`; candidates that are false count for nothing.
 
@@ -78,7 +85,7 @@ def success_probability(
 
 def candidate_log_failure(
     weights: Real[ArrayLike, "*#batch k"],
-    concentration: Real[ArrayLike, "*#batch"],
+    concentration: Real[ArrayLike, "..."],
     allocation: Real[ArrayLike, "*#batch k"],
     *,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
@@ -87,8 +94,8 @@ def candidate_log_failure(
 
     Args:
         weights: qualities w in [0, 1], shape `(..., k)`.
-        concentration: κ > 0, scalar or shape `(...)`; from 1e-30 to 2^23 in float32,
-            from 1e-290 to 2^52 in float64.
+        concentration: κ > 0, scalar or shape `(...)`, or of each candidate, `(..., k)` (see
+            `optimal_allocation`); from 1e-30 to 2^23 in float32, 1e-290 to 2^52 in float64.
         allocation: rollouts B ≥ 0, whole or real, shape `(..., k)`.
         mask: boolean `(..., k)`, false for padding, which has 0.
 
@@ -100,7 +107,7 @@ def candidate_log_failure(
 
     Source: eq. 6, theory 1.
     """
-    return _each(*_arguments(weights, concentration, allocation, mask))
+    return each_log_failure(*_arguments(weights, concentration, allocation, mask))
 
 
 def log_failure_beta(
@@ -141,7 +148,7 @@ def log_failure_beta(
 
 def priorities(
     weights: Real[ArrayLike, "*#batch k"],
-    concentration: Real[ArrayLike, "*#batch"],
+    concentration: Real[ArrayLike, "..."],
     allocation: Real[ArrayLike, "*#batch k"],
     *,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
@@ -150,14 +157,14 @@ def priorities(
 
     Args:
         weights: qualities w in [0, 1], shape `(..., k)`.
-        concentration: κ > 0, scalar or shape `(...)`; from 1e-30 to 2^23 in float32,
-            from 1e-290 to 2^52 in float64.
+        concentration: κ > 0, scalar or shape `(...)`, or of each candidate, `(..., k)` (see
+            `optimal_allocation`); from 1e-30 to 2^23 in float32, 1e-290 to 2^52 in float64.
         allocation: rollouts B ≥ 0, shape `(..., k)`.
         mask: boolean `(..., k)`, false for padding, which has 0.
 
     Returns:
         Shape `(..., k)`: the quotient in the working dtype, which is what allocations compare. The
-        posterior mean itself is κ times it.
+        posterior mean itself is κ times it; where each candidate has its own κ, it is that mean.
 
     Raises:
         ValueError: as `log_failure`.
@@ -168,24 +175,26 @@ def priorities(
 
 
 @jax.jit
-def _each(w: Array, kappa: Array, n: Array, m: Array) -> Array:
+def each_log_failure(w: Array, kappa: Array, n: Array, m: Array) -> Array:
+    """`candidate_log_failure`, unchecked, for κ of shape `(..., 1)` or `(..., k)`."""
     bad = _bad(w, kappa, n, m)
-    w, kappa, n = (jnp.broadcast_to(x, m.shape) for x in (w, kappa[..., None], n))
+    w, kappa, n = (jnp.broadcast_to(x, m.shape) for x in (w, kappa, n))
     # Padding may hold anything, NaN too: it must not reach a sum or a derivative.
+    kappa = jnp.where(m, kappa, 1)
     found = log_failure_of(jnp.where(m, w, 0.5), kappa, jnp.where(m, n, 0))
     return spoiled(jnp.where(m, found, 0), bad)
 
 
 @jax.jit
 def _joint(w: Array, kappa: Array, n: Array, m: Array) -> Array:
-    return _each(w, kappa, n, m).sum(-1)
+    return each_log_failure(w, kappa, n, m).sum(-1)
 
 
 @jax.jit
 def _success(w: Array, kappa: Array, n: Array, m: Array) -> Array:
     bad = _bad(w, kappa, n, m)
-    w, kappa, n = (jnp.broadcast_to(x, m.shape) for x in (w, kappa[..., None], n))
-    return spoiled(_any_hit(jnp.where(m, w, 0), kappa, jnp.where(m, n, 0)), bad, 0)
+    w, kappa, n = (jnp.broadcast_to(x, m.shape) for x in (w, kappa, n))
+    return spoiled(_any_hit(*(jnp.where(m, x, y) for x, y in ((w, 0), (kappa, 1), (n, 0)))), bad, 0)
 
 
 @jax.custom_jvp
@@ -219,13 +228,18 @@ def _joint_beta(a: Array, b: Array, n: Array, m: Array) -> Array:
 
 @jax.jit
 def _priorities(w: Array, kappa: Array, n: Array, m: Array) -> Array:
-    found = jnp.where(m, w / (kappa[..., None] + n), 0)
+    found = jnp.where(m, numerators(w, kappa) / (kappa + n), 0)
     return spoiled(found, _bad(w, kappa, n, m))
 
 
 def _bad(w: Array, kappa: Array, n: Array, m: Array) -> Array:
     bad = SHARE.fails(w, 1, m) | NOT_NEGATIVE.fails(n, 1, m)
-    return bad | offset_domain(kappa.dtype).fails(kappa)
+    return bad | offset_fails(kappa, m)
+
+
+def numerators(w: Float[Array, "*#batch k"], kappa: Float[Array, "*#batch n"]) -> Array:
+    """What divisors κ + r divide: w, or κw where each candidate has its own κ (theory 9.2.1)."""
+    return w if kappa.shape[-1] == 1 else kappa * w
 
 
 def _arguments(
@@ -236,6 +250,6 @@ def _arguments(
         mask,
         promote=True,
         weights=Argument(weights, domain=SHARE),
-        concentration=Argument(concentration, "", offset_domain),
+        concentration=Argument(concentration, "?k", offset_domain),
         allocation=Argument(allocation, domain=NOT_NEGATIVE),
     )

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Real
 
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import Argument, checked, checked_pytree, host_float, is_host
-from dora_theory._domains import NOT_NEGATIVE, POSITIVE, SHARE, offset_domain, spoiled
+from dora_theory._domains import NOT_NEGATIVE, POSITIVE, SHARE, offset_domain, offset_fails, spoiled
 
 
 @checked_pytree
@@ -44,7 +44,7 @@ class BetaPrior:
     def from_quality(
         cls,
         weights: Real[ArrayLike, "*#batch k"],
-        concentration: Real[ArrayLike, "*#batch"],
+        concentration: Real[ArrayLike, "..."],
         *,
         mask: Bool[ArrayLike, "*#batch k"] | None = None,
     ) -> Self:
@@ -52,7 +52,7 @@ class BetaPrior:
 
         Args:
             weights: qualities w in [0, 1], shape `(..., k)`.
-            concentration: κ > 0, scalar or shape `(...)`.
+            concentration: κ > 0, scalar or shape `(...)`, or of each candidate, `(..., k)`.
             mask: boolean `(..., k)`; a weight under false is not checked and counts as 0.
 
         Returns:
@@ -65,7 +65,7 @@ class BetaPrior:
             mask,
             promote=True,
             weights=Argument(weights, domain=SHARE),
-            concentration=Argument(concentration, "", offset_domain),
+            concentration=Argument(concentration, "?k", offset_domain),
         )
         return cls(*_paper_prior(w, kappa, m))
 
@@ -132,9 +132,9 @@ class BetaPrior:
 
 @jax.jit
 def _paper_prior(w: Array, kappa: Array, mask: Array) -> tuple[Array, Array]:
-    bad = SHARE.fails(w, 1, mask) | offset_domain(kappa.dtype).fails(kappa)
-    w = jnp.where(mask, w, 0)
-    a, b = kappa[..., None] * w, kappa[..., None] * (1 - w)
+    bad = SHARE.fails(w, 1, mask) | offset_fails(kappa, mask)
+    w, kappa = jnp.where(mask, w, 0), jnp.where(mask, kappa, 1)
+    a, b = kappa * w, kappa * (1 - w)
     return spoiled(a, bad), spoiled(b, bad)
 
 
