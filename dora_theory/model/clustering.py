@@ -1,7 +1,5 @@
 """Hard directions: candidates whose embeddings are near each other, found by agglomeration."""
 
-import math
-
 import numpy as np
 from jaxtyping import Int, Real
 
@@ -57,15 +55,12 @@ _ROUNDING = 1e-7
 
 
 def _agglomerate(distance: Real[np.ndarray, "k k"], threshold: float) -> Int[np.ndarray, " k"]:
-    from sklearn.cluster import AgglomerativeClustering
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
 
-    np.fill_diagonal(distance, 0)
-    # Groups at the threshold itself are apart for scikit-learn.
-    limit = math.nextafter(threshold + _ROUNDING, math.inf)
-    model = AgglomerativeClustering(
-        n_clusters=None, metric="precomputed", linkage="average", distance_threshold=limit
-    )
-    return model.fit_predict(distance)
+    # Both halves come from one matrix product, which may round them differently.
+    tree = linkage(squareform(distance, checks=False), method="average")
+    return fcluster(tree, threshold + _ROUNDING, criterion="distance")
 
 
 def _first_appearance(labels: Int[np.ndarray, " k"]) -> Int[np.ndarray, " k"]:

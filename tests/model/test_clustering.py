@@ -1,11 +1,11 @@
 """Hard directions against a second implementation, and what must hold of any clustering."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import pdist
 
 from dora_theory.model.clustering import hard_directions
 
@@ -37,12 +37,25 @@ def test_a_distance_at_the_threshold_joins():
     assert hard_directions([[1, 0], [0, 1]], 0.999).tolist() == [0, 1]
 
 
-@given(st.integers(0, 10**6), st.integers(2, 30), st.floats(0.05, 1.5))
-def test_equals_scipy(seed, size, threshold):
+def joined(distance, threshold):
+    """Groups by the definition: the two nearest in the mean are joined, while within reach."""
+    groups = [[i] for i in range(len(distance))]
+    while len(groups) > 1:
+        pairs = itertools.combinations(range(len(groups)), 2)
+        mean = {(a, b): distance[np.ix_(groups[a], groups[b])].mean() for a, b in pairs}
+        a, b = min(mean, key=mean.get)
+        if mean[a, b] > threshold:
+            break
+        groups[a] += groups.pop(b)
+    return {frozenset(group) for group in groups}
+
+
+@given(st.integers(0, 10**6), st.integers(2, 14), st.floats(0.05, 1.5))
+def test_it_is_the_definition(seed, size, threshold):
     rows = np.random.default_rng(seed).normal(size=(size, 3))
-    expected = fcluster(linkage(pdist(rows, "cosine"), "average"), threshold, "distance")
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     labels = hard_directions(rows, threshold)
-    assert partition(labels) == partition(expected)
+    assert partition(labels) == joined(1 - unit @ unit.T, threshold)
     # Numbered by first appearance.
     firsts = [int(np.flatnonzero(labels == j)[0]) for j in range(labels.max() + 1)]
     assert firsts == sorted(firsts)

@@ -26,6 +26,7 @@ from jaxtyping import Bool, Float, Int
 
 from dora_theory._errors import InputError
 from dora_theory.replay.check.integrity import Finding
+from dora_theory.replay.cut.encoders import tfidf_vectorizer
 from dora_theory.replay.cut.order import digest
 from dora_theory.replay.read.record import Record
 
@@ -223,9 +224,7 @@ def compared(
     nothing = Likeness(np.zeros((len(texts), 0)), np.zeros((len(texts), 0)))
     if len(set(statements)) < 2 or not texts:
         return nothing, own
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    vectorizer = TfidfVectorizer(token_pattern=r"\w+", sublinear_tf=True, dtype=np.float32)
+    vectorizer = tfidf_vectorizer(token_pattern=r"\w+", sublinear_tf=True, dtype=np.float32)
     try:
         problems = vectorizer.fit_transform(statements)
     except ValueError:  # No word in any of them.

@@ -7,7 +7,7 @@ solutions it tells which of them end in the same answer as well as a sentence mo
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float
@@ -60,17 +60,26 @@ _TFIDF: dict[str, dict] = {
 }
 
 
+def tfidf_vectorizer(**options: Any) -> Any:
+    """The `TfidfVectorizer`; `InputError`, which names the extra, without scikit-learn."""
+    try:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+    except ImportError:
+        raise InputError(
+            "comparing texts needs scikit-learn: pip install 'dora-theory[replay]'"
+        ) from None
+    return TfidfVectorizer(**options)
+
+
 class _TfIdf:
     def __init__(self, name: str) -> None:
         self.name = name
 
     def __call__(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
         # The last coordinate stands for: nothing was said. Such texts are alike.
         if not any(text.strip() for text in texts):
             return np.ones((len(texts), 1))
-        rows = TfidfVectorizer(**_TFIDF[self.name]).fit_transform(texts).toarray()
+        rows = tfidf_vectorizer(**_TFIDF[self.name]).fit_transform(texts).toarray()
         silent = ~rows.any(-1, keepdims=True)
         return np.concatenate([rows, silent], axis=-1) if silent.any() else rows
 

@@ -50,6 +50,14 @@ def test_unknown_encoder():
         make_encoder("sentence-transformers:")
 
 
+def test_comparing_texts_names_the_extra_that_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.feature_extraction.text", None)
+    with pytest.raises(
+        InputError, match=r"needs scikit-learn: pip install 'dora-theory\[replay\]'"
+    ):
+        make_encoder("tfidf")(["a", "b"])
+
+
 def test_sentence_transformers_that_are_not_there(monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(InputError, match="pip install sentence-transformers"):
