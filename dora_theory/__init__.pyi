@@ -20,6 +20,10 @@ from .allocation.adaptive import adaptive_value_estimate as adaptive_value_estim
 from .allocation.adaptive import index_allocation as index_allocation
 from .allocation.adaptive import index_policy as index_policy
 from .allocation.adaptive import problem_hazards as problem_hazards
+from .allocation.branching import ExactAllocation as ExactAllocation
+from .allocation.branching import exact_allocation as exact_allocation
+from .allocation.certify import Certified as Certified
+from .allocation.certify import certify as certify
 from .allocation.costs import CostAllocation as CostAllocation
 from .allocation.costs import NetValue as NetValue
 from .allocation.costs import cost_allocation as cost_allocation
@@ -34,6 +38,18 @@ from .allocation.exponents import replay_round_robin as replay_round_robin
 from .allocation.hierarchical import correlated_allocation as correlated_allocation
 from .allocation.hierarchical import direction_allocation as direction_allocation
 from .allocation.hierarchical import hierarchical_log_failure as hierarchical_log_failure
+from .allocation.joint import FailureEstimate as FailureEstimate
+from .allocation.joint import JointBound as JointBound
+from .allocation.joint import draws_allocation as draws_allocation
+from .allocation.joint import draws_failure as draws_failure
+from .allocation.joint import frank_wolfe_gap as frank_wolfe_gap
+from .allocation.joint import joint_allocation as joint_allocation
+from .allocation.joint import joint_log_failure as joint_log_failure
+from .allocation.joint import lattice_bound as lattice_bound
+from .allocation.joint import prefix_bound as prefix_bound
+from .allocation.joint_certificate import JointCertificate as JointCertificate
+from .allocation.joint_certificate import joint_certificate as joint_certificate
+from .allocation.joint_certificate import relaxed_bound as relaxed_bound
 from .allocation.literature import hora_allocation as hora_allocation
 from .allocation.literature import knapsack_rl_allocation as knapsack_rl_allocation
 from .allocation.literature import level_allocation as level_allocation
@@ -98,6 +114,7 @@ from .kernels.beta_sampler import sample_log_gamma as sample_log_gamma
 from .model.clustering import hard_directions as hard_directions
 from .model.directions import direction_totals as direction_totals
 from .model.directions import direction_weights as direction_weights
+from .model.joint import JointPrior as JointPrior
 from .model.magnitude import magnitude_weighting as magnitude_weighting
 from .model.magnitude import (
     magnitude_weighting_from_similarity as magnitude_weighting_from_similarity,

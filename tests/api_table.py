@@ -213,6 +213,11 @@ ELSEWHERE = {
     "index_policy is_optimal_across optimal_problem_set problem_certificate": "sets of problems",
     "problem_hazards replay_round_robin rounds_bound rounds_plan split_shares": "sets of problems",
     "hora_allocation knapsack_rl_allocation level_allocation neyman_allocation": "sets of problems",
+    "Certified ExactAllocation FailureEstimate JointBound JointCertificate JointPrior": "results",
+    # A batch is one of priors: tests/allocation/test_joint.py has batches, jit and bad values.
+    "certify draws_allocation draws_failure exact_allocation frank_wolfe_gap": "joint priors",
+    "joint_allocation joint_certificate joint_log_failure lattice_bound prefix_bound": "same",
+    "relaxed_bound": "joint priors",
     "coverage_cost depth_at_coverage dora_constant exponent_hazard_line": "laws of scale",
     "exponent_slope fit_beta identical_rounds lomax_rounds": "laws of scale",
     "price_of_not_knowing price_of_not_looking rounds_exponent saving_factor": "laws of scale",

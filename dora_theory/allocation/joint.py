@@ -1,0 +1,396 @@
+"""Failure, greedy and bounds for any joint prior of the success probabilities (theory 8.1).
+
+Success J is monotone and DR-submodular in rollouts, and failure F = 1 - J log-convex, whatever the
+prior is. So greedy is near the optimum, and each of the two properties bounds what any allocation
+can still gain. `allocation.joint_certificate` has the bound that is exact for independent
+candidates.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Real
+
+from dora_theory._arrays import ArrayLike
+from dora_theory._checks import host_count, host_float
+from dora_theory._domains import COUNT, NOT_NEGATIVE, spoiled
+from dora_theory.model.joint import RATE, JointPrior
+
+
+class FailureEstimate(NamedTuple):
+    """Failure under draws.
+
+    Attributes:
+        log_failure: log F, shape `(...)`.
+        standard_error: of F by the scatter of the draws, shape `(...)`.
+    """
+
+    log_failure: Float[Array, "*batch"]
+    standard_error: Float[Array, "*batch"]
+
+
+class JointBound(NamedTuple):
+    """Upper bounds on the success J* of the best allocation, shape `(...)` each.
+
+    Attributes:
+        naive: J + N times the largest gain of one rollout.
+        lattice: J + the N largest of all gains along a candidate; never above `naive`.
+    """
+
+    naive: Float[Array, "*batch"]
+    lattice: Float[Array, "*batch"]
+
+
+def draws_failure(
+    rates: Real[ArrayLike, "*#batch m k"],
+    allocation: Real[ArrayLike, "*#batch k"],
+    *,
+    weights: Real[ArrayLike, "*#batch m"] | None = None,
+) -> FailureEstimate:
+    """Probability that all rollouts fail, from draws of the success probabilities.
+
+    Args:
+        rates: x = -log(1 - p) in [0, inf], shape `(..., m, k)`.
+        allocation: B ≥ 0, shape `(..., k)`, integers.
+        weights: of the draws, ≥ 0 on any scale, shape `(..., m)`; equal if None.
+
+    Returns:
+        Log failure and the standard error of failure. An allocation that was chosen on the same
+        draws looks better than it is, by about 0.5/m: judge it on fresh ones.
+
+    Raises:
+        ValueError: NaN or negative rates, B or weights; shapes that do not fit.
+
+    Source: theory 8.1.1, 8.1.11.
+    """
+    x, w, b = _checked_draws(rates, weights, allocation, "allocation")
+    return _draws_failure(x, w, b)
+
+
+def draws_allocation(
+    rates: Real[ArrayLike, "*#batch m k"],
+    budget: Real[ArrayLike, "*#batch"],
+    *,
+    weights: Real[ArrayLike, "*#batch m"] | None = None,
+) -> Int[Array, "*batch k"]:
+    """Greedy on draws: each rollout where it lowers failure most.
+
+    Args:
+        rates: x = -log(1 - p) in [0, inf], shape `(..., m, k)`.
+        budget: N ≥ 0, scalar or shape `(...)`.
+        weights: of the draws, ≥ 0 on any scale, shape `(..., m)`; equal if None.
+
+    Returns:
+        int32 `(..., k)` with sum N; ties, to 64 roundings, to the lowest index. J is at least
+        1 - (1 - 1/N)^N of the best on these draws, in practice all of it but 0.0001. O(N m k).
+
+    Raises:
+        ValueError: NaN or negative rates, N or weights; shapes that do not fit.
+
+    Source: theory 8.1.2, 8.2.3.
+    """
+    x, w, n = _checked_draws(rates, weights, budget, "budget")
+    return _draws_greedy(x, w, n)
+
+
+def joint_log_failure(
+    prior: JointPrior, allocation: Real[ArrayLike, "*#batch k"]
+) -> Float[Array, "*batch"]:
+    """Log probability that all rollouts fail, under any joint prior.
+
+    Args:
+        prior: a joint prior.
+        allocation: B ≥ 0, at most `prior.most` each, shape `(..., k)`.
+
+    Returns:
+        log F in [-inf, 0], shape `(...)`.
+
+    Raises:
+        ValueError: NaN, negative or too many rollouts, shapes that do not fit.
+
+    Source: theory 8.1.
+    """
+    b = checked_rollouts(prior, allocation)
+    return _log_failure(prior, b)
+
+
+def joint_allocation(
+    prior: JointPrior, budget: Real[ArrayLike, "*#batch"]
+) -> Int[Array, "*batch k"]:
+    """Greedy under any joint prior: each rollout where it lowers failure most.
+
+    It is also the best adaptive policy's first N steps wherever greedy is optimal: what comes after
+    a failure is known in advance (theory 8.1.3).
+
+    Args:
+        prior: a joint prior.
+        budget: N ≥ 0, at most `prior.most`, scalar or shape `(...)`.
+
+    Returns:
+        int32 `(..., k)` with sum N; ties, to 64 roundings, to the lowest index. Exact for
+        independent candidates, one p shared by all and exchangeable priors; else see `certify`.
+
+    Raises:
+        ValueError: a budget that is no count or beyond the moments, shapes that do not fit.
+
+    Source: theory 8.1.2, 8.1.4.
+    """
+    return _greedy(prior, checked_total(prior, budget))
+
+
+def lattice_bound(
+    prior: JointPrior,
+    allocation: Real[ArrayLike, "*#batch k"],
+    budget: Real[ArrayLike, "*#batch"] | None = None,
+) -> JointBound:
+    """Upper bounds on the success of the best allocation, from the gains beyond any other.
+
+    Args:
+        prior: a joint prior.
+        allocation: B ≥ 0 of any total, shape `(..., k)`.
+        budget: N of the best allocation, scalar or shape `(...)`; the total of B if None.
+
+    Returns:
+        The bounds, valid from any B. One candidate's gains fall, so each counts once in the list of
+        the N largest.
+
+    Raises:
+        ValueError: negative or too many rollouts, shapes that do not fit.
+
+    Source: theory 8.1.5.
+    """
+    b = checked_rollouts(prior, allocation)
+    n = b.sum(-1) if budget is None else checked_total(prior, budget)
+    return _lattice(prior, b, n)
+
+
+def prefix_bound(prior: JointPrior, budget: Real[ArrayLike, "*#batch"]) -> Float[Array, "*batch"]:
+    """Upper bound on the success of the best allocation: the least `lattice` of greedy's prefixes.
+
+    Args:
+        prior: a joint prior.
+        budget: N ≥ 0, at most `prior.most`, scalar or shape `(...)`.
+
+    Returns:
+        The bound on J*, at most 1, shape `(...)`.
+
+    Raises:
+        ValueError: a budget that is no count or beyond the moments, shapes that do not fit.
+
+    Source: theory 8.1.5.
+    """
+    return _prefix_bound(prior, checked_total(prior, budget))
+
+
+def frank_wolfe_gap(
+    rates: Real[ArrayLike, "*#batch m k"],
+    allocation: Real[ArrayLike, "*#batch k"],
+    budget: Real[ArrayLike, "*#batch"],
+    *,
+    weights: Real[ArrayLike, "*#batch m"] | None = None,
+) -> Float[Array, "*batch"]:
+    """The gap g of log F on real allocations: log F* ≥ log F(B) - g.
+
+    Args:
+        rates: x = -log(1 - p) in [0, inf], shape `(..., m, k)`.
+        allocation: B ≥ 0, real or integer, shape `(..., k)`.
+        budget: N, scalar or shape `(...)`.
+        weights: of the draws, ≥ 0 on any scale, shape `(..., m)`; equal if None.
+
+    Returns:
+        g, shape `(...)`; infinite where a candidate without rollouts may succeed for certain. It
+        says little at small κ, where `certify` has a bound that does.
+
+    Raises:
+        ValueError: NaN or negative values, shapes that do not fit.
+
+    Source: theory 8.1.6.
+    """
+    x, w, n = _checked_draws(rates, weights, budget, "budget")
+    b = host_float("allocation", allocation)
+    NOT_NEGATIVE.check("allocation", b)
+    return _frank_wolfe(x, w, jnp.asarray(b, x.dtype), n)
+
+
+def checked_rollouts(prior: JointPrior, allocation: ArrayLike) -> Array:
+    """B as int32, at most what the moments suffice for; -1 is never an index of them."""
+    b = host_count("allocation", allocation)
+    if np.ndim(b) < 1 or b.shape[-1] != prior.candidates:
+        raise ValueError(
+            f"allocation: shape {np.shape(b)}, where log_moments has {prior.candidates} candidates"
+        )
+    most = COUNT._replace(high=prior.most, hint=", the depth of the log moments")
+    most.check("allocation", b)
+    return jnp.asarray(b)
+
+
+def checked_total(prior: JointPrior, budget: ArrayLike) -> Array:
+    """N as int32, at most what the moments suffice for."""
+    n = host_count("budget", budget)
+    COUNT._replace(high=prior.most, hint=", the depth of the log moments").check("budget", n)
+    return jnp.asarray(n)
+
+
+def _checked_draws(
+    rates: ArrayLike, weights: ArrayLike | None, counts: ArrayLike, name: str
+) -> tuple[Array, Array, Array]:
+    x = host_float("rates", rates)
+    if np.ndim(x) < 2:
+        raise ValueError(f"rates: needs shape (..., m, k), got {np.shape(x)}")
+    RATE.check("rates", x)
+    w = np.ones(x.shape[-2], x.dtype) if weights is None else host_float("weights", weights)
+    NOT_NEGATIVE.check("weights", w)
+    n = host_count(name, counts)
+    sizes = {"weights": (w, x.shape[-2])}
+    if name == "allocation":
+        sizes[name] = (n, x.shape[-1])
+    for of, (value, size) in sizes.items():
+        if np.ndim(value) < 1 or value.shape[-1] != size:
+            raise ValueError(f"{of}: shape {np.shape(value)}, where rates has {x.shape}")
+    return jnp.asarray(x), jnp.asarray(w, x.dtype), jnp.asarray(n)
+
+
+def _spent_rates(x: Array, b: Array) -> Array:
+    """Log failure of each draw, shape `(..., m)`; of no rollout it is 0 whatever x is."""
+    b = b[..., None, :]
+    return -jnp.where(b > 0, x * b, 0).sum(-1)
+
+
+@jax.jit
+def _draws_failure(x: Array, w: Array, b: Array) -> FailureEstimate:
+    share = w / w.sum(-1, keepdims=True)
+    each = _spent_rates(x, b)
+    log_f = log_average(jnp.log(w), each)
+    scatter = (share * (jnp.exp(each) - jnp.exp(log_f)[..., None])) ** 2
+    bad = (b < 0).any(-1)
+    return FailureEstimate(spoiled(log_f, bad, 0), spoiled(jnp.sqrt(scatter.sum(-1)), bad, 0))
+
+
+@jax.jit
+def _draws_greedy(x: Array, w: Array, n: Array) -> Array:
+    batch = np.broadcast_shapes(x.shape[:-2], w.shape[:-1], n.shape)
+    q = -jnp.expm1(-x)
+    # Written as a loop over all problems at once, which a loop under `vmap` is not.
+    spent = jnp.zeros((*batch, x.shape[-1]), jnp.int32)
+    log_f = jnp.broadcast_to(jnp.log(w), (*batch, w.shape[-1]))
+
+    def give(r: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
+        spent, log_f = state
+        top = log_f.max(-1, keepdims=True)
+        f = jnp.exp(log_f - jnp.where(jnp.isfinite(top), top, 0))
+        gain = (f[..., None, :] @ q)[..., 0, :]
+        best = first_largest(gain)
+        own = jnp.take_along_axis(x, jnp.broadcast_to(best[..., None, None], (*batch, 1, 1)), -1)
+        going = (r < n)[..., None]
+        spent = spent + (jax.nn.one_hot(best, x.shape[-1], dtype=jnp.int32) * going)
+        return spent, jnp.where(going, log_f - own[..., 0], log_f)
+
+    x = jnp.broadcast_to(x, (*batch, *x.shape[-2:]))
+    spent, _ = jax.lax.fori_loop(0, n.max(initial=0), give, (spent, log_f))
+    return spoiled(spent, jnp.broadcast_to(n < 0, batch))
+
+
+@jax.jit
+def _log_failure(prior: JointPrior, b: Array) -> Array:
+    found = log_average(prior.log_weights, prior.conditional(b))
+    return spoiled(found, (b < 0).any(-1) | (b > prior.most).any(-1), 0)
+
+
+def first_largest(gain: Array) -> Array:
+    """The lowest index whose gain is the largest, to 64 roundings, which is what a sum may lose."""
+    top = gain.max(-1, keepdims=True)
+    slack = 64 * jnp.finfo(gain.dtype).eps * jnp.abs(top)
+    return (gain >= top - slack).argmax(-1)
+
+
+def log_average(log_weights: Array, log_values: Array) -> Array:
+    """Log of a weighted mean of numbers in [0, 1]: exactly 0 where all are 1."""
+    total = jax.scipy.special.logsumexp(log_weights + log_values, axis=-1)
+    return jnp.minimum(total - jax.scipy.special.logsumexp(log_weights, axis=-1), 0)
+
+
+def _next(prior: JointPrior, b: Array) -> Array:
+    """Log failure given y of one rollout more, less that of B: `(..., m, k)`; 0 after -inf."""
+    batch = b.shape[:-1]
+    table = jnp.broadcast_to(prior.log_moments, (*batch, *prior.log_moments.shape[-3:]))
+    place = jnp.broadcast_to(b[..., None, :, None], (*table.shape[:-1], 1))
+    now = jnp.take_along_axis(table, place, -1)[..., 0]
+    then = jnp.take_along_axis(table, jnp.minimum(place + 1, prior.most), -1)[..., 0]
+    return jnp.where(now > -jnp.inf, then - now, 0)
+
+
+@jax.jit
+def _greedy(prior: JointPrior, n: Array) -> Array:
+    batch = np.broadcast_shapes(prior.log_moments.shape[:-3], prior.weights.shape[:-1], n.shape)
+    spent = jnp.zeros((*batch, prior.candidates), jnp.int32)
+    log_f = jnp.broadcast_to(prior.log_weights, (*batch, prior.weights.shape[-1]))
+
+    def give(r: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
+        return greedy_step(prior, *state, r < n)
+
+    spent, _ = jax.lax.fori_loop(0, n.max(initial=0), give, (spent, log_f))
+    return spoiled(spent, jnp.broadcast_to((n < 0) | (n > prior.most), batch))
+
+
+def greedy_step(prior: JointPrior, spent: Array, log_f: Array, going: Array) -> tuple[Array, Array]:
+    """One rollout more, where it is still going."""
+    more = _next(prior, spent)
+    top = log_f.max(-1, keepdims=True)
+    f = jnp.exp(log_f - jnp.where(jnp.isfinite(top), top, 0))
+    gain = (f[..., None] * -jnp.expm1(more)).sum(-2)
+    best = first_largest(gain)[..., None]
+    step = jax.nn.one_hot(best[..., 0], prior.candidates, dtype=jnp.int32)
+    own = jnp.take_along_axis(more, jnp.broadcast_to(best[..., None, :], (*log_f.shape, 1)), -1)
+    going = going[..., None]
+    return spent + step * going, jnp.where(going, log_f + own[..., 0], log_f)
+
+
+@jax.jit
+def _lattice(prior: JointPrior, b: Array, n: Array) -> JointBound:
+    log_f = prior.log_weights + prior.conditional(b)
+    f = jnp.exp(log_f)
+    batch = np.broadcast_shapes(log_f.shape[:-1], n.shape)
+    table = jnp.broadcast_to(prior.log_moments, (*log_f.shape, *prior.log_moments.shape[-2:]))
+    place = jnp.broadcast_to(b[..., None, :, None], (*table.shape[:-1], 1))
+    now = jnp.take_along_axis(table, place, -1)
+    steps = jnp.arange(prior.most)
+    ratio = jnp.exp(jnp.where(now > -jnp.inf, table - now, 0))
+    along = (jnp.where(f > 0, f, 0)[..., None, None] * ratio).sum(-3)
+    gains = jnp.where(steps >= b[..., None], along[..., :-1] - along[..., 1:], 0)
+    flat = jnp.sort(gains.reshape(*gains.shape[:-2], -1), -1, descending=True)
+    counted = jnp.arange(flat.shape[-1]) < n[..., None]
+    success = 1 - f.sum(-1)
+    naive = success + n * flat[..., 0] if flat.shape[-1] else success
+    lattice = success + jnp.where(counted, flat, 0).sum(-1)
+    bad = (b < 0).any(-1) | (n < 0) | (b > prior.most).any(-1) | (n > prior.most)
+    return JointBound(*(spoiled(jnp.broadcast_to(x, batch), bad, 0) for x in (naive, lattice)))
+
+
+@jax.jit
+def _prefix_bound(prior: JointPrior, n: Array) -> Array:
+    batch = np.broadcast_shapes(prior.log_moments.shape[:-3], prior.weights.shape[:-1], n.shape)
+    spent = jnp.zeros((*batch, prior.candidates), jnp.int32)
+    log_f = jnp.broadcast_to(prior.log_weights, (*batch, prior.weights.shape[-1]))
+
+    def give(r: Array, state: tuple) -> tuple:
+        best, spent, log_f = state
+        best = jnp.minimum(best, _lattice(prior, spent, n).lattice)
+        return best, *greedy_step(prior, spent, log_f, r < n)
+
+    one = jnp.ones(batch, prior.log_moments.dtype)
+    best, spent, _ = jax.lax.fori_loop(0, n.max(initial=0), give, (one, spent, log_f))
+    best = jnp.minimum(best, _lattice(prior, spent, n).lattice)
+    return spoiled(best, (n < 0) | (n > prior.most), 0)
+
+
+@jax.jit
+def _frank_wolfe(x: Array, w: Array, b: Array, n: Array) -> Array:
+    log_f = jnp.log(w) + _spent_rates(x, b)
+    # Where failure is impossible nothing is left to gain.
+    sure = ~(log_f.max(-1, keepdims=True) > -jnp.inf)
+    q = jnp.where(sure, 0, jax.nn.softmax(jnp.where(sure, 0, log_f), -1))[..., None]
+    slope = jnp.where(q > 0, q * x, 0).sum(-2)
+    spent = jnp.where(b > 0, b * slope, 0).sum(-1)
+    return jnp.where(n > 0, n * slope.max(-1), 0) - spent
