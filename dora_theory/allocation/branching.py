@@ -26,7 +26,7 @@ class ExactAllocation(NamedTuple):
         proved: whether `bound` is `log_failure` to 1e-12: all boxes are closed.
     """
 
-    allocation: Int[np.ndarray, "k"]
+    allocation: Int[np.ndarray, " k"]
     log_failure: float
     bound: float
     nodes: int
@@ -38,7 +38,7 @@ def exact_allocation(
     budget: Real[ArrayLike, ""],
     *,
     most_nodes: int = 100_000,
-    start: Real[ArrayLike, "k"] | None = None,
+    start: Real[ArrayLike, " k"] | None = None,
 ) -> ExactAllocation:
     """The allocation of least failure under a joint prior, of one problem, on the host.
 
@@ -75,7 +75,7 @@ def exact_allocation(
     )
 
 
-def _shares(weights: ArrayLike) -> Float[np.ndarray, "m"]:
+def _shares(weights: ArrayLike) -> Float[np.ndarray, " m"]:
     w = np.asarray(weights, np.float64)
     with np.errstate(divide="ignore"):
         return w / w.sum()
