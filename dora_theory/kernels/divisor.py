@@ -30,7 +30,6 @@ from dora_theory.kernels.level_search import (
     running_count,
     search,
     search_for_most,
-    weight_sum,
 )
 from dora_theory.kernels.varying import varying_with
 
@@ -68,9 +67,10 @@ def largest_priorities(
     if numerators.size == 0:
         return jnp.zeros(numerators.shape, jnp.int32)
     # A numerator of -1 marks padding: its priorities are below all others, its counts are 0. What
-    # is not sound becomes NaN, and so does the sum of its row.
-    n = jnp.where(mask, _sound(numerators, most), -1).reshape(-1, k)
-    weight = weight_sum(jnp.maximum(n, 0))
+    # is not sound is NaN in the sum of its row, and nowhere else: without padding the CPU need not
+    # write a copy of the numerators.
+    n = jnp.where(mask, numerators, -1).reshape(-1, k)
+    weight = count_sum(jnp.where(mask, _sound(numerators, most), 0).reshape(-1, k))
     # One offset for all stays one: it is read from a register in every pass.
     c = jnp.atleast_1d(offsets)
     c = (
@@ -81,7 +81,7 @@ def largest_priorities(
     target = jnp.broadcast_to(budget, batch).reshape(-1, 1)
     c, target, bad = _made_sound(n, c, target, weight)
     rows = n.shape[0]
-    part = max(64, rows // 16)
+    part = max(64, rows // 32)
     if rows <= part or n.size <= _FEW_NUMBERS:
         counts = _solved(n, c, target, weight, jnp.divide, count_sum)
     else:
@@ -98,6 +98,7 @@ def _made_sound(n: Array, c: Array, target: Array, weight: Array) -> tuple[Array
     """Offsets and budgets that no search is lost in, and which rows are bad.
 
     A sum of numerators that is NaN is the sign of a bad one, one of 0 of a row without candidates.
+    Of a bad row the level is NaN from the start, so that no loop waits for it.
     """
     sound = (c > 0) & (c < np.inf)
     bad = (target < 0) | jnp.isnan(weight)
@@ -130,8 +131,7 @@ def largest_in_block(
     Returns:
         Counts.
     """
-    n = jnp.where(n < 0, n, _sound(n, most))
-    weight = row_sum(jnp.maximum(n, 0))
+    weight = row_sum(jnp.where(n < 0, 0, _sound(n, most)))
     c, target, bad = _made_sound(n, c, target, weight)
     return jnp.where(bad, -1, _solved(n, c, target, weight, divide, row_sum))
 
@@ -162,9 +162,14 @@ def _solved_by_parts(n: Array, c: Array, target: Array, weight: Array, part: int
     gathered: then a loop costs what they cost.
     """
     rows = n.shape[0]
-    bracket = search_for_most(first_bracket(n, c, target, weight, count_sum), n, c, target, part)
-    counts = counts_at(bracket.level, n, c).astype(jnp.int32)
-    open_rows = in_doubt(bracket.level, n, c, target, count_sum)[:, 0]
+    start = first_bracket(n, c, target, weight, count_sum)
+    bracket = search_for_most(start, n, c, target, 2 * part)
+    open_rows = in_doubt(bracket.level, n, c, target, count_sum)
+    counts, open_rows = jax.lax.cond(
+        open_rows.astype(n.dtype).sum() > 4 * part,
+        lambda: _settled(bracket.level, n, c, target),
+        lambda: (counts_at(bracket.level, n, c).astype(jnp.int32), open_rows[:, 0]),
+    )
 
     def do_part(state: tuple[Array, Array]) -> tuple[Array, Array]:
         counts, open_rows = state
@@ -188,6 +193,32 @@ def _solved_by_parts(n: Array, c: Array, target: Array, weight: Array, part: int
         lambda state: jnp.any(state[1]), do_part, varying_with((counts, open_rows), n, c, target)
     )
     return counts
+
+
+def _settled(level: Array, n: Array, c: Array, target: Array) -> tuple[Array, Array]:
+    """Counts of rows that are within one group of ties of their budget, and which rows are not.
+
+    The group is the next to be served, or the last that was. It is all that the counts leave open
+    unless it is so near the level that rounding may have put others on the wrong side.
+    """
+    counts = counts_at(level, n, c)
+    reached = count_sum(counts)
+    short = reached < target
+    sign = jnp.where(short, 1, -1).astype(n.dtype)
+    # The largest priority that is not served, or minus the smallest that is.
+    priority = sign * (n / (c + jnp.where(short, counts, counts - 1)))
+    priority = jnp.where(short | (counts > 0), priority, -jnp.inf)
+    group = priority.max(-1, keepdims=True)
+    tied = priority == group
+    # Not the last of the running counts: read twice, XLA computes them twice.
+    size = count_sum(tied.astype(n.dtype))
+    places = jnp.where(short, 0, size) + (target - reached)
+    first = tied & (running_count(tied, target, count_sum) <= places)
+    near = 16 * jnp.finfo(n.dtype).eps
+    settled = (sign * group > 0) & (sign * (1 - sign * group * level) > near)
+    settled &= (places >= 0) & (places <= size)
+    counts += first.astype(n.dtype) - jnp.where(short, 0, tied.astype(n.dtype))
+    return counts.astype(jnp.int32), jnp.logical_not(settled)[:, 0]
 
 
 class _State(NamedTuple):

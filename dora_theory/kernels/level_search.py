@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from dora_theory.kernels.varying import varying_with
@@ -22,13 +23,16 @@ Total = Callable[[Array], Array]
 # pays for every rollout: up to `_FEW` passes for any row, and more only for rows that are far off.
 _CLOSE = 16
 _FEW = 12
+# What is left after `_SOME` passes are ties, unless many rows are more than `_GROUP` off or a pass
+# still leaves less than this share.
+_SOME, _GROUP, _FASTER = 4, 8, 0.7
 # Steps of more rollouts tell by how many a unit of level adds.
 _LONG = 8
 # After `_FEW` passes every other one halves the bracket in logarithms: a bracket of 60 decades is
 # down to neighboring floats in 2 · (8 + 53) passes at most.
 _MOST = 200
-# Up to so many candidates a product with ones is faster on the CPU than a running sum.
-_SHORT = 128
+# Up to so many candidates words of so many bits are faster on the CPU than a running sum.
+_SHORT, _WORD = 1024, 16
 _EXACT = jax.lax.Precision.HIGHEST
 # Terms that the CPU's row sums add in one go; more of them are slower.
 _FOLD = 4
@@ -83,11 +87,6 @@ def count_sum(x: Float[Array, "rows k"]) -> Float[Array, "rows 1"]:
     return jax.lax.platform_dependent(x, cpu=folded, default=row_sum)
 
 
-def weight_sum(x: Float[Array, "rows k"]) -> Float[Array, "rows 1"]:
-    """Row sums, on a CPU as a product with ones."""
-    return jax.lax.platform_dependent(x, cpu=_times_ones, default=row_sum)
-
-
 def _times_ones(x: Array) -> Array:
     return jnp.dot(x, jnp.ones((x.shape[-1], 1), x.dtype), precision=_EXACT)
 
@@ -101,12 +100,21 @@ def running_count(
     def scan(members: Array) -> Array:
         return jnp.cumsum(members, -1).astype(dtype)
 
-    def product(members: Array) -> Array:
-        return jnp.dot(members.astype(dtype), jnp.triu(jnp.ones((k, k), dtype)), precision=_EXACT)
+    def packed(members: Array) -> Array:
+        # A word of 16 bits is a sum of powers of two, and exact. Ranks in it are counts of bits.
+        place = np.arange(k)
+        own_word = place[:, None] // _WORD == np.arange(-(-k // _WORD))
+        bits = np.where(own_word, 1 << place[:, None] % _WORD, 0)
+        words = jnp.dot(members.astype(dtype), jnp.asarray(bits, dtype), precision=_EXACT)
+        words = words.astype(jnp.int32)
+        size = jax.lax.population_count(words)
+        before = jnp.cumsum(size, -1) - size
+        own, before = (jnp.repeat(x, _WORD, -1)[:, :k] for x in (words, before))
+        return (before + jax.lax.population_count(own & ((2 << place % _WORD) - 1))).astype(dtype)
 
     if total is not count_sum or k > _SHORT:
         return scan(members)
-    return jax.lax.platform_dependent(members, cpu=product, default=scan)
+    return jax.lax.platform_dependent(members, cpu=packed, default=scan)
 
 
 def any_true(x: Array) -> Bool[Array, ""]:
@@ -187,7 +195,7 @@ def search_for_most(
     goal: Float[Array, "rows 1"],
     leave: int,
 ) -> Bracket:
-    """A few passes over all rows, until at most some `leave` of them are off their goal.
+    """A few passes over all rows, until some `leave` of them are off their goal, or all are near.
 
     Args:
         bracket: where to begin.
@@ -200,19 +208,27 @@ def search_for_most(
         The brackets then, for `search` to go on from.
     """
 
-    def unfinished(state: tuple[Bracket, Array, Array]) -> Bool[Array, ""]:
-        _, reached, passes = state
+    def unfinished(state: tuple[Bracket, Array, Array, Array]) -> Bool[Array, ""]:
+        _, reached, passes, before = state
+        off = jnp.abs(reached - goal)
+        left = how_many(off > 0)
+        moving = (passes < _SOME) | (left < _FASTER * before) | (how_many(off > _GROUP) > leave)
         # The move that follows the last pass puts almost half of the rest right.
-        return ((reached != goal).astype(n.dtype).sum() > 1.75 * leave) & (passes < _FEW)
+        return (left > 1.75 * leave) & moving & (passes < _FEW)
 
-    def narrow(state: tuple[Bracket, Array, Array]) -> tuple[Bracket, Array, Array]:
-        before, reached, passes = state
+    def narrow(state: tuple[Bracket, Array, Array, Array]) -> tuple[Bracket, Array, Array, Array]:
+        before, reached, passes, _ = state
         bracket = _moved(before, reached, goal, _mean)
         now = _reached(bracket.level, n, c, count_sum)
-        return _with_slope(bracket, now, before, reached), now, passes + 1
+        bracket = _with_slope(bracket, now, before, reached)
+        return bracket, now, passes + 1, how_many(reached != goal)
 
-    start = bracket, _reached(bracket.level, n, c, count_sum), jnp.zeros((), jnp.int32)
-    bracket, reached, _ = jax.lax.while_loop(unfinished, narrow, varying_with(start, n, c, goal))
+    def how_many(rows: Array) -> Array:
+        return rows.astype(n.dtype).sum()
+
+    reached = _reached(bracket.level, n, c, count_sum)
+    start = bracket, reached, jnp.zeros((), jnp.int32), how_many(reached != goal)
+    bracket, reached, *_ = jax.lax.while_loop(unfinished, narrow, varying_with(start, n, c, goal))
     return _moved(bracket, reached, goal, _mean)
 
 

@@ -1,5 +1,7 @@
 """A level is an answer where nothing doubts it, however near it lies to a priority."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,7 @@ from dora_theory.kernels.level_search import (
     first_bracket,
     in_doubt,
     row_sum,
+    running_count,
     search,
 )
 
@@ -89,3 +92,30 @@ def test_many_rows_are_searched_on_in_parts():
     budgets = rng.integers(0, 60, size=2000).astype(np.int32)
     got = jax.jit(largest_priorities)(n, c, budgets, mask)
     np.testing.assert_array_equal(got, greedy(n, c, budgets, mask))
+
+
+@pytest.mark.parametrize("wide", [False, True], ids=["float32", "float64"])
+def test_rows_of_ties_are_settled_together(wide):
+    """Ties at the last place in most rows, between equal numerators and unequal ones."""
+    rng = np.random.default_rng(4)
+    n = rng.choice([0.125, 0.25, 0.375, 0.5, 0.7], size=(1200, 40))
+    n[::7] = np.exp(-8 * rng.uniform(size=n[::7].shape))
+    n[1::100] = 0
+    mask = rng.uniform(size=n.shape) < 0.9
+    mask[:, 0] = True
+    c = rng.choice([1e-6, 0.5, 1, 30], size=(1200, 1))
+    budgets = rng.integers(0, 90, size=1200).astype(np.int32)
+    bad = np.arange(1200) % 101 == 5
+    with jax.enable_x64(wide):
+        n, c = (x.astype(np.float64 if wide else np.float32) for x in (n, c))
+        expected = greedy(n, c, budgets, mask)
+        n[bad, 0] = np.resize([np.nan, -1, np.inf, 2], bad.sum())
+        got = jax.jit(partial(largest_priorities, most=1))(n, c, budgets, mask)
+    np.testing.assert_array_equal(got, np.where(bad[:, None], -1, expected))
+
+
+@pytest.mark.parametrize("k", [1, 15, 16, 40, 1100])
+def test_running_counts_are_exact(k):
+    members = np.random.default_rng(k).uniform(size=(7, k)) < 0.5
+    got = jax.jit(running_count, static_argnums=2)(members, np.ones((7, 1), np.float32), count_sum)
+    np.testing.assert_array_equal(got, members.cumsum(-1))
