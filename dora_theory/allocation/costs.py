@@ -27,8 +27,8 @@ _SLACK = {"float32": 1e-6, "float64": 1e-12}
 # Prices this far above the level of the budget are served at once, the rest one by one.
 _WINDOW = {"float32": 1e-4, "float64": 1e-6}
 _HALVINGS = 64
-# Steps of the dynamic program, k C²/min c, that "auto" takes for one call, and that "exact" takes.
-_FEW_STEPS, _MOST_STEPS = 2**24, 2**32
+# Steps of the dynamic program, k C²/min c of a problem, that "auto" takes, and that "exact" takes.
+_FEW_STEPS, _MOST_STEPS = 2**20, 2**32
 _LONGEST = 2**20
 
 
@@ -171,24 +171,30 @@ def _integers(c: Array, budget: Array, mask: Array, method: str) -> tuple[int, i
         if method == "exact":
             raise ValueError("method = 'exact': costs and budget are traced, needs their values")
         return None
-    costs = np.where(mask, np.asarray(c, float), np.inf)
-    least = costs.min(-1, initial=np.inf)
-    known = np.where(np.isfinite(costs), costs, 0)
-    n = np.asarray(budget, float)
-    for name, x in (("costs", known), ("cost_budget", n)):
-        if method == "exact" and not np.all(x == np.rint(x)):
-            value = x[x != np.rint(x)].flat[0] if x.ndim else x
-            raise ValueError(f"{name} = {value}: the exact program needs integers")
-    whole = np.all(known == np.rint(known)) and np.all(n == np.rint(n))
-    if not (whole and np.all(np.isfinite(n)) and np.all(least > 0)):
-        return None
-    steps = float(np.sum(mask.shape[-1] * (n + 1) ** 2 / np.minimum(least, n + 1)))
-    if steps > (_MOST_STEPS if method == "exact" else _FEW_STEPS):
-        if method == "exact":
+    costs, n = np.where(mask, np.asarray(c, float), 1), np.asarray(budget, float)
+    if method == "exact":
+        for name, x in (("costs", costs), ("cost_budget", n)):
+            broken = x[x != np.rint(x)]
+            if broken.size:
+                raise ValueError(f"{name} = {broken[0]}: the exact program needs integers")
+        steps = _steps(costs, n)
+        if steps > _MOST_STEPS:
             raise ValueError(f"method = 'exact': {steps:.2g} steps, more than {_MOST_STEPS}")
+    elif not is_small(costs, n):
         return None
-    most = np.max(np.floor(n / least), initial=0)
-    return int(np.max(n, initial=0)) + 1, int(most)
+    most = np.floor(n / np.maximum(costs.min(-1, initial=np.inf), 1))
+    return int(np.max(n, initial=0)) + 1, int(np.max(most, initial=0))
+
+
+def is_small(costs: Real[np.ndarray, "*batch k"], cost_budget: Real[np.ndarray, "*#batch"]) -> bool:
+    """Whether all are integers, and so small that "auto" takes the exact program."""
+    whole = all(np.all(np.isfinite(x) & (x == np.rint(x))) for x in (costs, cost_budget))
+    return whole and bool(np.all(costs > 0)) and _steps(costs, cost_budget) <= _FEW_STEPS
+
+
+def _steps(costs: np.ndarray, n: np.ndarray) -> float:
+    least = np.maximum(costs.min(-1, initial=np.inf), 1)
+    return float(np.max(costs.shape[-1] * (n + 1) ** 2 / np.minimum(least, n + 1), initial=0))
 
 
 def _hazard(w: Array, kappa: Array, given: Array) -> Array:

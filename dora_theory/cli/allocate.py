@@ -15,7 +15,7 @@ from dora_theory.strategies.options import POOLS, Options
 from dora_theory.strategies.registry import STRATEGIES, Strategy
 
 if TYPE_CHECKING:
-    from dora_theory.strategies.batches import Answer
+    from dora_theory.strategies.batches import Answer, Goal
 
 # A line does not state the true qualities.
 _ALLOCATED = tuple(name for name, strategy in STRATEGIES.items() if not strategy.oracle)
@@ -30,12 +30,18 @@ Reads a problem a line, writes an allocation a line, in the same order.
 A problem is a JSON object: `id` (optional), either `scores` (PRM scores in [0, 1]) or `weights`
 (qualities in [0, 1], used as they are); `embeddings` (k rows) or `similarity` (k rows of k cosines)
 for dora and magnitude; `directions` (k labels) for direction-optimal and correlated, and
-`direction_weights` (an object label → quality) if they are not to come from the scores. Fields that
-are null count as absent, other fields are ignored.
+`direction_weights` (an object label → quality) if they are not to come from the scores. For
+optimal and waterfill also `concentrations` (κ of each candidate, in place of --kappa), or `alpha`
+and `beta` in place of weights and κ; for --budget-cost `costs` (of one rollout of each candidate,
+> 0). Fields that are null count as absent, other fields are ignored.
 
 An allocation is a JSON object: `id`, `strategy`, `allocation`, `weights` (what the strategy shares
 the budget by), `log_failure` and `success` (null without --kappa). Certain success has a log
 failure of minus infinity, written -1e999: a JSON number, which every reader takes for -Infinity.
+With --budget-cost it also has `cost`, what is spent, and `success_bound`, which no allocation of
+that cost exceeds: equal to `success` where that is proved optimal, as it is for costs that are
+small integers. With --target it has `budget`, the smallest N, and `budget_closed_form`; both budget
+and allocation are null where even 2^30 rollouts are too few.
 
 Nothing is written before the whole input has been read and found good. Bad input ends with status
 2 and one line, `file:line: field: what`.
@@ -57,7 +63,14 @@ def add_parser(commands: Any) -> None:
     add = parser.add_argument
     add("file", metavar="FILE.jsonl", help="problems, gzip-compressed or not; - is standard input")
     add("--strategy", required=True, metavar="S", help="see below")
-    add("--budget", required=True, type=integer, metavar="N", help="rollouts for each problem")
+    goal = parser.add_mutually_exclusive_group(required=True)
+    goal.add_argument("--budget", type=integer, metavar="N", help="rollouts for each problem")
+    goal.add_argument(
+        "--budget-cost", type=number, metavar="C", help="cost for each problem (optimal)"
+    )
+    goal.add_argument(
+        "--target", type=number, metavar="Q", help="the fewest rollouts for this success (optimal)"
+    )
     add("--literal", action="store_true", help="the paper's rounding, whose sum may miss N")
     add(
         "--kappa",
@@ -108,17 +121,40 @@ def run(arguments: argparse.Namespace) -> int:
         concentration=arguments.concentration,
         within_concentration=arguments.within_concentration,
     )
-    budget = arguments.budget
-    strategy = given_strategy(arguments.strategy, options, budget=budget, among=_ALLOCATED)
+    goal, budget = _goal(arguments)
+    strategy = given_strategy(
+        arguments.strategy, options, budget=arguments.budget or 0, among=_ALLOCATED, own=True
+    )
+    if goal != "budget" and strategy.name != "optimal":
+        raise InputError(f"{_FLAG[goal]}: strategy {strategy} has no form for it, optimal has")
     with whole_output(arguments.out) as file:
-        problems = counted(_usable(read_problems(arguments.file), strategy), "problems")
-        answers = _answers(problems, strategy, budget, options)
+        usable = _usable(read_problems(arguments.file), strategy, goal, options)
+        answers = _answers(counted(usable, "problems"), strategy, budget, options, goal)
         texts = (_text(*pair, strategy) for pair in answers)
         _write(texts, file, document=arguments.json)
     return 0
 
 
-def _usable(problems: Iterable[tuple[str, Problem]], strategy: Strategy) -> Iterator[Problem]:
+_FLAG = {"cost": "--budget-cost", "target": "--target"}
+
+
+def _goal(arguments: argparse.Namespace) -> tuple["Goal", float]:
+    """What each problem is given, and how much of it."""
+    cost, target = arguments.budget_cost, arguments.target
+    if cost is not None:
+        if not 0 <= cost < math.inf:
+            raise InputError(f"--budget-cost: {cost:g}: needs a finite number ≥ 0")
+        return "cost", cost
+    if target is not None:
+        if not 0 < target < 1:
+            raise InputError(f"--target: {target:g}: needs a success in (0, 1)")
+        return "target", target
+    return "budget", arguments.budget
+
+
+def _usable(
+    problems: Iterable[tuple[str, Problem]], strategy: Strategy, goal: "Goal", options: Options
+) -> Iterator[Problem]:
     """The problems, as long as each has what the strategy needs."""
     for place, problem in problems:
         missing: tuple[str, ...] = ()
@@ -128,6 +164,12 @@ def _usable(problems: Iterable[tuple[str, Problem]], strategy: Strategy) -> Iter
             missing = "embeddings", "similarity"
         elif strategy.directions and problem.directions is None:
             missing = ("directions",)
+        elif goal == "cost" and problem.costs is None:
+            raise InputError(f"{place}: costs: missing: --budget-cost needs them")
+        elif strategy.own and options.concentration is None and problem.concentrations is None:
+            raise InputError(
+                f"--kappa: missing, strategy {strategy} needs it: {place} has no concentrations"
+            )
         if missing:
             needs = " or ".join(missing)
             raise InputError(f"{place}: {missing[0]}: missing: strategy {strategy} needs {needs}")
@@ -135,16 +177,16 @@ def _usable(problems: Iterable[tuple[str, Problem]], strategy: Strategy) -> Iter
 
 
 def _answers(
-    problems: Iterable[Problem], strategy: Strategy, budget: int, options: Options
+    problems: Iterable[Problem], strategy: Strategy, budget: float, options: Options, goal: "Goal"
 ) -> Iterator[tuple[Problem, "Answer"]]:
     """Each problem with its answer, in order, computed in batches."""
-    account = budget if "within_concentration" in strategy.options else 0
+    account = int(budget) if "within_concentration" in strategy.options else 0
     for batch in _batches(problems, account):
         # Not before the first lines have proved good: JAX takes longer to load than to use.
         from dora_theory.strategies.batches import answer
 
         try:
-            yield from zip(batch, answer(batch, strategy, budget, options), strict=True)
+            yield from zip(batch, answer(batch, strategy, budget, options, goal=goal), strict=True)
         except ValueError as error:
             raise InputError(str(error)) from None
 
@@ -169,18 +211,34 @@ def _batches(problems: Iterable[Problem], account: int) -> Iterator[list[Problem
 
 def _text(problem: Problem, answer: "Answer", strategy: Strategy) -> str:
     """A line of output, strict JSON: -1e999 is a number of its grammar, -Infinity is not."""
-    log_failure = answer.log_failure
+    log_failure, more = answer.log_failure, answer.more
     if log_failure is None:
         prospects = '"log_failure": null, "success": null'
     else:
-        shown = "-1e999" if log_failure == -math.inf else _dump(log_failure)
-        # Of no rollout both are 0; minus it is no probability that a reader expects.
-        prospects = f'"log_failure": {shown}, "success": {_dump(0.0 - math.expm1(log_failure))}'
+        prospects = f'"log_failure": {_log(log_failure)}, "success": {_success(log_failure)}'
+    allocation = _dump(answer.allocation)
+    if "cost" in more:
+        bound = _success(more["log_failure_bound"])
+        prospects += f', "cost": {_dump(more["cost"])}, "success_bound": {bound}'
+    elif "budget" in more:
+        n, closed = more["budget"], more["budget_closed_form"]
+        if n < 0:
+            allocation, prospects = "null", '"log_failure": null, "success": null'
+        prospects += f', "budget": {_dump(n if n >= 0 else None)}'
+        prospects += f', "budget_closed_form": {_dump(closed if closed < math.inf else None)}'
     return (
         f'{{"id": {_dump(problem.id)}, "strategy": {_dump(strategy.name)}, '
-        f'"allocation": {_dump(answer.allocation)}, "weights": {_dump(answer.weights)}, '
-        f"{prospects}}}"
+        f'"allocation": {allocation}, "weights": {_dump(answer.weights)}, {prospects}}}'
     )
+
+
+def _log(x: float) -> str:
+    return "-1e999" if x == -math.inf else _dump(x)
+
+
+def _success(log_failure: float) -> str:
+    # Of no rollout both are 0; minus it is no probability that a reader expects.
+    return _dump(0.0 - math.expm1(log_failure))
 
 
 _dump = json.JSONEncoder(allow_nan=False).encode

@@ -21,8 +21,13 @@ def given_options(**values: Any) -> Options:
         raise InputError(f"{flag(name)}: {rest}") from None
 
 
-def given_strategy(name: str, options: Options, *, budget: int, among: tuple[str, ...]) -> Strategy:
-    """The strategy; `InputError` if it is unknown or needs an option that is not given."""
+def given_strategy(
+    name: str, options: Options, *, budget: int, among: tuple[str, ...], own: bool = False
+) -> Strategy:
+    """The strategy; `InputError` if it is unknown or needs an option that is not given.
+
+    If `own`, the problems themselves may state a κ that the strategy takes.
+    """
     try:
         strategy = as_strategy(name, among=among)
     except ValueError as error:
@@ -35,7 +40,8 @@ def given_strategy(name: str, options: Options, *, budget: int, among: tuple[str
             f"needs an integer in [0, {MAX_CORRELATED}]"
         )
     for needed in strategy.options:
-        if getattr(options, needed) is None:
+        stated = own and strategy.own and needed == "concentration"
+        if getattr(options, needed) is None and not stated:
             raise InputError(f"{flag(needed)}: missing, strategy {strategy} needs it")
     if options.literal and strategy.name in among and not strategy.literal:
         raise InputError(f"--literal: strategy {strategy} has no other rounding")

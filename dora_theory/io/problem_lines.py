@@ -29,6 +29,8 @@ from dora_theory.io.jsonl import (
 
 # Cosines computed in bfloat16 leave [-1, 1] by up to 2^-8 a factor.
 _COSINE_SLACK = 0.01
+# As for κ of the options, and for what is divided by.
+_CONCENTRATIONS, _COSTS = (1e-290, 2.0**52), (1e-290, 1e290)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Problem:
         directions: direction of each candidate, shape `(k,)`, numbered from 0 in the order in
             which the labels first appear, or None.
         direction_weights: qualities in [0, 1] of the directions, shape `(g,)`, or None.
+        concentrations: κ > 0 of each candidate, shape `(k,)`, or None.
+        costs: > 0, of a rollout of each candidate, shape `(k,)`, or None.
     """
 
     id: Any
@@ -55,6 +59,8 @@ class Problem:
     similarity: Float[np.ndarray, "k k"] | None
     directions: Int[np.ndarray, " k"] | None
     direction_weights: Float[np.ndarray, " g"] | None
+    concentrations: Float[np.ndarray, " k"] | None = None
+    costs: Float[np.ndarray, " k"] | None = None
 
 
 def read_problems(path: str) -> Iterator[tuple[str, Problem]]:
@@ -104,7 +110,7 @@ def parse_problem(line: bytes) -> Problem:
         except ValueError:
             raise FieldError("id", "holds a number that JSON cannot write") from None
     # null is what many writers put for a field that they do not have.
-    scores, weights, embeddings, similarity, labels, qualities = (
+    scores, weights, embeddings, similarity, labels, qualities, own, costs, alpha, beta = (
         record.get(field)
         for field in (
             "scores",
@@ -113,8 +119,14 @@ def parse_problem(line: bytes) -> Problem:
             "similarity",
             "directions",
             "direction_weights",
+            "concentrations",
+            "costs",
+            "alpha",
+            "beta",
         )
     )
+    if alpha is not None or beta is not None:
+        weights, own = _of_beta(alpha, beta, scores, weights, own)
     _not_both("scores", scores, "weights", weights)
     _not_both("embeddings", embeddings, "similarity", similarity)
     sized = [
@@ -137,6 +149,10 @@ def parse_problem(line: bytes) -> Problem:
             direction_weights = _direction_weights(qualities, names)
     elif qualities is not None:
         raise FieldError("directions", "missing: direction_weights need the candidates' labels")
+    for field, value in (("concentrations", own), ("costs", costs)):
+        if value is not None:
+            check_list(field, value, "candidate")
+            check_length(field, value, first, size)
     return Problem(
         id=record.get("id"),
         size=size,
@@ -146,7 +162,26 @@ def parse_problem(line: bytes) -> Problem:
         similarity=None if similarity is None else _similarity(similarity, first, size),
         directions=directions,
         direction_weights=direction_weights,
+        concentrations=None if own is None else numbers("concentrations", own, *_CONCENTRATIONS),
+        costs=None if costs is None else numbers("costs", costs, *_COSTS),
     )
+
+
+def _of_beta(alpha: Any, beta: Any, *others: Any) -> tuple[list[float], list[float]]:
+    """Weights and concentrations of Beta(a, b), a = κw and b = κ(1 - w)."""
+    for field, value, other in (("alpha", alpha, "beta"), ("beta", beta, "alpha")):
+        if value is None:
+            raise FieldError(field, f"missing: needs {field} beside {other}")
+        check_list(field, value, "candidate")
+    check_length("beta", beta, "alpha", len(alpha))
+    for field, other in zip(("scores", "weights", "concentrations"), others, strict=True):
+        _not_both(field, other, "alpha", alpha)
+    a, b = numbers("alpha", alpha, 0, _COSTS[1]), numbers("beta", beta, 0, _COSTS[1])
+    total = a + b
+    low, high = _CONCENTRATIONS
+    for i in np.flatnonzero(~((total >= low) & (total <= high))):
+        raise FieldError("alpha", f"[{i}] + beta[{i}] is {total[i]:g}: needs {low:g} to {high:g}")
+    return (a / total).tolist(), total.tolist()
 
 
 def _not_both(field: str, value: Any, other: str, other_value: Any) -> None:

@@ -43,6 +43,8 @@ _PARTS: dict[str, tuple[str, Domain | Callable[[np.dtype], Domain]]] = {
     "beta": ("k", NOT_NEGATIVE),
     "allocation": ("k", NOT_NEGATIVE),
     "concentration": ("", offset_domain),
+    "concentrations": ("k", offset_domain),
+    "costs": ("k", POSITIVE),
     "within_concentration": ("", offset_domain),
     "temperature": ("", POSITIVE),
     "quality_temperature": ("", POSITIVE),
@@ -66,9 +68,9 @@ def check(
         mask: boolean `(..., k)`, false for padding, which may hold anything.
         **arrays: the arrays of problems, under the names that functions give them: `scores`,
             `weights`, `embeddings`, `similarity`, `directions`, `direction_weights` (or `quality`),
-            `alpha`, `beta`, `allocation`, `concentration`, `within_concentration`, `budget`, and
-            the temperatures. They are checked with one another too: shapes, labels in [0, g), a
-            budget for which there is a candidate.
+            `alpha`, `beta`, `allocation`, `concentration`, `within_concentration`, `budget`,
+            `concentrations`, `costs`, and the temperatures. They are checked with one another too:
+            shapes, labels in [0, g), a budget for which there is a candidate.
 
     Raises:
         ValueError: the first bad value, by argument, place and value.

@@ -140,7 +140,8 @@ def _check_given(strategy: Strategy, problems: Problems, options: Options) -> No
     elif not strategy.directions and problems.scores is None and problems.weights is None:
         lacks = "scores or weights"
     for name in strategy.options:
-        if getattr(options, name) is None and getattr(problems, name) is None:
+        known = strategy.own and name == "concentration" and problems.concentrations is not None
+        if not known and getattr(options, name) is None and getattr(problems, name) is None:
             lacks = lacks or name
     if lacks:
         raise ValueError(f"strategy {strategy}: needs {lacks}")

@@ -6,44 +6,70 @@ are filled up with copies of the last problem, and candidates with masked paddin
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from dora_theory.allocation.costs import cost_allocation, is_small
 from dora_theory.allocation.hierarchical import hierarchical_log_failure
+from dora_theory.allocation.optimal import optimal_allocation
+from dora_theory.allocation.targets import smallest_budget
 from dora_theory.io.problem_lines import Problem
 from dora_theory.model.directions import direction_totals
 from dora_theory.model.objective import log_failure
 from dora_theory.strategies.allocate import check_spent, spend
 from dora_theory.strategies.options import NUMBERS, Options
 from dora_theory.strategies.problems import Problems
-from dora_theory.strategies.registry import STRATEGIES, Strategy, direction_quality, quality
+from dora_theory.strategies.registry import (
+    STRATEGIES,
+    Strategy,
+    direction_quality,
+    own_concentration,
+    quality,
+)
+
+Goal = Literal["budget", "cost", "target"]
 
 # Smallest padded number of candidates, and of directions.
 _LEAST = 8
 
 
 class Answer(NamedTuple):
-    """Attributes: allocation and weights of each candidate; log failure, None if κ is not given."""
+    """What a line of output says.
+
+    Attributes:
+        allocation: rollouts of each candidate.
+        weights: what they follow.
+        log_failure: log P(all fail), None if κ is not given.
+        more: further fields by name: of a budget of cost "cost" and "log_failure_bound", of a
+            target "budget", -1 if none is enough, and "budget_closed_form".
+    """
 
     allocation: list[int] | list[float]
     weights: list[float]
     log_failure: float | None
+    more: dict[str, float]
 
 
 def answer(
-    problems: Sequence[Problem], strategy: Strategy, budget: int, options: Options
+    problems: Sequence[Problem],
+    strategy: Strategy,
+    budget: float,
+    options: Options,
+    *,
+    goal: Goal = "budget",
 ) -> list[Answer]:
     """Allocates the budget of each problem, in float64.
 
     Args:
         problems: problems that have what the strategy needs.
-        strategy: the strategy.
-        budget: N.
+        strategy: the strategy; `optimal` unless the goal is a budget of rollouts.
+        budget: N; or a budget of cost, or a target success.
         options: the same for all.
+        goal: what `budget` is.
 
     Returns:
         An answer for each problem, in order.
@@ -53,15 +79,17 @@ def answer(
     """
     # The account of a correlated optimum is as long as the budget.
     if "within_concentration" in strategy.options:
-        options = replace(options, max_budget=_round_up(budget, _LEAST))
+        options = replace(options, max_budget=_round_up(int(budget), _LEAST))
     rows = [_row(problem, strategy, options) for problem in problems]
     groups: dict[tuple, list[int]] = {}
     for i, row in enumerate(rows):
-        groups.setdefault((*row, *_sizes(row).items()), []).append(i)
+        # Whether a problem has the exact program is not to depend on its neighbors.
+        exact = goal == "cost" and is_small(row["costs"], np.asarray(budget))
+        groups.setdefault((exact, *row, *_sizes(row).items()), []).append(i)
     answers: list[Answer | None] = [None] * len(problems)
     with jax.enable_x64(True):
         for members in groups.values():
-            found = _answer_group([rows[i] for i in members], strategy, budget, options)
+            found = _answer_group([rows[i] for i in members], strategy, budget, options, goal)
             for i, each in zip(members, found, strict=True):
                 answers[i] = each
     return [each for each in answers if each is not None]
@@ -70,7 +98,7 @@ def answer(
 def _row(problem: Problem, strategy: Strategy, options: Options) -> dict[str, np.ndarray]:
     """The fields that are used."""
     own = strategy.name not in STRATEGIES
-    fields = ["scores", "weights"]
+    fields = ["scores", "weights", "concentrations", "costs"]
     if strategy.geometry or own:
         fields += ["embeddings", "similarity"]
     if strategy.directions or own or options.concentration is not None:
@@ -96,21 +124,25 @@ def _round_up(size: int, least: int) -> int:
 
 
 def _answer_group(
-    rows: Sequence[dict[str, np.ndarray]], strategy: Strategy, budget: int, options: Options
+    rows: Sequence[dict[str, np.ndarray]],
+    strategy: Strategy,
+    budget: float,
+    options: Options,
+    goal: Goal,
 ) -> list[Answer]:
     count = len(rows)
     filled = 4 ** ((count - 1).bit_length() + 1 >> 1)
     padded = [*rows, *rows[-1:] * (filled - count)]
     problems = Problems.from_rows(padded, at_least=_sizes(rows[0]))
     # A rule of a user's own may be of NumPy, which cannot be traced.
-    run = _compiled if strategy.name in STRATEGIES else _compute
+    run: Any = _compiled if strategy.name in STRATEGIES else _compute
+    run = {"budget": run, "cost": _by_cost, "target": _to_target}[goal]
     computed = run(problems, jnp.asarray(budget), _as_arrays(options), strategy)
-    allocations, weights, log_failures = (
-        None if x is None else np.asarray(x)[:count] for x in computed
+    allocations, weights, log_failures, more = jax.tree.map(
+        lambda x: np.asarray(x)[:count], computed
     )
-    assert allocations is not None
-    assert weights is not None
-    check_spent(strategy, allocations)
+    if goal != "target":
+        check_spent(strategy, allocations)
     sizes = np.asarray(problems.mask).sum(-1)
     return [
         Answer(
@@ -118,6 +150,7 @@ def _answer_group(
             weights[i, : sizes[i]].tolist(),
             # Adding 0 makes -0 the 0 that a reader expects.
             None if log_failures is None else float(log_failures[i]) + 0.0,
+            {name: x[i].item() for name, x in more.items()},
         )
         for i in range(count)
     ]
@@ -130,17 +163,20 @@ def _as_arrays(options: Options) -> Options:
     return replace(options, **known)
 
 
-def _compute(
-    problems: Problems, budget: Array, options: Options, strategy: Strategy
-) -> tuple[Array, Array, Array | None]:
+Computed = tuple[Array, Array, Array | None, dict[str, Array]]
+
+
+def _compute(problems: Problems, budget: Array, options: Options, strategy: Strategy) -> Computed:
     """Allocation and weights, `(rows, k)`, and log failure, `(rows)`, of padded problems."""
     allocation, weights = spend(strategy, problems, budget, options)
     kappa, nu = options.concentration, options.within_concentration
+    if problems.concentrations is not None and not strategy.directions:
+        kappa = problems.concentrations
     if kappa is None:
-        return allocation, weights, None
-    if problems.directions is None:
+        return allocation, weights, None, {}
+    if problems.directions is None or kappa is problems.concentrations:
         w = quality(problems, options)
-        return allocation, weights, log_failure(w, kappa, allocation, mask=problems.mask)
+        return allocation, weights, log_failure(w, kappa, allocation, mask=problems.mask), {}
     q, labels = direction_quality(problems, options), problems.directions
     if "within_concentration" in strategy.options:
         points = options.max_budget
@@ -149,7 +185,24 @@ def _compute(
         )
     else:
         chance = log_failure(q, kappa, direction_totals(allocation, labels, q.shape[-1]))
-    return allocation, weights, chance
+    return allocation, weights, chance, {}
+
+
+def _by_cost(problems: Problems, budget: Array, options: Options, strategy: Strategy) -> Computed:
+    w, kappa = quality(problems, options), own_concentration(problems, options)
+    found = cost_allocation(w, kappa, problems.costs, budget, mask=problems.mask)
+    more = {"cost": found.cost, "log_failure_bound": found.log_failure_bound}
+    return found.allocation, w, found.log_failure, more
+
+
+def _to_target(problems: Problems, target: Array, options: Options, strategy: Strategy) -> Computed:
+    w, kappa = quality(problems, options), own_concentration(problems, options)
+    found = smallest_budget(w, kappa, target, mask=problems.mask)
+    n = jnp.maximum(found.budget, 0)
+    allocation = optimal_allocation(w, kappa, n, mask=problems.mask)
+    chance = log_failure(w, kappa, allocation, mask=problems.mask)
+    more = {"budget": found.budget, "budget_closed_form": found.closed_form}
+    return allocation, w, chance, more
 
 
 _compiled = jax.jit(_compute, static_argnames="strategy")

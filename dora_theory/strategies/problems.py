@@ -22,6 +22,8 @@ _AXES = {
     "quality": "g",
     "concentration": "",
     "within_concentration": "",
+    "concentrations": "k",
+    "costs": "k",
 }
 
 # Here, since the options themselves are read before JAX is loaded.
@@ -48,6 +50,8 @@ class Problems:
         quality: true Q of the directions, shape `(n, g)`, which the oracle alone sees.
         concentration: κ of each problem, shape `(n,)`; that of the options if None.
         within_concentration: ν of each problem, shape `(n,)`, likewise.
+        concentrations: κ of each candidate, shape `(n, k)`, which comes before that of a problem.
+        costs: > 0, of a rollout of each candidate, shape `(n, k)`.
         mask: false for padding, shape `(n, k)`.
         num_directions: g, where no array says it; k if None.
     """
@@ -61,6 +65,8 @@ class Problems:
     quality: Float[Array, "n g"] | Any = None
     concentration: Float[Array, " n"] | Any = None
     within_concentration: Float[Array, " n"] | Any = None
+    concentrations: Float[Array, "n k"] | Any = None
+    costs: Float[Array, "n k"] | Any = None
     mask: Bool[Array, "n k"] | Any = None
     num_directions: int | None = None
 

@@ -40,6 +40,7 @@ class Strategy:
         geometry: needs embeddings or similarity.
         directions: needs directions.
         options: names of the options without which it cannot run.
+        own: takes κ of each candidate.
         literal: has a form with the paper's own rounding.
         real: its rollouts are real numbers.
         oracle: sees the true qualities, and so exists for synthetic problems only.
@@ -55,6 +56,7 @@ class Strategy:
     geometry: bool = False
     directions: bool = False
     options: tuple[str, ...] = ()
+    own: bool = False
     literal: bool = False
     real: bool = False
     oracle: bool = False
@@ -135,13 +137,13 @@ def _magnitude(p: "Problems", n: "Array", o: "Options") -> Any:
 def _optimal(p: "Problems", n: "Array", o: "Options") -> Any:
     from dora_theory.allocation.optimal import optimal_allocation
 
-    return optimal_allocation(quality(p, o), concentration(p, o), n, mask=p.mask)
+    return optimal_allocation(quality(p, o), own_concentration(p, o), n, mask=p.mask)
 
 
 def _waterfill(p: "Problems", n: "Array", o: "Options") -> Any:
     from dora_theory.allocation.waterfill import waterfill_allocation
 
-    return waterfill_allocation(quality(p, o), concentration(p, o), n, mask=p.mask)
+    return waterfill_allocation(quality(p, o), own_concentration(p, o), n, mask=p.mask)
 
 
 def _direction_optimal(p: "Problems", n: "Array", o: "Options") -> Any:
@@ -190,6 +192,11 @@ def concentration(p: "Problems", o: "Options") -> Any:
     return o.concentration if p.concentration is None else p.concentration
 
 
+def own_concentration(p: "Problems", o: "Options") -> Any:
+    """κ of each candidate if the problems state it, else `concentration`."""
+    return concentration(p, o) if p.concentrations is None else p.concentrations
+
+
 def within_concentration(p: "Problems", o: "Options") -> Any:
     """ν: that of the problems, or of the options; None for one chance per direction."""
     return o.within_concentration if p.within_concentration is None else p.within_concentration
@@ -227,7 +234,7 @@ _BUILT_IN = (
     ),
     Strategy(
         "optimal", _optimal, "exact optimum",
-        color=BLACK, line="-", marker="o", options=("concentration",),
+        color=BLACK, line="-", marker="o", options=("concentration",), own=True,
     ),
     Strategy(
         "direction-optimal", _direction_optimal, "exact optimum over direction totals, then evenly",
@@ -240,7 +247,8 @@ _BUILT_IN = (
     ),
     Strategy(
         "waterfill", _waterfill, "real-valued relaxation",
-        color=BLACK, line=":", marker="o", options=("concentration",), real=True,
+        color=BLACK, line=":", marker="o", options=("concentration",), own=True,
+        real=True,
     ),
     Strategy(
         "oracle", _oracle, "exact optimum, given the true qualities",

@@ -21,21 +21,6 @@ from dora_theory.io.problem_lines import parse_problem
 from dora_theory.strategies.registry import STRATEGIES
 
 
-@pytest.fixture
-def allocate(tmp_path, capsysbinary):
-    """Runs `allocate` on lines; returns exit status, answers and standard error."""
-
-    def run(lines, *arguments, name="problems.jsonl", raw=None):
-        path = tmp_path / name
-        data = "".join(json.dumps(line) + "\n" for line in lines).encode() if raw is None else raw
-        path.write_bytes(data)
-        status = main(["allocate", str(path), *map(str, arguments)])
-        out, err = capsysbinary.readouterr()
-        return status, [json.loads(line) for line in out.splitlines()], err.decode()
-
-    return run
-
-
 def exact_log_failure(weights, kappa, given):
     failure = Fraction(1)
     for w, b in zip(weights, given, strict=True):
