@@ -1,0 +1,72 @@
+"""The problems of a log as arrays: what is right, with which score and which answer."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from dora_theory.replay.cut.order import digest
+from dora_theory.replay.grade.answers import NONE, answer_labels
+from dora_theory.replay.read.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedProblems:
+    """m problems with up to k logged solutions each, in an order that the log's does not change.
+
+    Attributes:
+        logged: solutions of each, shape `(m,)`.
+        correct: which of them are right, false for padding, shape `(m, k)`.
+        scores: mean step score of each, 0 for padding, shape `(m, k)`; None if any has none.
+        answers: which give the same answer, as `answer_labels`, -1 for padding; None without
+            scores.
+        columns: `level` and `subject` of each as text, None where the log says nothing.
+    """
+
+    logged: Int[np.ndarray, " m"]
+    correct: Bool[np.ndarray, "m k"]
+    scores: Float[np.ndarray, "m k"] | None
+    answers: Int[np.ndarray, "m k"] | None
+    columns: dict[str, list[str | None]]
+
+    @property
+    def right(self) -> Int[np.ndarray, " m"]:
+        """How many solutions of each problem are right."""
+        return self.correct.sum(-1)
+
+
+def collect(records: Iterable[Record], score_scale: float = 1.0) -> LoggedProblems:
+    """The problems of a log.
+
+    Args:
+        records: judged, not of trees, each with its samples in an order that says nothing.
+        score_scale: scores are divided by it.
+
+    Returns:
+        All of them; memory is a few numbers per solution.
+    """
+    rows = sorted((_row(r, score_scale) for r in records), key=lambda row: row[0])
+    logged = np.array([len(row[1]) for row in rows])
+    shape = len(rows), int(logged.max())
+    scored = all(row[2] is not None for row in rows)
+    correct = np.zeros(shape, bool)
+    scores, answers = np.zeros(shape), np.full(shape, NONE)
+    for i, (_, right, given, labels, *_) in enumerate(rows):
+        correct[i, : len(right)] = right
+        if scored:
+            scores[i, : len(right)], answers[i, : len(right)] = given, labels
+    columns = {"level": [row[4] for row in rows], "subject": [row[5] for row in rows]}
+    return LoggedProblems(
+        logged, correct, scores if scored else None, answers if scored else None, columns
+    )
+
+
+def _row(record: Record, scale: float) -> tuple:
+    right = np.array([bool(s.correct) for s in record.samples])
+    has = all(s.step_scores for s in record.samples)
+    scores = np.array([np.mean(s.step_scores or ()) for s in record.samples]) if has else None
+    key = digest(record.problem, record.problem_id)
+    if scores is None:
+        return key, right, None, None, record.level, record.subject
+    return key, right, scores / scale, answer_labels(record.samples), record.level, record.subject

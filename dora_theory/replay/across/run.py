@@ -1,0 +1,103 @@
+"""`replay --across`: one budget for all problems of a log, as a JSON document."""
+
+from dataclasses import asdict
+from typing import Any
+
+from dora_theory._errors import InputError
+from dora_theory.replay.across.budgets import solved_at_budgets
+from dora_theory.replay.across.curves import fitted, savings
+from dora_theory.replay.across.options import AcrossOptions
+from dora_theory.replay.across.problems import LoggedProblems, collect
+from dora_theory.replay.across.threshold import stopping
+from dora_theory.replay.examined import Examined, Note
+from dora_theory.replay.grade.correctness import Judge
+from dora_theory.replay.options import ReplayOptions
+
+CAVEAT = (
+    "Rollouts are the log's own solutions, drawn without replacement. A problem counts as solved "
+    "with its first right one, which a perfect verifier would see at once, or after each batch. "
+    "Intervals of shares are those of one run: problems drawn anew, and the order of solutions."
+)
+
+
+def replay_across(
+    path: str,
+    options: AcrossOptions,
+    reading: ReplayOptions,
+    *,
+    note: Note = lambda _: None,
+    judge: Judge | None = None,
+) -> dict[str, Any]:
+    """Replays one budget for all problems of a log.
+
+    Args:
+        path: a log that `read_log` reads; scores are not needed.
+        options: budgets, coverages, rounds, what priors differ by, thresholds.
+        reading: how the log is read.
+        note: called with each note as soon as it is known.
+        judge: compares answers; one of its own if None.
+
+    Returns:
+        `savings`, `policies` and, where every solution has scores, `stopping`, see `savings`,
+        `solved_at_budgets` and `stopping`, with the fitted Beta.
+
+    Raises:
+        InputError: the log cannot be read, judged or used.
+    """
+    notes: list[str] = []
+
+    def remember(text: str) -> None:
+        notes.append(text)
+        note(text)
+
+    with judge or Judge() as judge:
+        log = Examined(path, reading, judge, remember)
+        if log.kind == "tree":
+            raise InputError(f"{path}: a log of trees has no rollouts to share out among problems")
+        problems = collect(log.solutions(), reading.score_scale)
+    document = across(path, problems, options, remember)
+    return document | {"checks": [asdict(f) for f in log.findings()], "notes": notes}
+
+
+def across(
+    path: str, problems: LoggedProblems, options: AcrossOptions, note: Note = lambda _: None
+) -> dict[str, Any]:
+    """The document of problems that have been read, as `replay_across`."""
+    m, k = problems.correct.shape
+    for column in (c for c in options.by if c != "score"):
+        if all(x is None for x in problems.columns[column]):
+            raise InputError(f"{path}: --by: the log has no {column}")
+    if problems.scores is None and ("score" in options.by or options.accept):
+        flag = "--by: score" if "score" in options.by else "--accept"
+        raise InputError(f"{path}: {flag}: needs scores, of which the log has none for some")
+    if not any(n <= k for n in options.budgets):
+        least = min(options.budgets)
+        raise InputError(f"{path}: --budgets: {least}: more than the {k} logged of any problem")
+    least = int(problems.logged.min())
+    if least < k:
+        note(f"{path}: {least} to {k} solutions of a problem: those with fewer end there")
+    fit = fitted(problems)
+    if isinstance(fit, str):
+        note(f"{path}: no Beta prior: {fit}")
+    try:
+        found = solved_at_budgets(problems, options)
+    except ValueError as error:
+        raise InputError(f"{path}: --by: {error}") from None
+    if found["left_out"]:
+        some = ", ".join(map(str, found["left_out"]))
+        note(f"{path}: budgets of {some} are more than was logged of any problem: left out")
+    if found["common"]:
+        note(f"{path}: {found['common']} problems take the common prior, their group being small")
+    return {
+        "log": path,
+        "problems": m,
+        "samples": int(problems.logged.sum()),
+        "logged": k,
+        "solved": float((problems.right > 0).mean()),
+        "fit": None if isinstance(fit, str) else fit._asdict(),
+        "savings": savings(problems, fit, options),
+        "policies": found["policies"],
+        "stopping": None if problems.scores is None else stopping(problems, options),
+        "options": options.as_json(),
+        "caveat": CAVEAT,
+    }
