@@ -137,11 +137,14 @@ from .model.streamed_magnitude import streamed_magnitude_weighting as streamed_m
 from .planning import Plan as Plan
 from .planning import PlanState as PlanState
 from .planning import plan as plan
+from .replay.across.options import AcrossOptions as AcrossOptions
 from .replay.options import ReplayOptions as ReplayOptions
+from .replay.results import AcrossResult as AcrossResult
 from .replay.results import CalibrationResult as CalibrationResult
 from .replay.results import ReplayResult as ReplayResult
 from .replay.results import calibrate as calibrate
 from .replay.results import replay as replay
+from .replay.results import replay_across as replay_across
 from .search.game24 import game24 as game24
 from .search.results import SearchResult as SearchResult
 from .search.results import search as search

@@ -199,6 +199,7 @@ ELSEWHERE = {
     "mean_interval proportion_interval difference_interval": "statistics of a sample, on the host",
     "simulate simulate_until rollouts_lost draw_problems": "take a population",
     "allocate calibrate game24 plan plots replay search verify": "take containers, files or claims",
+    "replay_across AcrossOptions AcrossResult": "take a file, or come of one",
     "run_sweep read_sweep read_store": "files",
     "preset PRESETS Preset Population Problems Sweep": "descriptions",
     "KnownPrior Options ReplayOptions STRATEGIES Strategy Tree": "descriptions",

@@ -11,6 +11,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from dora_theory._errors import InputError
+from dora_theory.cli.replay_across import (
+    across_options,
+    add_across,
+    check_alone,
+    run_across,
+    shared,
+)
 from dora_theory.io.atomic_write import utf8, whole_output
 from dora_theory.io.terminal import say
 from dora_theory.replay.options import LINKS, LOG_FORMATS, REPLAYED, ReplayOptions
@@ -130,6 +137,7 @@ def add_parser(commands: Any) -> None:
         help="write report.html there, one page with everything in it, and its numbers as "
         "replay.json; with what calibrate finds in the logs",
     )
+    add_across(parser)
     parser.set_defaults(run=run)
 
 
@@ -255,6 +263,10 @@ def run(arguments: argparse.Namespace) -> int:
     figure = arguments.figure
     if figure is not None and not figure.endswith((".png", ".svg")):
         raise InputError(f"--figure: {figure}: needs a name that ends in .png or .svg")
+    across = across_options(arguments, _DEFAULT.budgets)
+    if arguments.across:
+        return run_across(arguments, across, options, each_log, _pages)
+    check_alone(arguments)
     from dora_theory.replay.grade.correctness import Judge
     from dora_theory.replay.run import replay
 
@@ -282,7 +294,8 @@ def run(arguments: argparse.Namespace) -> int:
             calibrated = [
                 _calibrated(s, f.options, judge) for s, f in zip(summaries, found, strict=True)
             ]
-            whole = [s | c for s, c in zip(summaries, calibrated, strict=True)]
+            budgets = [shared(s, f.options, judge) for s, f in zip(summaries, found, strict=True)]
+            whole = [s | c | a for s, c, a in zip(summaries, calibrated, budgets, strict=True)]
             _report(whole, pages, many=len(options) > 1)
             say(f"report: {' and '.join(pages)} in {arguments.report}")
         file.write(utf8(text) + b"\n")

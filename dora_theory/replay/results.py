@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from dora_theory.io.documents import Document
+from dora_theory.replay.across.options import AcrossOptions
 from dora_theory.replay.options import ReplayOptions
 from dora_theory.strategies.choosing import AnyStrategy
 
 _DEFAULT = ReplayOptions()
+_ACROSS = AcrossOptions()
 
 
 class ReplayResult(Document):
@@ -37,6 +39,21 @@ class ReplayResult(Document):
     def _title(self) -> str:
         data = self.data
         return f"replay of {data['log']}: {data['problems']} problems, {data['samples']} samples"
+
+
+class AcrossResult(Document):
+    """One budget for all problems of a log, see `replay_across`."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each policy and budget."""
+        return [
+            {"policy": policy, "rollouts_per_problem": int(n), **cell}
+            for policy, of in self.data["policies"].items()
+            for n, cell in of.items()
+        ]
+
+    def _title(self) -> str:
+        return f"one budget for {self.data['problems']} problems of {self.data['log']}"
 
 
 class CalibrationResult(Document):
@@ -92,6 +109,36 @@ def replay(
 
     how = _with(options, strategies, budgets)
     return ReplayResult(summary(run(str(log), how, note=note)))
+
+
+def replay_across(
+    log: str | Path,
+    *,
+    across: AcrossOptions = _ACROSS,
+    options: ReplayOptions = _DEFAULT,
+    note: Callable[[str], None] = lambda _: None,
+) -> AcrossResult:
+    """Solved problems against one budget for all problems of a log, without replacement.
+
+    Args:
+        log: a file or folder that one of the formats reads; scores are not needed.
+        across: budgets, coverages, rounds, what priors differ by, thresholds.
+        options: how the log is read.
+        note: called with each remark on the log as soon as it is known; all are in the result.
+
+    Returns:
+        Shares solved by uniform, R rounds, round robin, policies with priors of the log's columns
+        and an oracle, with 95% intervals; savings at coverages beside what a fitted Beta predicts;
+        and what a stop at a score does, where the log has scores.
+
+    Raises:
+        InputError: the log cannot be read, judged or used; an option out of its range.
+
+    Source: theory 7.5.
+    """
+    from dora_theory.replay.across.run import replay_across as run
+
+    return AcrossResult(run(str(log), across, options, note=note))
 
 
 def calibrate(

@@ -6,6 +6,7 @@ draws of as many problems with replacement, an order each, and so are those of o
 committed ones from resampled expectations.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -92,27 +93,53 @@ class Budgets:
             left -= count
         return np.concatenate(found)
 
-    def _draw(
+    def rollouts_to(self, coverages: Sequence[float]) -> dict[str, list[float | None]]:
+        """Rollouts per problem at which policies with different priors solve a share, on average.
+
+        From the mean of up to 100 orders at 1,000 totals, linear between them.
+        """
+        m = len(self.problems.logged)
+        most = int(self.problems.logged.sum())
+        totals = np.unique(np.geomspace(max(1, m // 20), most, 1000).astype(int))
+        generator = np.random.default_rng([self.options.seed, 7])
+        place = np.broadcast_to(np.arange(m), (min(self.options.draws, 100), m))
+        curves = self._with_priors(*self._order(place, generator), totals, generator)
+        found: dict[str, list[float | None]] = {}
+        for name, curve in curves.items():
+            mean = np.concatenate([[0.0], curve.mean(0)])
+            spent = np.concatenate([[0.0], totals / m])
+            found[name] = [
+                float(np.interp(q, mean, spent)) if q <= mean[-1] else None for q in coverages
+            ]
+        return found
+
+    def _order(
         self, place: Int[np.ndarray, "d m"], generator: np.random.Generator
-    ) -> Float[np.ndarray, "d policies n"]:
+    ) -> tuple[Int[np.ndarray, "d m"], Int[np.ndarray, "d m k"], Int[np.ndarray, "d m"]]:
+        """Problems, an order of each one's solutions, and when that solves it."""
         p = self.problems
-        m, k = p.correct.shape
-        logged, right = p.logged[place], p.right[place]
+        k = p.correct.shape[1]
         luck = generator.random((*place.shape, k))
-        order = np.where(np.arange(k) < logged[..., None], luck, 2).argsort(-1)
-        correct = np.take_along_axis(p.correct[place], order, -1)
-        times = policies.first_right(correct)
-        totals = np.array(self.budgets) * m
-        one = np.zeros_like(place), -np.arange(k, dtype=float)[None]
-        found = [np.stack([policies.uniform(times, logged, n) for n in self.budgets], -1)]
-        for r in self.options.rounds:
-            found.append(policies.in_rounds(times, logged, totals, r, generator))
-        found.append(policies.in_cells(times, logged, *one, totals, generator))
+        order = np.where(np.arange(k) < p.logged[place][..., None], luck, 2).argsort(-1)
+        times = policies.first_right(np.take_along_axis(p.correct[place], order, -1))
+        return place, order, times
+
+    def _with_priors(
+        self,
+        place: Int[np.ndarray, "d m"],
+        order: Int[np.ndarray, "d m k"],
+        times: Int[np.ndarray, "d m"],
+        totals: Int[np.ndarray, " n"],
+        generator: np.random.Generator,
+    ) -> dict[str, Float[np.ndarray, "d n"]]:
+        """Shares solved by the index policies whose priors differ."""
+        p = self.problems
+        logged, found = p.logged[place], {}
         if self.groups:
-            g, j = self.groups, np.arange(k)
+            g, j = self.groups, np.arange(p.correct.shape[1])
             keys = g.alpha[:, None] / ((g.alpha + g.beta)[:, None] + j)
-            found.append(
-                policies.in_cells(times, logged, g.labels[place], keys, totals, generator)
+            found[self.by["groups"]] = policies.in_cells(
+                times, logged, g.labels[place], keys, totals, generator
             )
         if self.hazards:
             coefficients, dummies, fold = self.hazards
@@ -120,30 +147,53 @@ class Budgets:
             scores = np.take_along_axis(p.scores[place], order, -1)
             x = priors.features(scores, dummies[place])
             index = priors.hazard(x, coefficients[fold[place]][:, :, None])
-            found.append(policies.by_index(times, logged, index, totals, generator))
+            found[self.by["scores"]] = policies.by_index(times, logged, index, totals, generator)
+        return found
+
+    def _draw(
+        self, place: Int[np.ndarray, "d m"], generator: np.random.Generator
+    ) -> Float[np.ndarray, "d policies n"]:
+        p = self.problems
+        m, k = p.correct.shape
+        logged, right = p.logged[place], p.right[place]
+        place, order, times = self._order(place, generator)
+        totals = np.array(self.budgets) * m
+        one = np.zeros_like(place), -np.arange(k, dtype=float)[None]
+        found = [np.stack([policies.uniform(times, logged, n) for n in self.budgets], -1)]
+        for r in self.options.rounds:
+            found.append(policies.in_rounds(times, logged, totals, r, generator))
+        found.append(policies.in_cells(times, logged, *one, totals, generator))
+        found += self._with_priors(place, order, times, totals, generator).values()
         found.append(policies.easiest_first(times, logged, right, totals, generator))
         return np.stack(found, 1)
 
 
-def solved_at_budgets(problems: LoggedProblems, options: AcrossOptions) -> dict[str, Any]:
+def solved_at_budgets(
+    problems: LoggedProblems, options: AcrossOptions, coverages: Sequence[float] = ()
+) -> dict[str, Any]:
     """Share solved by every policy at every budget, and paired differences to `uniform`.
 
     Args:
         problems: of the log.
         options: of the replay.
+        coverages: shares at which the policies with different priors are asked for rollouts.
 
     Returns:
         `policies`: for each and each budget `solved` with its interval `low`, `high`, and
         `minus_uniform` with `minus_low`, `minus_high`. `common`: problems that took the common
-        prior, null without groups. `left_out`: budgets beyond the log.
+        prior, null without groups. `left_out`: budgets beyond the log. `needed`:
+        rollouts per problem at each coverage, by policy.
     """
     work = Budgets(problems, options)
-    mean = work.drawn(resampled=False).mean(0)
+    drawn = work.drawn(resampled=False)
     many = work.drawn(resampled=True)
     exact = work.exact()
     start = exact["uniform"].mean(-1)
-    # Differences on the same orders are surer than means: uniform is known exactly.
-    mean = start + (mean - mean[:1])
+    # Uniform is known exactly, and what its draws are off by tells by how much others are.
+    off = drawn[:, :1] - start
+    slope = (off * (drawn - drawn.mean(0))).mean(0) / np.maximum((off**2).mean(0), 1e-30)
+    mean = (drawn - slope * off).mean(0)
+    mean[0] = start
     gains = many - many[:, :1]
     found = {
         name: (mean[i], *_ends(many[:, i]), mean[i] - start, *_ends(gains[:, i]))
@@ -155,13 +205,15 @@ def solved_at_budgets(problems: LoggedProblems, options: AcrossOptions) -> dict[
         found[name] = (*solved, *gain)
     rows = {
         name: {
-            str(n): dict(zip(_FIELDS, map(float, cells), strict=True))
+            # Without roundings, and without -0.0.
+            str(n): dict(zip(_FIELDS, (float(np.round(x, 12)) + 0.0 for x in cells), strict=True))
             for n, *cells in zip(work.budgets, *columns, strict=True)
         }
         for name, columns in found.items()
     }
     common = work.groups.common if work.groups else None
-    return {"policies": rows, "common": common, "left_out": _beyond(work)}
+    needed = work.rollouts_to(coverages)
+    return {"policies": rows, "common": common, "left_out": _beyond(work), "needed": needed}
 
 
 def _ends(x: Float[np.ndarray, "d n"]) -> Float[np.ndarray, "2 n"]:

@@ -3,6 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
+import jax
+
 from dora_theory._errors import InputError
 from dora_theory.replay.across.budgets import solved_at_budgets
 from dora_theory.replay.across.curves import fitted, savings
@@ -55,7 +57,8 @@ def replay_across(
         if log.kind == "tree":
             raise InputError(f"{path}: a log of trees has no rollouts to share out among problems")
         problems = collect(log.solutions(), reading.score_scale)
-    document = across(path, problems, options, remember)
+    with jax.enable_x64(True):
+        document = across(path, problems, options, remember)
     return document | {"checks": [asdict(f) for f in log.findings()], "notes": notes}
 
 
@@ -80,7 +83,8 @@ def across(
     if isinstance(fit, str):
         note(f"{path}: no Beta prior: {fit}")
     try:
-        found = solved_at_budgets(problems, options)
+        saved = savings(problems, fit, options)
+        found = solved_at_budgets(problems, options, [row["coverage"] for row in saved])
     except ValueError as error:
         raise InputError(f"{path}: --by: {error}") from None
     if found["left_out"]:
@@ -88,6 +92,8 @@ def across(
         note(f"{path}: budgets of {some} are more than was logged of any problem: left out")
     if found["common"]:
         note(f"{path}: {found['common']} problems take the common prior, their group being small")
+    for i, row in enumerate(saved):
+        row["priors"] = {name: needed[i] for name, needed in found["needed"].items()}
     return {
         "log": path,
         "problems": m,
@@ -95,7 +101,7 @@ def across(
         "logged": k,
         "solved": float((problems.right > 0).mean()),
         "fit": None if isinstance(fit, str) else fit._asdict(),
-        "savings": savings(problems, fit, options),
+        "savings": saved,
         "policies": found["policies"],
         "stopping": None if problems.scores is None else stopping(problems, options),
         "options": options.as_json(),

@@ -35,7 +35,8 @@ def stopping(problems: LoggedProblems, options: AcrossOptions) -> dict[str, Any]
         the vote by scores of n solutions each, and of a stop with a perfect verifier.
     """
     p = problems
-    assert p.scores is not None and p.answers is not None
+    assert p.scores is not None
+    assert p.answers is not None
     m, k = p.correct.shape
     inside = np.arange(k) < p.logged[:, None]
     accept = options.accept or tuple(np.unique(np.quantile(p.scores[inside], _QUANTILES)).tolist())

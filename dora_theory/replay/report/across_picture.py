@@ -17,9 +17,9 @@ LOOKS = {
     "rounds-2": (SKY, "--", "2 rounds"),
     "rounds-4": (SKY, "-.", "4 rounds"),
     "rounds-8": (SKY, "-", "8 rounds"),
-    "round-robin": (BLUE, "-", "round robin on the unsolved"),
-    "known-committed": (ORANGE, "-", "p known, fixed in advance"),
-    "oracle": (BLACK, ":", "oracle: easiest first"),
+    "round-robin": (BLUE, "-", "round robin"),
+    "known-committed": (ORANGE, "-", "p known, committed"),
+    "oracle": (BLACK, ":", "oracle"),
 }
 _REST = (VERMILION, GREEN, PURPLE)
 _BANDS = ("uniform", "round-robin")

@@ -44,13 +44,20 @@ def _savings(found: dict[str, Any]) -> tuple[str, list[str], list[list[str]]]:
     words = (
         "Rollouts per problem until a share is solved, exact expectations of the log; how many "
         "times fewer round robin on the unsolved needs than uniform [95% over problems]; what the "
-        f"fitted Beta predicts of that, and its limit (1 - a)/f: {fitted_in_words(found)}"
+        f"fitted Beta predicts of that, and its limit (1 - a)/f: {fitted_in_words(found)}; then "
+        "what policies whose priors differ need"
     )
     rows = []
     for row in found["savings"]:
         share = f"{100 * row['coverage']:.3g}%"
         if row["uniform"] is None:
-            rows.append([share, f"the log solves {100 * row['solved']:.1f}%", *[""] * 4])
+            rows.append(
+                [
+                    share,
+                    f"the log solves {100 * row['solved']:.1f}%",
+                    *[""] * (4 + len(row["priors"])),
+                ]
+            )
             continue
         interval = "" if row["low"] is None else f" [{row['low']:.2f}, {row['high']:.2f}]"
         rows.append(
@@ -61,9 +68,11 @@ def _savings(found: dict[str, Any]) -> tuple[str, list[str], list[list[str]]]:
                 f"{row['factor']:.2f}{interval}",
                 _number(row["predicted"]),
                 _number(row["limit"]),
+                *map(_number, row["priors"].values()),
             ]
         )
     head = ["solved", "uniform", "round robin", "factor", "predicted", "limit"]
+    head += found["savings"][0]["priors"] if found["savings"] else []
     return words, head, rows
 
 
@@ -93,9 +102,7 @@ def _stopping(found: dict[str, Any]) -> list[tuple[str, list[str], list[list[str
         pairs = [f"{100 * c['believed']:.1f} / {_share(c['right'])}" for c in cells]
         rates = (of["true_accept"], of["false_accept"])
         believed.append([f"score ≥ {tau}", *(_share(x) for x in rates), *pairs])
-        accuracy.append(
-            [f"stop at score ≥ {tau}", *(f"{100 * c['accuracy']:.1f}" for c in cells)]
-        )
+        accuracy.append([f"stop at score ≥ {tau}", *(f"{100 * c['accuracy']:.1f}" for c in cells)])
     for name, of in rules.items():
         accuracy.append([name, *(f"{100 * of[n]:.1f}" for n in budgets)])
     return [

@@ -1,45 +1,22 @@
 """The page of a replay: every log's numbers, checks and pictures, and nothing from anywhere else.
 
-One HTML file: pictures are part of it, there is no script and no font, and a policy forbids the
-browser to fetch anything. Whatever comes from a log is text and stays text.
+One HTML file, pictures and all, of the parts of `dora_theory.replay.report.html`.
 """
 
-import base64
-import io
 from collections.abc import Sequence
 from html import escape
 from pathlib import PurePath
 from typing import Any
 
-from matplotlib.figure import Figure
-
-from dora_theory.plots import label, style
+from dora_theory.plots import label
 from dora_theory.replay.cut.similarity import PAPER
+from dora_theory.replay.report.across_page import across_parts
 from dora_theory.replay.report.calibration_picture import calibration_panels
 from dora_theory.replay.report.calibration_table import calibration_table
+from dora_theory.replay.report.html import checks, image, page, table
 from dora_theory.replay.report.picture import success_against_budget
 from dora_theory.replay.report.similarity_picture import similarity_panels
 from dora_theory.replay.report.table import similarity_in_words
-
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem;
-  color: #1a1a1a; background: #fff; overflow-wrap: anywhere }
-h1, h2, h3 { line-height: 1.2 }
-h2 { margin-top: 3rem; border-top: 1px solid #ccc; padding-top: 1.5rem }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 0.3rem 0 0.7rem }
-.said { color: #555; margin: 1.4rem 0 0 }
-th, td { padding: 0.2rem 0.8rem; text-align: right; border-bottom: 1px solid #e4e4e4;
-  vertical-align: top }
-th:first-child, td:first-child, td.words, th.words { text-align: left }
-td small { color: #666; white-space: nowrap }
-img { max-width: 100% }
-.doubtful { color: #a03000; font-weight: 600 }
-.wide { overflow-x: auto }
-pre { font-size: 0.75rem }
-@media print { pre { white-space: pre-wrap } }
-.caveat { background: #f5f2e9; padding: 0.7rem 1rem }
-"""
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def report(summaries: Sequence[dict[str, Any]]) -> str:
@@ -47,13 +24,14 @@ def report(summaries: Sequence[dict[str, Any]]) -> str:
 
     Args:
         summaries: what `replay.summary.summary` returns, at least one; with `calibration`, what
-            `replay.calibrating.calibrate` returns, or `uncalibrated`, why there is none.
+            `replay.calibrating.calibrate` returns, or `uncalibrated`, why there is none; with
+            `across`, what `replay.across.run.replay_across` returns, or without.
 
     Returns:
         HTML, the same for the same summaries.
     """
     titles = [PurePath(s["log"]).name.split(".jsonl")[0] for s in summaries]
-    picture = _image(
+    picture = image(
         success_against_budget(summaries, titles),
         "Success against budget, and difference to REBASE, one panel a log",
     )
@@ -62,13 +40,10 @@ def report(summaries: Sequence[dict[str, Any]]) -> str:
         _section(i, summary, title)
         for i, (summary, title) in enumerate(zip(summaries, titles, strict=True))
     )
-    return (
-        "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        "<meta name='viewport' content='width=device-width'>\n"
-        f"<title>Replay of {escape(', '.join(titles))}</title>\n<style>{_STYLE}</style>\n</head>\n"
-        "<body>\n<h1>What logged rollouts say about every strategy</h1>\n"
-        f"{overview}{picture}\n{sections}</body>\n</html>\n"
+    return page(
+        f"Replay of {', '.join(titles)}",
+        "What logged rollouts say about every strategy",
+        f"{overview}{picture}\n{sections}",
     )
 
 
@@ -94,7 +69,7 @@ def _overview(summaries: Sequence[dict[str, Any]], titles: Sequence[str]) -> str
         "The logs. Effective directions: exp of the entropy of their sizes. T_s called for: where "
         f"γ makes the shares of directions most nearly equal; the paper's is {PAPER:g}."
     )
-    return _table(head, rows, caption)
+    return table(head, rows, caption)
 
 
 def _section(number: int, summary: dict[str, Any], title: str) -> str:
@@ -113,7 +88,7 @@ def _section(number: int, summary: dict[str, Any], title: str) -> str:
         f"{summary['problems']:,} problem{'s' * (summary['problems'] != 1)}, "
         f"{summary['samples']:,} {'nodes' if tree else 'solutions'}.</p>",
         f"<p class='caveat'>{escape(summary['caveat'])}</p>",
-        _table(
+        table(
             ["further rollouts N", *budgets],
             success,
             f"Success, % of {'decisions, by problem' if tree else 'problems'}, with its 95% "
@@ -134,24 +109,25 @@ def _section(number: int, summary: dict[str, Any], title: str) -> str:
             "Difference to REBASE, percentage points, problem by problem, over the problems (their "
             "number behind /) where the log suffices for both."
         )
-        parts.append(_table(["further rollouts N", *budgets], paired, caption))
+        parts.append(table(["further rollouts N", *budgets], paired, caption))
     similarity = summary["similarity"]
     sizes = ", ".join(f"{n:,} of {k}" for k, n in similarity["sizes"].items())
     parts += [
         "<h3>Directions</h3>",
         f"<p>{escape(similarity_in_words(similarity))}</p>",
         f"<p>Directions by number of candidates: {escape(sizes)}.</p>",
-        _image(similarity_panels(similarity), "Cosines, loss against T_s, sizes of directions"),
+        image(similarity_panels(similarity), "Cosines, loss against T_s, sizes of directions"),
         *_calibration(summary, title),
+        *(across_parts(summary["across"], title) if "across" in summary else []),
         "<h3>Is this log what it says?</h3>",
-        _checks(summary["checks"]),
+        checks(summary["checks"]),
     ]
     if summary["notes"]:
         notes = "".join(f"<li>{escape(note)}</li>" for note in summary["notes"])
         parts.append(f"<h3>Notes</h3>\n<ul>{notes}</ul>")
     options = [[escape(k), escape(_said(v))] for k, v in summary["options"].items()]
     parts.append(
-        f"<details><summary>Options</summary>{_table(['option', 'value'], options, '')}</details>"
+        f"<details><summary>Options</summary>{table(['option', 'value'], options, '')}</details>"
     )
     return "\n".join(parts) + "\n"
 
@@ -174,7 +150,7 @@ def _calibration(summary: dict[str, Any], title: str) -> list[str]:
     found = summary["calibration"]
     return [
         head,
-        _image(calibration_panels(found, title), "Scores against outcomes, and κ by depth"),
+        image(calibration_panels(found, title), "Scores against outcomes, and κ by depth"),
         f"<pre class='wide'>{escape(calibration_table(found))}</pre>",
     ]
 
@@ -182,7 +158,7 @@ def _calibration(summary: dict[str, Any], title: str) -> list[str]:
 def _votes(strategies: dict[str, Any], budgets: Sequence[str]) -> list[str]:
     first = next(iter(strategies.values()))["budget"][budgets[0]]
     return [
-        _table(
+        table(
             ["further rollouts N", *budgets],
             [
                 [escape(label(name)), *(_vote(result["budget"][n][vote]) for n in budgets)]
@@ -216,29 +192,3 @@ def _difference(cell: dict[str, Any]) -> str:
         return "–"
     mean, low, high = (100 * cell[name] for name in ("difference", "low", "high"))
     return f"{mean:+.1f}<br><small>{low:+.1f} to {high:+.1f} / {cell['problems']}</small>"
-
-
-def _checks(checks: Sequence[dict[str, str]]) -> str:
-    rows = [
-        f"<tr><td>{escape(c['check'])}</td><td class='words {escape(c['verdict'])}'>"
-        f"{escape(c['verdict'])}</td><td class='words'>{escape(c['what'])}</td></tr>"
-        for c in checks
-    ]
-    head = "<tr><th>check</th><th class='words'>verdict</th><th class='words'>found</th></tr>"
-    return f"<div class='wide'><table>{head}{''.join(rows)}</table></div>"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
-    """A table of cells that are HTML already; head and caption are text."""
-    titles = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>\n" for row in rows)
-    said = f"<p class='said'>{escape(caption)}</p>\n" if caption else ""
-    return f"{said}<div class='wide'><table><tr>{titles}</tr>\n{body}</table></div>\n"
-
-
-def _image(figure: Figure, words: str) -> str:
-    file = io.BytesIO()
-    with style():
-        figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
-    data = base64.b64encode(file.getvalue()).decode("ascii")
-    return f'<p><img alt="{escape(words)}" src="data:image/png;base64,{data}"></p>'

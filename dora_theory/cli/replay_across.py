@@ -1,0 +1,187 @@
+"""`dora-theory replay --across`: one budget for all problems of a log."""
+
+import argparse
+import csv
+import io
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import PurePath
+from typing import IO, Any
+
+from dora_theory._errors import InputError
+from dora_theory.io.atomic_write import utf8, whole_output
+from dora_theory.io.terminal import say
+from dora_theory.replay.across.options import BUDGETS, AcrossOptions
+from dora_theory.replay.options import ReplayOptions
+
+_DEFAULT = AcrossOptions()
+
+
+def add_across(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of one budget for all problems."""
+    group = parser.add_argument_group(
+        "one budget for all problems",
+        "With --across problems share one budget, --budgets counts rollouts per problem on average "
+        f"(default {','.join(map(str, BUDGETS))}), and strategies and steps mean nothing.",
+    )
+    add = group.add_argument
+    add("--across", action="store_true", help="solved problems against the budget of all")
+    add(
+        "--coverages",
+        type=numbers,
+        default=(),
+        metavar="Q,Q",
+        help="shares of problems at which the saving is given (default: the tenths in reach)",
+    )
+    add(
+        "--rounds",
+        type=_wholes,
+        default=_DEFAULT.rounds,
+        metavar="R,R",
+        help="batches of equal budgets (default 2,4,8)",
+    )
+    add(
+        "--by",
+        type=lambda text: tuple(text.split(",")),
+        default=(),
+        metavar="C,C",
+        help="what priors differ by, fitted to other problems: level, subject, score",
+    )
+    add(
+        "--accept",
+        type=numbers,
+        default=(),
+        metavar="T,T",
+        help="mean step scores at which a solution is believed (default: the median and the upper "
+        "quartile and decile)",
+    )
+    add(
+        "--draws",
+        type=int,
+        default=_DEFAULT.draws,
+        metavar="N",
+        help="orders of the log, and resamples (default %(default)s)",
+    )
+    add("--csv", action="store_true", help="with --across: one row per policy and budget as CSV")
+
+
+def across_options(arguments: argparse.Namespace, unset: tuple[int, ...]) -> AcrossOptions:
+    """The options, with budgets of their own where `arguments` has the default of a replay."""
+    return AcrossOptions(
+        budgets=BUDGETS if arguments.budgets == unset else arguments.budgets,
+        **{x: getattr(arguments, x) for x in ("coverages", "rounds", "by", "accept")},
+        draws=arguments.draws,
+        seed=arguments.seed,
+    )
+
+
+def check_alone(arguments: argparse.Namespace) -> None:
+    """`InputError` for an option that only --across knows, without it."""
+    for name in ("coverages", "by", "accept", "csv"):
+        if getattr(arguments, name):
+            raise InputError(f"--{name}: needs --across")
+
+
+def run_across(
+    arguments: argparse.Namespace,
+    options: AcrossOptions,
+    reading: Sequence[ReplayOptions],
+    each_log: Any,
+    pages_of: Any,
+) -> int:
+    """Runs the command; `InputError` if every log is bad.
+
+    Args:
+        arguments: of the command line.
+        options: of the replay.
+        reading: how each log is read.
+        each_log: `cli.replay.each_log`.
+        pages_of: `cli.replay.pages_of`.
+
+    Returns:
+        The exit status.
+    """
+    figure = arguments.figure
+    from dora_theory.replay.across.run import replay_across
+    from dora_theory.replay.grade.correctness import Judge
+
+    with ExitStack() as files:
+        file = files.enter_context(whole_output(arguments.out))
+        pages: dict[str, IO[bytes]] = pages_of(files, arguments.report)
+        judge = files.enter_context(Judge())
+        found, status = each_log(
+            arguments.logs,
+            reading,
+            lambda log, how: replay_across(log, options, how, note=say, judge=judge),
+        )
+        document = json.dumps(
+            found if len(reading) > 1 else found[0], indent=1, allow_nan=False, ensure_ascii=False
+        )
+        if arguments.json:
+            text = document
+        elif arguments.csv:
+            text = csv_of(found)
+        else:
+            from dora_theory.replay.report.across_table import across_table
+
+            text = "\n\n".join(map(across_table, found))
+        if figure is not None:
+            _draw(found, figure)
+        if pages:
+            from dora_theory.replay.report.across_page import across_report
+
+            pages["report.html"].write(utf8(across_report(found)))
+            pages["replay.json"].write(utf8(document + "\n"))
+            say(f"report: {' and '.join(pages)} in {arguments.report}")
+        file.write(utf8(text) + b"\n")
+    return status
+
+
+def shared(summary: dict[str, Any], options: ReplayOptions, judge: Any) -> dict[str, Any]:
+    """One budget for all problems of the same log, where it has rollouts and can be read again."""
+    from dora_theory.replay.across.run import replay_across
+
+    if summary["kind"] == "tree" or summary["log"] == "-":
+        return {}
+    found = replay_across(summary["log"], AcrossOptions(seed=options.seed), options, judge=judge)
+    return {"across": found}
+
+
+def csv_of(found: Sequence[dict[str, Any]]) -> str:
+    """One row per log, policy and budget, without an end of line at the last."""
+    text = io.StringIO()
+    rows = [
+        {"log": one["log"], "policy": policy, "rollouts_per_problem": n, **cell}
+        for one in found
+        for policy, of in one["policies"].items()
+        for n, cell in of.items()
+    ]
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().rstrip("\n")
+
+
+def _draw(found: Sequence[dict[str, Any]], path: str) -> None:
+    from dora_theory.plots import save
+    from dora_theory.replay.report.across_picture import solved_against_rollouts
+
+    titles = [PurePath(one["log"]).name.split(".jsonl")[0] for one in found]
+    files = save(solved_against_rollouts(found, titles), path[:-4])
+    say("wrote " + " and ".join(map(str, files)))
+
+
+def _wholes(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: needs integers with commas between") from None
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """Numbers with commas between; argparse's error if they are none."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: needs numbers with commas between") from None
