@@ -25,13 +25,13 @@ class Curves(NamedTuple):
         unsolved: probability that nothing is right so far.
         uniform: rollouts spent if none is left out.
         spent: rollouts spent until a right one.
-        count: problems of each kind, shape `(classes,)`.
+        problems: of each kind, shape `(classes,)`.
     """
 
     unsolved: Float[np.ndarray, "classes depth"]
     uniform: Float[np.ndarray, "classes depth"]
     spent: Float[np.ndarray, "classes depth"]
-    count: Int[np.ndarray, " classes"]
+    problems: Int[np.ndarray, " classes"]
 
 
 def failure(
@@ -107,13 +107,13 @@ def savings(
         share), `predicted`, the factor of the fitted Beta, and `limit`, (1 - a)/f.
     """
     found = curves(problems.logged, problems.right)
-    whole = found.count[None, :].astype(float)
+    whole = found.problems[None, :].astype(float)
     solved = 1 - float((whole[0] @ found.unsolved[:, -1]) / whole.sum())
     first = 1 - float((whole[0] @ found.unsolved[:, 1]) / whole.sum())
     tenths = [i / 10 for i in range(1, 10) if first < i / 10 <= solved]
     generator = np.random.default_rng([options.seed, 1])
-    shares = found.count / found.count.sum()
-    weights = generator.multinomial(int(found.count.sum()), shares, size=2000).astype(float)
+    shares = found.problems / found.problems.sum()
+    weights = generator.multinomial(int(found.problems.sum()), shares, size=2000).astype(float)
     rows = []
     for coverage in options.coverages or tenths:
         if coverage > solved + 1e-12:

@@ -138,7 +138,7 @@ def test_the_oracle_goes_by_the_counts(drawn):
 def test_expectations_are_those_of_all_orders():
     f = failure(LOGGED, RIGHT, DEPTH)
     found = curves(LOGGED, RIGHT)
-    weights = found.count[None].astype(float)
+    weights = found.problems[None].astype(float)
     unsolved, uniform, spent = ((weights @ x)[0] / 3 for x in found[:3])
     for depth in range(DEPTH + 1):
         cells = [(t, c) for t, c in orders()]
