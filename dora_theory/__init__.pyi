@@ -111,6 +111,7 @@ from .io.store import read_store as read_store
 from .kernels.beta_sampler import BetaDraws as BetaDraws
 from .kernels.beta_sampler import sample_log_beta as sample_log_beta
 from .kernels.beta_sampler import sample_log_gamma as sample_log_gamma
+from .model.checking import check as check
 from .model.clustering import hard_directions as hard_directions
 from .model.directions import direction_totals as direction_totals
 from .model.directions import direction_weights as direction_weights
@@ -126,14 +127,14 @@ from .model.objective import priorities as priorities
 from .model.objective import success_probability as success_probability
 from .model.priors import BetaPrior as BetaPrior
 from .model.priors import KnownPrior as KnownPrior
+from .model.quality import quality_weights as quality_weights
 from .model.similarity import affinity as affinity
 from .model.similarity import cosine_similarity as cosine_similarity
-from .model.similarity import dora_weights as dora_weights
-from .model.similarity import quality_weights as quality_weights
 from .model.similarity import uniqueness as uniqueness
 from .model.similarity import uniqueness_from_similarity as uniqueness_from_similarity
 from .model.streamed_magnitude import StreamedWeighting as StreamedWeighting
 from .model.streamed_magnitude import streamed_magnitude_weighting as streamed_magnitude_weighting
+from .model.weights import dora_weights as dora_weights
 from .planning import Plan as Plan
 from .planning import PlanState as PlanState
 from .planning import plan as plan
@@ -169,8 +170,7 @@ from .strategies.allocate import allocate as allocate
 from .strategies.options import Options as Options
 from .strategies.problems import Problems as Problems
 from .strategies.registry import STRATEGIES as STRATEGIES
-from .strategies.registry import Strategy as Strategy
 
 __version__: str
 __all__: list[str]
-from .model.checking import check as check
+from .strategies.registry import Strategy as Strategy

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Real
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import Argument, checked, is_host
 from dora_theory._domains import NOT_NEGATIVE, POSITIVE, Domain, spoiled
-from dora_theory.model.similarity import normalized
+from dora_theory.model.quality import normalized
 
 _COSINE, _AT_LEAST_ONE = Domain(-1, 1), Domain(1)
 _THETA = Domain(0, infinite=True)

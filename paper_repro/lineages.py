@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from dora_theory.model.directions import segment_sum
-from dora_theory.model.similarity import masked_softmax
+from dora_theory.model.quality import masked_softmax
 from dora_theory.search.engine import Trace, View
 
 

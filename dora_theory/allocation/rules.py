@@ -1,8 +1,7 @@
 """The field's rules, each budget-exact and in the paper's literal form (eq. 1-4, 13; theory 3).
 
-A literal form may miss the budget: eq. 1-3 by what N/M leaves over, rounding by several rollouts
-(theory 3.2). The budget-exact forms spend N to the last rollout, and equal the literal form
-wherever that keeps the budget.
+A literal form may miss the budget: eq. 1-3 by the remainder of N/M, rounding by several rollouts
+(theory 3.2). Budget-exact forms spend N, and equal the literal form where that keeps the budget.
 """
 
 from functools import partial
@@ -18,7 +17,8 @@ from dora_theory.allocation.optimal import apportion
 from dora_theory.kernels.varying import varying_with
 from dora_theory.model.directions import segment_max, segment_min
 from dora_theory.model.magnitude import magnitude_weighting
-from dora_theory.model.similarity import checked_both, dora_weights, normalized, quality_weights
+from dora_theory.model.quality import quality_weights
+from dora_theory.model.weights import checked_both, dora_weights, weighted
 
 
 def temperature_allocation(
@@ -242,7 +242,7 @@ def magnitude_allocation(
     )
     w = quality_weights(r, t, mask=m)
     v = magnitude_weighting(e, t_s, mask=m)
-    return _share(normalized(w * v), budget, literal, mask)
+    return _share(weighted(w, v), budget, literal, mask)
 
 
 def round_allocation(

@@ -13,7 +13,8 @@ from dora_theory.claims import c1_failure
 from dora_theory.claims.check import drawing, rational, shrinking, splits
 from dora_theory.claims.check.claim import Claim, Instances
 from dora_theory.model import directions as pooling
-from dora_theory.model import objective, similarity
+from dora_theory.model import objective
+from dora_theory.model.quality import quality_weights
 
 _BUDGET = 12
 # A divergence that is nothing but the square of a rounding.
@@ -134,7 +135,7 @@ def _draw_scores(key: Array, n: int) -> Instances:
 def _margin_divergence(x: Instances) -> Float[Array, " n"]:
     t, labels = x["temperature"], x["labels"]
     scores = jnp.take_along_axis(x["scores"], labels, -1)
-    solution = pooling.direction_totals(similarity.quality_weights(scores, t), labels, 4)
+    solution = pooling.direction_totals(quality_weights(scores, t), labels, 4)
     sizes = drawing.sizes_of(labels, 4)
     q = drawing.present(jax.nn.softmax(x["scores"] / t[:, None], -1), sizes)
     shares = bias.solution_level_shares(q, sizes)

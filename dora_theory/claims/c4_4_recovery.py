@@ -14,7 +14,7 @@ from dora_theory.allocation import hierarchical, rules
 from dora_theory.claims.check import drawing, rational, shrinking
 from dora_theory.claims.check.claim import Claim, Instances
 from dora_theory.model import directions as pooling
-from dora_theory.model import similarity
+from dora_theory.model.weights import dora_weights
 
 # Where two embeddings are orthogonal, exp(-1/T_s) is what is left of the other directions: 1e-22.
 _COLD = 0.02
@@ -26,7 +26,7 @@ _MASSES = _MASSES / np.sqrt(2 * np.pi)
 def _dora_mass(x: Instances) -> Array:
     """Weight of each direction under DORA when directions are orthogonal, `(n, 4)`."""
     labels = x["labels"]
-    weights = similarity.dora_weights(
+    weights = dora_weights(
         x["scores"],
         jax.nn.one_hot(labels, 4),
         quality_temperature=x["temperature"],

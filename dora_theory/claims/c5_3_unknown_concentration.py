@@ -15,7 +15,8 @@ from jaxtyping import Array, Float
 from dora_theory.allocation import optimal, regret
 from dora_theory.claims.check import drawing, rational, shrinking, splits
 from dora_theory.claims.check.claim import Claim, Instance, Instances
-from dora_theory.model import objective, similarity
+from dora_theory.model import objective
+from dora_theory.model.quality import quality_weights
 
 _LONGEST = 12
 _SHORT = 8  # of the claim about one shared κ: all splits of it are tried
@@ -98,7 +99,7 @@ def _draw_sample(key: Array, n: int) -> Instances:
 
 def _margin_half(x: Instances) -> Float[Array, " n"]:
     mask, kappa = x["mask"], x["concentration"]
-    w = similarity.quality_weights(x["scores"], mask=mask)
+    w = quality_weights(x["scores"], mask=mask)
     both = jnp.stack([kappa, jnp.full_like(kappa, 0.5)])
     given = optimal.optimal_allocation(w, both, 64, mask=mask)
     best, used = objective.log_failure(w, kappa, given, mask=mask)

@@ -13,7 +13,8 @@ from dora_theory.allocation import rules as heuristics
 from dora_theory.claims.check import drawing, rational, shrinking
 from dora_theory.claims.check.claim import Claim, Instances
 from dora_theory.model import directions as pooling
-from dora_theory.model import similarity
+from dora_theory.model.quality import quality_weights
+from dora_theory.model.weights import dora_weights
 
 _MOST = 16
 # Places of copies, of which three rounds fill 27.
@@ -88,7 +89,7 @@ def _margin_power(x: Instances) -> Float[Array, " n"]:
 
 
 def _margin_colder(x: Instances) -> Float[Array, " n"]:
-    colder = similarity.quality_weights(x["scores"], x["temperature"] / x["rounds"])
+    colder = quality_weights(x["scores"], x["temperature"] / x["rounds"])
     return -jnp.abs(bias.sharpened_quality(_quality(x), x["rounds"]) - colder).max(-1)
 
 
@@ -125,7 +126,7 @@ def _margin_copies(x: Instances) -> Float[Array, " n"]:
     # N Q_j is whole: of its parts in the first round, and then it is one rollout a copy.
     run = _copied(dora, 3 * (parts.sum(-1),))
     moved = jnp.stack([jnp.abs(copies - parts).max(-1) for copies in run]).max(0)
-    weights = similarity.dora_weights(
+    weights = dora_weights(
         jnp.take_along_axis(x["scores"], labels, -1),
         jax.nn.one_hot(labels, 4),
         quality_temperature=t,

@@ -156,7 +156,7 @@ def _state(
     import jax.numpy as jnp
 
     from dora_theory.model.priors import BetaPrior
-    from dora_theory.model.similarity import quality_weights
+    from dora_theory.model.quality import quality_weights
     from dora_theory.planning import PlanState
 
     # Candidates of a line that has no prior of its own share the common one.

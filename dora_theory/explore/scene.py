@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from dora_theory._errors import InputError
-from dora_theory.model.similarity import quality_weights
+from dora_theory.model.quality import quality_weights
 
 # The page keeps its arrays at fixed shapes, so that no change but the first to a finite ν compiles
 # anything.

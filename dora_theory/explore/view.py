@@ -20,7 +20,8 @@ from dora_theory.model.directions import segment_sum
 from dora_theory.model.hierarchy import after_failure, fresh, tables
 from dora_theory.model.magnitude import magnitude_weighting_from_similarity
 from dora_theory.model.objective import candidate_log_failure, log_failure
-from dora_theory.model.similarity import normalized, quality_weights, uniqueness_from_similarity
+from dora_theory.model.quality import normalized, quality_weights
+from dora_theory.model.similarity import uniqueness_from_similarity
 from dora_theory.strategies.allocate import spend
 from dora_theory.strategies.options import Options
 from dora_theory.strategies.problems import Problems

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, Real
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import Argument, as_mask, check_whole, fit, host_labels, host_mask, is_host
 from dora_theory._domains import FINITE, POSITIVE, Labels, spoiled
-from dora_theory.model.similarity import boltzmann, checked_scores, masked_softmax, normalized
+from dora_theory.model.quality import boltzmann, checked_scores, masked_softmax, normalized
 
 Pool = Literal["mean-exp", "max", "mean"]
 

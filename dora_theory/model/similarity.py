@@ -1,7 +1,7 @@
-"""Quality and directions: from scores and embeddings to weights (eq. 8-12, theory 4).
+"""Similarity of candidates, and from it their uniqueness (eq. 10-12).
 
-Quality is a softmax of PRM scores. The uniqueness γ of a candidate is its own share of a softmax
-over similarities: 1/k for one of k copies that are alike and unlike all others. DORA weighs by w γ.
+The uniqueness γ of a candidate is its own share of a softmax over similarities: 1/k for one of k
+copies that are alike and unlike all others.
 """
 
 from functools import partial
@@ -15,37 +15,13 @@ from dora_theory._checks import Argument, check_vectors, check_whole, checked, m
 from dora_theory._domains import FINITE, POSITIVE, spoiled
 from dora_theory.kernels.dispatch import Implementation
 from dora_theory.kernels.similarities import Precision, similarity_sums, unit_vectors
+from dora_theory.model.quality import masked_softmax
 
 # Rows and columns of similarity held at once: 2 MiB in float64.
 _BLOCK = 512
 # Float32 by float32 products lose ten bits on matrix units that round their input; T_s = 0.01
 # would make that an error of 10%.
 _PRECISE = jax.lax.Precision.HIGHEST
-
-
-def quality_weights(
-    scores: Real[ArrayLike, "*#batch k"],
-    quality_temperature: Real[ArrayLike, "*#batch"] = 0.1,
-    *,
-    mask: Bool[ArrayLike, "*#batch k"] | None = None,
-) -> Float[Array, "*batch k"]:
-    """Qualities w = softmax(R/T_b) of PRM scores.
-
-    Args:
-        scores: R, finite, shape `(..., k)`.
-        quality_temperature: T_b > 0, scalar or shape `(...)`.
-        mask: boolean `(..., k)`, false for padding, whose quality is 0.
-
-    Returns:
-        Shape `(..., k)`, sum 1 in each problem that has a candidate. Relative error of a weight
-        below (8 + k/2 + |R - max R|/T_b) roundings; a weight below the normal numbers is 0.
-
-    Raises:
-        ValueError: NaN or infinite scores, T_b not positive, an empty problem.
-
-    Source: eq. 4; theory 0.
-    """
-    return _softmax(*checked_scores(scores, quality_temperature, mask))
 
 
 def cosine_similarity(
@@ -157,45 +133,6 @@ def uniqueness(
     return _uniqueness(e, t, m, precision, block, implementation)
 
 
-def dora_weights(
-    scores: Real[ArrayLike, "*#batch k"],
-    embeddings: Real[ArrayLike, "*#batch k d"],
-    *,
-    quality_temperature: Real[ArrayLike, "*#batch"] = 0.1,
-    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
-    mask: Bool[ArrayLike, "*#batch k"] | None = None,
-) -> Float[Array, "*batch k"]:
-    """DORA's weights w' ∝ w γ.
-
-    Args:
-        scores: PRM scores R, shape `(..., k)`.
-        embeddings: e, finite and not 0, shape `(..., k, d)`.
-        quality_temperature: T_b > 0 of the quality softmax, scalar or shape `(...)`.
-        similarity_temperature: T_s > 0, scalar or shape `(...)`.
-        mask: boolean `(..., k)`, false for padding, whose weight is 0.
-
-    Returns:
-        Shape `(..., k)`, sum 1 in each problem that has a candidate.
-
-    Raises:
-        ValueError: as `quality_weights` and `uniqueness`.
-
-    Source: eq. 13.
-    """
-    r, e, t, t_s, m = checked_both(
-        scores, embeddings, quality_temperature, similarity_temperature, mask
-    )
-    w = quality_weights(r, t, mask=m)
-    gamma = uniqueness(e, t_s, mask=m)
-    return _product(w, gamma)
-
-
-@jax.jit
-def _softmax(r: Array, t: Array, m: Array) -> Array:
-    bad = FINITE.fails(r, 1, m) | POSITIVE.fails(t)
-    return spoiled(masked_softmax(r, m, t[..., None]), bad)
-
-
 @jax.jit
 def _cosines(e: Array, m: Array) -> Array:
     unit = unit_vectors(jnp.broadcast_to(e, (*m.shape, e.shape[-1])), m)
@@ -243,76 +180,6 @@ def _uniqueness(
     return spoiled(jnp.where(m, 1 / jnp.where(m, total, 1), 0), bad)
 
 
-@jax.jit
-def _product(w: Array, share: Array) -> Array:
-    return normalized(w * share)
-
-
-def normalized(weights: Float[Array, "*batch k"]) -> Float[Array, "*batch k"]:
-    """Weights that sum to 1, where they have a sum."""
-    total = weights.sum(-1, keepdims=True)
-    shares = weights / jnp.where(total > 0, total, 1)
-    # Compiled apart, the sum of a single weight may be an ulp below it, and 1 - Q negative.
-    return jnp.where(shares > 1, 1, shares)
-
-
-def masked_softmax(
-    x: Float[Array, "*#batch k"],
-    mask: Bool[Array, "*#batch k"],
-    temperature: Float[Array, "*#batch 1"] | float = 1.0,
-) -> Float[Array, "*batch k"]:
-    """Softmax of x/T over the last axis among `mask`; 0 elsewhere, and where all are -inf.
-
-    Args:
-        x: below +inf, shape `(..., k)`.
-        mask: boolean `(..., k)`.
-        temperature: T > 0, scalar or shape `(..., 1)`.
-
-    Returns:
-        Shape `(..., k)`, exact to rounding of x - max x, for any T: the largest keep their ties.
-    """
-    top = jnp.where(mask, x, -jnp.inf).max(-1, keepdims=True)
-    top = jax.lax.stop_gradient(jnp.where(jnp.isfinite(top), top, 0))
-    each = jnp.where(mask, boltzmann(jnp.where(mask, x - top, 0), temperature), 0)
-    return normalized(each)
-
-
-@jax.custom_jvp
-def boltzmann(gap: Array, temperature: Array | float) -> Array:
-    """exp(gap/T) for gap ≤ 0 and T > 0, elementwise; 0 below the normal numbers.
-
-    The difference comes before the quotient. Two quotients r/T and max(r/T) may each be rounded in
-    a way of its own where they are compiled apart, by a division here and a reciprocal there, and
-    at small T their difference is then anything.
-    """
-    # A reciprocal of T must not be infinite, for 0/T is 0.
-    t = jnp.maximum(temperature, jnp.finfo(gap.dtype).tiny)
-    return jnp.exp(gap / t)
-
-
-@boltzmann.defjvp
-def _boltzmann_jvp(primals, tangents):  # type: ignore[no-untyped-def]
-    gap, temperature = primals
-    by_gap, by_temperature = tangents
-    t = jnp.maximum(temperature, jnp.finfo(gap.dtype).tiny)
-    each = boltzmann(gap, temperature)
-    # No square of T, which may leave the range; and where the value is 0 the slope is.
-    near = jnp.where(each > 0, gap / t, 0)
-    return each, each * ((by_gap - near * by_temperature) / t)
-
-
-def checked_scores(
-    scores: ArrayLike, quality_temperature: ArrayLike, mask: ArrayLike | None, **more: Argument
-) -> tuple[Array, ...]:
-    """Scores and temperature, more arguments of theirs, and the mask."""
-    return checked(
-        mask,
-        scores=Argument(scores),
-        quality_temperature=Argument(quality_temperature, "", POSITIVE),
-        **more,
-    )
-
-
 def checked_similarity(
     similarity: ArrayLike,
     similarity_temperature: ArrayLike,
@@ -341,26 +208,6 @@ def checked_embeddings(
     found = checked(mask, embeddings=Argument(embeddings, "k d"), **more)
     check_vectors("embeddings", embeddings, found[0].dtype, mask)
     return found
-
-
-def checked_both(
-    scores: ArrayLike,
-    embeddings: ArrayLike,
-    quality_temperature: ArrayLike,
-    similarity_temperature: ArrayLike,
-    mask: ArrayLike | None,
-) -> tuple[Array, ...]:
-    """Scores, embeddings, both temperatures and the mask."""
-    r, e, *temperatures, m = checked(
-        mask,
-        promote=True,
-        scores=Argument(scores),
-        embeddings=Argument(embeddings, "k d"),
-        quality_temperature=Argument(quality_temperature, "", POSITIVE),
-        similarity_temperature=Argument(similarity_temperature, "", POSITIVE),
-    )
-    check_vectors("embeddings", embeddings, e.dtype, mask)
-    return r, e, *temperatures, m
 
 
 @jax.jit

@@ -25,7 +25,7 @@ from dora_theory._checks import (
     named,
 )
 from dora_theory.allocation.optimal import apportion
-from dora_theory.model.similarity import masked_softmax
+from dora_theory.model.quality import masked_softmax
 from dora_theory.strategies.problems import Problems
 
 Sizes = Literal["equal", "zipf", "crp"]

@@ -93,7 +93,7 @@ def quality(p: "Problems", o: "Options") -> Any:
     """W of each candidate: as given, or the softmax of the scores (eq. 4), shape `(n, k)`."""
     if p.scores is None:
         return p.weights
-    from dora_theory.model.similarity import quality_weights
+    from dora_theory.model.quality import quality_weights
 
     return quality_weights(p.scores, o.quality_temperature, mask=p.mask)
 
@@ -114,24 +114,26 @@ def _rebase_sequential(p: "Problems", n: "Array", o: "Options") -> Any:
 def _dora(p: "Problems", n: "Array", o: "Options") -> Any:
     """Eq. 10-13."""
     from dora_theory.model import similarity
+    from dora_theory.model.weights import weighted
 
     t = o.similarity_temperature
     if p.embeddings is not None:
         share = similarity.uniqueness(p.embeddings, t, mask=p.mask)
     else:
         share = similarity.uniqueness_from_similarity(p.similarity, t, mask=p.mask)
-    return similarity.normalized(quality(p, o) * share)
+    return weighted(quality(p, o), share)
 
 
 def _magnitude(p: "Problems", n: "Array", o: "Options") -> Any:
-    from dora_theory.model import magnitude, similarity
+    from dora_theory.model import magnitude
+    from dora_theory.model.weights import weighted
 
     t = o.similarity_temperature
     if p.embeddings is not None:
         share = magnitude.magnitude_weighting(p.embeddings, t, mask=p.mask)
     else:
         share = magnitude.magnitude_weighting_from_similarity(p.similarity, t, mask=p.mask)
-    return similarity.normalized(quality(p, o) * share)
+    return weighted(quality(p, o), share)
 
 
 def _optimal(p: "Problems", n: "Array", o: "Options") -> Any:

@@ -21,7 +21,7 @@ from dora_theory.allocation.rules import (
     sequential_ceiling_allocation,
     temperature_allocation,
 )
-from dora_theory.model.similarity import quality_weights
+from dora_theory.model.quality import quality_weights
 
 SCORES = np.array([0.2, 0.9, 0.5, 0.9, 0.1])
 # Few shapes to compile: five candidates, of which some may be padding.
@@ -268,6 +268,6 @@ def test_temperatures_are_the_paper_s_unless_others_are_given():
     """T_b = 0.1 and T_s = 0.01."""
     for rule in (rebase_allocation, dora_allocation, magnitude_allocation):
         parameters = inspect.signature(rule).parameters
-        assert parameters["temperature"].default == 0.1
+        assert parameters["quality_temperature"].default == 0.1
         if rule is not rebase_allocation:
             assert parameters["similarity_temperature"].default == 0.01

@@ -65,9 +65,9 @@ def shift_left_out(right: Function) -> Function:
 
 
 def sum_not_mean(right: Function) -> Function:
-    def wrong(scores: Any, labels: Any, count: int, *, pool: str, temperature: Any) -> Any:
+    def wrong(scores: Any, labels: Any, count: int, *, pool: str, quality_temperature: Any) -> Any:
         of = labels[..., None] == jnp.arange(count)
-        power = jnp.exp(scores / jnp.asarray(temperature)[..., None])
+        power = jnp.exp(scores / jnp.asarray(quality_temperature)[..., None])
         total = jnp.where(of, power[..., None], 0).sum(-2)
         return total / total.sum(-1, keepdims=True)
 

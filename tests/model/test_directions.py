@@ -5,7 +5,8 @@ import pytest
 from scipy.special import logsumexp, softmax
 
 from dora_theory.model.directions import direction_totals, direction_weights
-from dora_theory.model.similarity import quality_weights, uniqueness
+from dora_theory.model.quality import quality_weights
+from dora_theory.model.similarity import uniqueness
 
 
 @pytest.mark.usefixtures("float64")

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dora_theory.model.quality import quality_weights
 from dora_theory.model.similarity import (
     affinity,
     cosine_similarity,
-    dora_weights,
-    quality_weights,
     uniqueness,
     uniqueness_from_similarity,
 )
+from dora_theory.model.weights import dora_weights
 
 
 def block_similarity(sizes, inside, across):

@@ -5,7 +5,7 @@ import pytest
 
 from dora_theory.allocation.optimal import optimal_allocation
 from dora_theory.allocation.rules import dora_allocation, rebase_allocation
-from dora_theory.model.similarity import quality_weights
+from dora_theory.model.quality import quality_weights
 from dora_theory.replay.cut.candidates import candidates
 from dora_theory.replay.cut.encoders import make_encoder
 from dora_theory.replay.estimate import policies
