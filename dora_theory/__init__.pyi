@@ -90,6 +90,12 @@ from .allocation.scaling import price_of_not_looking as price_of_not_looking
 from .allocation.scaling import rounds_exponent as rounds_exponent
 from .allocation.scaling import saving_factor as saving_factor
 from .allocation.scaling import split_shares as split_shares
+from .allocation.shared_divisors import copula_moment_allocation as copula_moment_allocation
+from .allocation.shared_divisors import determinantal_allocation as determinantal_allocation
+from .allocation.shared_divisors import moment_divisor_allocation as moment_divisor_allocation
+from .allocation.shared_divisors import pair_divisor_allocation as pair_divisor_allocation
+from .allocation.shared_divisors import root_weight_allocation as root_weight_allocation
+from .allocation.shared_divisors import shared_divisor_allocation as shared_divisor_allocation
 from .allocation.spread import spread_evenly as spread_evenly
 from .allocation.targets import SmallestBudget as SmallestBudget
 from .allocation.targets import smallest_budget as smallest_budget
@@ -111,8 +117,12 @@ from .io.store import read_store as read_store
 from .kernels.beta_sampler import BetaDraws as BetaDraws
 from .kernels.beta_sampler import sample_log_beta as sample_log_beta
 from .kernels.beta_sampler import sample_log_gamma as sample_log_gamma
-from .model.checking import check as check
 from .model.clustering import hard_directions as hard_directions
+from .model.copula import CopulaCorrelation as CopulaCorrelation
+from .model.copula import copula_correlation as copula_correlation
+from .model.copula import copula_draws as copula_draws
+from .model.copula import copula_log_moments as copula_log_moments
+from .model.copula import copula_prior as copula_prior
 from .model.directions import direction_totals as direction_totals
 from .model.directions import direction_weights as direction_weights
 from .model.joint import JointPrior as JointPrior
@@ -128,6 +138,8 @@ from .model.objective import success_probability as success_probability
 from .model.priors import BetaPrior as BetaPrior
 from .model.priors import KnownPrior as KnownPrior
 from .model.quality import quality_weights as quality_weights
+from .model.root_weights import RootWeights as RootWeights
+from .model.root_weights import root_weights as root_weights
 from .model.similarity import affinity as affinity
 from .model.similarity import cosine_similarity as cosine_similarity
 from .model.similarity import uniqueness as uniqueness
@@ -170,6 +182,7 @@ from .strategies.allocate import allocate as allocate
 from .strategies.options import Options as Options
 from .strategies.problems import Problems as Problems
 from .strategies.registry import STRATEGIES as STRATEGIES
+from .strategies.registry import Strategy as Strategy
 
 __version__: str
 __all__: list[str]

@@ -70,6 +70,23 @@ TABLE = {
     "beam_allocation": _entry("beam_allocation", _RULE, "k"),
     "candidate_log_failure": _entry("candidate_log_failure", _SPENT, "k"),
     "certificate": _entry("certificate", _SPENT, ", "),
+    "copula_correlation": _entry(
+        "copula_correlation", "similarity:k*k similarity_temperature", "k*k, "
+    ),
+    **{
+        name: _entry(name, "weights:k correlation:k*k concentration budget", "k")
+        for name in (
+            "copula_moment_allocation",
+            "determinantal_allocation",
+            "pair_divisor_allocation",
+            "root_weight_allocation",
+            "shared_divisor_allocation",
+        )
+    },
+    "moment_divisor_allocation": _entry(
+        "moment_divisor_allocation", "means:k second_moments:k*k budget", "k"
+    ),
+    "root_weights": _entry("root_weights", "weights:k correlation:k*k", "k, "),
     "correlated_allocation": _entry(
         "correlated_allocation", f"{_GROUPS} within_concentration budget", "k", points=16
     ),
@@ -214,6 +231,8 @@ ELSEWHERE = {
     "index_policy is_optimal_across optimal_problem_set problem_certificate": "sets of problems",
     "problem_hazards replay_round_robin rounds_bound rounds_plan split_shares": "sets of problems",
     "hora_allocation knapsack_rl_allocation level_allocation neyman_allocation": "sets of problems",
+    "CopulaCorrelation RootWeights": "results",
+    "copula_draws copula_log_moments copula_prior": "a key; tests/model/test_copula.py",
     "Certified ExactAllocation FailureEstimate JointBound JointCertificate JointPrior": "results",
     # A batch is one of priors: tests/allocation/test_joint.py has batches, jit and bad values.
     "certify draws_allocation draws_failure exact_allocation frank_wolfe_gap": "joint priors",
@@ -260,6 +279,9 @@ VALUES: dict[str, tuple[Callable[..., np.ndarray], tuple[Any, ...]]] = {
     "initial": (shares, _NOT_NEGATIVE),
     "values": (lambda rng, s: rng.random(s), (nan, inf)),
     "embeddings": (lambda rng, s: rng.normal(size=s), (nan, inf, 0.0)),
+    "means": (shares, _SHARE),
+    "correlation": (lambda rng, s: np.exp(4 * (similarity(rng, s) - 1)), (nan, -inf)),
+    "second_moments": (lambda rng, s: 0.1 * np.exp(4 * (similarity(rng, s) - 1)), _SHARE),
     "similarity": (similarity, (nan, -inf)),
     "directions": (labels, (-1, G)),
     "concentration": (lambda rng, s: 0.5 + rng.random(s), _POSITIVE),

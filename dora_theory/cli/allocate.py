@@ -101,7 +101,12 @@ def add_parser(commands: Any) -> None:
         type=number,
         default=0.01,
         metavar="T",
-        help="of the softmax of similarities (dora, magnitude; default %(default)s)",
+        help="of the softmax of similarities, or the length of their kernel (default %(default)s)",
+    )
+    add(
+        "--smooth",
+        action="store_true",
+        help="shared-divisors: differences of score among like candidates are noise",
     )
     add("--beam-width", type=integer, default=4, metavar="M", help="beam, dvts (default 4)")
     add("--pool", choices=POOLS, default="mean-exp", help="scores of a direction into one")
@@ -114,6 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs the command; `InputError` if an option or a line cannot be used."""
     options = given_options(
         literal=arguments.literal,
+        smooth=arguments.smooth,
         quality_temperature=arguments.quality_temperature,
         similarity_temperature=arguments.similarity_temperature,
         beam_width=arguments.beam_width,

@@ -32,7 +32,7 @@ A sweep is a TOML file:
   directions = 4
 
   [options]                                 # quality_temperature, similarity_temperature,
-                                            # beam_width, pool
+                                            # beam_width, pool, smooth
   pool = "mean-exp"
 
   [grid]                                    # axes, the last varies fastest; budget = N above if one

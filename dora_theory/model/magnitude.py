@@ -109,7 +109,7 @@ def _weightings(s: Array, t: Array, mask: Array, ridge: Array) -> Array:
     eps = float(jnp.finfo(s.dtype).eps)
     eye = jnp.eye(k, dtype=bool)
     s = jnp.where(eye, 1, 0.5 * (s + jnp.swapaxes(s, -1, -2)))
-    leader = _leaders(s, mask, 16 * eps)
+    leader = leaders(s, mask, 16 * eps)
     leads = mask & (leader == jnp.arange(k))
     both = leads[..., :, None] & leads[..., None, :]
     z = jnp.where(both, jnp.exp(-(1 - s) / t[..., None, None]), eye)
@@ -118,17 +118,17 @@ def _weightings(s: Array, t: Array, mask: Array, ridge: Array) -> Array:
     z = z + jnp.where(eye, (raised + ridge)[..., None, None], 0)
     fixed = jax.lax.stop_gradient(z)
     free = free_set(
-        lambda free: _solve(fixed, free),
+        lambda free: solve_for_ones(fixed, free),
         lambda v: jnp.einsum("...ij,...j->...i", fixed, v, precision=jax.lax.Precision.HIGHEST),
         leads,
         slack=10 * k * eps,
     )
-    v = jnp.maximum(_solve(z, free), 0)
+    v = jnp.maximum(solve_for_ones(z, free), 0)
     members = jnp.maximum(segment_sum(mask.astype(s.dtype), leader, k), 1)
     return jnp.where(mask, jnp.take_along_axis(v / members, leader, -1), 0)
 
 
-def _leaders(s: Array, mask: Array, slack: Array | float) -> Array:
+def leaders(s: Array, mask: Array, slack: Array | float) -> Array:
     """The lowest index that each candidate is one with, to rounding."""
     k = s.shape[-1]
     index = jnp.arange(k, dtype=jnp.int32)
@@ -141,7 +141,7 @@ def _leaders(s: Array, mask: Array, slack: Array | float) -> Array:
     return leader
 
 
-def _solve(z: Array, free: Array) -> Array:
+def solve_for_ones(z: Array, free: Array) -> Array:
     """Solves (Z v)_i = 1 for the free candidates, with v_i = 0 for the others."""
     both = free[..., :, None] & free[..., None, :]
     system = jnp.where(both, z, jnp.eye(z.shape[-1], dtype=bool))

@@ -39,6 +39,7 @@ class ReplayOptions:
         quality_temperature: T_b.
         similarity_temperature: T_s.
         beam_width: M of beam search and DVTS.
+        smooth: shared divisors take the mean score of like candidates, see `Options`.
         score_scale: scores of the log are divided by it.
         score_link: what makes a probability of a score, `none`, `sigmoid` of log odds, `minmax` by
             the range of the log's scores.
@@ -66,6 +67,7 @@ class ReplayOptions:
     quality_temperature: float = 0.1
     similarity_temperature: float = 0.01
     beam_width: int = 4
+    smooth: bool = False
     score_scale: float = 1.0
     score_link: LinkName = "none"
     seed: int = 0
@@ -130,6 +132,7 @@ class ReplayOptions:
             similarity_temperature=self.similarity_temperature,
             concentration=self.concentration,
             beam_width=self.beam_width,
+            smooth=self.smooth,
         )
 
 

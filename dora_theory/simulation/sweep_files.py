@@ -24,7 +24,7 @@ _WAYS: dict[str, Callable[..., Any]] = {"linear": np.linspace, "log": np.geomspa
 # Of the options those that strategies use here: problems have κ and ν of their own.
 _PARTS = {
     "population": tuple(f.name for f in fields(Population)),
-    "options": ("quality_temperature", "similarity_temperature", "beam_width", "pool"),
+    "options": ("quality_temperature", "similarity_temperature", "beam_width", "pool", "smooth"),
 }
 
 

@@ -12,7 +12,7 @@ MAX_BUDGET = 2**31 - 1
 # the subnormal numbers, which count as 0. Above 2^52 κ + 1 is no double of its own.
 _LEAST, _MOST, _MOST_CONCENTRATION = 1e-290, 1e290, 2.0**52
 NUMBERS = "quality_temperature", "similarity_temperature", "concentration", "within_concentration"
-STATIC = "beam_width", "pool", "literal", "max_budget"
+STATIC = "beam_width", "pool", "literal", "smooth", "max_budget"
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Options:
         beam_width: M ≥ 1 of beam search and DVTS.
         pool: how the scores of a direction become one score.
         literal: the paper's own rounding, whose sum may miss N.
+        smooth: shared divisors take the mean score of like candidates in place of each one's own,
+            as if their differences were noise.
         max_budget: an integer ≥ N that is known when tracing, for strategies that keep an account
             as long as the budget; taken from the budget itself if None.
     """
@@ -41,6 +43,7 @@ class Options:
     beam_width: int = 4
     pool: Pool = "mean-exp"
     literal: bool = False
+    smooth: bool = False
     max_budget: int | None = None
 
     def checked(self) -> "Options":

@@ -136,6 +136,29 @@ def _magnitude(p: "Problems", n: "Array", o: "Options") -> Any:
     return weighted(quality(p, o), share)
 
 
+def _correlation(p: "Problems", o: "Options") -> Any:
+    """C of theory 8.2.1, which is positive semi-definite for cosines, shape `(n, k, k)`."""
+    from dora_theory.model import copula, similarity
+
+    s = p.similarity
+    if p.embeddings is not None:
+        s = similarity.cosine_similarity(p.embeddings, mask=p.mask)
+    return copula.copula_kernel(s, o.similarity_temperature, mask=p.mask)
+
+
+def _copula_rule(name: str, *more: str) -> Rule:
+    """A rule of qualities, correlation, κ and N, by its name in `allocation.shared_divisors`."""
+
+    def rule(p: "Problems", n: "Array", o: "Options") -> Any:
+        from dora_theory.allocation import shared_divisors
+
+        extra = {option: getattr(o, option) for option in more}
+        given = quality(p, o), _correlation(p, o), concentration(p, o)
+        return getattr(shared_divisors, name)(*given, n, mask=p.mask, **extra)
+
+    return rule
+
+
 def _optimal(p: "Problems", n: "Array", o: "Options") -> Any:
     from dora_theory.allocation.optimal import optimal_allocation
 
@@ -237,6 +260,31 @@ _BUILT_IN = (
     Strategy(
         "optimal", _optimal, "exact optimum",
         color=BLACK, line="-", marker="o", options=("concentration",), own=True,
+    ),
+    Strategy(
+        "shared-divisors", _copula_rule("shared_divisor_allocation", "smooth"),
+        "a rollout also takes up part of one of its like",
+        color=PURPLE, line="--", marker="h", geometry=True, options=("concentration",),
+    ),
+    Strategy(
+        "moment-divisors", _copula_rule("copula_moment_allocation"),
+        "the same by the second moments of the copula prior",
+        color=PURPLE, line=":", marker="p", geometry=True, options=("concentration",),
+    ),
+    Strategy(
+        "pair-divisors", _copula_rule("pair_divisor_allocation"),
+        "the same by its pairs at their depth",
+        color=PURPLE, line="-.", marker="d", geometry=True, options=("concentration",),
+    ),
+    Strategy(
+        "root-weights", _copula_rule("root_weight_allocation"),
+        "exact optimum of the independent candidates that failure's exponent sees",
+        color=GREEN, line=":", marker="<", geometry=True, options=("concentration",),
+    ),
+    Strategy(
+        "determinantal", _copula_rule("determinantal_allocation"),
+        "quality times the variance that is left",
+        color=SKY, line=":", marker=">", geometry=True, options=("concentration",),
     ),
     Strategy(
         "direction-optimal", _direction_optimal, "exact optimum over direction totals, then evenly",

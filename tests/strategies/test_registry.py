@@ -28,7 +28,7 @@ POPULATION = Population(
 KINDS = {
     "shared": (POPULATION, tuple(CONTENDERS)),
     "correlated": (POPULATION.with_changes(within_concentration=1.5), ("correlated", ORACLE)),
-    "embedded": (POPULATION.with_changes(dimension=8), ("dora", "magnitude")),
+    "embedded": (POPULATION.with_changes(dimension=8), ("dora", "magnitude", "shared-divisors")),
 }
 
 
@@ -54,6 +54,11 @@ def alone(strategy, scores, labels, similar, true_quality, nu):
         w = np.asarray(weights) * np.asarray(share)
         return dt.apportion(w / w.sum(), BUDGET)
 
+    def correlated(rule, **more):
+        cosines = dt.cosine_similarity(similar) if embedded else similar
+        c = dt.copula_correlation(cosines, 0.05).correlation
+        return getattr(dt, rule)(weights, c, kappa, BUDGET, **more)
+
     embedded = similar.shape != (k, k)
     gamma = dt.uniqueness if embedded else dt.uniqueness_from_similarity
     magnitude = dt.magnitude_weighting if embedded else dt.magnitude_weighting_from_similarity
@@ -68,6 +73,11 @@ def alone(strategy, scores, labels, similar, true_quality, nu):
         "dora": lambda: unlike(gamma(similar, 0.05)),
         "magnitude": lambda: unlike(magnitude(similar, 0.05)),
         "optimal": lambda: dt.optimal_allocation(weights, kappa, BUDGET),
+        "shared-divisors": lambda: correlated("shared_divisor_allocation"),
+        "moment-divisors": lambda: correlated("copula_moment_allocation"),
+        "pair-divisors": lambda: correlated("pair_divisor_allocation"),
+        "root-weights": lambda: correlated("root_weight_allocation"),
+        "determinantal": lambda: correlated("determinantal_allocation"),
         "direction-optimal": lambda: dt.direction_allocation(pooled, labels, kappa, BUDGET),
         "correlated": lambda: by_direction(pooled),
         ORACLE: lambda: by_direction(true_quality),

@@ -1,0 +1,425 @@
+r"""A prior from similarities: Beta margins joined by a Gaussian copula (theory 8.2.1, 8.2.2).
+
+p_i is the Φ(z_i) quantile of Beta(κw_i, κ(1-w_i)), z ~ N(0, C), and C_ij = exp(-(1 - S_ij)/T_s):
+DORA's own kernel, read as a correlation. The quantile is kept as θ = logit p, which no tail leaves
+the range of: with s = log Φ(z) and f the density of θ it obeys
+
+    dθ/ds = e^s/f(θ),
+
+and errors shrink on the way from a tail to the middle, like the ratio of its probabilities. So θ is
+integrated from both tails to the median, on one grid of z, and interpolated by its own slopes.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Key, Real, UInt32
+
+from dora_theory._arrays import ArrayLike
+from dora_theory._checks import Argument, check_key, check_whole, checked, is_host, mask_of
+from dora_theory._domains import FINITE, POSITIVE, SHARE, Domain, offset_domain, spoiled
+from dora_theory.model.joint import JointPrior
+from dora_theory.model.magnitude import leaders
+from dora_theory.model.similarity import checked_similarity
+
+# Beyond |z| = 10 lies 1e-23 of the normal law. The integration starts further out, so that its
+# start is forgotten.
+_END, _START, _STEP = 10.0, 11.0, 0.05
+_GRID = round(2 * _END / _STEP) + 1
+_HALVINGS = 80
+# A correlation or a cosine, up to what rounding in float32 adds.
+CORRELATION = Domain(-1 - 1e-5, 1 + 1e-5)
+# Nodes of the latent's own noise.
+_NOISE = 24
+# Numbers that a block of draws holds at once.
+_BLOCK = 1 << 22
+
+
+class CopulaCorrelation(NamedTuple):
+    """A correlation matrix and how far it is from the kernel.
+
+    Attributes:
+        correlation: C, shape `(..., k, k)`, positive semi-definite to rounding.
+        lift: δ ≥ 0 of C ← (C + δI)/(1 + δ), shape `(...)`: 0 for cosine similarity.
+    """
+
+    correlation: Float[Array, "*batch k k"]
+    lift: Float[Array, "*batch"]
+
+
+def copula_correlation(
+    similarity: Real[ArrayLike, "*#batch k k"],
+    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.1,
+    *,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> CopulaCorrelation:
+    """The correlation of latent normals that a similarity stands for.
+
+    Args:
+        similarity: S in [-1, 1], symmetric with diagonal 1, shape `(..., k, k)`.
+        similarity_temperature: T_s > 0, scalar or shape `(...)`: the length of the kernel.
+            Where it is not known, guess low: twice the true one loses far more than half of it.
+        mask: boolean `(..., k)`; padding is correlated with itself alone.
+
+    Returns:
+        C_ij = exp(-(1 - S_ij)/T_s), lifted by the least δ that leaves it positive semi-definite
+        (to 10 k roundings), and δ.
+
+    Raises:
+        ValueError: NaN, entries outside [-1, 1], S not symmetric or with another diagonal (to
+            1e-5), T_s not positive.
+
+    Source: theory 8.2.1.
+    """
+    s, t, m = checked(
+        mask,
+        similarity=Argument(similarity, "k k", CORRELATION),
+        similarity_temperature=Argument(similarity_temperature, "", POSITIVE),
+    )
+    if is_host(similarity) and is_host(mask):
+        check_symmetric("similarity", similarity, mask)
+    return _correlation(s, t, m)
+
+
+def copula_kernel(
+    similarity: Real[ArrayLike, "*#batch k k"],
+    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.1,
+    *,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Float[Array, "*batch k k"]:
+    """C without the check and the repair: the kernel of the symmetric part of S, of diagonal 1.
+
+    Args:
+        similarity: S, finite, shape `(..., k, k)`.
+        similarity_temperature: T_s > 0, scalar or shape `(...)`.
+        mask: boolean `(..., k)`; padding is correlated with itself alone.
+
+    Returns:
+        exp(-(1 - S)/T_s), at most 1, shape `(..., k, k)`; O(k²), where the repair takes O(k³).
+
+    Raises:
+        ValueError: NaN or infinite similarity, T_s not positive.
+
+    Source: theory 8.2.1.
+    """
+    return _kernel(*checked_similarity(similarity, similarity_temperature, mask))
+
+
+def check_symmetric(name: str, matrix: ArrayLike, mask: ArrayLike | None = None) -> None:
+    """`ValueError` unless a matrix is symmetric with diagonal 1, to 1e-5, where `mask` is true."""
+    x = np.asarray(matrix, np.float64)
+    there = np.ones(x.shape[-1], bool) if mask is None else np.asarray(mask)
+    both = there[..., :, None] & there[..., None, :]
+    for wrong, needs in (
+        (np.abs(x - np.swapaxes(x, -1, -2)) > 1e-5, "a symmetric matrix"),
+        ((np.abs(x - 1) > 1e-5) & np.eye(x.shape[-1], dtype=bool), "1 on the diagonal"),
+    ):
+        wrong = wrong & both
+        if wrong.any():
+            place = tuple(int(i) for i in np.argwhere(wrong)[0])
+            value = np.broadcast_to(x, wrong.shape)[place]
+            raise ValueError(f"{name}[{', '.join(map(str, place))}] = {value}: needs {needs}")
+
+
+def copula_draws(
+    key: Key[Array, ""] | UInt32[Array, "2"],
+    weights: Real[ArrayLike, "*#batch k"],
+    concentration: Real[ArrayLike, "*#batch"],
+    correlation: Real[ArrayLike, "*#batch k k"],
+    draws: int = 4096,
+) -> Float[Array, "*batch draws k"]:
+    """Draws of x = -log(1 - p) under the copula prior, in pairs z and -z.
+
+    Args:
+        key: JAX random key; problems of a batch share its normals.
+        weights: w in [0, 1], shape `(..., k)`.
+        concentration: κ > 0, scalar or shape `(...)`.
+        correlation: C, positive semi-definite, shape `(..., k, k)`.
+        draws: how many, even.
+
+    Returns:
+        Shape `(..., draws, k)`, each x exact to about 1e-7 relatively in float64, 1e-3 in float32.
+        The standard error of `draws_failure` is then on the safe side.
+
+    Raises:
+        ValueError: NaN, weights outside [0, 1], κ not positive, a number of draws that is odd.
+        TypeError: no key.
+
+    Source: theory 8.2.2.
+    """
+    check_key("key", key)
+    count = check_whole("draws", draws, 2)
+    if count % 2:
+        raise ValueError(f"draws = {draws}: needs an even number, for pairs")
+    w, kappa, c, _ = _checked_prior(weights, concentration, correlation)
+    return _draws(key, w, kappa, c, count)
+
+
+def copula_log_moments(
+    key: Key[Array, ""] | UInt32[Array, "2"],
+    weights: Real[ArrayLike, "*#batch k"],
+    concentration: Real[ArrayLike, "*#batch"],
+    correlation: Real[ArrayLike, "*#batch k k"],
+    budget: int,
+    draws: int = 512,
+) -> Float[Array, "*batch draws k n"]:
+    """Log moments of failure given draws of a latent y: z = y + √δ ε, δ the least eigenvalue of C.
+
+    Args:
+        key: JAX random key; problems of a batch share its normals.
+        weights: w in [0, 1], shape `(..., k)`.
+        concentration: κ > 0, scalar or shape `(...)`.
+        correlation: C, positive semi-definite, shape `(..., k, k)`. The nearer to singular, the
+            less is left to the candidates' own noise, and the weaker are bounds.
+        budget: the largest N that will be asked for.
+        draws: of y.
+
+    Returns:
+        log E[(1 - p_i)^b | y] by 24 Gauss-Hermite nodes, shape `(..., draws, k, budget + 1)`. The
+        nodes have positive weights, so this is a prior in its own right; its failure is within
+        7e-4 of the exact one, relatively.
+
+    Raises:
+        ValueError: as `copula_draws`, a budget that is no count.
+        TypeError: no key.
+
+    Source: theory 8.2.2.
+    """
+    check_key("key", key)
+    w, kappa, c, _ = _checked_prior(weights, concentration, correlation)
+    count = check_whole("draws", draws, 1)
+    return _log_moments(key, w, kappa, c, check_whole("budget", budget), count)
+
+
+def copula_prior(
+    key: Key[Array, ""] | UInt32[Array, "2"],
+    weights: Real[ArrayLike, "*#batch k"],
+    concentration: Real[ArrayLike, "*#batch"],
+    correlation: Real[ArrayLike, "*#batch k k"],
+    budget: int,
+    draws: int = 512,
+) -> JointPrior:
+    """The copula prior as `certify` takes it: a sample of its latent.
+
+    Args:
+        key: JAX random key.
+        weights: w in [0, 1], shape `(..., k)`.
+        concentration: κ > 0, scalar or shape `(...)`.
+        correlation: C, positive semi-definite, shape `(..., k, k)`.
+        budget: the largest N that will be asked for.
+        draws: of the latent.
+
+    Returns:
+        A sampled `JointPrior`.
+
+    Raises:
+        ValueError: as `copula_log_moments`.
+        TypeError: no key.
+
+    Source: theory 8.2.
+    """
+    table = copula_log_moments(key, weights, concentration, correlation, budget, draws)
+    return JointPrior(table, jnp.ones(table.shape[:-2], table.dtype), sampled=True)
+
+
+def _checked_prior(
+    weights: ArrayLike, concentration: ArrayLike, correlation: ArrayLike
+) -> tuple[Array, Array, Array, Array]:
+    found = checked(
+        promote=True,
+        weights=Argument(weights, domain=SHARE),
+        concentration=Argument(concentration, "", offset_domain),
+        correlation=Argument(correlation, "k k", CORRELATION),
+    )
+    if is_host(correlation):
+        check_symmetric("correlation", correlation)
+        lowest = np.linalg.eigvalsh(np.asarray(correlation, np.float64)).min(initial=0)
+        if lowest < -1e-4:
+            raise ValueError(
+                f"correlation: has the eigenvalue {lowest:.3g}, needs a positive semi-definite "
+                "matrix (see copula_correlation)"
+            )
+    return found  # type: ignore[return-value]
+
+
+@jax.jit
+def _kernel(s: Array, t: Array, mask: Array) -> Array:
+    both = mask_of(mask, "k k")
+    bad = jnp.broadcast_to(FINITE.fails(s, 2, both) | POSITIVE.fails(t), mask.shape[:-1])
+    s = jnp.where(both & ~bad[..., None, None], s, 0)
+    return spoiled(kernel(s, jnp.where(bad, 1, t), mask), bad, 2)
+
+
+@jax.jit
+def _correlation(s: Array, t: Array, mask: Array) -> CopulaCorrelation:
+    both = mask_of(mask, "k k")
+    bad = FINITE.fails(s, 2, both) | POSITIVE.fails(t)
+    c = kernel(jnp.where(both & ~bad[..., None, None], s, 0), jnp.where(bad, 1, t), mask)
+    c, lift = repaired(c)
+    return CopulaCorrelation(spoiled(c, bad, 2), spoiled(lift, bad, 0))
+
+
+def kernel(s: Array, t: Array, mask: Array) -> Array:
+    """exp(-(1 - S)/T_s) of the symmetric part, 1 on the diagonal and 0 to padding, unchecked."""
+    s = 0.5 * (s + jnp.swapaxes(s, -1, -2))
+    eye = jnp.eye(s.shape[-1], dtype=bool)
+    near = jnp.exp((jnp.minimum(s, 1) - 1) / t[..., None, None])
+    return jnp.where(eye, 1, jnp.where(mask_of(mask, "k k"), near, 0))
+
+
+def repaired(c: Array) -> tuple[Array, Array]:
+    """The nearest positive semi-definite matrix of the kind (C + δI)/(1 + δ), and δ."""
+    k = c.shape[-1]
+    lowest = jnp.linalg.eigvalsh(c)[..., 0]
+    lift = jnp.where(lowest < -10 * k * jnp.finfo(c.dtype).eps, -lowest, 0)
+    own = lift[..., None, None]
+    return jnp.where(jnp.eye(k, dtype=bool), 1, c / (1 + own)), lift
+
+
+def copies(w: Array, c: Array, mask: Array) -> Array:
+    """The lowest index that each candidate is one with: C_ij = 1 and equal w, to rounding."""
+    eps = float(jnp.finfo(w.dtype).eps)
+    gap = jnp.abs(w[..., :, None] - w[..., None, :])
+    equal = gap <= 16 * eps * jnp.maximum(w[..., :, None], w[..., None, :])
+    return leaders(jnp.where(equal, c, 0), mask, 16 * eps)
+
+
+class Quantiles(NamedTuple):
+    """θ = logit p on the grid z = -10, …, 10, and its slope there, shape `(..., grid)`."""
+
+    value: Array
+    slope: Array
+
+
+def grid() -> Float[np.ndarray, " grid"]:
+    """The z of `Quantiles`."""
+    return np.linspace(-_END, _END, _GRID)
+
+
+def quantiles(w: Array, kappa: Array) -> Quantiles:
+    """Quantiles of Beta(κw, κ(1-w)) for w in (0, 1), by Runge-Kutta steps from both tails."""
+    a, b = kappa * w, kappa * (1 - w)
+    # The upper tail of p is the lower one of 1 - p.
+    first, second = jnp.stack([a, b]), jnp.stack([b, a])
+    log_beta = jax.scipy.special.betaln(first, second)
+
+    def log_density(theta: Array) -> Array:
+        # One logarithm: log p is θ less that of 1/(1 - p).
+        return first * theta - (first + second) * jax.nn.softplus(theta) - log_beta
+
+    def slope(z_log: Array, theta: Array) -> Array:
+        return jnp.exp(jnp.minimum(z_log - log_density(theta), 80))
+
+    z = np.linspace(-_START, 0, round(_START / _STEP) + 1)
+    levels = jax.scipy.stats.norm.logcdf(jnp.asarray(z, w.dtype))
+    theta = _tail(first, second, log_beta, levels[0])
+
+    def step(theta: Array, ends: Array) -> tuple[Array, Array]:
+        s, h = ends[0], ends[1] - ends[0]
+        one = slope(s, theta)
+        two = slope(s + 0.5 * h, theta + 0.5 * h * one)
+        three = slope(s + 0.5 * h, theta + 0.5 * h * two)
+        four = slope(ends[1], theta + h * three)
+        theta = theta + h / 6 * (one + 2 * two + 2 * three + four)
+        return theta, theta
+
+    _, path = jax.lax.scan(step, theta, jnp.stack([levels[:-1], levels[1:]], -1))
+    path = jnp.moveaxis(path, 0, -1)[..., round((_START - _END) / _STEP) - 1 :]
+    # Both halves know the median.
+    middle = 0.5 * (path[0, ..., -1:] - path[1, ..., -1:])
+    value = jnp.concatenate([path[0, ..., :-1], middle, -jnp.flip(path[1, ..., :-1], -1)], -1)
+    z = jnp.asarray(grid(), w.dtype)
+    own = -a[..., None] * jax.nn.softplus(-value) - b[..., None] * jax.nn.softplus(value)
+    log_slope = jax.scipy.stats.norm.logpdf(z) - own + log_beta[0][..., None]
+    return Quantiles(value, jnp.exp(jnp.minimum(log_slope, 80)))
+
+
+def _tail(a: Array, b: Array, log_beta: Array, level: Array) -> Array:
+    """θ where f(θ)/(a - (a + b)p), about the lower tail, is e^level: by bisection."""
+    high = jnp.log(a) - jnp.log(b)
+    low = jnp.minimum(high, 0) - (jnp.abs(level) + jnp.abs(jnp.log(a) + log_beta) + 50) / a - 50
+
+    def halve(_: Array, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = ends
+        theta = 0.5 * (low + high)
+        p = jax.nn.sigmoid(theta)
+        log_f = -a * jax.nn.softplus(-theta) - b * jax.nn.softplus(theta) - log_beta
+        thinning = a - (a + b) * p
+        below = (thinning > 0) & (log_f - jnp.log(jnp.maximum(thinning, 1e-37)) < level)
+        return jnp.where(below, theta, low), jnp.where(below, high, theta)
+
+    return jax.lax.fori_loop(0, _HALVINGS, halve, (low, high))[0]
+
+
+def interpolated(table: Quantiles, z: Array) -> Array:
+    """θ at any z, `(..., k, points)`, of tables `(..., k, grid)`: cubic, by values and slopes."""
+    place = (jnp.clip(z, -_END, _END) + _END) / _STEP
+    low = jnp.clip(jnp.floor(place).astype(jnp.int32), 0, _GRID - 2)
+    t = place - low
+    shape = (*np.broadcast_shapes(table.value.shape[:-1], z.shape[:-1]), z.shape[-1])
+    low = jnp.broadcast_to(low, shape)
+    value, slope = (jnp.broadcast_to(x, (*shape[:-1], _GRID)) for x in table)
+    first, last = (jnp.take_along_axis(value, low + i, -1) for i in (0, 1))
+    start, end = (_STEP * jnp.take_along_axis(slope, low + i, -1) for i in (0, 1))
+    gap = last - first
+    return first + t * (start + t * ((3 * gap - 2 * start - end) + t * (start + end - 2 * gap)))
+
+
+def rates_of(w: Array, theta: Array) -> Array:
+    """The x = log(1 + e^θ) of θ; 0 and infinite for w = 0 and 1, whose θ is that of w = 1/2."""
+    x = jax.nn.softplus(theta)
+    return jnp.where(w == 0, 0, jnp.where(w == 1, jnp.inf, x))
+
+
+def inner(w: Array) -> Array:
+    """Weights for `quantiles`: those at an end count as 1/2, and are put right by `rates_of`."""
+    return jnp.where((w > 0) & (w < 1), w, 0.5)
+
+
+def _root(c: Array) -> tuple[Array, Array]:
+    values, vectors = jnp.linalg.eigh(c)
+    return jnp.maximum(values, 0), vectors
+
+
+@partial(jax.jit, static_argnames="draws")
+def _draws(key: Array, w: Array, kappa: Array, c: Array, draws: int) -> Array:
+    bad = SHARE.fails(w, 1) | offset_domain(w.dtype).fails(kappa) | FINITE.fails(c, 2)
+    k = w.shape[-1]
+    values, vectors = _root(jnp.where(bad[..., None, None], jnp.eye(k, dtype=c.dtype), c))
+    noise = jax.random.normal(key, (draws // 2, k), w.dtype)
+    z = (noise * jnp.sqrt(values)[..., None, :]) @ jnp.swapaxes(vectors, -1, -2)
+    z = jnp.swapaxes(jnp.concatenate([z, -z], -2), -1, -2)
+    kappa = jnp.where(bad, 1, kappa)
+    w = jnp.where(bad[..., None], 0.5, w)
+    theta = interpolated(quantiles(inner(w), kappa[..., None]), z)
+    return spoiled(jnp.swapaxes(rates_of(w[..., None], theta), -1, -2), bad, 2)
+
+
+@partial(jax.jit, static_argnames=("budget", "draws"))
+def _log_moments(key: Array, w: Array, kappa: Array, c: Array, budget: int, draws: int) -> Array:
+    bad = SHARE.fails(w, 1) | offset_domain(w.dtype).fails(kappa) | FINITE.fails(c, 2)
+    k = w.shape[-1]
+    values, vectors = _root(jnp.where(bad[..., None, None], jnp.eye(k, dtype=c.dtype), c))
+    own = values[..., :1]
+    noise = jax.random.normal(key, (draws, k), w.dtype)
+    y = (noise * jnp.sqrt(values - own)[..., None, :]) @ jnp.swapaxes(vectors, -1, -2)
+    table = quantiles(inner(jnp.where(bad[..., None], 0.5, w)), jnp.where(bad, 1, kappa)[..., None])
+    nodes, shares = np.polynomial.hermite_e.hermegauss(_NOISE)
+    log_shares = jnp.asarray(np.log(shares / shares.sum()), w.dtype)
+    steps = jnp.arange(budget + 1, dtype=w.dtype)
+    spread = jnp.sqrt(own)[..., None] * jnp.asarray(nodes, w.dtype)
+
+    def block(y: Array) -> Array:
+        """Of one draw of y in each problem, `(..., k)`, to `(..., k, n)`."""
+        x = rates_of(w[..., None], interpolated(table, y[..., None] + spread))
+        lost = jnp.where(steps[:, None] > 0, x[..., None, :] * steps[:, None], 0)
+        return jax.scipy.special.logsumexp(log_shares - lost, axis=-1)
+
+    size = max(1, _BLOCK // max(y[..., 0, :].size * _NOISE * (budget + 1), 1))
+    found = jax.lax.map(block, jnp.moveaxis(y, -2, 0), batch_size=min(size, draws))
+    found = jnp.minimum(jnp.moveaxis(found, 0, -3), 0)
+    found = jnp.where(steps > 0, found, 0)
+    return spoiled(found, bad, 3)
