@@ -24,6 +24,9 @@ _FAMILIES: tuple[str, ...] = (
     "c5_5_replay",
     "c5_6_magnitude",
     "c6_1_repetition",
+    "c8_1_joint",
+    "c8_2_copula",
+    "c8_3_divisors",
 )
 
 
@@ -37,8 +40,7 @@ def claims() -> tuple[Claim, ...]:
     return tuple(sorted(found, key=lambda claim: _place(claim.id)))
 
 
-def _place(name: str) -> tuple[int, int, str]:
-    """2.5b as (2, 5, "b"), so that 2.10 would follow 2.9."""
-    chapter, _, rest = name.partition(".")
-    number = rest.rstrip("abcdefgh")
-    return int(chapter), int(number or 0), rest[len(number) :]
+def _place(name: str) -> tuple[tuple[int, ...], str]:
+    """2.5b as ((2, 5), "b"), so that 2.10 would follow 2.9, and 8.1.10 8.1.9."""
+    numbers = name.rstrip("abcdefgh")
+    return tuple(map(int, numbers.split("."))), name[len(numbers) :]

@@ -16,7 +16,7 @@ from dora_theory.cli.main import main
 
 pytestmark = pytest.mark.slow
 
-# Sections 1 to 5 and 6.1 of the theory.
+# Sections 1 to 5, 6.1 and 8 of the theory.
 IDS = [
     "1",
     *("2.1", "2.2", "2.3", "2.4", "2.5", "2.5b", "2.6"),
@@ -24,6 +24,9 @@ IDS = [
     *("4.1", "4.2", "4.3", "4.4", "4.4b", "4.5", "4.6", "4.7"),
     *("5.1", "5.2", "5.3", "5.4", "5.5", "5.6"),
     "6.1",
+    *(f"8.1.{n}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 11)),
+    *(f"8.2.{n}" for n in (1, 2, 4, 5, 6)),
+    *("8.3.1", "8.3.2"),
 ]
 # Each claim takes as many as its verdict needs, whatever is asked.
 INSTANCES = 1

@@ -8,11 +8,21 @@ import jax.numpy as jnp
 import pytest
 
 from dora_theory import bias
-from dora_theory.allocation import hierarchical, optimal, regret, rules, spread, waterfill
+from dora_theory.allocation import (
+    hierarchical,
+    joint,
+    joint_certificate,
+    optimal,
+    regret,
+    rules,
+    shared_divisors,
+    spread,
+    waterfill,
+)
 from dora_theory.claims import c4_3_price, claims
 from dora_theory.claims.check.verifying import verify
+from dora_theory.model import copula, magnitude, objective, priors, root_weights
 from dora_theory.model import directions as pooling
-from dora_theory.model import magnitude, objective, priors
 from dora_theory.model import similarity as directions
 
 pytestmark = pytest.mark.slow
@@ -198,8 +208,100 @@ def never_sure(right: Function) -> Function:
     return lambda w, kappa, b: right(w, 0.999 * kappa, b)
 
 
+def increments_in_reverse(right: Function) -> Function:
+    # The rival with the N smallest increments.
+    return lambda e, n: right(-e, n)
+
+
+def not_tilted(right: Function) -> Function:
+    # The prior's own mean of log moments.
+    return lambda prior, log_f: right(prior, jnp.zeros_like(log_f))
+
+
+def half_the_gains(right: Function) -> Function:
+    def wrong(prior: Any, b: Any, n: Any = None) -> Any:
+        found = right(prior, b, n)
+        reached = -jnp.expm1(objective_of(prior, b))
+        return found._replace(lattice=0.5 * (found.lattice + reached))
+
+    return wrong
+
+
+def objective_of(prior: Any, b: Any) -> Any:
+    return joint.joint_log_failure(prior, b)
+
+
+def gap_halved(right: Function) -> Function:
+    return lambda *arguments, **options: 0.5 * right(*arguments, **options)
+
+
+def worst_first(right: Function) -> Function:
+    def wrong(prior: Any, n: Any) -> Any:
+        return right(prior, n)[..., ::-1]
+
+    return wrong
+
+
+def weights_not_shared(right: Function) -> Function:
+    # √(w_j/w_i) in place of √(w_i/w_j): rows for columns.
+    return lambda w, c, kappa, n, **o: right(jnp.sqrt(w), c, kappa, n, **o)
+
+
+def squares_forgotten(right: Function) -> Function:
+    return lambda mu, second, n: right(mu, second**2, n)
+
+
+def magnitude_for_roots(right: Function) -> Function:
+    # w_i (C⁻¹ 1)_i, the same for equal w alone.
+    def wrong(w: Any, c: Any) -> Any:
+        found = right(w, c)
+        v = jnp.linalg.solve(c, jnp.ones_like(w)[..., None])[..., 0]
+        return found._replace(weights=w * v, exponent=(w * v).sum(-1))
+
+    return wrong
+
+
+def kernel_of_the_angle(right: Function) -> Function:
+    # 1 - S² in place of 1 - S.
+    return lambda s, t, **o: right(s**2, t, **o)
+
+
+def slope_of_the_table(right: Function) -> Function:
+    return lambda w, kappa: right(w, kappa)._replace(value=right(w, kappa).value + 1e-3)
+
+
 # Where, what, the wrong one, and a claim that must see it.
 PLANTED = [
+    (
+        joint_certificate,
+        "_rival",
+        increments_in_reverse,
+        "8.1.7",
+        "exact for independent candidates",
+    ),
+    (joint_certificate, "tilted_moments", not_tilted, "8.1.7", "the certificate"),
+    (joint_certificate, "tilted_moments", not_tilted, "8.1.8", "a proof of optimality in O(k)"),
+    (joint_certificate, "relaxed_bound", gap_halved, "8.1.9", "the certificate at real bases"),
+    (joint, "lattice_bound", half_the_gains, "8.1.5", "bounds from marginal gains"),
+    (joint, "frank_wolfe_gap", gap_halved, "8.1.6", "bounds from convexity"),
+    (joint, "joint_allocation", worst_first, "8.1.2", "what greedy reaches"),
+    (copula, "copula_correlation", kernel_of_the_angle, "8.2.1", "DORA's kernel is a correlation"),
+    (copula, "quantiles", slope_of_the_table, "8.2.2", "quantiles keep the moments"),
+    (root_weights, "root_weights", magnitude_for_roots, "8.2.5", "root weights of a pair"),
+    (
+        shared_divisors,
+        "shared_divisor_allocation",
+        weights_not_shared,
+        "8.3.1",
+        "shared divisors without correlation",
+    ),
+    (
+        shared_divisors,
+        "moment_divisor_allocation",
+        squares_forgotten,
+        "8.3.2",
+        "moment divisors are greedy at first",
+    ),
     (optimal, "optimal_allocation", priority_one_too_deep, "2.1", "largest priorities are optimal"),
     (optimal, "optimal_allocation", priority_one_too_deep, "2.1", "optimal at any size"),
     (optimal, "optimal_allocation", priority_one_too_deep, "2.3", "winner takes all"),
