@@ -117,6 +117,7 @@ from .io.store import read_store as read_store
 from .kernels.beta_sampler import BetaDraws as BetaDraws
 from .kernels.beta_sampler import sample_log_beta as sample_log_beta
 from .kernels.beta_sampler import sample_log_gamma as sample_log_gamma
+from .model.checking import check as check
 from .model.clustering import hard_directions as hard_directions
 from .model.copula import CopulaCorrelation as CopulaCorrelation
 from .model.copula import copula_correlation as copula_correlation
@@ -151,6 +152,10 @@ from .planning import Plan as Plan
 from .planning import PlanState as PlanState
 from .planning import plan as plan
 from .replay.across.options import AcrossOptions as AcrossOptions
+from .replay.calibrate.kernel_length import KernelLength as KernelLength
+from .replay.calibrate.kernel_length import (
+    fit_similarity_temperature as fit_similarity_temperature,
+)
 from .replay.options import ReplayOptions as ReplayOptions
 from .replay.results import AcrossResult as AcrossResult
 from .replay.results import CalibrationResult as CalibrationResult
@@ -186,4 +191,3 @@ from .strategies.registry import Strategy as Strategy
 
 __version__: str
 __all__: list[str]
-from .strategies.registry import Strategy as Strategy

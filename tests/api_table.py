@@ -231,7 +231,8 @@ ELSEWHERE = {
     "index_policy is_optimal_across optimal_problem_set problem_certificate": "sets of problems",
     "problem_hazards replay_round_robin rounds_bound rounds_plan split_shares": "sets of problems",
     "hora_allocation knapsack_rl_allocation level_allocation neyman_allocation": "sets of problems",
-    "CopulaCorrelation RootWeights": "results",
+    "CopulaCorrelation KernelLength RootWeights": "results",
+    "fit_similarity_temperature": "one fit to all problems of a batch",
     "copula_draws copula_log_moments copula_prior": "a key; tests/model/test_copula.py",
     "Certified ExactAllocation FailureEstimate JointBound JointCertificate JointPrior": "results",
     # A batch is one of priors: tests/allocation/test_joint.py has batches, jit and bad values.

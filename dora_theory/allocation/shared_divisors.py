@@ -5,7 +5,6 @@ rollout of one candidate also takes up part of a rollout of those that are like 
 κ + Σ_j (what j has taken of i). Rules differ in that part alone, and all spend the budget exactly.
 """
 
-from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -13,25 +12,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import Argument, check_budget, checked, is_host, mask_of
-from dora_theory._domains import (
-    COUNT,
-    FINITE,
-    SHARE,
-    budget_domain,
-    cannot_spend,
-    offset_domain,
-    spoiled,
-)
-from dora_theory.allocation.spread import spread_totals
-from dora_theory.kernels.varying import varying_with
-from dora_theory.model.copula import CORRELATION, check_symmetric, copies
+from dora_theory._checks import Argument, check_budget, checked, mask_of
+from dora_theory._domains import COUNT, SHARE, budget_domain, cannot_spend, spoiled
+from dora_theory.allocation.divisors import among_copies, checked_problem, readied, row_of, spend
+from dora_theory.model.copula import copies
 from dora_theory.model.copula_moments import PairSeries, pair_series, series_divisors
 from dora_theory.model.directions import segment_sum
 from dora_theory.model.root_weights import root_weights
-
-# Levels within so many roundings are a tie: sums of the same terms in another order.
-_TIE = 32
 
 
 def shared_divisor_allocation(
@@ -65,7 +52,7 @@ def shared_divisor_allocation(
 
     Source: theory 8.3.1, 8.3.5.
     """
-    return _shared(*_checked(weights, correlation, concentration, budget, mask), smooth)
+    return _shared(*checked_problem(weights, correlation, concentration, budget, mask), smooth)
 
 
 def moment_divisor_allocation(
@@ -131,7 +118,7 @@ def pair_divisor_allocation(
 
     Source: theory 8.3.2.
     """
-    return _pairs(*_checked(weights, correlation, concentration, budget, mask), True)
+    return _pairs(*checked_problem(weights, correlation, concentration, budget, mask), True)
 
 
 def copula_moment_allocation(
@@ -159,7 +146,7 @@ def copula_moment_allocation(
 
     Source: theory 8.3.2.
     """
-    return _pairs(*_checked(weights, correlation, concentration, budget, mask), False)
+    return _pairs(*checked_problem(weights, correlation, concentration, budget, mask), False)
 
 
 def root_weight_allocation(
@@ -187,7 +174,7 @@ def root_weight_allocation(
 
     Source: theory 8.2.5.
     """
-    return _roots(*_checked(weights, correlation, concentration, budget, mask))
+    return _roots(*checked_problem(weights, correlation, concentration, budget, mask))
 
 
 def determinantal_allocation(
@@ -220,87 +207,12 @@ def determinantal_allocation(
 
     Source: theory 8.3.3.
     """
-    return _determinantal(*_checked(weights, correlation, concentration, budget, mask))
-
-
-def _checked(
-    weights: ArrayLike,
-    correlation: ArrayLike,
-    concentration: ArrayLike,
-    budget: ArrayLike,
-    mask: ArrayLike | None,
-) -> tuple[Array, ...]:
-    w, c, kappa, n, m = checked(
-        mask,
-        promote=True,
-        weights=Argument(weights, domain=SHARE),
-        correlation=Argument(correlation, "k k", CORRELATION),
-        concentration=Argument(concentration, "", offset_domain),
-        budget=Argument(budget, "", COUNT),
-    )
-    check_budget(budget, mask, w.dtype)
-    if is_host(correlation) and is_host(mask):
-        check_symmetric("correlation", correlation, mask)
-    return w, c, kappa, n, m
-
-
-def _readied(w: Array, c: Array, kappa: Array, n: Array, mask: Array) -> tuple[Array, ...]:
-    """Sound values of one batch shape, and which problems are bad."""
-    both, batch = mask_of(mask, "k k"), mask.shape[:-1]
-    bad = SHARE.fails(w, 1, mask) | FINITE.fails(c, 2, both) | cannot_spend(n, mask)
-    bad |= offset_domain(w.dtype).fails(kappa) | budget_domain(w.dtype).fails(n)
-    bad = jnp.broadcast_to(bad, batch)
-    w = jnp.where(mask & ~bad[..., None], w, 0)
-    c = jnp.where(both & ~bad[..., None, None], c, 0)
-    c = jnp.where(jnp.eye(w.shape[-1], dtype=bool), 1, 0.5 * (c + jnp.swapaxes(c, -1, -2)))
-    return w, c, jnp.where(bad, 1, kappa), jnp.where(bad, 0, n), bad
-
-
-def _spend(
-    w: Array, n: Array, mask: Array, divisors: Callable, update: Callable, state: tuple
-) -> Array:
-    """Rollout by rollout to the least divisor/w; all problems at once, which `vmap` would not."""
-    k = w.shape[-1]
-    # If nothing is worth a rollout the first candidate takes all.
-    none = ~(w > 0).any(-1, keepdims=True)
-    first = mask & (jnp.cumsum(mask, -1) == 1)
-    w = jnp.where(none & first, 1, w)
-    there = w > 0
-    each = jnp.where(there, 1 / jnp.where(there, w, 1), jnp.inf)
-    slack = _TIE * jnp.finfo(w.dtype).eps
-
-    def give(r: Array, carried: tuple) -> tuple:
-        spent, state = carried
-        level = jnp.where(there, divisors(state) * each, jnp.inf)
-        least = level.min(-1, keepdims=True)
-        # Where every candidate is used up all levels are infinite, and the first of them serves.
-        near = there & (level <= least + slack * jnp.abs(least))
-        best = near.argmax(-1).astype(jnp.int32)
-        going = r < n
-        step = (jnp.arange(k) == best[..., None]) & going[..., None]
-        return spent + step, update(state, best, step, spent)
-
-    spent = jnp.zeros(w.shape, jnp.int32)
-    carried = varying_with((spent, state), (w, n, mask))
-    spent, _ = jax.lax.fori_loop(0, n.max(initial=0), give, carried)
-    return spent
-
-
-def _row(matrix: Array, best: Array) -> Array:
-    """Row `best` of each matrix, shape `(..., k)`."""
-    return jnp.take_along_axis(matrix, best[..., None, None], -2)[..., 0, :]
-
-
-def _spread(spent: Array, w: Array, c: Array, mask: Array) -> Array:
-    """Rollouts of copies, which are one candidate, evenly among them."""
-    leader = copies(w, c, mask)
-    totals = segment_sum(spent, leader, w.shape[-1])
-    return spread_totals(totals, leader, mask)
+    return _determinantal(*checked_problem(weights, correlation, concentration, budget, mask))
 
 
 @partial(jax.jit, static_argnames="smooth")
 def _shared(w: Array, c: Array, kappa: Array, n: Array, mask: Array, smooth: bool) -> Array:
-    w, c, kappa, n, bad = _readied(w, c, kappa, n, mask)
+    w, c, kappa, n, bad = readied(w, c, kappa, n, mask)
     if smooth:
         near = jnp.where(mask_of(mask & (w > 0), "k k"), c, 0)
         total = near.sum(-1)
@@ -309,15 +221,15 @@ def _shared(w: Array, c: Array, kappa: Array, n: Array, mask: Array, smooth: boo
     # Row j: what a rollout of j takes of each i.
     takes = c * (root[..., None, :] / root[..., :, None])
     # Beyond the budget nothing is counted, so what is then updated does not matter.
-    spent = _spend(
+    spent = spend(
         w,
         n,
         mask,
         lambda taken: taken,
-        lambda taken, best, step, spent: taken + _row(takes, best),
+        lambda taken, best, step, spent: taken + row_of(takes, best),
         jnp.broadcast_to(kappa[..., None], w.shape),
     )
-    return spoiled(_spread(spent, w, c, mask), bad)
+    return spoiled(among_copies(spent, w, c, mask), bad)
 
 
 @jax.jit
@@ -341,19 +253,19 @@ def _quotient(common: Array, left: Array, scale: Array) -> Array:
 
 def _by_moments(mu: Array, takes: Array, n: Array, mask: Array) -> Array:
     rows = jnp.swapaxes(takes, -1, -2)
-    return _spend(
+    return spend(
         mu,
         n,
         mask,
         lambda taken: taken,
-        lambda taken, best, step, spent: taken + _row(rows, best),
+        lambda taken, best, step, spent: taken + row_of(rows, best),
         jnp.ones(mu.shape, mu.dtype),
     )
 
 
 @partial(jax.jit, static_argnames="deep")
 def _pairs(w: Array, c: Array, kappa: Array, n: Array, mask: Array, deep: bool) -> Array:
-    w, c, kappa, n, bad = _readied(w, c, kappa, n, mask)
+    w, c, kappa, n, bad = readied(w, c, kappa, n, mask)
     leader = copies(w, c, mask)
     # Only one of several copies takes part; what it gets is theirs.
     leads = leader == jnp.arange(w.shape[-1])
@@ -366,7 +278,7 @@ def _pairs(w: Array, c: Array, kappa: Array, n: Array, mask: Array, deep: bool) 
         spent = _spend_deep(own, c, kappa, n, mask, series)
     else:
         spent = _by_moments(own, jnp.where(eye, itself, jnp.swapaxes(once, -1, -2)), n, mask)
-    return spoiled(_spread(spent, w, c, mask), bad)
+    return spoiled(among_copies(spent, w, c, mask), bad)
 
 
 def _spend_deep(
@@ -377,39 +289,39 @@ def _spend_deep(
         depth = jnp.take_along_axis(spent, best[..., None], -1)[..., 0] + 1
         depth = depth.astype(w.dtype)
         right = series.right_of(best, depth)
-        row = series_divisors(series, _row(c, best)[..., None, :], right[..., None, :])[..., 0, :]
+        row = series_divisors(series, row_of(c, best)[..., None, :], right[..., None, :])[..., 0, :]
         place = jnp.arange(w.shape[-1]) == best[..., None]
         row = jnp.where(place, (depth / kappa)[..., None], row)
         return jnp.where(step[..., :, None], row[..., None, :], takes)
 
     zero = jnp.zeros((*w.shape, w.shape[-1]), w.dtype)
-    return _spend(w, n, mask, lambda takes: 1 + takes.sum(-2), update, zero)
+    return spend(w, n, mask, lambda takes: 1 + takes.sum(-2), update, zero)
 
 
 @jax.jit
 def _roots(w: Array, c: Array, kappa: Array, n: Array, mask: Array) -> Array:
-    w, c, kappa, n, bad = _readied(w, c, kappa, n, mask)
+    w, c, kappa, n, bad = readied(w, c, kappa, n, mask)
     found = root_weights(w, c, mask=mask).weights
     # Copies, which share one weight, are served as the first of them.
     leader = copies(w, c, mask)
     found = segment_sum(found, leader, w.shape[-1])
     divisors = jnp.broadcast_to(kappa[..., None], w.shape)
-    spent = _spend(
+    spent = spend(
         found, n, mask, lambda taken: taken, lambda taken, best, step, _: taken + step, divisors
     )
-    return spoiled(_spread(spent, w, c, mask), bad)
+    return spoiled(among_copies(spent, w, c, mask), bad)
 
 
 @jax.jit
 def _determinantal(w: Array, c: Array, kappa: Array, n: Array, mask: Array) -> Array:
-    w, c, kappa, n, bad = _readied(w, c, kappa, n, mask)
+    w, c, kappa, n, bad = readied(w, c, kappa, n, mask)
 
     def divisors(left: Array) -> Array:
         variance = jnp.diagonal(left, axis1=-2, axis2=-1)
         return 1 / jnp.maximum(variance, jnp.finfo(w.dtype).tiny)
 
     def update(left: Array, best: Array, step: Array, spent: Array) -> Array:
-        row = _row(left, best)
+        row = row_of(left, best)
         own = jnp.take_along_axis(row, best[..., None], -1)
         off = row / (kappa[..., None] + own)
         less = left - off[..., :, None] * row[..., None, :]
@@ -419,5 +331,5 @@ def _determinantal(w: Array, c: Array, kappa: Array, n: Array, mask: Array) -> A
         less = jnp.where(mine[..., :, None], short[..., None, :], less)
         return jnp.where(mine[..., None, :], short[..., :, None], less)
 
-    spent = _spend(w, n, mask, divisors, update, jnp.broadcast_to(c, (*w.shape, w.shape[-1])))
-    return spoiled(_spread(spent, w, c, mask), bad)
+    spent = spend(w, n, mask, divisors, update, jnp.broadcast_to(c, (*w.shape, w.shape[-1])))
+    return spoiled(among_copies(spent, w, c, mask), bad)

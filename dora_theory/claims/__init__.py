@@ -25,6 +25,7 @@ _FAMILIES: tuple[str, ...] = (
     "c5_6_magnitude",
     "c6_1_repetition",
     "c8_1_joint",
+    "c8_1_certificates",
     "c8_2_copula",
     "c8_3_divisors",
 )

@@ -1,4 +1,4 @@
-"""Any joint prior: what greedy reaches, and what bounds every allocation (theory 8.1)."""
+"""Any joint prior: what greedy reaches, and where it is optimal (theory 8.1.1-8.1.4)."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -8,66 +8,26 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dora_theory.allocation import joint, joint_certificate
+from dora_theory.allocation import joint
 from dora_theory.claims.check import drawing, rational, shrinking
 from dora_theory.claims.check.claim import Claim, Instances
+from dora_theory.claims.check.joint_priors import (
+    EIGHTHS,
+    FINITE_PRIOR,
+    K,
+    N,
+    budget_of,
+    draw_points,
+    least,
+    points,
+    spent_in,
+)
 from dora_theory.model.joint import JointPrior
-from dora_theory.model.priors import BetaPrior
-
-_K, _N, _M = 3, 4, 4
-_ALL = np.array(list(rational.allocations(_N, _K)))
-_EIGHTHS = 8
-
-
-def _draw_points(key: Array, n: int, k: int = _K) -> Instances:
-    """Finite priors: p in eighths, and whole weights."""
-    keys = jax.random.split(key, 3)
-    return {
-        "chances": drawing.whole(keys[0], (n, _M, k), 0, _EIGHTHS),
-        "weights": drawing.whole(keys[1], (n, _M), 1, 4),
-        "allocation": drawing.whole(keys[2], (n, k), 0, 2),
-    }
-
-
-def _points(x: Instances, most: int = _N) -> JointPrior:
-    rates = -jnp.log1p(-x["chances"] / _EIGHTHS)
-    weights = x["weights"].astype(rates.dtype)
-    return JointPrior.from_draws(rates, most, weights=weights, sampled=False)
-
-
-def _draw_mixtures(key: Array, n: int) -> Instances:
-    """Mixtures of independent Betas."""
-    keys = jax.random.split(key, 4)
-    return {
-        "alpha": jnp.exp(jax.random.uniform(keys[0], (n, _M, _K), minval=-4, maxval=1)),
-        "beta": jnp.exp(jax.random.uniform(keys[1], (n, _M, _K), minval=-4, maxval=1)),
-        "weights": jax.random.uniform(keys[2], (n, _M), minval=0.05),
-        "allocation": drawing.whole(keys[3], (n, _K), 0, 2),
-    }
-
-
-def _mixture(x: Instances) -> JointPrior:
-    betas = BetaPrior(x["alpha"], x["beta"])
-    return JointPrior.from_betas(betas, _N, weights=x["weights"])
-
-
-def _least(prior: JointPrior) -> Array:
-    """The least log failure of all allocations of the budget."""
-    found = [joint.joint_log_failure(prior, jnp.asarray(b, jnp.int32)) for b in _ALL]
-    return jnp.stack(found, -1).min(-1)
-
-
-def _budget(prior: JointPrior) -> Array:
-    return jnp.full(prior.log_moments.shape[:-3], _N, jnp.int32)
-
-
-def _spent(x: Instances) -> Array:
-    return x["allocation"].astype(jnp.int32)
 
 
 def _margin_submodular(x: Instances) -> Float[Array, " n"]:
-    prior, b = _points(x), _spent(x)
-    eye = jnp.eye(_K, dtype=jnp.int32)
+    prior, b = points(x), spent_in(x)
+    eye = jnp.eye(K, dtype=jnp.int32)
 
     def failure(given: Array) -> Array:
         return jnp.exp(joint.joint_log_failure(prior, given))
@@ -75,14 +35,14 @@ def _margin_submodular(x: Instances) -> Float[Array, " n"]:
     def gain(given: Array, i: int) -> Array:
         return failure(given) - failure(given + eye[i])
 
-    worst = [gain(b, i) for i in range(_K)]
-    worst += [gain(b, i) - gain(b + eye[j], i) for i in range(_K) for j in range(_K)]
+    worst = [gain(b, i) for i in range(K)]
+    worst += [gain(b, i) - gain(b + eye[j], i) for i in range(K) for j in range(K)]
     return jnp.stack(worst).min(0)
 
 
 def _margin_convex(x: Instances) -> Float[Array, " n"]:
     # In the middle between two real allocations.
-    rates = -jnp.log1p(-jnp.minimum(x["chances"], _EIGHTHS - 1) / _EIGHTHS)
+    rates = -jnp.log1p(-jnp.minimum(x["chances"], EIGHTHS - 1) / EIGHTHS)
     w = jnp.log(x["weights"] / x["weights"].sum(-1, keepdims=True))
     one, two = x["allocation"] + 0.5, jnp.roll(x["allocation"], 1, -1) * 1.25
 
@@ -93,14 +53,14 @@ def _margin_convex(x: Instances) -> Float[Array, " n"]:
 
 
 def _margin_greedy(x: Instances) -> Float[Array, " n"]:
-    prior = _points(x)
-    greedy = joint.joint_allocation(prior, _budget(prior))
+    prior = points(x)
+    greedy = joint.joint_allocation(prior, budget_of(prior))
     reached = -jnp.expm1(joint.joint_log_failure(prior, greedy))
-    return reached + (1 - (1 - 1 / _N) ** _N) * jnp.expm1(_least(prior))
+    return reached + (1 - (1 - 1 / N) ** N) * jnp.expm1(least(prior))
 
 
 def _margin_adaptive(x: Instances) -> Float[Array, " n"]:
-    p = x["chances"] / _EIGHTHS
+    p = x["chances"] / EIGHTHS
     steps = 3
 
     def value(belief: Array, left: int) -> Array:
@@ -108,7 +68,7 @@ def _margin_adaptive(x: Instances) -> Float[Array, " n"]:
         if not left:
             return jnp.zeros(belief.shape[0])
         ways = []
-        for i in range(_K):
+        for i in range(K):
             hit = (belief * p[..., i]).sum(-1)
             after = belief * (1 - p[..., i])
             total = after.sum(-1, keepdims=True)
@@ -117,22 +77,22 @@ def _margin_adaptive(x: Instances) -> Float[Array, " n"]:
         return jnp.stack(ways).max(0)
 
     best = value(x["weights"] / x["weights"].sum(-1, keepdims=True), steps)
-    prior = _points(x)
-    given = [jnp.asarray(b, jnp.int32) for b in rational.allocations(steps, _K)]
+    prior = points(x)
+    given = [jnp.asarray(b, jnp.int32) for b in rational.allocations(steps, K)]
     planned = jnp.stack([joint.joint_log_failure(prior, b) for b in given]).min(0)
     return -jnp.abs(-jnp.expm1(planned) - best)
 
 
 def _margin_exchangeable(x: Instances) -> Float[Array, " n"]:
     # Every order of the candidates is as likely.
-    turns = [jnp.roll(x["chances"], i, -1) for i in range(_K)]
-    turns += [jnp.roll(x["chances"][..., ::-1], i, -1) for i in range(_K)]
+    turns = [jnp.roll(x["chances"], i, -1) for i in range(K)]
+    turns += [jnp.roll(x["chances"][..., ::-1], i, -1) for i in range(K)]
     chances = jnp.concatenate(turns, -2)
-    weights = jnp.tile(x["weights"], (1, 2 * _K))
-    prior = _points({"chances": chances, "weights": weights})
-    greedy = joint.joint_allocation(prior, _budget(prior))
+    weights = jnp.tile(x["weights"], (1, 2 * K))
+    prior = points({"chances": chances, "weights": weights})
+    greedy = joint.joint_allocation(prior, budget_of(prior))
     even = greedy.max(-1) - greedy.min(-1) <= 1
-    short = _least(prior) - joint.joint_log_failure(prior, greedy)
+    short = least(prior) - joint.joint_log_failure(prior, greedy)
     short = jnp.where(jnp.isnan(short), 0, short)
     return jnp.where(even, short, -1)
 
@@ -252,76 +212,6 @@ def _explain_unknown(x: dict) -> str:
     )
 
 
-def _margin_lattice(x: Instances) -> Float[Array, " n"]:
-    prior = _points(x)
-    best = -jnp.expm1(_least(prior))
-    bound = joint.lattice_bound(prior, _spent(x), _budget(prior))
-    prefix = joint.prefix_bound(prior, _budget(prior))
-    nearer = bound.naive - bound.lattice
-    return jnp.stack([bound.lattice - best, prefix - best, nearer]).min(0)
-
-
-def _margin_gap(x: Instances) -> Float[Array, " n"]:
-    chances = jnp.minimum(x["chances"], _EIGHTHS - 1)
-    prior = _points(x | {"chances": chances})
-    rates, w = -jnp.log1p(-chances / _EIGHTHS), x["weights"].astype(float)
-    base = x["allocation"] * 1.5
-    n = _budget(prior)
-    gap = joint.frank_wolfe_gap(rates, base, n, weights=w)
-    each = jnp.log(w / w.sum(-1, keepdims=True)) - (rates * base[:, None]).sum(-1)
-    here = jax.scipy.special.logsumexp(each, -1)
-    best = _least(prior)
-    linear = jnp.exp(best) - jnp.exp(here) * (1 - gap)
-    return jnp.minimum(best - (here - gap), linear)
-
-
-def _margin_certificate(x: Instances) -> Float[Array, " n"]:
-    prior = _mixture(x)
-    found = joint_certificate.joint_certificate(prior, _spent(x), _budget(prior))
-    slopes = found.slope_gap - found.gap
-    return jnp.minimum(_least(prior) - (found.log_failure - found.gap), slopes)
-
-
-def _margin_product(x: Instances) -> Float[Array, " n"]:
-    prior = JointPrior.independent(BetaPrior(x["alpha"][:, 0], x["beta"][:, 0]), _N)
-    found = joint_certificate.joint_certificate(prior, _spent(x), _budget(prior))
-    return -jnp.abs(_least(prior) - (found.log_failure - found.gap))
-
-
-def _margin_optimal(x: Instances) -> Float[Array, " n"]:
-    prior = _mixture(x)
-    greedy = joint.joint_allocation(prior, _budget(prior))
-    found = joint_certificate.joint_certificate(prior, greedy)
-    proved = found.largest_next <= found.smallest_last
-    return jnp.where(proved, _least(prior) - found.log_failure, 0)
-
-
-def _margin_relaxed(x: Instances) -> Float[Array, " n"]:
-    prior = _mixture(x)
-    greedy = joint.joint_allocation(prior, _budget(prior))
-    bound = joint_certificate.relaxed_bound(prior, greedy, steps=4)
-    return _least(prior) - bound
-
-
-def _draw_samples(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 2)
-    return {
-        "chances": drawing.whole(keys[0], (n, 8, _K), 0, _EIGHTHS - 1),
-        "drawn": drawing.whole(keys[1], (n, 4), 0, 7),
-    }
-
-
-def _margin_sampling(x: Instances) -> Float[Array, " n"]:
-    rates = -jnp.log1p(-x["chances"] / _EIGHTHS)
-    sample = jnp.take_along_axis(rates, x["drawn"][..., None], -2)
-    n = jnp.full(rates.shape[:1], _N, jnp.int32)
-    greedy = joint.draws_allocation(sample, n)
-    seen, true = (jnp.exp(joint.draws_failure(r, greedy).log_failure) for r in (sample, rates))
-    return true - seen
-
-
-_FINITE = "A prior of finitely many points, which any other is a limit of."
-_LATENT = "Independent candidates given a latent of finitely many values."
 CLAIMS = (
     Claim(
         id="8.1.1",
@@ -330,10 +220,10 @@ CLAIMS = (
         latex=r"J(B+e_i)\ge J(B),\qquad J(B+e_i)-J(B)\ge J(B+e_j+e_i)-J(B+e_j)",
         source="new",
         expected="holds",
-        assumptions=_FINITE,
+        assumptions=FINITE_PRIOR,
         proof="For one p let f = Π q^B. A rollout of i gains f p_i ≥ 0; after one of j it gains "
         "q_j f p_i ≤ f p_i. Both survive averaging over p.",
-        draw=_draw_points,
+        draw=draw_points,
         margin=_margin_submodular,
         # Differences of sums of four products.
         tolerance=1e-14,
@@ -346,9 +236,9 @@ CLAIMS = (
         latex=r"\log F(\tfrac12(B+B'))\le\tfrac12(\log F(B)+\log F(B'))",
         source="new",
         expected="holds",
-        assumptions=_FINITE,
+        assumptions=FINITE_PRIOR,
         proof="e^{-B·x} is log-linear in B, so log F is a log-sum-exp.",
-        draw=_draw_points,
+        draw=draw_points,
         margin=_margin_convex,
         # Logarithms up to 20.
         tolerance=1e-13,
@@ -360,9 +250,9 @@ CLAIMS = (
         latex=r"J_{\mathrm{greedy}}\ge\left(1-(1-1/N)^N\right)J^*",
         source="new",
         expected="holds",
-        assumptions=_FINITE + " Known elsewhere, for DR-submodular functions on a lattice.",
+        assumptions=FINITE_PRIOR + " Known elsewhere, for DR-submodular functions on a lattice.",
         proof="By 8.1.1 each greedy step closes at least 1/N of what is missing to J*.",
-        draw=_draw_points,
+        draw=draw_points,
         margin=_margin_greedy,
         tolerance=1e-14,
     ),
@@ -373,10 +263,10 @@ CLAIMS = (
         latex=r"\max_\pi\Pr(\text{success within }N)=\max_BJ(B)",
         source="new",
         expected="holds",
-        assumptions=_FINITE + " The search ends at the first success.",
+        assumptions=FINITE_PRIOR + " The search ends at the first success.",
         proof="It goes on only after a failure, so a policy is one path, whose value is J of it. "
         "Checked by Bellman's equation on beliefs.",
-        draw=_draw_points,
+        draw=draw_points,
         margin=_margin_adaptive,
         tolerance=1e-13,
     ),
@@ -388,10 +278,10 @@ CLAIMS = (
         latex=r"F\text{ symmetric}\ \Rightarrow\ \max_iB^*_i-\min_iB^*_i\le1",
         source="new",
         expected="holds",
-        assumptions=_FINITE,
+        assumptions=FINITE_PRIOR,
         proof="A symmetric convex function is Schur-convex, and the balanced vector is majorized "
         "by every other.",
-        draw=_draw_points,
+        draw=draw_points,
         margin=_margin_exchangeable,
         # Log failures up to 20; -∞ on both sides is no shortfall.
         tolerance=1e-12,
@@ -433,105 +323,5 @@ CLAIMS = (
         confirm=_confirm_unknown,
         simpler=_simpler_unknown,
         explain=_explain_unknown,
-    ),
-    Claim(
-        id="8.1.5",
-        name="bounds from marginal gains",
-        statement="From any allocation, J* is at most J plus the N largest gains along candidates, "
-        "which is never above N times the largest gain; so is the least over greedy's prefixes.",
-        latex=r"J^*\le J(B)+\sum_{N\text{ largest}}\Delta_i(B;r)\le J(B)+N\max_i\Delta_i(B;0)",
-        source="new",
-        expected="holds",
-        assumptions=_FINITE,
-        proof="J(B*) ≤ J(B ∨ B*) ≤ J(B) + Σ_i [J(B + d_i e_i) - J(B)] by 8.1.1.",
-        draw=_draw_points,
-        margin=_margin_lattice,
-        tolerance=1e-13,
-    ),
-    Claim(
-        id="8.1.6",
-        name="bounds from convexity",
-        statement="From any real allocation, F* is at least F e^{-g}, and so at least F (1 - g), "
-        "with g the Frank-Wolfe gap of log F.",
-        latex=r"F^*\ge F(B)e^{-g}\ge F(B)(1-g),\qquad g=N\max_it_i-B\cdot t",
-        source="new",
-        expected="holds",
-        assumptions=_FINITE + " All p < 1.",
-        proof="log F is convex (8.1.1), and -t is its gradient.",
-        draw=_draw_points,
-        margin=_margin_gap,
-        tolerance=1e-12,
-    ),
-    Claim(
-        id="8.1.7",
-        name="the certificate",
-        statement="From any allocation, log F* is at least log F - G, and the slopes next to it "
-        "bound G from above.",
-        latex=r"\log F^*\ge\log F(B)-G(B),\qquad G(B)=\max_{\sum B'_i=N}\sum_i(e_i(B_i)-e_i(B'_i))",
-        source="new",
-        expected="holds",
-        assumptions=_LATENT,
-        proof="F(B')/F(B) = E_Q Π m_i(B'_i)/m_i(B_i), and Jensen.",
-        draw=_draw_mixtures,
-        margin=_margin_certificate,
-        # Log failures and moments up to 50.
-        tolerance=1e-11,
-        proved="Coq: Latent.certificate_bound",
-    ),
-    Claim(
-        id="8.1.7",
-        name="exact for independent candidates",
-        statement="For a product prior the bound is the optimum itself, from any allocation.",
-        latex=r"\log F(B)-G(B)=\log F^*\quad\text{for every }B",
-        source="new",
-        expected="holds",
-        assumptions="Independent Betas.",
-        proof="e_i is then log m_i, and the maximum in G is over all allocations.",
-        draw=_draw_mixtures,
-        margin=_margin_product,
-        tolerance=1e-11,
-    ),
-    Claim(
-        id="8.1.8",
-        name="a proof of optimality in O(k)",
-        statement="If no tilted gain that is not taken exceeds one that is, B is optimal.",
-        latex=r"\max_i\tau^+_i\le\min_{B_i>0}\tau^-_i\ \Rightarrow\ F(B)=F^*",
-        source="new",
-        expected="holds",
-        assumptions=_LATENT + " Sufficient, not necessary.",
-        proof="Then the N largest increments of e are those of B itself, and G = 0.",
-        draw=_draw_mixtures,
-        margin=_margin_optimal,
-        tolerance=1e-11,
-        proved="Coq: Latent.latent_optimal",
-    ),
-    Claim(
-        id="8.1.9",
-        name="the certificate at real bases",
-        statement="With log moments interpolated between integers the certificate at a real base "
-        "bounds F* too.",
-        latex=r"\log F^*\ge\max_B\left[\log\hat F(B)-\hat G(B)\right]",
-        source="new",
-        expected="holds",
-        assumptions=_LATENT,
-        proof="Interpolation leaves log m_i convex in b and equal at integers; Jensen as in 8.1.7.",
-        draw=_draw_mixtures,
-        margin=_margin_relaxed,
-        tolerance=1e-11,
-        chunk=1024,
-    ),
-    Claim(
-        id="8.1.11",
-        name="greedy flatters its own draws",
-        statement="On the draws it was chosen on, greedy's success is too high in the mean.",
-        latex=r"\mathbb E\left[\hat J(B_{\hat J})-J(B_{\hat J})\right]\ge0",
-        source="new",
-        expected="holds",
-        assumptions="Four draws of eight points. Its size, about 0.5/M, was measured only.",
-        proof="The best on a sample is the best of several noisy means; so judge on fresh draws.",
-        draw=_draw_samples,
-        margin=_margin_sampling,
-        test="mean",
-        least=32768,
     ),
 )

@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 
 from dora_theory.claims.check import drawing
 from dora_theory.claims.check.claim import Claim, Instances
-from dora_theory.model import copula, objective, root_weights
+from dora_theory.model import beta_quantiles, copula, objective, root_weights
 
 _K = 5
 
@@ -57,10 +57,10 @@ def _normal(z: Array) -> Array:
 
 def _margin_numerics(x: Instances) -> Float[Array, " n"]:
     w, kappa = x["weights"], x["concentration"]
-    theta = copula.quantiles(w, kappa[:, None]).value
+    theta = beta_quantiles.quantiles(w, kappa[:, None]).value
     b = x["depth"][:, None]
     rates = jnp.logaddexp(0, theta)
-    share = _normal(jnp.asarray(copula.grid()))
+    share = _normal(jnp.asarray(beta_quantiles.grid()))
     found = (jnp.exp(-b[..., None] * rates) * share).sum(-1)
     exact = jnp.exp(objective.candidate_log_failure(w, kappa, jnp.broadcast_to(b, w.shape)))
     return -jnp.abs(found / exact - 1).max(-1)
@@ -122,8 +122,8 @@ def _draw_first(key: Array, n: int) -> Instances:
 def _margin_first(x: Instances) -> Float[Array, " n"]:
     w, kappa, b = x["weights"], x["concentration"], x["allocation"]
     # Every second node: 201 of a smooth function.
-    table = copula.quantiles(w, kappa[:, None])
-    z = jnp.asarray(copula.grid())[::2]
+    table = beta_quantiles.quantiles(w, kappa[:, None])
+    z = jnp.asarray(beta_quantiles.grid())[::2]
     share = _normal(z)
 
     def failing(theta: Array, i: int) -> Array:
@@ -136,8 +136,8 @@ def _margin_first(x: Instances) -> Float[Array, " n"]:
 
     def joint(rho: float) -> Array:
         second = (rho * z[:, None] + jnp.sqrt(1 - rho**2) * z).reshape(-1)
-        theta = copula.interpolated(
-            copula.Quantiles(table.value[:, 1:], table.slope[:, 1:]), second[None, None]
+        theta = beta_quantiles.interpolated(
+            beta_quantiles.Quantiles(table.value[:, 1:], table.slope[:, 1:]), second[None, None]
         )
         other = failing(theta[:, 0], 1).reshape(-1, z.size, z.size)
         return jnp.log(jnp.einsum("na,a,nab,b->n", alone[:, 0], share, other, share))

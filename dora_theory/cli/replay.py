@@ -113,11 +113,7 @@ def add_parser(commands: Any) -> None:
             metavar="T",
             help="as in allocate (default %(default)s)",
         )
-    add(
-        "--smooth",
-        action="store_true",
-        help="shared-divisors: differences of score among like candidates are noise",
-    )
+    add("--smooth", action="store_true", help="shared-divisors: scores of like candidates err")
     add("--beam-width", type=int, default=4, metavar="M", help="beam, dvts (default %(default)s)")
     add(
         "--seed",

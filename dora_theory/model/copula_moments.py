@@ -2,7 +2,7 @@
 
 With normalized Hermite polynomials h_n, α_n = E[p_i h_n(z)] and β_n(b) = E[q_j^b h_n(z)], two
 candidates have E[p_i q_j^b] = Σ_n C_ij^n α_n β_n(b) (Mehler). Expectations are sums over the grid
-of `copula.quantiles`, which converge faster than any power of its step for smooth quantiles.
+of `beta_quantiles`, which converge faster than any power of its step for smooth quantiles.
 """
 
 from typing import NamedTuple
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dora_theory.model.copula import grid, inner, quantiles
+from dora_theory.model.beta_quantiles import grid, inner, quantiles
 
 _TERMS = 25
 # Of the series' own value, below which it says nothing: a sum that is cut off.

@@ -21,7 +21,7 @@ from dora_theory.allocation import (
 )
 from dora_theory.claims import c4_3_price, claims
 from dora_theory.claims.check.verifying import verify
-from dora_theory.model import copula, magnitude, objective, priors, root_weights
+from dora_theory.model import beta_quantiles, copula, magnitude, objective, priors, root_weights
 from dora_theory.model import directions as pooling
 from dora_theory.model import similarity as directions
 
@@ -286,7 +286,7 @@ PLANTED = [
     (joint, "frank_wolfe_gap", gap_halved, "8.1.6", "bounds from convexity"),
     (joint, "joint_allocation", worst_first, "8.1.2", "what greedy reaches"),
     (copula, "copula_correlation", kernel_of_the_angle, "8.2.1", "DORA's kernel is a correlation"),
-    (copula, "quantiles", slope_of_the_table, "8.2.2", "quantiles keep the moments"),
+    (beta_quantiles, "quantiles", slope_of_the_table, "8.2.2", "quantiles keep the moments"),
     (root_weights, "root_weights", magnitude_for_roots, "8.2.5", "root weights of a pair"),
     (
         shared_divisors,

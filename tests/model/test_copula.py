@@ -7,17 +7,17 @@ import pytest
 from scipy import special, stats
 
 import dora_theory as dt
-from dora_theory.model import copula
+from dora_theory.model import beta_quantiles
 from dora_theory.model.copula_moments import pair_series, series_divisors
 
-Z = copula.grid()
+Z = beta_quantiles.grid()
 
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("kappa", [0.05, 0.25, 1.0, 4.0, 100.0])
 def test_quantiles_are_scipys(kappa):
     w = np.array([0.05, 0.3, 0.5, 0.9])
-    theta = np.asarray(copula.quantiles(jnp.asarray(w), jnp.full(4, kappa)).value)
+    theta = np.asarray(beta_quantiles.quantiles(jnp.asarray(w), jnp.full(4, kappa)).value)
     for weight, values in zip(w, theta, strict=True):
         a, b = kappa * weight, kappa * (1 - weight)
         inside = np.abs(Z) <= 6
@@ -35,7 +35,7 @@ def test_quantiles_are_scipys(kappa):
 @pytest.mark.parametrize("kappa", [0.25, 1.0, 4.0])
 def test_failure_of_one_candidate_is_the_closed_form(kappa):
     w = np.array([0.02, 0.3, 0.7])
-    theta = np.asarray(copula.quantiles(jnp.asarray(w), jnp.full(3, kappa)).value)
+    theta = np.asarray(beta_quantiles.quantiles(jnp.asarray(w), jnp.full(3, kappa)).value)
     x = np.logaddexp(0, theta)
     share = stats.norm.pdf(Z) * (Z[1] - Z[0])
     for b in (1, 7, 64):
@@ -46,7 +46,7 @@ def test_failure_of_one_candidate_is_the_closed_form(kappa):
 @pytest.mark.parametrize("kappa", [1e-6, 1e-3, 1e3, 1e6])
 def test_extreme_quantiles_are_numbers(kappa, x64):
     w = jnp.array([1e-6, 0.5, 0.999])
-    found = copula.quantiles(w, jnp.full(3, kappa, w.dtype))
+    found = beta_quantiles.quantiles(w, jnp.full(3, kappa, w.dtype))
     assert np.isfinite(found.value).all()
     assert np.isfinite(found.slope).all()
 
