@@ -8,6 +8,7 @@ Hopper's instructions and which has no scan; a JAX without it takes the referenc
 Nothing of Pallas is loaded before a kernel is used.
 """
 
+import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from importlib.util import find_spec
@@ -19,6 +20,7 @@ Implementation = Literal["auto", "reference", "pallas"]
 
 # Triton compiles for this compute capability and later.
 _CAPABILITY = 8.0
+_DEPRECATED = "The Pallas Triton backend is deprecated"
 
 
 def choose(
@@ -92,6 +94,14 @@ def unavailable() -> str | None:
                 f"{device.compute_capability}"
             )
     return None
+
+
+def quiet() -> None:
+    """Keeps from users what JAX says to who writes kernels: that the Triton backend will go.
+
+    It is said while a program is compiled, outside of any block that a kernel could open.
+    """
+    warnings.filterwarnings("ignore", _DEPRECATED, DeprecationWarning)
 
 
 def _has_backend() -> bool:

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from dora_theory.kernels.dispatch import Implementation, choose
+from dora_theory.kernels.by_problems import by_problems
+from dora_theory.kernels.dispatch import Implementation, choose, quiet
 from dora_theory.kernels.divisor import largest_in_block, largest_priorities
 
 # A row must fit the registers of a program.
@@ -109,41 +110,46 @@ def allocation_kernel(
     *batch, k = numerators.shape
     rows_each, warps = tile or tiling(k)
     n, exists = numerators.reshape(-1, k), mask.reshape(-1, k)
-    rows = n.shape[0]
-    if rows == 0:
+    if n.shape[0] == 0:
         return jnp.zeros(numerators.shape, jnp.int32)
     own = jnp.shape(offsets)[-1:] == (k,) and k > 1
-    c = jnp.broadcast_to(offsets, (*batch, k if own else 1)).reshape(rows, -1).astype(n.dtype)
-    target = jnp.broadcast_to(budget, tuple(batch)).reshape(rows, 1).astype(jnp.int32)
+    c = jnp.broadcast_to(offsets, (*batch, k if own else 1)).reshape(n.shape[0], -1)
+    target = jnp.broadcast_to(budget, tuple(batch)).reshape(-1, 1).astype(jnp.int32)
     width = _width(k)
+    quiet()
 
     def block(columns: int) -> Any:
         return pl.BlockSpec((rows_each, columns), lambda i: (i, 0))
 
     divide = jnp.divide if interpret or n.dtype != jnp.float32 else _rounded_quotient
 
-    def kernel(n_ref: Any, exists_ref: Any, c_ref: Any, target_ref: Any, out_ref: Any) -> None:
-        row = pl.program_id(0) * rows_each + jnp.arange(rows_each)[:, None]
-        here = row < rows
-        there = here & (jnp.arange(width) < k)[None, :]
-        # Rows past the end spend nothing; columns past it are padding.
-        exists = triton.load(exists_ref, mask=there, other=False)
-        n = triton.load(n_ref, mask=there, other=-1)
-        n = jnp.where(exists, jnp.where(n < 0, jnp.nan, n), -1)
-        c = triton.load(c_ref, mask=there if own else here, other=1)
-        target = triton.load(target_ref, mask=here, other=0)
-        triton.store(out_ref, largest_in_block(n, c, target, divide, most), mask=there)
+    def call(n: Array, exists: Array, c: Array, target: Array) -> Array:
+        rows = n.shape[0]
 
-    counts = pl.pallas_call(
-        kernel,
-        out_shape=jax.ShapeDtypeStruct(n.shape, jnp.int32),
-        grid=(pl.cdiv(rows, rows_each),),
-        in_specs=[block(width), block(width), block(width if own else 1), block(1)],
-        out_specs=block(width),
-        compiler_params=triton.CompilerParams(num_warps=warps, num_stages=1),
-        interpret=interpret,
-        name="largest_priorities",
-    )(n, exists, c, target)
+        def kernel(n_ref: Any, exists_ref: Any, c_ref: Any, target_ref: Any, out_ref: Any) -> None:
+            row = pl.program_id(0) * rows_each + jnp.arange(rows_each)[:, None]
+            here = row < rows
+            there = here & (jnp.arange(width) < k)[None, :]
+            # Rows past the end spend nothing; columns past it are padding.
+            exists = triton.load(exists_ref, mask=there, other=False)
+            n = triton.load(n_ref, mask=there, other=-1)
+            n = jnp.where(exists, jnp.where(n < 0, jnp.nan, n), -1)
+            c = triton.load(c_ref, mask=there if own else here, other=1)
+            target = triton.load(target_ref, mask=here, other=0)
+            triton.store(out_ref, largest_in_block(n, c, target, divide, most), mask=there)
+
+        return pl.pallas_call(
+            kernel,
+            out_shape=jax.ShapeDtypeStruct(n.shape, jnp.int32),
+            grid=(pl.cdiv(rows, rows_each),),
+            in_specs=[block(width), block(width), block(width if own else 1), block(1)],
+            out_specs=block(width),
+            compiler_params=triton.CompilerParams(num_warps=warps, num_stages=1),
+            interpret=interpret,
+            name="largest_priorities",
+        )(n, exists, c, target)
+
+    counts = by_problems(call, (n, exists, c.astype(n.dtype), target))
     return counts.reshape(numerators.shape)
 
 

@@ -21,7 +21,8 @@ from dora_theory.kernels.beta_sampler import (
     log_sigmoid,
     setup_beta,
 )
-from dora_theory.kernels.dispatch import Implementation, choose
+from dora_theory.kernels.by_problems import by_problems
+from dora_theory.kernels.dispatch import Implementation, choose, quiet
 
 # What a unit's setup holds besides the coefficients of two polynomials.
 _SCALARS = BetaSetup._fields[2:]
@@ -241,14 +242,20 @@ def expected_outcomes_kernel(
 
     some = pl.BlockSpec((each,), lambda p: (p % parts,))
     out = pl.BlockSpec((None, None, width), lambda p: (p // parts, p % parts, 0))
-    sums = pl.pallas_call(
-        kernel,
-        out_shape=[jax.ShapeDtypeStruct((n, parts, width), jnp.float32)] * 2,
-        grid=(n * parts,),
-        in_specs=[*map(of_whole, (seeds, table, budget)), some, some],
-        out_specs=[out, out],
-        compiler_params=triton.CompilerParams(num_warps=warps, num_stages=1),
-        interpret=interpret,
-        name="expected_outcomes",
-    )(seeds, table, budget, sample, counts)
+
+    def call(seeds: Array, table: Array, budget: Array, sample: Array, counts: Array) -> Any:
+        n = seeds.shape[0]
+        return pl.pallas_call(
+            kernel,
+            out_shape=[jax.ShapeDtypeStruct((n, parts, width), jnp.float32)] * 2,
+            grid=(n * parts,),
+            in_specs=[*map(of_whole, (seeds, table, budget)), some, some],
+            out_specs=[out, out],
+            compiler_params=triton.CompilerParams(num_warps=warps, num_stages=1),
+            interpret=interpret,
+            name="expected_outcomes",
+        )(seeds, table, budget, sample, counts)
+
+    quiet()
+    sums = by_problems(call, (seeds, table, budget), (sample, counts))
     return Outcomes(*(x.sum(1)[:, :strategies].T for x in sums))

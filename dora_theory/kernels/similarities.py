@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from dora_theory.kernels.dispatch import Implementation, choose
+from dora_theory.kernels.by_problems import by_problems
+from dora_theory.kernels.dispatch import Implementation, choose, quiet
 from dora_theory.kernels.varying import varying_with
 
 Precision = Literal["full", "tf32", "bfloat16"]
@@ -277,17 +278,24 @@ def similarity_kernel(
         rest = (0,) * len(shape)
         return pl.BlockSpec((None, *shape), lambda p: (p // stripes, *rest))
 
-    y = pl.pallas_call(
-        kernel,
-        out_shape=jax.ShapeDtypeStruct(v.shape, jnp.float32),
-        # In one axis: programs that run at once share a problem's columns.
-        grid=(v.shape[0] * stripes,),
-        in_specs=[stripe(wide), whole(tall, wide), stripe(), whole(tall), whole(tall), whole(1)],
-        out_specs=stripe(),
-        compiler_params=triton.CompilerParams(num_warps=warps, num_stages=stages),
-        interpret=interpret,
-        name="similarity_sums",
-    )(e, e, half, half, v, inverse)
+    def call(e: Array, half: Array, v: Array, inverse: Array) -> Array:
+        return pl.pallas_call(
+            kernel,
+            out_shape=jax.ShapeDtypeStruct(v.shape, jnp.float32),
+            # In one axis: programs that run at once share a problem's columns.
+            grid=(v.shape[0] * stripes,),
+            in_specs=[
+                *(stripe(wide), whole(tall, wide), stripe()),
+                *(whole(tall), whole(tall), whole(1)),
+            ],
+            out_specs=stripe(),
+            compiler_params=triton.CompilerParams(num_warps=warps, num_stages=stages),
+            interpret=interpret,
+            name="similarity_sums",
+        )(e, e, half, half, v, inverse)
+
+    quiet()
+    y = by_problems(call, (e, half, v, inverse))
     return y[:, :k].reshape(values.shape)
 
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from allocation_table import greedy, table
+from lowering import for_cuda
 
 from dora_theory.kernels.dispatch import unavailable
 from dora_theory.kernels.divisor import largest_priorities
@@ -71,18 +72,15 @@ def lowered(k, dtype, own):
     def shape(*dimensions, of=dtype):
         return jax.ShapeDtypeStruct(dimensions, of)
 
-    traced = jax.jit(allocation_kernel).trace(
+    return for_cuda(
+        allocation_kernel,
         shape(4096, k),
         shape(4096, k if own else 1),
         shape(4096, of=jnp.int32),
         shape(4096, k, of=bool),
     )
-    return traced.lower(lowering_platforms=("cuda",)).as_text()
 
 
-@pytest.mark.skipif(
-    not ON_GPU and jax.__version_info__ >= (0, 11), reason="JAX 0.11 lowers for CUDA with a GPU"
-)
 @pytest.mark.parametrize(
     ("k", "wide", "own"), [(5, False, True), (8192, False, False), (64, True, False)]
 )

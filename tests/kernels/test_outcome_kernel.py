@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.special
+from lowering import for_cuda
 
 from dora_theory.kernels.beta_sampler import stream
 from dora_theory.kernels.dispatch import unavailable
@@ -96,15 +97,11 @@ def test_float64_is_refused_by_name():
             expected_outcomes(keys, *wide, *rest, implementation="pallas")
 
 
-@pytest.mark.skipif(
-    not ON_GPU and jax.__version_info__ >= (0, 11), reason="JAX 0.11 lowers for CUDA with a GPU"
-)
 @pytest.mark.parametrize("wide", [False, True], ids=["x32", "x64"])
 def test_it_lowers_for_cuda(wide):
     arguments = given(300, 290)
     with jax.enable_x64(wide):
-        traced = jax.jit(expected_outcomes_kernel).trace(*arguments)
-        text = traced.lower(lowering_platforms=("cuda",)).as_text()
+        text = for_cuda(expected_outcomes_kernel, *arguments)
     assert "__gpu$xla.gpu.triton" in text
     # Of an array that all samples and units share there is none.
     assert f"{UNITS}x{PROBLEMS}x300" not in text

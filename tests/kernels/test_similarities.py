@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from lowering import for_cuda
 
 from dora_theory import uniqueness
 from dora_theory.kernels.dispatch import unavailable, with_slope
@@ -89,17 +90,13 @@ def test_vmap_is_the_batch(problems):
     assert kernel(jnp.zeros((0, 4, 3)), jnp.zeros((0, 4)), jnp.zeros(0)).shape == (0, 4)
 
 
-@pytest.mark.skipif(
-    not ON_GPU and jax.__version_info__ >= (0, 11), reason="JAX 0.11 lowers for CUDA with a GPU"
-)
 @pytest.mark.parametrize("wide", [False, True], ids=["x32", "x64"])
 @pytest.mark.parametrize("precision", UNIT)
 def test_it_lowers_for_cuda_without_a_matrix_of_all_pairs(precision, wide):
     with jax.enable_x64(wide):
         shapes = [(2, 1000, 384), (2, 1000), (2,)]
         given = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
-        traced = jax.jit(partial(similarity_kernel, precision=precision)).trace(*given)
-        text = traced.lower(lowering_platforms=("cuda",)).as_text()
+        text = for_cuda(partial(similarity_kernel, precision=precision), *given)
     assert "__gpu$xla.gpu.triton" in text
     assert "1000x1000" not in text
     assert "1024x1024" not in text

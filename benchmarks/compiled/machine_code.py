@@ -1,0 +1,149 @@
+"""What a compiled kernel is made of: its PTX by loops, and what the assembler says of it.
+
+PTX is the compiler's last form that is text and the same for all devices. The assembler turns an
+instruction into one or several, so that counts of PTX are low where it expands (a rounded quotient
+is about ten); registers, spills and shared memory are the assembler's own.
+"""
+
+import re
+import subprocess
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from compiled.devices import PROGRAMS, REGISTERS, THREADS, Device
+
+_ENTRY = re.compile(r"^\.(?:visible \.)?entry\s+([\w$]+)\(", re.M)
+_LABEL = re.compile(r"^\$?([\w$.]+):")
+_BRANCH = re.compile(r"\bbra(?:\.uni)?\s+(\$?[\w$.]+);")
+_INSTRUCTION = re.compile(r"^(?:@!?%\w+\s+)?([a-z][\w.:]*)")
+# By what executes them. Tensor cores; the unit for reciprocals, roots, exponentials, logarithms;
+# memory; the rest is arithmetic on integers, floats and predicates.
+KINDS = {
+    "tensor": re.compile(r"mma\.sync|wgmma\.mma_async|tcgen05\.mma"),
+    "special": re.compile(r"(ex2|lg2|rcp|sqrt|rsqrt|sin|cos|tanh)\.|div\.(full|approx)"),
+    "division": re.compile(r"div\.(rn|u|s)|rem\."),
+    "global": re.compile(r"(ld|st|atom|red)\.(relaxed\.)?global|cp\.async"),
+    "shared": re.compile(r"(ld|st)\.shared|ldmatrix|stmatrix"),
+    "barrier": re.compile(r"bar\.|barrier\.|mbarrier|shfl|fence"),
+}
+_NONE = re.compile(r"mov\.|ret$|bra|\.|pragma")
+
+
+@dataclass
+class Loop:
+    """A loop of a kernel: instructions a thread meets in one turn, without those of inner loops."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    depth: int = 0
+
+
+def entries(ptx: str) -> dict[str, str]:
+    """The body of each kernel, by name."""
+    starts = [(m.group(1), m.start()) for m in _ENTRY.finditer(ptx)]
+    ends = [start for _, start in starts[1:]] + [len(ptx)]
+    return {name: ptx[start:end] for (name, start), end in zip(starts, ends, strict=False)}
+
+
+def loops(body: str) -> list[Loop]:
+    """The kernel outside of all loops, then its loops in the order in which they begin.
+
+    A loop is what lies between a label and the last branch back to it. Compilers lay out blocks in
+    such an order that this is right for the loops of these kernels.
+    """
+    lines = [line.strip() for line in body.splitlines()]
+    labels = {m.group(1): i for i, line in enumerate(lines) if (m := _LABEL.match(line))}
+    spans: dict[int, int] = {}
+    for i, line in enumerate(lines):
+        found = _BRANCH.search(line)
+        if found:
+            start = labels.get(found.group(1).lstrip("$"), len(lines))
+            if start <= i:
+                spans[start] = max(i, spans.get(start, 0))
+    ordered = sorted(spans.items())
+    made = [Loop()] + [Loop() for _ in ordered]
+    for j, (start, end) in enumerate(ordered):
+        made[j + 1].depth = 1 + sum(a < start and end <= b for a, b in ordered)
+    for i, line in enumerate(lines):
+        name = _INSTRUCTION.match(line)
+        if not name or _LABEL.match(line) or line.endswith(":"):
+            continue
+        kind = kind_of(name.group(1))
+        if kind:
+            # The innermost: of those around it, the one that begins last.
+            inside = [j + 1 for j, (a, b) in enumerate(ordered) if a <= i <= b]
+            made[inside[-1] if inside else 0].counts[kind] += 1
+    return made
+
+
+def kind_of(name: str) -> str | None:
+    """Which unit an instruction keeps busy; None for what costs nothing."""
+    for kind, pattern in KINDS.items():
+        if pattern.match(name):
+            return kind
+    return None if _NONE.match(name) else "arithmetic"
+
+
+def instructions(body: str, kind: str) -> Counter[str]:
+    """How often each instruction of a kind stands in a kernel, by name without types."""
+    names = Counter[str]()
+    for line in body.splitlines():
+        found = _INSTRUCTION.match(line.strip())
+        if found and kind_of(found.group(1)) == kind:
+            names[".".join(found.group(1).split(".")[:2])] += 1
+    return names
+
+
+def assembled(ptx: str, assembler: str, device: Device) -> dict[str, dict[str, int]]:
+    """Registers, spilled bytes, stack and static shared memory of each kernel."""
+    with tempfile.NamedTemporaryFile("w", suffix=".ptx") as file:
+        file.write(ptx)
+        file.flush()
+        command = [assembler, "-v", f"-arch={device.architecture}", file.name, "-o", "/dev/null"]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        raise RuntimeError(f"{Path(assembler).name}: {ran.stderr.strip().splitlines()[-1]}")
+    return read_assembler(ran.stderr)
+
+
+def read_assembler(said: str) -> dict[str, dict[str, int]]:
+    """What `ptxas -v` says, by kernel."""
+    found: dict[str, dict[str, int]] = {}
+    for part in said.split("Compiling entry function '")[1:]:
+
+        def number(pattern: str, text: str = part) -> int:
+            m = re.search(pattern, text)
+            return int(m.group(1)) if m else 0
+
+        found[part.partition("'")[0]] = {
+            "registers": number(r"Used (\d+) registers"),
+            "spilled": number(r"(\d+) bytes spill stores") + number(r"(\d+) bytes spill loads"),
+            "stack": number(r"(\d+) bytes stack frame"),
+            "shared": number(r"(\d+) bytes smem"),
+        }
+    return found
+
+
+def occupancy(registers: int, shared: int, threads: int, device: Device) -> float:
+    """Share of a multiprocessor's threads that can be there at once.
+
+    Registers are given out 256 at a time to a warp; of shared memory a program takes 1 KiB more.
+    """
+    warps = -(-threads // 32)
+    each = -(-max(registers, 1) * 32 // 256) * 256
+    by_registers = REGISTERS // (each * warps)
+    by_memory = device.shared[0] // (-(-(shared + 1024) // 128) * 128)
+    programs = min(PROGRAMS, THREADS // (32 * warps), by_registers, by_memory)
+    return programs * warps * 32 / THREADS
+
+
+def threads_of(body: str) -> int:
+    """Threads of a program, which the kernel states."""
+    m = re.search(r"\.(?:req|max)ntid\s+(\d+)(?:,\s*(\d+))?(?:,\s*(\d+))?", body)
+    numbers: list[Any] = [int(x) for x in m.groups() if x] if m else []
+    total = 1
+    for n in numbers:
+        total *= n
+    return total if numbers else 0

@@ -1,0 +1,203 @@
+"""What is compiled: each kernel at the shapes that users have, and the functions that call them."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
+
+import dora_theory as dt
+from dora_theory.kernels.beta_sampler import Stream
+from dora_theory.kernels.divisor_pallas import allocation_kernel
+from dora_theory.kernels.outcomes import expected_outcomes_kernel
+from dora_theory.kernels.similarities import Precision, Tiling, similarity_kernel, tiling
+
+# Ragged ones among them. Of allocation: candidates, whether each has its own offset, and the bits.
+ALLOCATIONS = (
+    (1, False, 32), (5, True, 32), (64, False, 32), (64, False, 64), (100, True, 32),
+    (1000, False, 32), (4096, False, 32), (8192, False, 32),
+)  # fmt: skip
+# What the compiler may round buffers up to, together.
+_ROUNDING = 1 << 12
+# Candidates and dimensions of γ, with problems that make a GPU full.
+SIMILARITIES = ((1, 16, 4096), (8, 384, 1024), (100, 16, 256), (1000, 384, 16), (8192, 1024, 1))
+PRECISIONS: tuple[Precision, ...] = ("full", "tf32", "bfloat16")
+STRATEGIES = (1, 3, 11)
+WEIGHTS, PROBLEMS, UNITS, SAMPLES, SAMPLES_IN_CHUNK = 1 << 26, 4096, 4, 4096, 2048
+
+
+class Program(NamedTuple):
+    """Something to compile.
+
+    Attributes:
+        kernel: the name of the kernel that must be in it, as the compiler has it.
+        case: what tells it from others of the same kernel.
+        function: of the shapes.
+        shapes: arguments as pytrees of `jax.ShapeDtypeStruct`, or of whole arrays.
+        devices: over which the leading axis is sharded.
+        wide: with float64.
+        precision: of products, or "".
+        linear: bytes that the program may keep beside arguments and results, as a function of
+            k and d it must not exceed: O(k d).
+        backend: which of a kernel's forms.
+    """
+
+    kernel: str
+    case: str
+    function: Callable[..., Any]
+    shapes: tuple[Any, ...]
+    devices: int = 1
+    wide: bool = False
+    precision: str = ""
+    linear: int = 0
+    whole: bool = False
+    backend: str = "triton"
+    planted: bool = False
+
+    def described(self) -> dict[str, Any]:
+        """What a row says of it before it is compiled."""
+        names = "kernel", "case", "devices", "precision", "linear", "whole", "backend", "planted"
+        return {name: getattr(self, name) for name in names}
+
+
+def as_if_there_were_a_gpu() -> None:
+    """Lets `implementation="auto"` choose as on a machine that has the device compiled for."""
+    from dora_theory.kernels import dispatch
+
+    dispatch.unavailable = lambda: None  # type: ignore[assignment]
+
+
+def every(device: str) -> Iterator[Program]:
+    """All that is compiled for a device; what takes long, and what is planted, for one only."""
+    yield from kernels()
+    yield from functions(1)
+    yield from functions(8)
+    if device == "H100":
+        yield _simulation()
+        # More than registers hold.
+        tile = Tiling(128, 128, 32, 4, 3)
+        yield similarity(1000, 384, 16, "full", tile)._replace(planted=True)
+
+
+def kernels() -> Iterator[Program]:
+    """Every kernel × precision × shape."""
+    yield from (allocation(*case) for case in ALLOCATIONS)
+    for shape in SIMILARITIES:
+        yield from (similarity(*shape, precision) for precision in PRECISIONS)
+    yield from (outcomes(strategies) for strategies in STRATEGIES)
+
+
+def allocation(k: int, own: bool, bits: int) -> Program:
+    rows = WEIGHTS // k
+    number = jnp.dtype(f"float{bits}")
+    shapes = (
+        _shape((rows, k), number),
+        _shape((rows, k) if own else (1, 1), number),
+        _shape((rows,), jnp.int32),
+        _shape((rows, k), bool),
+    )
+    case = f"k = {k}{', own offsets' if own else ''}"
+    # Offsets and budgets laid out a row each, and an output.
+    return Program(
+        "largest_priorities", case, allocation_kernel, shapes,
+        wide=bits == 64, precision=f"float{bits}", linear=rows * (12 * k + 64),
+    )  # fmt: skip
+
+
+def similarity(
+    k: int, d: int, problems: int, precision: Precision, tile: Tiling | None = None
+) -> Program:
+    shapes = (
+        _shape((problems, k, d), jnp.float32),
+        _shape((problems, k), jnp.float32),
+        _shape((problems,), jnp.float32),
+    )
+    share = tile or tiling(k, precision)
+    side = max(share.rows, share.columns)
+    tall, wide = -(-k // side) * side, -(-d // share.depth) * share.depth
+    return Program(
+        "similarity_sums", f"{problems} × k = {k}, d = {d}",
+        partial(similarity_kernel, precision=precision, tile=tile), shapes,
+        precision=precision, linear=problems * tall * (8 * wide + 32) + _ROUNDING,
+    )  # fmt: skip
+
+
+def outcomes(strategies: int) -> Program:
+    n = PROBLEMS
+    shapes = (
+        Stream(*[_shape((n, 1), jnp.uint32)] * 2),
+        _shape((UNITS, n), jnp.float32),
+        _shape((UNITS, n), jnp.float32),
+        _shape((UNITS, strategies, n), jnp.int32),
+        _shape((SAMPLES,), jnp.uint32),
+        _shape((SAMPLES,), bool),
+    )
+    # Coefficients of 35 numbers a unit, twice while they are laid out, and partial sums.
+    return Program(
+        "expected_outcomes", f"{strategies} strategies", expected_outcomes_kernel, shapes,
+        linear=n * (UNITS * (40 * 4 * 3 + 64 * strategies) + 16 * (SAMPLES // 256) * 16),
+    )  # fmt: skip
+
+
+def functions(devices: int) -> Iterator[Program]:
+    """What users call, at the largest sizes of the documentation, sharded over problems."""
+    k, d, rows = 8192, 384, 8 * devices
+    yield Program(
+        "largest_priorities", "optimal_allocation",
+        lambda w, m: dt.optimal_allocation(w, 1.0, 64, mask=m),
+        (_shape((65536, 64), jnp.float32), _shape((65536, 64), bool)),
+        devices=devices, precision="float32", linear=65536 * 64 * 30 // devices, whole=True,
+    )  # fmt: skip
+    embeddings = _shape((rows, k, d), jnp.float32)
+    mask = _shape((rows, k), bool)
+    share = rows // devices * k * (4 * 4 * d + 256)
+    yield Program(
+        "similarity_sums", "uniqueness",
+        lambda e, m: dt.uniqueness(e, 0.01, mask=m), (embeddings, mask),
+        devices=devices, precision="full", linear=share, whole=True,
+    )  # fmt: skip
+    yield Program(
+        "similarity_sums", "streamed_magnitude_weighting",
+        lambda e, m: dt.streamed_magnitude_weighting(e, 0.01, mask=m, precision="tf32"),
+        (embeddings, mask), devices=devices, precision="tf32", linear=share, whole=True,
+    )  # fmt: skip
+
+
+def _simulation() -> Program:
+    """The program that `simulate` runs on each of its devices, for a chunk."""
+    from dora_theory.simulation.arguments import contenders
+    from dora_theory.simulation.montecarlo import _row
+    from dora_theory.simulation.outcomes import Job
+    from dora_theory.simulation.populations import Population
+
+    population = Population(candidates=16, directions=4, dimension=8)
+    job = Job(contenders(("rebase", "dora", "oracle")), "conditional", SAMPLES_IN_CHUNK, 1)
+    shapes = jax.eval_shape(
+        lambda: (
+            jax.random.key(0), population, dt.Options(), jnp.zeros(64, jnp.uint32),
+            jnp.uint32(0), jnp.uint32(0), jnp.int32(0),
+        )
+    )  # fmt: skip
+    return Program(
+        "expected_outcomes", "simulate", partial(_row, job=job), shapes,
+        linear=64 * 4 * SAMPLES_IN_CHUNK, whole=True,
+    )  # fmt: skip
+
+
+def placed(program: Program, mesh: Any) -> tuple[Any, ...]:
+    """The shapes on a mesh: leading axes over its devices where they are problems."""
+    count = mesh.size
+
+    def place(x: Any) -> Any:
+        first = x.shape[:1]
+        split = count > 1 and first and first[0] % count == 0
+        spec = PartitionSpec("problems") if split else PartitionSpec()
+        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=NamedSharding(mesh, spec))
+
+    return tuple(jax.tree.map(place, program.shapes))
+
+
+def _shape(dimensions: tuple[int, ...], dtype: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(dimensions, dtype)

@@ -1,0 +1,115 @@
+"""Compiles every kernel for GPUs that are not there, and fails on what a kernel must not be.
+
+`make gpu-compile`, or `python benchmarks/gpu_compile.py [--devices A100 H100 B200] [--out FOLDER]`.
+Environments of 1.2 GB each, with the oldest and the newest JAX that the package supports, are made
+in `.cache/gpu`; where their packages cannot be had one line says so, and nothing is checked. The
+table goes to benchmarks/results/gpu-compiled.md. Nothing here says how fast anything is. Exit
+status: 0 all is within its limits, or nothing could be checked; 1 something is not.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from compiled import devices, environments, limits, tables  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def share(assembler: str, names: list[str], jax_version: str, out: Path) -> None:
+    """What one JAX version compiles, a row a line, in this process."""
+    from compiled.compiling import ENVIRONMENT
+
+    os.environ.update(ENVIRONMENT)
+    from compiled import programs
+    from compiled.compiling import compiled
+
+    programs.as_if_there_were_a_gpu()
+    with out.open("w") as file:
+        for device in names:
+            for program in programs.every(device):
+                row: dict[str, Any] = program.described() | {"jax": jax_version, "device": device}
+                try:
+                    row |= compiled(program, devices.DEVICES[device], assembler)
+                except Exception as error:  # whatever it is, it is a row's fault
+                    row["error"] = f"{type(error).__name__}: {error}".partition("\n")[0]
+                file.write(json.dumps(row) + "\n")
+                file.flush()
+
+
+def compile_all(names: list[str]) -> list[dict[str, Any]]:
+    """All rows: the two versions of JAX at once, each in a process of its own.
+
+    Raises:
+        environments.Missing: packages cannot be had.
+    """
+    cache = ROOT / ".cache" / "gpu"
+    made = [
+        environments.made(cache / "oldest", sys.executable, environments.oldest_jax()),
+        environments.made(cache / "newest", environments.newest_python(), None),
+    ]
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        running = []
+        for each in made:
+            out = Path(folder) / f"{each.jax}.jsonl"
+            options = [f"--share={out}", f"--assembler={each.assembler}", f"--jax={each.jax}"]
+            command = [str(each.python), __file__, *options, "--devices", *names]
+            running.append((subprocess.Popen(command, cwd=ROOT), out))
+        for process, out in running:
+            if process.wait():
+                raise SystemExit(f"make gpu-compile: {out.stem} ended with {process.returncode}")
+            rows += [json.loads(line) for line in out.read_text().splitlines()]
+    return rows
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--devices", nargs="+", default=list(devices.DEVICES))
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    for hidden in ("--share", "--assembler", "--jax"):
+        parser.add_argument(hidden, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.share:
+        share(options.assembler, options.devices, options.jax, Path(options.share))
+        return 0
+    start = time.monotonic()
+    try:
+        rows = compile_all(options.devices)
+    except environments.Missing as missing:
+        print(f"make gpu-compile: not checked, packages cannot be had: {missing}")
+        return 0
+    planted = [row for row in rows if row["planted"]]
+    rows = [row for row in rows if not row["planted"]]
+    faults = [f"{limits.name(row)}: {fault}" for row in rows for fault in limits.broken(row)]
+    # The limit must be able to fail.
+    faults += [
+        f"{limits.name(row)}: a planted spill is not seen"
+        for row in planted
+        if not any("spills" in fault for fault in limits.broken(row))
+    ]
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "gpu-compiled.md").write_text(tables.compiled(rows, planted))
+    (options.out / "gpu-compiled.json").write_text(tables.as_json(rows))
+    print(*faults, sep="\n", end="\n" if faults else "")
+    spills = ", ".join(f"{row['spilled']} bytes" for row in planted)
+    print(
+        f"{len(rows)} programs compiled without a GPU in {time.monotonic() - start:.0f} s, "
+        f"{len(faults)} faults; planted spills seen: {spills}"
+    )
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

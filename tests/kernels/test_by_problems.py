@@ -1,0 +1,96 @@
+"""Kernels of a sharded batch: each device takes its own problems, and none is sent anywhere."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dora_theory.kernels.by_problems import by_problems
+
+
+def scaled(x, y, shared):
+    return (x * shared).sum(-1, keepdims=True) + y, x + 1
+
+
+def arguments(n):
+    rng = np.random.default_rng(0)
+    made = (rng.integers(9, size=shape) for shape in ((n, 4), (n, 1), 4))
+    return tuple(jnp.asarray(x, jnp.float32) for x in made)
+
+
+def test_batches_of_batches_are_one_batch():
+    x, y, shared = arguments(6)
+    expected = scaled(x, y, shared)
+    batched = x.reshape(2, 3, 4), y.reshape(2, 3, 1)
+    found = jax.jit(jax.vmap(lambda x, y: by_problems(scaled, (x, y), (shared,))))(*batched)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours.reshape(theirs.shape), theirs)
+    # One of two is the same for all, and what problems share may differ too.
+    same = jax.vmap(lambda x: by_problems(scaled, (x, y[:3]), (shared,))[0])(batched[0])
+    np.testing.assert_array_equal(same[1], scaled(x[3:], y[:3], shared)[0])
+    each = jax.vmap(lambda s: by_problems(scaled, (x, y), (s,))[0])(jnp.stack([shared, 2 * shared]))
+    np.testing.assert_array_equal(each[1], scaled(x, y, 2 * shared)[0])
+
+
+# On eight devices: kernels are interpreted, and what is compiled for a device is looked at.
+SHARDED = """
+    import jax, jax.numpy as jnp, numpy as np, sys
+    from functools import partial
+    from jax.sharding import AxisType, NamedSharding, PartitionSpec
+    from dora_theory.kernels.beta_sampler import stream
+    from dora_theory.kernels.divisor_pallas import Tiling, allocation_kernel
+    from dora_theory.kernels.outcomes import Tiling as Samples, expected_outcomes_kernel
+    from dora_theory.kernels.similarities import similarity_kernel
+
+    rng, n = np.random.default_rng(0), 16
+    mesh = jax.make_mesh((8,), ("problems",), axis_types=(AxisType.Auto,))
+    split = lambda x, *axes: jax.device_put(x, NamedSharding(mesh, PartitionSpec(*axes)))
+
+    def check(name, function, given, places):
+        alone = jax.jit(function)(*given)
+        sharded = [jax.tree.map(lambda x: split(x, *axes), x)
+                   for x, axes in zip(given, places, strict=True)]
+        program = jax.jit(function).lower(*sharded).compile()
+        text = program.as_text()
+        # Inside of an interpreted kernel nothing is sharded either.
+        assert "all-gather" not in text and "all-to-all" not in text, name
+        for x, y in zip(jax.tree.leaves(program(*sharded)), jax.tree.leaves(alone), strict=True):
+            np.testing.assert_array_equal(x, y)
+            assert "problems" in str(x.sharding.spec), (name, x.sharding)
+        whole = f"f32[{n},"
+        local = [line for line in text.splitlines() if line.lstrip().startswith("ENTRY")]
+        assert whole not in local[0], local
+
+    first = ("problems",)
+    w = rng.uniform(size=(n, 5)).astype(np.float32)
+    check("allocation", partial(allocation_kernel, tile=Tiling(2, 1), interpret=True),
+          (w, np.float32(1), np.full(n, 9, np.int32), np.ones((n, 5), bool)),
+          (first, (), first, first))
+    e = rng.normal(size=(n, 6, 3)).astype(np.float32)
+    e /= np.linalg.norm(e, axis=-1, keepdims=True)
+    check("similarity", partial(similarity_kernel, interpret=True),
+          (e, np.ones((n, 6), np.float32), np.full(n, 0.1, np.float32)), (first, first, first))
+    a = rng.uniform(size=(2, n)).astype(np.float32)
+    keys = stream(jax.random.key(0), jnp.arange(n, dtype=jnp.uint32)[:, None])
+    check("outcomes", partial(expected_outcomes_kernel, tile=Samples(128, 4), interpret=True),
+          (keys, a, 1 - a, rng.integers(0, 9, (2, 3, n), np.int32),
+           np.arange(200, dtype=np.uint32), np.ones(200, bool)),
+          (first, (None, *first), (None, *first), (None, None, *first), (), ()))
+    print("sharded")
+"""
+
+
+def test_no_device_gathers_the_batch_for_a_kernel():
+    flags = os.environ | {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+        "JAX_PLATFORMS": "cpu",
+    }
+    code = textwrap.dedent(SHARDED)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=flags, capture_output=True, text=True, timeout=300
+    )
+    assert ran.stdout == "sharded\n", ran.stderr[-3000:]
