@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help reproduce test test-slow proofs lint docs explore package bench gpu gpu-compile clean
+.PHONY: help reproduce test test-slow proofs lint docs docs-serve explore package bench gpu gpu-compile clean
 
 help:
 	@echo 'make reproduce  install into $(VENV) and make the pictures, figures/report.md and audit.md'
@@ -13,6 +13,7 @@ help:
 	@echo 'make proofs     have Coq check the proofs, and print what each theorem rests on'
 	@echo 'make lint       formatting, lint and types'
 	@echo 'make docs       the documentation, as a site in .cache/site'
+	@echo 'make docs-serve show it, and build it again when a file changes'
 	@echo 'make explore    open the interactive page'
 	@echo 'make package    build wheel and sdist, and try the wheel in an empty environment'
 	@echo 'make bench      time each job against what one would use instead'
@@ -52,6 +53,10 @@ lint: $(VENV)/.ready
 docs: $(VENV)/.ready
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 	$(BIN)/python docs/walk.py
+	@echo "The site: $(CURDIR)/.cache/site/index.html (or make docs-serve)"
+
+docs-serve: $(VENV)/.ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve --open
 
 explore: $(VENV)/.ready
 	$(BIN)/dora-theory explore

@@ -6,10 +6,11 @@
 import re
 from collections.abc import Iterable
 
+import formulas
+
 from dora_theory.claims import claims
 from dora_theory.claims.check.claim import Claim
 
-_KINDS = {"holds": "success", "refuted": "failure"}
 _SOURCES = {
     "paper": "the paper's",
     "corrected": "the paper's, corrected",
@@ -29,14 +30,14 @@ def chapter(claim: Claim) -> str:
 
 
 def boxes(number: str) -> str:
-    """All claims of a chapter, each in a box: statement, formula, proof, and how it is tried."""
+    """All claims of a chapter, each under a heading: statement, formula, proof, how it is tried."""
     return "\n\n".join(_box(claim) for claim in claims() if chapter(claim) == number)
 
 
 def said_by_the_paper() -> str:
     """What the paper says, what becomes of it, and how that is known, as a table."""
     rows = [
-        f"| {claim.id} | {_plain(claim.statement)} | {claim.expected} | {known(claim)} |"
+        f"| {claim.id} | {formulas.tex(claim.statement)} | {claim.expected} | {known(claim)} |"
         for claim in claims()
         if claim.source == "paper"
     ]
@@ -47,7 +48,7 @@ def said_by_the_paper() -> str:
 def proved() -> str:
     """What Coq has proved, as a table with links to the theorems."""
     rows = [
-        f"| {claim.id} | {_plain(claim.statement)} | {_theorem(claim, 'proofs/', '.v')} |"
+        f"| {claim.id} | {formulas.tex(claim.statement)} | {_theorem(claim, 'proofs/', '.v')} |"
         for claim in claims()
         if known(claim) == _COQ
     ]
@@ -82,17 +83,23 @@ def _theorem(claim: Claim, folder: str, suffix: str) -> str:
 
 def _box(claim: Claim) -> str:
     why = "Proof" if claim.expected == "holds" else "Why not"
+    verdict = f'<span class="claim-verdict {claim.expected}">{claim.expected}</span>'
     paragraphs = [
-        _plain(claim.statement),
+        f"{verdict} {_SOURCES[claim.source]}",
+        formulas.tex(claim.statement),
         rf"\[ {claim.latex} \]",
-        f"**Assumed.** {_plain(claim.assumptions)}",
-        f"**{why}.** {_plain(claim.proof)}",
+        f"**Assumed.** {formulas.tex(claim.assumptions)}",
+        f"**{why}.** {formulas.tex(claim.proof)}",
         *_proved(claim),
         f"**Tried.** `dora-theory verify --claims {claim.id}`: {_tried(claim)}",
     ]
-    title = f"{claim.id} · {claim.name} · {_SOURCES[claim.source]}: {claim.expected}"
-    body = "\n\n".join(f"    {paragraph}" for paragraph in paragraphs)
-    return f'!!! {_KINDS[claim.expected]} "{title}"\n\n{body}'
+    title = f"### {claim.id} · {claim.name} {{ #{anchor(claim)} }}"
+    return "\n\n".join([title, *paragraphs])
+
+
+def anchor(claim: Claim) -> str:
+    """What leads to a claim on its page."""
+    return f"claim-{claim.id}-" + re.sub(r"\W+", "-", claim.name.lower()).strip("-")
 
 
 def _proved(claim: Claim) -> list[str]:
@@ -118,12 +125,3 @@ def _tried(claim: Claim) -> str:
     if claim.confirm is not None:
         how += "; whatever violates it is confirmed in exact or 50-digit arithmetic"
     return how + "."
-
-
-def _plain(text: str) -> str:
-    """Text in which nothing is markup."""
-    return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", text).replace("\\<", "&lt;").replace("\\>", "&gt;")
-
-
-if __name__ == "__main__":
-    print(said_by_the_paper(), counts(), proved(), sep="\n\n")
