@@ -21,6 +21,7 @@ _GREEK = {
     "π": "pi",
     "Γ": "Gamma",
     "ε": "varepsilon",
+    "μ": "mu",
 }
 _SIGNS = {
     "≤": r"\le",
@@ -43,9 +44,9 @@ _SIGNS = {
 _SUPERSCRIPT = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 _FUNCTIONS = r"(log|exp|max|min|softmax|KL|Beta|round|lgamma|Var|ln)\b"
 # A word of a formula: it has a sign that prose has not, or is a symbol by itself.
-_SYMBOL = re.compile(r"[B-HJ-Zb-z]'?|-?\d[\d.,]*|sw|Kb|\+|-log|const")
+_SYMBOL = re.compile(r"[B-HJ-Zb-z]'?|-?\d[\d.,]*|[BFJ]\*|sw|Kb|\+|-log|const")
 _MATH = re.compile(
-    r"[κνγθψφλσπΓΣΠ∫√⌊∞∝≤≥^_=<>‖²⁻…]|\w\(|\w\[|Q̂|k̄|[\w)]/[\w(]|^-[a-z]$|v'Z|\)\(|^\(?\d-[a-z]\)?|\d[eE]-\d|^\d+e\d+$"
+    r"[κνγθψφλσπμΓΣΠ∫√⌊∞∝≤≥^_=<>‖²⁻…]|\w\(|\w\[|Q̂|k̄|[\w)]/[\w(]|^-[a-z]$|v'Z|\)\(|^\(?\d-[a-z]\)?|\d[eE]-\d|^\d+e\d+$"
     r"|^[(|]?-?\d*[A-Za-z]'?\)?[-+*][\dA-Za-z]'?\|?(?![a-z])"
 )
 _NAMES = re.compile(r"log|exp|ln|KL|E|Var|max|min|softmax")
@@ -143,9 +144,10 @@ def _formula(text: str) -> str:
     body = re.sub(rf"(?<![_{{\\a-zA-Z]){_FUNCTIONS}", _named, body)
     body = re.sub(r"\b(iff|const|or|and|of|for)\b", r"\\text{ \1 }", body)
     body = body.replace("mass", r"\mathrm{mass}").replace("-log", r"-\log ")
-    body = re.sub(r"_\{?([a-z]{2,})\}?", r"_{\\mathrm{\1}}", body)
+    body = re.sub(r"_\{?(in|out|max|min|sol|dir)\b\}?", r"_{\\mathrm{\1}}", body)
+    body = re.sub(r"_([a-z]{2,})", r"_{\1}", body)
     body = re.sub(r"\bE(?=\[|\s|$)", r"\\mathbb{E}", body)
-    body = re.sub(r"B\*_κ", "B^*_κ", body)
+    body = re.sub(r"\b([BFJ])\*", r"\1^*", body)
     body = re.sub(r"[{}](?=\d)|(?<=\d)\}$", lambda x: x[0], body)
     if body.startswith("{"):
         body = rf"\{{{body[1:-1]}\}}"
