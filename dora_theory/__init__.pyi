@@ -20,6 +20,7 @@ from .allocation.adaptive import adaptive_value_estimate as adaptive_value_estim
 from .allocation.adaptive import index_allocation as index_allocation
 from .allocation.adaptive import index_policy as index_policy
 from .allocation.adaptive import problem_hazards as problem_hazards
+from .allocation.best_of_n import best_of_n_accuracy as best_of_n_accuracy
 from .allocation.branching import ExactAllocation as ExactAllocation
 from .allocation.branching import exact_allocation as exact_allocation
 from .allocation.certify import Certified as Certified
@@ -99,6 +100,11 @@ from .allocation.shared_divisors import shared_divisor_allocation as shared_divi
 from .allocation.spread import spread_evenly as spread_evenly
 from .allocation.targets import SmallestBudget as SmallestBudget
 from .allocation.targets import smallest_budget as smallest_budget
+from .allocation.verifiers import VerifierOutcome as VerifierOutcome
+from .allocation.verifiers import VerifierPlan as VerifierPlan
+from .allocation.verifiers import verifier_ceiling as verifier_ceiling
+from .allocation.verifiers import verifier_order as verifier_order
+from .allocation.verifiers import verifier_outcome as verifier_outcome
 from .allocation.waterfill import rounded_waterfill_allocation as rounded_waterfill_allocation
 from .allocation.waterfill import shifted_linear_allocation as shifted_linear_allocation
 from .allocation.waterfill import waterfill_allocation as waterfill_allocation

@@ -68,6 +68,13 @@ TABLE = {
     "affinity": _entry("affinity", "similarity:k*k similarity_temperature", "k*k"),
     "apportion": _entry("apportion", "weights:k budget", "k"),
     "beam_allocation": _entry("beam_allocation", _RULE, "k"),
+    "best_of_n_accuracy": _entry(
+        "best_of_n_accuracy",
+        "weights:k concentration allocation:k separation right_scale wrong_scale",
+        "",
+        nodes=40,
+        max_rollouts=4,
+    ),
     "candidate_log_failure": _entry("candidate_log_failure", _SPENT, "k"),
     "certificate": _entry("certificate", _SPENT, ", "),
     "copula_correlation": _entry(
@@ -197,6 +204,21 @@ TABLE = {
     "uniqueness_from_similarity": _entry(
         "uniqueness_from_similarity", "similarity:k*k similarity_temperature", "k"
     ),
+    "verifier_ceiling": _entry(
+        "verifier_ceiling", "weights:k concentration true_positive false_positive", "k"
+    ),
+    "verifier_order": _entry(
+        "verifier_order",
+        "weights:k concentration true_positive false_positive penalty no_answer",
+        "m, k, m, m",
+        budget=SIZES["m"],
+    ),
+    "verifier_outcome": _entry(
+        "verifier_outcome",
+        "weights:k concentration true_positive false_positive penalty no_answer",
+        ", , , ",
+        order=np.array([0, 1, 0, -1]),
+    ),
     "waterfill_allocation": _entry("waterfill_allocation", _PROBLEM, "k"),
     # Methods of what is exported.
     "BetaPrior": Entry(_prior, {"alpha": "k", "beta": "k", "allocation": "k"}, ("k", "k"), False),
@@ -221,7 +243,7 @@ ELSEWHERE = {
     "preset PRESETS Preset Population Problems Sweep": "descriptions",
     "KnownPrior Options ReplayOptions STRATEGIES Strategy Tree": "descriptions",
     "BetaDraws Certificate Estimate OptimalSet Optimized Simulation": "results",
-    "CostAllocation NetValue SmallestBudget": "results",
+    "CostAllocation NetValue SmallestBudget VerifierOutcome VerifierPlan": "results",
     "AdaptiveBound BetaFit CalibrationResult Claim Exponent IdenticalRounds LomaxRounds": "results",
     "Plan PlanState ProblemAllocation ProblemSet ReplayResult RoundRobinReplay": "results",
     "RoundsPlan SearchResult Step StreamedWeighting Tapes Verdicts": "results",
@@ -308,6 +330,13 @@ VALUES: dict[str, tuple[Callable[..., np.ndarray], tuple[Any, ...]]] = {
     "costs": (lambda rng, s: 1 + rng.random(s), _POSITIVE),
     "cost_budget": (lambda rng, s: 8 * rng.random(s), _NOT_NEGATIVE),
     "value": (lambda rng, s: 9 + rng.random(s), _NOT_NEGATIVE),
+    "true_positive": (lambda rng, s: 0.6 + 0.3 * rng.random(s), (nan, 1.5, 0.1)),
+    "false_positive": (lambda rng, s: 0.2 + 0.3 * rng.random(s), (nan, -0.5, 0.95)),
+    "penalty": (lambda rng, s: rng.random(s), _NOT_NEGATIVE),
+    "no_answer": (lambda rng, s: 0.2 * rng.random(s), _SHARE),
+    "separation": (lambda rng, s: rng.normal(size=s), (nan, inf)),
+    "right_scale": (lambda rng, s: 0.5 + rng.random(s), _POSITIVE),
+    "wrong_scale": (lambda rng, s: 0.5 + rng.random(s), _POSITIVE),
     "target": (lambda rng, s: 0.5 + 0.4 * rng.random(s), (nan, 0.0, 1.0)),
 }
 

@@ -12,7 +12,8 @@ from dora_theory._checks import Argument, checked
 from dora_theory._domains import SHARE, Domain, offset_domain, offset_fails, spoiled
 from dora_theory.kernels.varying import varying_with
 
-# Axes, domain, and a sound value to stand in for one that is not, of each further argument.
+# Axes, domain, and a sound value to stand in for one that is not, of each further argument. Axes
+# "*" are an axis of its own, and nothing is looked at there.
 Domains = dict[str, tuple[str, Domain, float]]
 
 
@@ -73,15 +74,16 @@ def _mapped(
     bad = SHARE.fails(w, 1, mask) | offset_fails(kappa, mask)
     wide = []
     for x, (_, axes, domain, _) in zip(more, order, strict=True):
-        full = jnp.broadcast_to(x, mask.shape if axes else batch)
-        bad |= domain.fails(full, 1, mask) if axes else domain.fails(full)
-        wide.append(full)
+        own = {"k": mask.shape[-1:], "": (), "*": x.shape[-1:]}[axes]
+        wide.append(jnp.broadcast_to(x, (*batch, *own)))
+        if axes != "*":
+            bad |= domain.fails(wide[-1], len(axes), mask if axes else None)
     # No loop may be lost in what is bad.
     there = mask & ~bad[..., None]
-    own = there if kappa.shape[-1] == mask.shape[-1] else ~bad[..., None]
-    given = [jnp.where(there, w, 0), jnp.where(own, kappa, 1)]
+    sides = there if kappa.shape[-1] == mask.shape[-1] else ~bad[..., None]
+    given = [jnp.where(there, w, 0), jnp.where(sides, kappa, 1)]
     for x, (_, axes, _, sound) in zip(wide, order, strict=True):
-        given.append(jnp.where(there if axes else ~bad, x, sound))
+        given.append(x if axes == "*" else jnp.where(there if axes else ~bad, x, sound))
     there, *given = varying_with([there, *given], bad)
     one = partial(run, *static)
     for _ in batch:
