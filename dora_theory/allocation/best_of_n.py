@@ -110,49 +110,51 @@ def _accuracy(
     up = (s - d) / right
     log_right, log_wrong = log_ndtr(up)[:, None], log_ndtr(s / wrong)[:, None]
     log_density = -(up**2) / 2 - jnp.log(right) - np.log(2 * np.pi) / 2
+    # G is F_0 (1 - v p), or where F_1 is the larger F_1 (1 - v (1 - p)).
+    swapped, larger = log_right > log_wrong, jnp.maximum(log_right, log_wrong)
+    far = jnp.minimum(jnp.abs(log_right - log_wrong), -np.log(float(jnp.finfo(w.dtype).eps)) - 2)
+    v = -jnp.expm1(-far)
     n = b.astype(w.dtype)
     if known:
-        log_g = jnp.logaddexp(jnp.log(w) + log_right, jnp.log1p(-w) + log_wrong)
-        below, best = n * log_g, (n - 1) * log_g + jnp.log(w)
+        each = jnp.log1p(-v * jnp.where(swapped, 1 - w, w))
+        below, others_of_best, hit = n * each, (n - 1) * each, jnp.broadcast_to(w, each.shape)
     else:
-        below, best = _moments(w, kappa, n, log_right, log_wrong, most)
-    # The others are below the best of i, which is right.
-    none = b == 0
-    below = jnp.where(none, 0, below)
-    others = below.sum(-1, keepdims=True) - below
-    terms = jnp.where(none | (w == 0), 0, n * jnp.exp(others + jnp.where(none, 0, best)))
-    found = (weight * jnp.exp(log_density) * terms.sum(-1)).sum() * (high - low) / 2
-    return jnp.where((~known) & (jnp.where(mask, b, 0).max() > most), jnp.nan, found)
+        below, others_of_best, hit = _moments(w, kappa, n, v, swapped, most)
+    # All others are below the best of i, which is right.
+    some = b > 0
+    below = jnp.where(some, n * larger + below, 0)
+    rest = jnp.where(some, (n - 1) * larger + others_of_best, 0)
+    chance = n * jnp.exp(below.sum(-1, keepdims=True) - below + rest) * hit
+    found = (weight * jnp.exp(log_density) * chance.sum(-1)).sum() * (high - low) / 2
+    return jnp.where((not known) & (jnp.where(mask, b, 0).max() > most), jnp.nan, found)
 
 
 def _moments(
-    w: Array, kappa: Array, n: Array, log_right: Array, log_wrong: Array, most: int
-) -> tuple[Array, Array]:
-    """Log E[G^n] and log E[p G^(n - 1)] at each score, shape `(nodes, k)`."""
-    swapped = log_right > log_wrong
-    v = -jnp.expm1(-jnp.abs(log_right - log_wrong))[..., None]
-    kappa = jnp.broadcast_to(kappa, w.shape)[:, None]
+    w: Array, kappa: Array, n: Array, v: Array, swapped: Array, most: int
+) -> tuple[Array, Array, Array]:
+    """Log E[x^n], log E[x^(n - 1)] and E[p x^(n - 1)]/E[x^(n - 1)] at each score, `(nodes, k)`.
+
+    X is 1 - v p, or 1 - v (1 - p) where `swapped`.
+    """
+    v, swapped = v[..., None], swapped[..., None]
+    w, kappa = w[:, None], jnp.broadcast_to(kappa, w.shape)[:, None]
     j = jnp.arange(most + 1, dtype=w.dtype)
-    # Known failures, or where G is written in 1 - p, known successes.
-    mean, rest = kappa * w[:, None], kappa * (1 - w[:, None])
-    again = jnp.where(swapped[..., None], mean + j, rest + j) / (kappa + j)
-    hit = jnp.where(swapped[..., None], mean + j, mean) / (kappa + j)
+    # After j known failures, or successes, of which p has its mean.
+    again = (jnp.where(swapped, kappa * w, kappa * (1 - w)) + j) / (kappa + j)
+    mean = (kappa * w + jnp.where(swapped, j, 0)) / (kappa + j)
 
     def more(state: tuple[Array, ...], r: Array) -> tuple[tuple[Array, ...], None]:
-        mass, log_total, below, best = state
-        here = log_total + jnp.log((mass * hit).sum(-1))
-        below = jnp.where(n == r, log_total, below)
-        best = jnp.where(n - 1 == r, here, best)
+        mass, total, at, before, hit = state
+        at = jnp.where(n == r, total, at)
+        before = jnp.where(n - 1 == r, total, before)
+        hit = jnp.where(n - 1 == r, (mass * mean).sum(-1), hit)
         known = jnp.pad(mass * again, ((0, 0), (0, 0), (1, 0)))[..., :-1]
         after = (1 - v) * mass + v * known
-        total = after.sum(-1, keepdims=True)
-        after = after / jnp.where(total > 0, total, 1)
-        return (after, log_total + jnp.log(total[..., 0]), below, best), None
+        left = after.sum(-1, keepdims=True)
+        return (after / left, total + jnp.log(left[..., 0]), at, before, hit), None
 
-    shape = (log_right.shape[0], w.size)
+    shape = (v.shape[0], n.size)
     start = jnp.zeros((*shape, most + 1), w.dtype).at[..., 0].set(1)
     zero = jnp.zeros(shape, w.dtype)
-    carry = varying_with((start, zero, zero, zero), w, n, log_right)
-    (_, _, below, best), _ = jax.lax.scan(more, carry, jnp.arange(most + 1))
-    larger = jnp.maximum(log_right, log_wrong)
-    return n * larger + below, (n - 1) * larger + best
+    carry = varying_with((start, zero, zero, zero, zero), w, n, v)
+    return jax.lax.scan(more, carry, jnp.arange(most + 1))[0][2:]

@@ -226,11 +226,18 @@ def _checked(
     )
     own = max(yes.shape[-1], no.shape[-1]) > 1
     if is_host(t) and is_host(f):
-        above = np.asarray(yes) - np.asarray(no)
+        # What is checked may be traced by now; what was given is not.
+        above = np.subtract(*(_beside(x, y) for x, y in ((t, yes), (f, no))))
         name = "true_positive - false_positive"
         POSITIVE.check(name, above if own else above[..., 0], mask if own else None)
     names = "w", "kappa", "true_positive", "false_positive", "penalty", "no_answer"
     return dict(zip(names, (w, kappa, yes, no, price, worth), strict=True)), own, m
+
+
+def _beside(given: Any, checked: Array) -> np.ndarray:
+    """Host values with the last axis that `checked` gave them."""
+    x = np.asarray(given, checked.dtype)
+    return x if x.ndim == checked.ndim else x[..., None]
 
 
 def rejection_means(
@@ -373,5 +380,5 @@ def _ceiling(mask: Array, w: Array, kappa: Array, t: Array, f: Array, *price: Ar
     below = jax.lax.fori_loop(0, _FRACTION, up, varying_with(jnp.ones_like(w), w, t))
     series = 1 / (1 - (b / c) * x * below)
     found = (1 - (1 - x) * series) / jnp.where(x > 0, x, 1)
-    found = jnp.where(f > 0, jnp.clip(found, 0, 1), w > 0)
+    found = jnp.where(f > 0, found, w > 0)
     return _sound(mask, t, f, jnp.where(mask, found, 0))

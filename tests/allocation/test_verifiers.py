@@ -229,7 +229,9 @@ def test_known_chances_rise_or_peak_as_the_theory_says(float64):
     n = np.array([[8], [64], [128], [1024], [65536]])
     rises = dt.best_of_n_accuracy([0.2], None, n, 1.0)
     peaks = dt.best_of_n_accuracy([0.2], None, n, 1.0, wrong_scale=1.2)
-    np.testing.assert_allclose(np.asarray(rises)[[0, 1, 3, 4]], [0.468, 0.700, 0.865, 0.953], atol=6e-4)
+    np.testing.assert_allclose(
+        np.asarray(rises)[[0, 1, 3, 4]], [0.468, 0.700, 0.865, 0.953], atol=6e-4
+    )
     np.testing.assert_allclose(peaks, [0.399, 0.470, 0.475, 0.456, 0.346], atol=6e-4)
     near = dt.best_of_n_accuracy([0.2], 1e9, n[:2], 1.0)
     np.testing.assert_allclose(near, rises[:2], atol=1e-7)
