@@ -26,7 +26,7 @@ from dora_theory.io.atomic_write import whole_output
 from dora_theory.io.terminal import say
 
 # In this order, by module.
-JOBS = "exact_allocation", "across", "uniqueness", "monte_carlo", "first_result"
+JOBS = "exact_allocation", "across", "correlated", "uniqueness", "monte_carlo", "first_result"
 RESULTS = Path(__file__).parent / "results"
 INTERRUPTED = "interrupted: nothing written"
 

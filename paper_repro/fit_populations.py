@@ -34,11 +34,11 @@ import scipy.optimize
 import scipy.special
 
 from dora_theory._errors import InputError
+from dora_theory.replay.cut.cutting import cut
 from dora_theory.replay.cut.encoders import make_encoder
 from dora_theory.replay.examined import Examined
 from dora_theory.replay.grade.correctness import Judge
 from dora_theory.replay.options import ReplayOptions
-from dora_theory.replay.run import cut
 from dora_theory.simulation.populations import Population, draw_problems
 
 TEMPERATURE = 0.1

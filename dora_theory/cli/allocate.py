@@ -136,7 +136,7 @@ def run(arguments: argparse.Namespace) -> int:
     with whole_output(arguments.out) as file:
         usable = _usable(read_problems(arguments.file), strategy, goal, options)
         answers = _answers(counted(usable, "problems"), strategy, budget, options, goal)
-        texts = (_text(*pair, strategy) for pair in answers)
+        texts = (_text(*pair, strategy, options) for pair in answers)
         _write(texts, file, document=arguments.json)
     return 0
 
@@ -215,7 +215,7 @@ def _batches(problems: Iterable[Problem], account: int) -> Iterator[list[Problem
         yield batch
 
 
-def _text(problem: Problem, answer: "Answer", strategy: Strategy) -> str:
+def _text(problem: Problem, answer: "Answer", strategy: Strategy, options: Options) -> str:
     """A line of output, strict JSON: -1e999 is a number of its grammar, -Infinity is not."""
     log_failure, more = answer.log_failure, answer.more
     if log_failure is None:
@@ -232,8 +232,9 @@ def _text(problem: Problem, answer: "Answer", strategy: Strategy) -> str:
             allocation, prospects = "null", '"log_failure": null, "success": null'
         prospects += f', "budget": {_dump(n if n >= 0 else None)}'
         prospects += f', "budget_closed_form": {_dump(closed if closed < math.inf else None)}'
+    smooth = '"smooth": true, ' if options.smooth else ""
     return (
-        f'{{"id": {_dump(problem.id)}, "strategy": {_dump(strategy.name)}, '
+        f'{{"id": {_dump(problem.id)}, "strategy": {_dump(strategy.name)}, {smooth}'
         f'"allocation": {allocation}, "weights": {_dump(answer.weights)}, {prospects}}}'
     )
 

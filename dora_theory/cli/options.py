@@ -45,6 +45,8 @@ def given_strategy(
             raise InputError(f"{flag(needed)}: missing, strategy {strategy} needs it")
     if options.literal and strategy.name in among and not strategy.literal:
         raise InputError(f"--literal: strategy {strategy} has no other rounding")
+    if options.smooth and strategy.name in among and not strategy.smooths:
+        raise InputError(f"--smooth: strategy {strategy} takes scores as they are")
     return strategy
 
 

@@ -114,6 +114,8 @@ def add_parser(commands: Any) -> None:
             help="as in allocate (default %(default)s)",
         )
     add("--smooth", action="store_true", help="shared-divisors: scores of like candidates err")
+    add("--certify", action="store_true", help="bound how far each allocation is from the best")
+    add("--fit-similarity-temperature", action="store_true", help="T_s of each half by the other")
     add("--beam-width", type=int, default=4, metavar="M", help="beam, dvts (default %(default)s)")
     add(
         "--seed",

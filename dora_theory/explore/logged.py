@@ -11,12 +11,12 @@ from dora_theory.explore.view import Subject
 from dora_theory.model.directions import direction_weights
 from dora_theory.model.similarity import cosine_similarity
 from dora_theory.replay.cut.candidates import Candidates
+from dora_theory.replay.cut.cutting import cut, encoder_of
 from dora_theory.replay.examined import opened
 from dora_theory.replay.grade.correctness import Judge
 from dora_theory.replay.grade.grading import judged
 from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.read.record import Record
-from dora_theory.replay.run import cut, encoder_of
 
 # More problems than one looks at; a log may have a hundred times as many.
 _MOST = 1000

@@ -156,14 +156,15 @@ def copula_log_moments(
     budget: int,
     draws: int = 512,
 ) -> Float[Array, "*batch draws k n"]:
-    """Log moments of failure given draws of a latent y: z = y + √δ ε, δ the least eigenvalue of C.
+    """Log moments of failure given draws of a latent y: z = y + D^½ ε, D diagonal, C - D still psd.
 
     Args:
         key: JAX random key; problems of a batch share its normals.
         weights: w in [0, 1], shape `(..., k)`.
         concentration: κ > 0, scalar or shape `(...)`.
-        correlation: C, positive semi-definite, shape `(..., k, k)`. The nearer to singular, the
-            less is left to the candidates' own noise, and the weaker are bounds.
+        correlation: C, positive semi-definite, shape `(..., k, k)`. D is in proportion to the
+            variance that the others leave to a candidate: near-copies have little noise of their
+            own, which makes bounds weaker, but the rest keep theirs.
         budget: the largest N that will be asked for.
         draws: of y.
 
@@ -282,6 +283,18 @@ def _root(c: Array) -> tuple[Array, Array]:
     return jnp.maximum(values, 0), vectors
 
 
+def _own_noise(c: Array) -> Array:
+    """The diagonal D = δ D_0 with C - D positive semi-definite, D_0 the conditional variances."""
+    k = c.shape[-1]
+    ridge = 1e3 * k * float(jnp.finfo(c.dtype).eps)
+    inverse = jnp.linalg.inv(c + ridge * jnp.eye(k, dtype=c.dtype))
+    left = 1 / jnp.diagonal(inverse, axis1=-2, axis2=-1)
+    root = jnp.sqrt(left)
+    scaled = c / (root[..., :, None] * root[..., None, :])
+    least = jnp.maximum(jnp.linalg.eigvalsh(scaled)[..., :1], 0)
+    return jnp.minimum(least, 1) * left
+
+
 @partial(jax.jit, static_argnames="draws")
 def _draws(key: Array, w: Array, kappa: Array, c: Array, draws: int) -> Array:
     bad = SHARE.fails(w, 1) | offset_domain(w.dtype).fails(kappa) | FINITE.fails(c, 2)
@@ -300,10 +313,11 @@ def _draws(key: Array, w: Array, kappa: Array, c: Array, draws: int) -> Array:
 def _log_moments(key: Array, w: Array, kappa: Array, c: Array, budget: int, draws: int) -> Array:
     bad = SHARE.fails(w, 1) | offset_domain(w.dtype).fails(kappa) | FINITE.fails(c, 2)
     k = w.shape[-1]
-    values, vectors = _root(jnp.where(bad[..., None, None], jnp.eye(k, dtype=c.dtype), c))
-    own = values[..., :1]
+    c = jnp.where(bad[..., None, None], jnp.eye(k, dtype=c.dtype), c)
+    own = _own_noise(c)
+    values, vectors = _root(c - own[..., None] * jnp.eye(k, dtype=c.dtype))
     noise = jax.random.normal(key, (draws, k), w.dtype)
-    y = (noise * jnp.sqrt(values - own)[..., None, :]) @ jnp.swapaxes(vectors, -1, -2)
+    y = (noise * jnp.sqrt(values)[..., None, :]) @ jnp.swapaxes(vectors, -1, -2)
     table = quantiles(inner(jnp.where(bad[..., None], 0.5, w)), jnp.where(bad, 1, kappa)[..., None])
     nodes, shares = np.polynomial.hermite_e.hermegauss(_NOISE)
     log_shares = jnp.asarray(np.log(shares / shares.sum()), w.dtype)

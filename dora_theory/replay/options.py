@@ -52,6 +52,9 @@ class ReplayOptions:
         mapping: field → column of a table of any other form, or empty.
         repair: whether completions that were dealt to other problems are dealt back.
         encoder_cache: file that keeps embeddings, none if empty; no result depends on it.
+        certify: whether to bound how far each allocation is from the best, if the prior that
+            scores and similarities state is right.
+        fit_similarity_temperature: whether to fit T_s on each half of the problems for the other.
 
     Raises:
         InputError: an option out of its range.
@@ -78,6 +81,8 @@ class ReplayOptions:
     mapping: Mapping[str, str] = field(default_factory=dict)
     repair: bool = False
     encoder_cache: str = ""
+    certify: bool = False
+    fit_similarity_temperature: bool = False
 
     def __post_init__(self) -> None:
         if not self.budgets or len(set(self.budgets)) < len(self.budgets):

@@ -31,6 +31,9 @@ class Replay:
         votes: accuracy of the vote by majority and by final scores, an estimate where `clipped` is
             false, shape `(2, strategies, budgets, problems)`; None if not asked for, or if no
             wrong answer is logged.
+        epsilon: upper bound on what each allocation lacks, under the prior that strategies are
+            given, shape `(strategies, budgets, problems)`; None if not asked for.
+        lengths: the T_s that each half of the problems was given, fitted on the other; else None.
         similarity: how alike the candidates are, of a problem or of a decision.
     """
 
@@ -47,3 +50,5 @@ class Replay:
     similarity: Similarity
     votes: Float[np.ndarray, "2 strategies budgets problems"] | None = None
     search: Float[np.ndarray, " problems"] | None = None
+    epsilon: Float[np.ndarray, "strategies budgets problems"] | None = None
+    lengths: tuple[float, ...] | None = None

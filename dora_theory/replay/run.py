@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from dora_theory._errors import InputError
-from dora_theory.replay.cut.candidates import Candidates, candidates
-from dora_theory.replay.cut.encoder_cache import CachedEncoder
-from dora_theory.replay.cut.encoders import SENTENCE, Encoder, make_encoder
+from dora_theory.replay.cut.candidates import Candidates
+from dora_theory.replay.cut.cutting import cut, encoder_of
+from dora_theory.replay.cut.encoders import Encoder
 from dora_theory.replay.cut.similarity import Similarities
 from dora_theory.replay.estimate.grouping import Groups
 from dora_theory.replay.estimate.ties import averaged, orders
@@ -24,7 +24,6 @@ from dora_theory.replay.examined import Examined, Note
 from dora_theory.replay.grade.answers import RIGHT
 from dora_theory.replay.grade.correctness import Judge
 from dora_theory.replay.options import ReplayOptions
-from dora_theory.replay.read.record import Record
 from dora_theory.replay.result import Replay
 
 
@@ -56,21 +55,33 @@ def replay(
         notes.append(text)
         note(text)
 
+    if path == "-" and options.fit_similarity_temperature:
+        raise InputError("--fit-similarity-temperature: reads a log twice, not standard input")
     encoder = encoder_of(options)
     with judge or Judge() as judge:
         log = Examined(path, options, judge, remember)
         if log.kind == "tree":
+            if options.certify or options.fit_similarity_temperature:
+                raise InputError(f"{path}: a tree has no outcomes to fit T_s to or to certify by")
             found = replay_trees(path, log.trees(), encoder, options)
         else:
-            found = _replay_solutions(log, encoder, options, remember)
+            halves: tuple[ReplayOptions, ...] = (options,)
+            if options.fit_similarity_temperature:
+                from dora_theory.replay.calibrate.halves import fitted_halves
+
+                halves = fitted_halves(path, options, judge, encoder, remember)
+            found = _replay_solutions(log, encoder, halves, remember)
     return replace(found, notes=tuple(notes))
 
 
 def _replay_solutions(
-    log: Examined, encoder: Encoder, options: ReplayOptions, note: Note
+    log: Examined, encoder: Encoder, halves: tuple[ReplayOptions, ...], note: Note
 ) -> Replay:
-    tally, groups = _Tally(), Groups(partial(_success, options))
+    """Replays each problem with the options of its half, which is its key's remainder."""
+    options, tally = halves[0], _Tally()
+    groups = [Groups(partial(_success, own)) for own in halves]
     similarities, copies = Similarities(), []
+    half: list[int] = []
     for record in log.solutions():
         problem = cut(record, options, encoder)
         tally.add(problem)
@@ -78,8 +89,11 @@ def _replay_solutions(
         reordered = orders(problem, options.seed)
         copies.append(len(reordered))
         for one in reordered:
-            groups.add(one)
-    lower, upper, clipped, *votes = (averaged(x, copies) for x in groups.done())
+            half.append(one.key % len(halves))
+            groups[half[-1]].add(one)
+    found = [averaged(x, copies) for x in _merged(groups, half)]
+    epsilon = found.pop() if options.certify else None
+    lower, upper, clipped, *votes = found
     for text in tally.remarks(options):
         note(f"{log.path}: {text}")
     return Replay(
@@ -95,7 +109,16 @@ def _replay_solutions(
         notes=(),
         similarity=similarities.done(),
         votes=np.stack(votes) if votes and tally.opposed else None,
+        epsilon=epsilon,
+        lengths=tuple(o.similarity_temperature for o in halves) if len(halves) > 1 else None,
     )
+
+
+def _merged(groups: list[Groups], half: list[int]) -> list[np.ndarray]:
+    """What the halves estimate, in the order in which problems came."""
+    parts = {i: groups[i].done() for i in sorted(set(half))}
+    order = np.argsort(np.argsort(half, kind="stable"), kind="stable")
+    return [np.concatenate(x, -1)[..., order] for x in zip(*parts.values(), strict=True)]
 
 
 def _success(options: ReplayOptions, batch: Any) -> tuple[np.ndarray, ...]:
@@ -109,46 +132,15 @@ def _success(options: ReplayOptions, batch: Any) -> tuple[np.ndarray, ...]:
         for b, x in given
     ]
     found = tuple(np.stack(list(map(np.asarray, x))) for x in zip(*by_strategy, strict=True))
-    if not options.votes:
-        return found
-    votes = [voted(np.asarray(x), b, draws=options.votes, seed=options.seed) for b, x in given]
-    return found + tuple(map(np.stack, zip(*votes, strict=True)))
+    if options.votes:
+        votes = [voted(np.asarray(x), b, draws=options.votes, seed=options.seed) for b, x in given]
+        found += tuple(map(np.stack, zip(*votes, strict=True)))
+    if options.certify:
+        from dora_theory.replay.estimate.certified import certified
 
-
-def encoder_of(options: ReplayOptions) -> Encoder:
-    """The encoder that the options name, with its cache if they name one.
-
-    Args:
-        options: `encoder` and `encoder_cache`.
-
-    Returns:
-        The encoder.
-
-    Raises:
-        InputError: there is no such encoder, or its embeddings cannot be kept.
-    """
-    name, cache = options.encoder, options.encoder_cache
-    if not cache:
-        return make_encoder(name)
-    if not name.startswith(SENTENCE):
-        raise InputError(
-            f"--encoder-cache: {name} has nothing to keep: its embedding of a text depends on the "
-            "other texts of the problem"
-        )
-    return CachedEncoder(name, cache, lambda: make_encoder(name))
-
-
-def cut(record: Record, options: ReplayOptions, encoder: Encoder) -> Candidates:
-    """The candidates of a record as they are, judged or not; of those not judged none is right."""
-    return candidates(
-        record,
-        encoder,
-        steps=options.steps,
-        step_end=options.step_end,
-        threshold=options.threshold,
-        score_scale=options.score_scale,
-        votes=options.votes > 0,
-    )
+        spent = [x for _, x in given]
+        found += (certified(batch, spent, options.of_strategies(), options.seed),)
+    return found
 
 
 @dataclass

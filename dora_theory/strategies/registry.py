@@ -42,6 +42,7 @@ class Strategy:
         options: names of the options without which it cannot run.
         own: takes κ of each candidate.
         literal: has a form with the paper's own rounding.
+        smooths: has a form for scores whose differences among like candidates are noise.
         real: its rollouts are real numbers.
         oracle: sees the true qualities, and so exists for synthetic problems only.
     """
@@ -58,6 +59,7 @@ class Strategy:
     options: tuple[str, ...] = ()
     own: bool = False
     literal: bool = False
+    smooths: bool = False
     real: bool = False
     oracle: bool = False
 
@@ -265,6 +267,7 @@ _BUILT_IN = (
         "shared-divisors", _copula_rule("shared_divisor_allocation", "smooth"),
         "a rollout also takes up part of one of its like",
         color=PURPLE, line="--", marker="h", geometry=True, options=("concentration",),
+        smooths=True,
     ),
     Strategy(
         "moment-divisors", _copula_rule("copula_moment_allocation"),

@@ -8,6 +8,7 @@ import pytest
 
 from dora_theory.cli.main import main
 from dora_theory.replay.calibrate.fit import calibrate
+from dora_theory.replay.cut.cutting import cut, encoder_of
 from dora_theory.replay.cut.order import in_order
 from dora_theory.replay.estimate.ties import averaged, orders
 from dora_theory.replay.examined import Examined
@@ -15,7 +16,7 @@ from dora_theory.replay.grade.correctness import Judge
 from dora_theory.replay.options import REPLAYED, ReplayOptions
 from dora_theory.replay.read.record import Record, Sample
 from dora_theory.replay.report.summary import summary
-from dora_theory.replay.run import cut, encoder_of, replay
+from dora_theory.replay.run import replay
 from dora_theory.replay.synthetic import write_synthetic_log
 
 RIGHT_FIRST = [

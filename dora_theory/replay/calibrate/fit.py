@@ -12,47 +12,35 @@ The order in which an optimum spends rollouts, w/(κ + r), does not change if al
 are multiplied by a number; κ is what must be right.
 """
 
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from dora_theory._errors import InputError
+from dora_theory.replay.calibrate.counts import (
+    EDGE,
+    MEANS,
+    Counts,
+    concentration_of,
+    counts_of,
+    directions_of,
+)
+from dora_theory.replay.cut.cutting import cut, encoder_of
 from dora_theory.replay.examined import Examined, Note
 from dora_theory.replay.grade.correctness import Judge
 from dora_theory.replay.options import ReplayOptions
-from dora_theory.replay.run import cut, encoder_of, replay
+from dora_theory.replay.run import replay
 
-MEANS = ("score", "calibrated", "quality")
-# A mean of exactly 0 or 1 would exclude what happens. PRMs that answer in bfloat16 know no number
-# between 1 - 2^-8 and 1.
-EDGE = 2.0**-9
+if TYPE_CHECKING:
+    from dora_theory.replay.calibrate.log_length import Alike
 
 CAVEAT = (
     "Directions of one problem count as independent given their means; where a problem is easy or "
     "hard as a whole, κ is smaller for it and its interval too narrow. Solutions that are at their "
     "end by step m are left out."
 )
-
-
-class Counts(NamedTuple):
-    """Directions of a log at one depth.
-
-    Attributes:
-        score: mean score of its candidates, shape `(groups,)`.
-        quality: its share of the pooled softmax of its problem.
-        logged: continuations.
-        correct: how many of them are right.
-        level: difficulty of its problem as logged, empty if it is not.
-    """
-
-    score: Float[np.ndarray, " groups"]
-    quality: Float[np.ndarray, " groups"]
-    logged: Int[np.ndarray, " groups"]
-    correct: Int[np.ndarray, " groups"]
-    level: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +80,10 @@ def calibrate(
     Returns:
         The JSON document: `kappa` by mean, with `best` the one of the highest likelihood; `depth`
         and `level`, the fits of that mean by m and by difficulty; `scores`, calibration after step
-        m (`step`) and after the last one (`final`); `replayed`, success if the best κ's optimum is
-        used, beside REBASE and the optimum for κ = 1/2; `checks`, as of a replay; `notes`,
-        `caveat`.
+        m (`step`) and after the last one (`final`); `length`, the T_s of the similarity kernel that
+        outcomes of like candidates support, null if no problem has two; `replayed`,
+        success if the best κ's optimum is used, beside REBASE and the optimum for κ = 1/2;
+        `checks`, as of a replay; `notes`, `caveat`.
 
     Raises:
         InputError: the log cannot be read, judged or used, or has no scores.
@@ -120,7 +109,7 @@ def _calibrated(
     judge: Judge,
 ) -> dict[str, Any]:
     log = Examined(path, options, judge, remember)
-    counts, outcomes, problems = _collected(log, options, depths, remember)
+    counts, outcomes, problems, pairs = _collected(log, options, depths, remember)
     if not any(len(c.score) for c in counts.values()):
         raise InputError(f"{path}: no scores of solutions that go on after step {depths[0]}")
     main = counts[options.steps]
@@ -135,6 +124,8 @@ def _calibrated(
             "count as if they were there: no outcome is impossible"
         )
     fits = {mean: _fit(main, mean) for mean in MEANS}
+    from dora_theory.replay.calibrate.log_length import length_of_log
+
     best = max(fits, key=lambda mean: fits[mean]["log_likelihood"])
     return {
         "log": path,
@@ -148,6 +139,7 @@ def _calibrated(
             for level in sorted(set(main.level.tolist()))
             if level
         },
+        "length": length_of_log(pairs, concentration_of(main, "calibrated")),
         "scores": {"step": _scores(outcomes, "score"), "final": _scores(outcomes, "final")},
         "replayed": _replayed(path, options, fits[best]["kappa"], judge),
         "checks": [asdict(finding) for finding in log.findings()],
@@ -174,10 +166,13 @@ def _replayed(path: str, options: ReplayOptions, kappa: float, judge: Judge) -> 
 
 def _collected(
     log: Examined, options: ReplayOptions, depths: tuple[int, ...], note: Note
-) -> tuple[dict[int, Counts], Outcomes, int]:
+) -> tuple[dict[int, Counts], Outcomes, int, list["Alike"]]:
+    from dora_theory.replay.calibrate.log_length import alike
+
     encoder = encoder_of(options)
     groups: dict[int, list[tuple]] = {m: [] for m in depths}
     samples: list[tuple] = []
+    pairs: list[Alike] = []
     problems = unscored = 0
     for record in log.solutions():
         number, problems = problems, problems + 1
@@ -189,7 +184,7 @@ def _collected(
             going = ~seen.finished
             if not going.any():
                 continue
-            groups[m] += _directions(
+            groups[m] += directions_of(
                 seen.scores[going],
                 seen.directions[going],
                 seen.correct[going],
@@ -197,6 +192,8 @@ def _collected(
                 record.level or "",
             )
             if m == options.steps:
+                own = seen.scores[going], seen.correct[going], seen.embeddings[going]
+                pairs.append(alike(*own, EDGE))
                 last = np.array([(s.step_scores or ())[-1] for s in record.samples])
                 final = last[going] / options.score_scale
                 one = [number] * len(final)
@@ -204,26 +201,7 @@ def _collected(
     if unscored:
         note(f"{log.path}: {unscored} problems have no scores and are left out")
     columns = (np.array(x) for x in zip(*samples, strict=True)) if samples else [np.zeros(0)] * 4
-    return {m: _counts(rows) for m, rows in groups.items()}, Outcomes(*columns), problems
-
-
-def _directions(
-    scores: np.ndarray, labels: np.ndarray, correct: np.ndarray, temperature: float, level: str
-) -> Iterator[tuple]:
-    """Score, quality, n, c, level of each direction of a problem."""
-    found, label = np.unique(labels, return_inverse=True)
-    n = np.bincount(label)
-    mass = np.bincount(label, np.exp((scores - scores.max()) / temperature)) / n
-    mean = np.bincount(label, scores) / n
-    right = np.bincount(label, correct).astype(int)
-    yield from zip(mean, mass / mass.sum(), n, right, [level] * len(found), strict=True)
-
-
-def _counts(rows: Iterable[tuple]) -> Counts:
-    # Sorted, so that sums are the same to the last bit in whatever order problems are.
-    columns = list(zip(*sorted(rows), strict=True)) or [()] * 5
-    kinds = (float, float, int, int, object)
-    return Counts(*(np.array(x, dtype=k) for x, k in zip(columns, kinds, strict=True)))
+    return {m: counts_of(rows) for m, rows in groups.items()}, Outcomes(*columns), problems, pairs
 
 
 def _of_level(counts: Counts, level: str) -> Counts:
@@ -231,15 +209,9 @@ def _of_level(counts: Counts, level: str) -> Counts:
 
 
 def _fit(counts: Counts, mean: str) -> dict[str, Any]:
-    from dora_theory.replay.calibrate.reliability import divisor_method, fit_concentration
+    from dora_theory.replay.calibrate.reliability import divisor_method
 
-    stated = counts.quality if mean == "quality" else counts.score
-    fit = fit_concentration(
-        np.clip(stated, EDGE, 1 - EDGE),
-        counts.logged,
-        counts.correct,
-        recalibrate=mean == "calibrated",
-    )
+    fit = concentration_of(counts, mean)
     document = asdict(fit) | {"divisor": divisor_method(fit.low, fit.high)}
     document["warnings"] = list(fit.warnings)
     document["high"] = None if fit.high == np.inf else fit.high

@@ -36,6 +36,7 @@ def calibration_table(document: dict[str, Any]) -> str:
     if document["level"]:
         lines += ["", f"by difficulty, μ {_HOW[best]}"]
         lines += map(_fit, document["level"], document["level"].values())
+    lines += ["", *textwrap.wrap(length_in_words(document["length"]), _WIDTH)]
     lines += ["", "scores against outcomes"]
     for name, at in (("step", f"after step {steps}"), ("final", "after the last step")):
         lines.append(f"  {at:24}{_scores(document['scores'][name])}")
@@ -48,6 +49,32 @@ def calibration_table(document: dict[str, Any]) -> str:
         *textwrap.wrap(document["caveat"], _WIDTH),
     ]
     return "\n".join(lines)
+
+
+def length_in_words(found: Mapping[str, Any] | None) -> str:
+    """Which T_s of the similarity kernel a log supports, in a sentence or two.
+
+    Args:
+        found: `length` of what `calibrate` returns.
+
+    Returns:
+        One line.
+    """
+    from dora_theory.replay.calibrate.kernel_length import ADVICE
+
+    if found is None:
+        return "T_s of the similarity kernel: no problem has two candidates to compare."
+    fit = (
+        f"{found['temperature']:.3g}, half of all resamples in {found['lower_quartile']:.3g} to "
+        f"{found['upper_quartile']:.3g}, 95% in {found['low']:.3g} to {found['high']:.3g}, from "
+        f"{found['pairs']} pairs in {found['problems']} problems"
+    )
+    if found["supported"]:
+        return f"T_s of the similarity kernel: {fit}. Where unsure, {ADVICE}."
+    return (
+        f"T_s of the similarity kernel: the log supports none (the fit is {fit}, which reaches an "
+        f"end of what is tried); {ADVICE}."
+    )
 
 
 def _fit(name: str, fit: Mapping[str, Any]) -> str:

@@ -97,6 +97,7 @@ def _section(number: int, summary: dict[str, Any], title: str) -> str:
         ),
     ]
     parts += _votes(strategies, budgets)
+    parts += _certified(summary, budgets)
     if summary["paired"]:
         paired = [
             [
@@ -170,6 +171,28 @@ def _votes(strategies: dict[str, Any], budgets: Sequence[str]) -> list[str]:
         for vote in ("majority", "weighted")
         if vote in first
     ]
+
+
+def _certified(summary: dict[str, Any], budgets: Sequence[str]) -> list[str]:
+    strategies = summary["strategies"]
+    parts = []
+    if "epsilon" in next(iter(strategies.values()))["budget"][budgets[0]]:
+        rows = [
+            [
+                escape(label(name)),
+                *(f"{100 * result['budget'][n]['epsilon']:.2g}" for n in budgets),
+            ]
+            for name, result in strategies.items()
+        ]
+        caption = (
+            "Certified: on average an allocation is at most so far below the best one, in "
+            "percentage points, if scores and similarities are right (theory 8.1.7)."
+        )
+        parts.append(table(["further rollouts N", *budgets], rows, caption))
+    if "lengths" in summary:
+        fitted = " and ".join(f"{t:.3g}" for t in summary["lengths"])
+        parts.append(f"<p>T_s fitted on each half of the problems for the other: {fitted}.</p>")
+    return parts
 
 
 def _vote(cell: dict[str, Any]) -> str:

@@ -42,8 +42,10 @@ def summary(result: Replay) -> dict[str, Any]:
     Returns:
         `strategies`: for each and each budget `success` with its interval `low`, `high`, and beside
         it `upper_bound` and `clipped`, the share of problems where the log does not suffice;
-        `success` counts its lower bound there; if votes were asked for, `majority` and `weighted`,
-        the accuracy of the voted answer, over the `problems` where the log suffices. `paired`: for
+        `success` counts its lower bound there; `epsilon` if asked for, the mean of a bound on what
+        its allocations lack under the prior that strategies are given; if votes were asked for,
+        `majority` and `weighted`, the accuracy of the voted answer, over the `problems` where the
+        log suffices. `lengths`: the fitted T_s of each half of the problems. `paired`: for
         each strategy but REBASE the `difference` to it with its interval, over the `problems` where
         the log suffices for both (null if there is none), and between which bounds, `lowest` and
         `highest`, the difference over all problems lies. `search`, of trees: what the logged search
@@ -71,6 +73,10 @@ def summary(result: Replay) -> dict[str, Any]:
         for i, name in enumerate(options.names)
     }
     _add_votes(strategies, result)
+    if result.epsilon is not None:
+        for (i, j), mean in np.ndenumerate(_mean(result.epsilon)):
+            cells = strategies[options.names[i]]["budget"]
+            cells[str(options.budgets[j])]["epsilon"] = float(mean)
     paired = _paired(result) if BASELINE in options.names else {}
     search = {}
     if result.search is not None:
@@ -86,6 +92,7 @@ def summary(result: Replay) -> dict[str, Any]:
         "strategies": strategies,
         "paired": paired,
         **search,
+        **({} if result.lengths is None else {"lengths": list(result.lengths)}),
         "similarity": _similarity(result),
         "options": options.as_json(),
         "checks": [asdict(finding) for finding in result.findings],

@@ -49,6 +49,21 @@ def table(summary: dict[str, Any]) -> str:
                     for name, result in strategies.items()
                 ]
             )
+    if "epsilon" in next(iter(strategies.values()))["budget"][budgets[0]]:
+        lines += [
+            "",
+            "certified: on average at most so far below the best allocation, percentage points, if "
+            "scores and similarities are right",
+        ]
+        lines += _rows(
+            [
+                (name, [f"{100 * result['budget'][n]['epsilon']:.2g}" for n in budgets])
+                for name, result in strategies.items()
+            ]
+        )
+    if "lengths" in summary:
+        fitted = " and ".join(f"{t:.3g}" for t in summary["lengths"])
+        lines += ["", f"T_s fitted on each half of the problems for the other: {fitted}"]
     if summary["paired"]:
         lines += [
             "",

@@ -7,7 +7,8 @@ import pytest
 
 from dora_theory._errors import InputError
 from dora_theory.cli.main import main
-from dora_theory.replay.calibrate.fit import EDGE, calibrate
+from dora_theory.replay.calibrate.counts import EDGE
+from dora_theory.replay.calibrate.fit import calibrate
 from dora_theory.replay.calibrate.reliability import fit_concentration
 from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.report.calibration_picture import calibration_panels

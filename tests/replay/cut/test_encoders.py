@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dora_theory._errors import InputError
+from dora_theory.replay.cut.cutting import encoder_of
 from dora_theory.replay.cut.encoder_cache import CachedEncoder
 from dora_theory.replay.cut.encoders import compact, make_encoder
 from dora_theory.replay.options import ReplayOptions
-from dora_theory.replay.run import encoder_of
 
 
 def cosines(rows):

@@ -19,6 +19,7 @@ from dora_theory._errors import InputError
 from dora_theory.replay.check.integrity import Watch
 from dora_theory.replay.check.mispaired import Pairing
 from dora_theory.replay.check.repair import repaired
+from dora_theory.replay.cut.cutting import cut
 from dora_theory.replay.cut.encoders import make_encoder
 from dora_theory.replay.cut.order import in_order
 from dora_theory.replay.estimate.trees import decisions
@@ -27,7 +28,6 @@ from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.read.formats import FORMATS
 from dora_theory.replay.read.formats.columns import parse_map
 from dora_theory.replay.read.readers import read_log
-from dora_theory.replay.run import cut
 
 RECORDS = int(os.environ.get("DORA_THEORY_FUZZ", "2000"))
 BATCH = 100

@@ -1,0 +1,74 @@
+"""What a replay certifies, and T_s fitted on half of the problems for the other half."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dora_theory.cli.main import main
+from dora_theory.replay.options import ReplayOptions
+from dora_theory.replay.report.summary import summary
+from dora_theory.replay.report.table import table
+from dora_theory.replay.run import replay
+from dora_theory.replay.synthetic import write_synthetic_log
+
+pytestmark = pytest.mark.slow
+
+NAMES = ("rebase", "optimal", "shared-divisors")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = str(tmp_path_factory.mktemp("logs") / "log.jsonl")
+    write_synthetic_log(path, seed=1, problems=24, concentration=2.0, noise=0.02)
+    return path
+
+
+@pytest.fixture(scope="module")
+def certified(path):
+    # So cold a kernel that all candidates are independent but for exact copies.
+    options = ReplayOptions(
+        budgets=(2, 4), strategies=NAMES, certify=True, similarity_temperature=1e-4
+    )
+    return replay(path, options)
+
+
+def test_bounds_are_there_and_show(certified):
+    epsilon = certified.epsilon
+    assert epsilon.shape == certified.lower.shape
+    assert np.all((epsilon >= -1e-9) & (epsilon <= 1))
+    document = summary(certified)
+    cell = document["strategies"]["rebase"]["budget"]["4"]
+    assert cell["epsilon"] == pytest.approx(epsilon[0, 1].mean())
+    assert "certified: on average at most so far below" in table(document)
+    bare = summary(replace(certified, epsilon=None))
+    assert "epsilon" not in bare["strategies"]["rebase"]["budget"]["4"]
+
+
+def test_the_optimum_of_independent_candidates_lacks_little(certified):
+    # Bounds of independent candidates are exact; copies, which share one chance, are few.
+    _, optimal, shared = certified.epsilon.mean(-1)
+    assert np.all(shared < 0.03)
+    assert np.all(optimal < 0.1)
+
+
+def test_each_half_is_replayed_with_what_fits_the_other(path):
+    options = ReplayOptions(
+        budgets=(4,), strategies=NAMES, fit_similarity_temperature=True, similarity_temperature=0.05
+    )
+    found = replay(path, options)
+    assert found.lengths is not None
+    assert len(found.lengths) == 2
+    alone = [
+        replay(path, ReplayOptions(budgets=(4,), strategies=NAMES, similarity_temperature=t)).lower
+        for t in found.lengths
+    ]
+    same = [np.isclose(found.lower, x).all((0, 1)) for x in alone]
+    # Every problem is in place, and of one half or the other.
+    assert np.all(same[0] | same[1])
+    assert "T_s fitted on each half of the problems for the other" in table(summary(found))
+
+
+def test_what_cannot_be_fitted_or_certified_is_refused(capsys):
+    assert main(["replay", "-", "--fit-similarity-temperature", "--budgets", "2"]) == 2
+    assert "reads a log twice" in capsys.readouterr().err
