@@ -29,6 +29,7 @@ from .allocation.costs import CostAllocation as CostAllocation
 from .allocation.costs import NetValue as NetValue
 from .allocation.costs import cost_allocation as cost_allocation
 from .allocation.costs import net_value_order as net_value_order
+from .allocation.expectation import expectation_allocation as expectation_allocation
 from .allocation.exponents import BetaFit as BetaFit
 from .allocation.exponents import Exponent as Exponent
 from .allocation.exponents import RoundRobinReplay as RoundRobinReplay

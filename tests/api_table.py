@@ -85,6 +85,7 @@ TABLE = {
         for name in (
             "copula_moment_allocation",
             "determinantal_allocation",
+            "expectation_allocation",
             "pair_divisor_allocation",
             "root_weight_allocation",
             "shared_divisor_allocation",

@@ -32,7 +32,8 @@ def add_parser(commands: Any) -> None:
         "jobs",
         nargs="*",
         metavar="JOB",
-        help="exact_allocation, across, correlated, uniqueness, monte_carlo, first_result or all",
+        help="exact_allocation, across, correlated, uniqueness, monte_carlo, first_result; "
+        "default all",
     )
     add("--out", metavar="FOLDER", help="default for a whole run: benchmarks/results")
     add("--rounds", metavar="N", help="of each race, by default 5")

@@ -270,3 +270,25 @@ def test_bad_allocations_and_budgets_are_named(mixture):
         dt.draws_allocation([[0.5, -1.0]], 3)
     with pytest.raises(ValueError, match="log_moments: needs shape"):
         dt.exact_allocation(mixture, 3)
+
+
+@pytest.mark.slow
+def test_the_certificate_never_cuts_off_the_optimum_of_many():
+    """Points and mixtures of random sizes, by all allocations of each."""
+    rows = 5000
+    rng = np.random.default_rng(7)
+    p = rng.integers(0, 9, (rows, M, K)) / 8
+    a, b = np.exp(rng.uniform(-4, 1, (2, rows, M, K)))
+    w = rng.uniform(0.05, 1, (rows, M))
+    for prior in (
+        dt.JointPrior.from_draws(rates(p), N, weights=w, sampled=False),
+        dt.JointPrior.from_betas(dt.BetaPrior(a, b), N, weights=w),
+    ):
+        best = all_failures(prior).min(-1)
+        bases = [dt.joint_allocation(prior, N), rng.multinomial(N, [1 / K] * K, rows)]
+        for base in bases:
+            found = dt.joint_certificate(prior, base)
+            low = np.asarray(found.log_failure - found.gap)
+            assert np.all((low <= best + 1e-11) | (low == -np.inf))
+            proved = np.asarray(found.optimal)
+            assert np.all(np.asarray(found.log_failure)[proved] <= best[proved] + 1e-11)
