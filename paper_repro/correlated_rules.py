@@ -231,6 +231,13 @@ def paired(entries: Sequence[dict[str, Any]]) -> list[str]:
     return lines
 
 
+def _tick(name: str) -> str:
+    """A row's name beneath a picture."""
+    kind, _, at = name.partition(" ")
+    short = {"rebase": "REBASE", "dora": "γ", "smooth": "smoothed", "pair": "pairs"}
+    return f"{short.get(kind, kind)} {at.replace('T', '$T$')}".strip()
+
+
 def draw_picture(entries: Sequence[dict[str, Any]], stem: Path) -> None:
     """Regret by rule and family: above what sees a fixed T_s, below what is given the true one."""
     panels = (
@@ -251,8 +258,9 @@ def draw_picture(entries: Sequence[dict[str, Any]], stem: Path) -> None:
                 low = [min(e, 0.7 * m) for e, m in zip(error, y, strict=True)]
                 ax.errorbar(x, y, [low, error], fmt="o", ms=3, color=color, label=family)
             ax.set(yscale="log", ylabel="regret × 10⁴", title=title)
-            ax.set_xticks(range(len(names)), names, rotation=25, ha="right")
-        axes[0].legend(ncols=4, loc="upper right")
+            ax.set_xticks(range(len(names)), map(_tick, names), rotation=25, ha="right")
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, ncols=4, loc="outside lower center")
         save(figure, stem)
 
 

@@ -14,6 +14,7 @@ from dora_theory.explore.scene import (
 )
 from dora_theory.explore.view import Subject, View
 from dora_theory.replay.read.record import Record
+from dora_theory.strategies.registry import ORACLE
 
 # Powers of ten and what lies between them, in the order of a slider.
 _MANTISSAS = (1, 1.5, 2, 3, 5, 7)
@@ -119,18 +120,28 @@ def laid_out(mo: Any, elements: Any, made_up: bool) -> Any:
 
 
 def table(view: View) -> str:
-    """What every strategy gives each direction, its success, and its loss, as HTML."""
+    """What every strategy gives each direction, its success, and its loss, as HTML.
+
+    The oracle's allocation is proved optimal (theory 2.2, 5.1), so that what others lack is exact.
+    """
+    best = view.success[view.strategies.index(ORACLE)]
     rows = "".join(
         f"<tr data-strategy='{escape(name)}'><td>{escape(plots.label(name))}</td>"
         f"<td>{' + '.join(map(str, totals))}</td>"
-        f"<td>{success:.5f}</td><td>{loss:.1f}</td></tr>"
+        f"<td>{success:.5f}</td><td>{loss:.1f}</td><td>{_short(best - success)}</td></tr>"
         for name, totals, success, loss in zip(
             view.strategies, view.totals, view.success, view.loss, strict=True
         )
     )
     head = "".join(
         f"<th>{text}</th>"
-        for text in ("strategy", "rollouts a direction", "success", "rollouts lost")
+        for text in (
+            "strategy",
+            "rollouts a direction",
+            "success",
+            "rollouts lost",
+            "within ε of optimal",
+        )
     )
     return (
         "<style>.results td,.results th{padding:.1em .7em;text-align:right;white-space:nowrap;"
@@ -138,6 +149,11 @@ def table(view: View) -> str:
         "{text-align:left}</style>"
         f"<table class='results'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     )
+
+
+def _short(epsilon: float) -> str:
+    """What an allocation lacks, in words where that is nothing."""
+    return "optimal" if epsilon < 1e-12 else f"{epsilon:.2g}"
 
 
 def reproduced(mo: Any, scene: Scene) -> Any:

@@ -13,7 +13,7 @@ import pytest
 
 import dora_theory as dt
 from dora_theory.cli.main import main
-from dora_theory.explore import charts
+from dora_theory.explore import charts, words
 from dora_theory.explore.scene import PRESETS, Scene, as_command, as_python
 from dora_theory.explore.view import TEMPERATURES, look, price_map, subject
 
@@ -184,3 +184,15 @@ def test_nothing_is_nan_at_the_edges(changes):
         mime, text = chart._mime_()
         assert mime.startswith("application/vnd.vegalite")
         assert "NaN" not in text
+
+
+def test_the_table_says_how_far_each_allocation_is_from_the_best():
+    scene = Scene()
+    seen = look(subject(scene), scene)
+    text = words.table(seen)
+    assert "within ε of optimal" in text
+    oracle = seen.strategies.index("oracle")
+    assert seen.success.max() - seen.success[oracle] < 1e-12
+    worst = float(seen.success[oracle] - seen.success.min())
+    assert f"<td>{worst:.2g}</td>" in text
+    assert "<td>optimal</td>" in text
