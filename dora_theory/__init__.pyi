@@ -163,6 +163,10 @@ from .replay.calibrate.kernel_length import KernelLength as KernelLength
 from .replay.calibrate.kernel_length import (
     fit_similarity_temperature as fit_similarity_temperature,
 )
+from .replay.estimate.metrics import g_pass as g_pass
+from .replay.estimate.metrics import majority_at as majority_at
+from .replay.estimate.metrics import pass_at as pass_at
+from .replay.estimate.metrics import pass_hat as pass_hat
 from .replay.options import ReplayOptions as ReplayOptions
 from .replay.results import AcrossResult as AcrossResult
 from .replay.results import CalibrationResult as CalibrationResult
