@@ -10,6 +10,7 @@ Copies stay copies, however coarsely the embeddings are rounded: with r the roun
 is computed as r_i·r_j - |r_i|²/2 - |r_j|²/2, the same for unit vectors, and 0 for r_i = r_j.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -19,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from dora_theory.kernels.by_problems import by_problems
-from dora_theory.kernels.dispatch import Implementation, choose, quiet
+from dora_theory.kernels.dispatch import Implementation, choose, quiet, with_slope
 from dora_theory.kernels.varying import varying_with
 
 Precision = Literal["full", "tf32", "bfloat16"]
@@ -138,8 +139,10 @@ def similarity_reference(
     there = None if exists is None else exists.reshape(-1, k)
     problems, count, most = (e, v, flat, there), e.shape[0], max(1, _CACHED // (k * (d + k)))
     single = precision == "full" and e.dtype == jnp.float32
-    if single and count > most and k <= min(d, _NARROW):
-        return _sums_at_once(prepared(e, there), v, flat).reshape(values.shape)
+    if single and there is not None and count > most and 1 < k <= min(d, _NARROW):
+        by_unit_vectors = jax.vmap(of_one)
+        fast = with_slope(partial(_sums_unscaled, by_unit_vectors), by_unit_vectors)
+        return fast(e, v, flat, there).reshape(values.shape)
     if count <= most:
         return jax.vmap(of_one)(*problems).reshape(values.shape)
     # As many problems at a time as a cache holds, or somewhat fewer where then none are left over.
@@ -158,13 +161,35 @@ def _sums_of_one(
     return _dot("ij,j->i", _near(gap, jnp.eye(half.size, dtype=bool), inverse), values)
 
 
-def _sums_at_once(
-    unit: Float[Array, "n k d"], values: Float[Array, "n k"], inverse: Float[Array, " n"]
+def _sums_unscaled(
+    by_unit_vectors: Callable[..., Array],
+    embeddings: Float[Array, "n k d"],
+    values: Float[Array, "n k"],
+    inverse: Float[Array, " n"],
+    exists: Bool[Array, "n k"],
 ) -> Float[Array, "n k"]:
-    """Sums of many narrow problems, whose S takes no more memory than their embeddings."""
-    gap = _dot("nid,njd->nij", unit, unit) - 1
-    near = _near(gap, jnp.eye(unit.shape[-2], dtype=bool), inverse[:, None, None])
-    return (near * values[:, None, :]).sum(-1)
+    """Sums of many narrow problems by products of embeddings as they are.
+
+    Unit vectors are never written down. Problems of vectors whose squares may leave the range, or
+    that have no direction, are done again by them.
+    """
+    limits = jnp.finfo(embeddings.dtype)
+    steep = jnp.minimum(inverse, limits.max)[:, None, None]
+    e = jnp.where(exists[..., None], embeddings, 0)
+    square = jnp.sum(e * e, -1)
+    inside = (square > jnp.sqrt(limits.tiny)) & (square < jnp.sqrt(limits.max))
+    # A NaN here is one in all sums. Told otherwise, XLA would not fuse lengths with products.
+    scale = jnp.where(exists, jnp.where(inside, jax.lax.rsqrt(square), jnp.nan), 0)
+    gap = _dot("nid,njd->nij", e, e) * scale[:, :, None] * scale[:, None, :] - 1
+    # Not a minimum, of which a fusion with the product may take the other number for a NaN.
+    near = jnp.exp(jnp.where(gap >= 0, 0, gap * steep))
+    found = (near * values[:, None, :]).sum(-1)
+    lost = jnp.isnan(found).any(-1, keepdims=True)
+
+    def again() -> Array:
+        return jnp.where(lost, by_unit_vectors(embeddings, values, inverse, exists), found)
+
+    return jax.lax.cond(lost.any(), again, lambda: found)
 
 
 def _sums_by_pairs(

@@ -124,3 +124,27 @@ def test_sizes_on_a_gpu(k, d, precision):
     ours = jax.jit(partial(similarity_kernel, precision=precision))(*given)
     theirs = similarity_reference(*given, precision=precision)
     np.testing.assert_allclose(ours, theirs, rtol=1e-3)
+
+
+def test_many_narrow_problems_on_any_scale_are_as_one_by_one():
+    """Products of embeddings as they are; by unit vectors again where squares leave the range."""
+    rng = np.random.default_rng(2)
+    e = rng.normal(size=(600, 16, 64)).astype(np.float32)
+    e[:, 3] = e[:, 7]
+    mask = rng.uniform(size=e.shape[:2]) < 0.9
+    mask[:, 0] = True
+    e[~mask] = np.nan
+    plain = np.asarray(uniqueness(jnp.asarray(e), 0.1, mask=mask))
+    scaled = e.copy()
+    scaled[10], scaled[20], scaled[30] = e[10] * 1e-25, e[20] * 1e30, e[30] * 3e9
+    scaled[40, 0], scaled[50, 0] = 0, np.inf
+    got = np.asarray(uniqueness(jnp.asarray(scaled), 0.1, mask=mask))
+    assert np.isnan(got[[40, 50]]).all()
+    good = np.setdiff1d(np.arange(600), [40, 50])
+    np.testing.assert_allclose(got[good], plain[good], rtol=1e-4)
+    one_by_one = [np.asarray(uniqueness(jnp.asarray(e[i]), 0.1, mask=mask[i])) for i in (0, 10)]
+    np.testing.assert_allclose(plain[[0, 10]], one_by_one, rtol=1e-4)
+    slope = jax.grad(lambda e: uniqueness(e, 0.1, mask=mask)[good].sum())
+    slopes = np.asarray(slope(jnp.asarray(scaled)))
+    assert np.isfinite(slopes[good]).all()
+    np.testing.assert_allclose(slopes[20] * 1e30, np.asarray(slope(jnp.asarray(e)))[20], atol=1e-3)
