@@ -1,6 +1,10 @@
-"""What becomes an array: to type checkers lists too, which all functions take."""
+"""What becomes an array: lists, arrays of NumPy and JAX, and tensors that speak DLPack."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -8,4 +12,42 @@ else:
     # At run time jaxtyping looks into the union.
     from jax.typing import ArrayLike
 
-__all__ = ["ArrayLike"]
+__all__ = ["ArrayLike", "array_of", "is_array", "is_foreign", "is_host"]
+
+# The CPU, as DLPack numbers devices.
+_CPU = 1
+
+
+def is_array(x: Any) -> bool:
+    """Whether `x` is an array of NumPy or JAX, traced or not."""
+    return isinstance(x, np.ndarray | jax.Array)
+
+
+def is_host(x: Any) -> bool:
+    """Whether the values of `x` may be looked at: it is no `jax.Array`, and not on a device."""
+    return not isinstance(x, jax.Array) and not (is_foreign(x) and x.__dlpack_device__()[0] != _CPU)
+
+
+def is_foreign(x: Any) -> bool:
+    """Whether `x` is a tensor of another library, which speaks DLPack."""
+    return hasattr(x, "__dlpack__") and not is_array(x)
+
+
+def array_of(x: Any) -> Any:
+    """`x` as an array of NumPy or JAX, a tensor of another library without a copy where it can be.
+
+    One on the CPU becomes NumPy's; one on a device, or of a dtype that NumPy does not know, such as
+    bfloat16, JAX's, and the latter NumPy's again if it is on the CPU.
+    """
+    if isinstance(x, np.ndarray | jax.Array):
+        return x
+    if not is_foreign(x):
+        return np.asarray(x)
+    # Torch exports no tensor of which it keeps a gradient.
+    x = x.detach() if hasattr(x, "detach") else x
+    if is_host(x):
+        try:
+            return np.from_dlpack(x)
+        except (BufferError, RuntimeError, TypeError):
+            return np.asarray(jnp.from_dlpack(x))
+    return jnp.from_dlpack(x)

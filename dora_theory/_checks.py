@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from numpy.typing import ArrayLike
 
+from dora_theory._arrays import array_of, is_array, is_host
 from dora_theory._domains import COUNT, FINITE, Domain, Labels, at, budget_domain
 from dora_theory._errors import short
 
@@ -23,15 +24,10 @@ T = TypeVar("T")
 _AXES = {"k": "candidates", "g": "directions", "d": "dimensions"}
 
 
-def is_host(x: Any) -> bool:
-    """Whether the values of `x` may be looked at: it is no `jax.Array`."""
-    return not isinstance(x, jax.Array)
-
-
 def host_float(name: str, x: ArrayLike | Array) -> Any:
     """`x` in the working float dtype, a NumPy array unless it is a `jax.Array`; see `as_float`."""
     try:
-        array = x if isinstance(x, jax.Array) else np.asarray(x)
+        array = array_of(x)
     except ValueError as error:
         raise ValueError(f"{name}: not a rectangular array ({error})") from None
     kind = array.dtype
@@ -59,7 +55,7 @@ def as_float(name: str, x: ArrayLike | Array) -> Float[Array, "..."]:
 
 def host_count(name: str, x: ArrayLike | Array) -> Any:
     """`x` as int32, a NumPy array unless it is a `jax.Array`; see `as_count`."""
-    array = x if isinstance(x, jax.Array) else np.asarray(x)
+    array = array_of(x)
     whole = jnp.issubdtype(array.dtype, jnp.integer)
     if not whole and not jnp.issubdtype(array.dtype, jnp.floating):
         raise ValueError(f"{name}: needs whole numbers, got dtype {array.dtype}")
@@ -95,7 +91,7 @@ def _counts(x: Array) -> Array:
 
 def host_labels(name: str, x: ArrayLike | Array) -> Any:
     """`x` as integers, a NumPy array unless it is a `jax.Array`; else `ValueError`."""
-    array = x if isinstance(x, jax.Array) else np.asarray(x)
+    array = array_of(x)
     if not jnp.issubdtype(array.dtype, jnp.integer):
         raise ValueError(f"{name}: needs whole numbers, got dtype {array.dtype}")
     return array
@@ -103,7 +99,7 @@ def host_labels(name: str, x: ArrayLike | Array) -> Any:
 
 def host_mask(mask: ArrayLike | Array, name: str = "mask") -> Any:
     """`mask` as booleans, a NumPy array unless it is a `jax.Array`; else `ValueError`."""
-    array = mask if isinstance(mask, jax.Array) else np.asarray(mask)
+    array = array_of(mask)
     if array.dtype != np.bool_:
         raise ValueError(f"{name}: needs booleans, got dtype {array.dtype}")
     return array
@@ -181,6 +177,17 @@ class Argument(NamedTuple):
 
 
 def checked(mask: Any = None, *, promote: Any = False, **arguments: Argument) -> tuple[Any, ...]:
+    """The arguments of one call as JAX arrays, and the mask of the batch; see `checked_host`.
+
+    The mask has the batch shape and an axis of candidates (of directions where there are none).
+    """
+    *found, there, shape = checked_host(mask, promote=promote, **arguments)
+    return *map(jnp.asarray, found), as_mask(there, shape)
+
+
+def checked_host(
+    mask: Any = None, *, promote: Any = False, **arguments: Argument
+) -> tuple[Any, ...]:
     """The arguments of one call: read, shapes fitted, host values checked.
 
     Args:
@@ -189,9 +196,9 @@ def checked(mask: Any = None, *, promote: Any = False, **arguments: Argument) ->
         **arguments: `Argument`s.
 
     Returns:
-        The arguments as JAX arrays of the shapes that they have, of int32 if their domain is
-        `COUNT`, of integers if it is `Labels`, else of one float dtype. Then the mask, of the batch
-        shape and an axis of candidates (of directions where there are no candidates).
+        The arguments, NumPy arrays unless they are JAX's, of the shapes that they have, of int32 if
+        their domain is `COUNT`, of integers if it is `Labels`, else of one float dtype. Then the
+        mask as it is given, and the shape that it is to have.
 
     Raises:
         ValueError: which names the argument.
@@ -216,7 +223,7 @@ def checked(mask: Any = None, *, promote: Any = False, **arguments: Argument) ->
         if arguments[name].axes == "?k" and axes_of[name] != "k":
             host[name] = x[..., None]
     last = sizes.get("k") or sizes.get("g") or 1
-    return *(jnp.asarray(x) for x in host.values()), as_mask(there, (*batch, last))
+    return *host.values(), there, (*batch, last)
 
 
 def _axes(name: str, arguments: Mapping[str, Argument], host: Mapping[str, Any]) -> str:
@@ -247,9 +254,11 @@ def mask_of(mask: Any, axes: str) -> Any:
 def check_vectors(name: str, x: Any, dtype: np.dtype, mask: Any = None) -> None:
     """`ValueError` for host vectors `(..., k, d)` that are zero, as XLA takes subnormal numbers."""
     if is_host(x) and is_host(mask):
-        zero = ~(np.abs(np.asarray(x, np.float64)).max(-1) >= float(jnp.finfo(dtype).tiny))
+        zero = ~(
+            np.abs(np.asarray(array_of(x), np.float64)).max(-1) >= float(jnp.finfo(dtype).tiny)
+        )
         if mask is not None:
-            zero = zero & np.asarray(mask)
+            zero = zero & array_of(mask)
         if zero.any():
             place = at(name, tuple(map(int, np.argwhere(zero)[0])))
             raise ValueError(f"{place} is zero or subnormal, which has no direction")
@@ -264,14 +273,14 @@ def labeled(labels: Any, mask: Any, g: int) -> Any:
 def check_spendable(budget: Any, mask: Any) -> None:
     """`ValueError` if a problem whose candidates are all padding has something to spend."""
     if mask is not None and is_host(budget) and is_host(mask):
-        has, wanted = np.asarray(mask).any(-1), np.asarray(budget) > 0
+        has, wanted = array_of(mask).any(-1), array_of(budget) > 0
         if not np.all(has | ~wanted):
             raise ValueError("mask: a problem without candidates cannot spend a budget")
 
 
 def check_budget(budget: Any, mask: Any, dtype: np.dtype) -> None:
     """`ValueError` for a budget beyond the range of the dtype, or that nobody can take."""
-    budget_domain(dtype).check("budget", np.asarray(budget) if is_host(budget) else budget)
+    budget_domain(dtype).check("budget", array_of(budget))
     check_spendable(budget, mask)
 
 
@@ -362,11 +371,6 @@ def check_key(name: str, x: Any) -> None:
         if (new and x.ndim == 0) or (not new and x.dtype == np.uint32 and x.ndim == 1):
             return
     raise TypeError(f"{name} = {named(x)}: needs one JAX random key, such as jax.random.key(0)")
-
-
-def is_array(x: Any) -> bool:
-    """Whether `x` is an array of NumPy or JAX, traced or not."""
-    return isinstance(x, np.ndarray | jax.Array)
 
 
 def named(x: Any) -> str:
