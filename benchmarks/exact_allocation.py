@@ -44,15 +44,16 @@ SHARES = {"heap": 1 / 16, "apportionment": 1 / 64, "scipy brentq": 1 / 64, "scip
 
 
 def heap_greedy(rows: list[list[float]], budget: int, kappa: float) -> list[list[int]]:
-    out = []
+    """As fast as plain Python has it: one call a rollout, and names that are local."""
+    out, replace = [], heapq.heapreplace
     for row in rows:
         counts = [0] * len(row)
         heap = [(-w / kappa, i) for i, w in enumerate(row)]
         heapq.heapify(heap)
         for _ in range(budget):
             i = heap[0][1]
-            counts[i] += 1
-            heapq.heapreplace(heap, (-row[i] / (kappa + counts[i]), i))
+            counts[i] = count = counts[i] + 1
+            replace(heap, (-row[i] / (kappa + count), i))
         out.append(counts)
     return out
 

@@ -1,6 +1,8 @@
-"""What the allocation line of a search loop costs: one call, NumPy in and NumPy out, compiled.
+"""What the allocation line of a search loop costs: one call, NumPy in and NumPy out.
 
-Beside it the time of one decoding step of an engine, if it is given, for comparison.
+First as it is called, with another number of beams each time, beside the same in a few lines of
+NumPy; then compiled for one number of beams. Beside it the time of one decoding step of an engine,
+if it is given, for comparison.
 
     python benchmarks/search_loop.py --beams 16 64 256 --dimensions 384 --decoding-ms 25
 """
@@ -20,6 +22,29 @@ RULES = {
         dt.quality_weights(scores), 0.5, budget
     ),
 }
+
+
+def recipe(scores, embeddings, budget):
+    """Equations 4 and 10 to 13 as one would write them; what they round may miss the budget."""
+    w = np.exp((scores - scores.max()) / 0.1)
+    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    affinity = np.exp((unit @ unit.T - 1) / 0.01)
+    w *= 1 / affinity.sum(1)
+    return np.round(budget * w / w.sum()).astype(int)
+
+
+def changing_ms(rule, dimensions, rounds, fewest=8, most=256):
+    """The first call, and median and 99th percentile of later ones, of sizes never seen before."""
+    rng = np.random.default_rng(1)
+    times = []
+    for _ in range(rounds + 1):
+        beams = int(rng.integers(fewest, most + 1))
+        scores = rng.uniform(size=beams).astype(np.float32)
+        embeddings = rng.normal(size=(beams, dimensions)).astype(np.float32)
+        start = time.perf_counter()
+        np.asarray(rule(scores, embeddings, beams))
+        times.append(1000 * (time.perf_counter() - start))
+    return times[0], float(np.median(times[1:])), float(np.quantile(times[1:], 0.99))
 
 
 def median_ms(rule, beams, dimensions, rounds):
@@ -45,6 +70,12 @@ def main():
     parser.add_argument("--decoding-ms", type=float, metavar="T", help="of one token of all beams")
     options = parser.parse_args()
     print(f"{jax.devices()[0].device_kind}, median of {options.rounds} calls")
+    print("| beams from 8 to 256, changing | first ms | median ms | 99th percentile ms |")
+    print("|---|---|---|---|")
+    for name, rule in {"numpy recipe of dora": recipe, **RULES}.items():
+        first, median, late = changing_ms(rule, options.dimensions, options.rounds)
+        print(f"| {name} | {first:.2f} | {median:.3f} | {late:.3f} |", flush=True)
+    print()
     print("| beams | rule | ms |" + (" decoding steps |" if options.decoding_ms else ""))
     print("|---|---|---|" + ("---|" if options.decoding_ms else ""))
     for beams in options.beams:

@@ -25,6 +25,7 @@ from dora_theory._domains import (
     offset_fails,
     spoiled,
 )
+from dora_theory.allocation import on_host
 from dora_theory.kernels.dispatch import Implementation
 from dora_theory.kernels.divisor_pallas import allocate
 from dora_theory.model.objective import numerators
@@ -58,6 +59,7 @@ class OptimalSet(NamedTuple):
     spare: Int[Array, "*batch"]
 
 
+@on_host.small_by(on_host.optimal_allocation)
 def optimal_allocation(
     weights: Real[ArrayLike, "*#batch k"],
     concentration: Real[ArrayLike, "..."],
@@ -137,6 +139,7 @@ def optimal_allocation_beta(
     return _optimal_beta(a, b, n, m)
 
 
+@on_host.small_by(on_host.apportion)
 def apportion(
     weights: Real[ArrayLike, "*#batch k"],
     budget: Real[ArrayLike, "*#batch"],
@@ -168,14 +171,10 @@ def apportion(
     """
     check_number("divisor", divisor, 0)
     w, n, m = checked(
-        mask,
-        weights=Argument(weights, domain=NOT_NEGATIVE),
-        budget=Argument(budget, "", COUNT),
+        mask, weights=Argument(weights, domain=NOT_NEGATIVE), budget=Argument(budget, "", COUNT)
     )
     check_budget(budget, mask, w.dtype)
-    if is_host(divisor):
-        if divisor == 0:
-            return _adams(w, n, m)
+    if is_host(divisor) and divisor != 0:
         offset_domain(w.dtype).check("divisor", divisor)
     return _apportion(w, jnp.asarray(divisor, w.dtype), n, m)
 

@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Int, Real
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import Argument, check_spendable, check_whole, checked, fit
 from dora_theory._domains import COUNT, FINITE, NOT_NEGATIVE, SHARE, Domain, cannot_spend, spoiled
+from dora_theory.allocation import on_host
 from dora_theory.allocation.optimal import apportion
 from dora_theory.kernels.varying import varying_with
 from dora_theory.model.directions import segment_max, segment_min
@@ -74,7 +75,7 @@ def beam_allocation(
     Source: eq. 2.
     """
     r, n, m = _problem(scores, budget, mask)
-    return _beam(r, n, m, _width(beam_width), literal)
+    return _beam(r, n, m, check_whole("beam_width", beam_width, 1), literal)
 
 
 def dvts_allocation(
@@ -106,9 +107,10 @@ def dvts_allocation(
     Source: eq. 3; Beeching, Tunstall and Rush, Scaling test-time compute with open models (2024).
     """
     r, n, m = _problem(scores, budget, mask)
-    return _dvts(r, n, m, _width(beam_width), literal)
+    return _dvts(r, n, m, check_whole("beam_width", beam_width, 1), literal)
 
 
+@on_host.small_by(on_host.rebase_allocation)
 def rebase_allocation(
     scores: Real[ArrayLike, "*#batch k"],
     budget: Real[ArrayLike, "*#batch"],
@@ -168,6 +170,7 @@ def rebase_sequential_allocation(
     return _sequential(w, r, n, jnp.broadcast_to(m, (*batch, w.shape[-1])))
 
 
+@on_host.small_by(on_host.dora_allocation)
 def dora_allocation(
     scores: Real[ArrayLike, "*#batch k"],
     embeddings: Real[ArrayLike, "*#batch k d"],
@@ -324,10 +327,6 @@ def _readied(
     """Scores `(..., k)`, 0 for padding, N `(...)`, and which problems are bad."""
     bad = domain.fails(r, 1, mask) | cannot_spend(n, mask)
     return jnp.where(mask, r, 0), jnp.broadcast_to(n, mask.shape[:-1]), bad
-
-
-def _width(beam_width: int) -> int:
-    return check_whole("beam_width", beam_width, 1)
 
 
 def _place(mask: Array) -> Array:

@@ -7,8 +7,10 @@ from jaxtyping import Array, Bool, Float, Real
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import Argument, checked
 from dora_theory._domains import FINITE, POSITIVE, spoiled
+from dora_theory.model import on_host
 
 
+@on_host.small_by(on_host.quality_weights)
 def quality_weights(
     scores: Real[ArrayLike, "*#batch k"],
     quality_temperature: Real[ArrayLike, "*#batch"] = 0.1,

@@ -15,6 +15,7 @@ from dora_theory._checks import Argument, check_vectors, check_whole, checked, m
 from dora_theory._domains import FINITE, POSITIVE, spoiled
 from dora_theory.kernels.dispatch import Implementation
 from dora_theory.kernels.similarities import Precision, similarity_sums, unit_vectors
+from dora_theory.model import on_host
 from dora_theory.model.quality import masked_softmax
 
 # Rows and columns of similarity held at once: 2 MiB in float64.
@@ -94,6 +95,7 @@ def uniqueness_from_similarity(
     return _own_affinity(*checked_similarity(similarity, similarity_temperature, mask))
 
 
+@on_host.small_by(on_host.uniqueness)
 def uniqueness(
     embeddings: Real[ArrayLike, "*batch k d"],
     similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
@@ -177,7 +179,8 @@ def _uniqueness(
     # A vector without a direction is NaN in all sums but its own, which is known.
     own = unit_vectors(e, m)[..., 0] if m.shape[-1] == 1 else total
     bad = (m & jnp.isnan(own)).any(-1) | POSITIVE.fails(t)
-    return spoiled(jnp.where(m, 1 / jnp.where(m, total, 1), 0), bad)
+    # Each counts itself, which rounding may have made a little less of.
+    return spoiled(jnp.where(m, 1 / jnp.where(m, jnp.maximum(total, 1), 1), 0), bad)
 
 
 def checked_similarity(

@@ -1,0 +1,133 @@
+"""What NumPy answers of one small problem is what the compiled functions answer."""
+
+from importlib import import_module
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from allocation_table import greedy, rows
+
+import dora_theory as dt
+from dora_theory.allocation import on_host
+
+
+def single(x64):
+    return np.float64 if x64 else np.float32
+
+
+@pytest.fixture
+def never(monkeypatch):
+    """Programs of JAX, which a problem that is answered on the host does not need."""
+
+    def refuse(*arguments, **options):
+        raise AssertionError("compiled")
+
+    for module, name in (
+        ("allocation.optimal", "_largest"),
+        ("allocation.optimal", "_apportion"),
+        ("model.quality", "_softmax"),
+        ("model.similarity", "_uniqueness"),
+    ):
+        monkeypatch.setattr(import_module(f"dora_theory.{module}"), name, refuse)
+
+
+def test_integers_are_the_greedy_s_ties_included(x64):
+    answered = 0
+    for row in rows():
+        w, kappa = np.array(row.weights, single(x64)), single(x64)(row.kappa)
+        found = on_host.optimal_allocation(w, kappa, row.budget)
+        if found is not None:
+            answered += 1
+            if row.budget <= 64:
+                some = np.ones((1, w.size), bool)
+                expected = greedy(w[None], kappa[None, None], np.array([row.budget]), some)[0]
+            else:
+                expected = jax.jit(dt.optimal_allocation)(w, kappa, row.budget)
+            np.testing.assert_array_equal(found, expected)
+    assert answered > 0.75 * len(rows())
+
+
+def test_many_random_problems_with_ties_and_padding(x64):
+    rng = np.random.default_rng(7)
+    answered = 0
+    for i in range(400):
+        k, budget = int(rng.integers(1, 80)), int(rng.integers(0, 300))
+        w = rng.uniform(size=k) if i % 2 else rng.choice([0.1, 0.2, 0.25, 0.7], size=k)
+        w = w.astype(single(x64))
+        mask = rng.uniform(size=k) < 0.8
+        mask[0] = True
+        kappa = single(x64)(rng.choice([0.3, 0.5, 1, 20]))
+        found = on_host.optimal_allocation(w, kappa, budget, mask=mask)
+        if found is not None:
+            answered += 1
+            one = greedy(w[None], kappa[None, None], np.array([budget]), mask[None])
+            np.testing.assert_array_equal(found, one[0])
+    assert answered > 390
+
+
+@pytest.mark.usefixtures("never")
+def test_a_loop_compiles_nothing(x64):
+    rng = np.random.default_rng(3)
+    for k in (1, 2, 9, 33, 100, 256):
+        scores, e = rng.uniform(size=k), rng.normal(size=(k, 16))
+        for found in (
+            dt.dora_allocation(scores, e, 64),
+            dt.rebase_allocation(scores.tolist(), 64),
+            dt.optimal_allocation(dt.quality_weights(scores), 0.5, 64),
+        ):
+            assert isinstance(found, jax.Array)
+            assert found.dtype == jnp.int32
+            assert found.sum() == 64
+
+
+def test_weights_are_those_of_the_compiled_functions(x64):
+    rng = np.random.default_rng(5)
+    exact = {"rtol": 1e-9 if x64 else 2e-3, "atol": 1e-12 if x64 else 1e-7}
+    for k in (1, 3, 17, 64):
+        scores, e = (x.astype(single(x64)) for x in (rng.uniform(size=k), rng.normal(size=(k, 8))))
+        e[k // 2 :] = e[: k - k // 2]
+        e[0] *= 1e-25
+        mask = rng.uniform(size=k) < 0.8
+        mask[0] = True
+        for name, arguments in (
+            ("quality_weights", (scores,)),
+            ("uniqueness", (e,)),
+            ("dora_weights", (scores, e)),
+        ):
+            for there in (None, mask):
+                ours = getattr(dt, name)(*arguments, mask=there)
+                theirs = jax.jit(getattr(dt, name))(*arguments, mask=there)
+                assert ours.dtype == theirs.dtype
+                np.testing.assert_allclose(ours, theirs, **exact)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: dt.dora_allocation([0.1, np.nan], np.eye(2), 3), r"scores\[1\] = nan"),
+        (lambda: dt.dora_allocation([0.1, 0.2], np.zeros((2, 2)), 3), r"embeddings\[0\] is zero"),
+        (lambda: dt.dora_allocation([0.1, 0.2], np.eye(3), 3), "candidates"),
+        (lambda: dt.rebase_allocation([0.1], -1), "budget = -1"),
+        (lambda: dt.rebase_allocation([0.1], 1, mask=np.array([False])), "without candidates"),
+        (lambda: dt.apportion([0.1], 2, divisor=1e30), "divisor"),
+    ],
+)
+def test_bad_values_are_named_as_always(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_a_bad_value_of_jax_gives_minus_one_and_raises_nothing():
+    given = dt.rebase_allocation(jnp.array([0.1, jnp.nan]), 3)
+    np.testing.assert_array_equal(given, [-1, -1])
+    assert np.isnan(dt.quality_weights(jnp.array([jnp.inf, 0.2]))).all()
+    with pytest.raises(ValueError, match="at least one candidate"):
+        dt.rebase_allocation(jnp.zeros(0), 3)
+
+
+def test_arrays_under_a_transformation_are_traced():
+    slope = jax.grad(lambda r: dt.quality_weights(r)[0])(jnp.array([0.3, 0.2]))
+    assert slope[0] > 0
+    given = jax.vmap(lambda w: dt.optimal_allocation(w, 1.0, 4))(jnp.eye(3))
+    np.testing.assert_array_equal(given, 4 * np.eye(3))
