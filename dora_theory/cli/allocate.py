@@ -3,7 +3,7 @@
 import argparse
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from dora_theory._errors import InputError
@@ -36,15 +36,16 @@ and `beta` in place of weights and κ; for --budget-cost `costs` (of one rollout
 > 0). Fields that are null count as absent, other fields are ignored.
 
 An allocation is a JSON object: `id`, `strategy`, `allocation`, `weights` (what the strategy shares
-the budget by), `log_failure` and `success` (null without --kappa). Certain success has a log
-failure of minus infinity, written -1e999: a JSON number, which every reader takes for -Infinity.
+the budget by), `log_failure` and `success` (null without --kappa). Certain success, whose log
+failure is minus infinity, is a `log_failure` of null beside a `success` of 1.
 With --budget-cost it also has `cost`, what is spent, and `success_bound`, which no allocation of
 that cost exceeds: equal to `success` where that is proved optimal, as it is for costs that are
 small integers. With --target it has `budget`, the smallest N, and `budget_closed_form`; both budget
 and allocation are null where even 2^30 rollouts are too few.
 
 Nothing is written before the whole input has been read and found good. Bad input ends with status
-2 and one line, `file:line: field: what`.
+2 and one line, `file:line: field: what`. With --stream each line of standard input is answered at
+once, and a bad line by `id` and `error`; the status is 2 at the end if there was one.
 """
 
 
@@ -112,6 +113,11 @@ def add_parser(commands: Any) -> None:
     add("--pool", choices=POOLS, default="mean-exp", help="scores of a direction into one")
     add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")
     add("--json", action="store_true", help="one JSON document: an array of the output lines")
+    add(
+        "--stream",
+        action="store_true",
+        help="answer each line of standard input at once; a bad line by an object with `error`",
+    )
     parser.set_defaults(run=run)
 
 
@@ -133,12 +139,36 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if goal != "budget" and strategy.name != "optimal":
         raise InputError(f"{_FLAG[goal]}: strategy {strategy} has no form for it, optimal has")
+    if arguments.stream:
+        return _stream(arguments, strategy, budget, options, goal)
     with whole_output(arguments.out) as file:
         usable = _usable(read_problems(arguments.file), strategy, goal, options)
         answers = _answers(counted(usable, "problems"), strategy, budget, options, goal)
         texts = (_text(*pair, strategy, options) for pair in answers)
         _write(texts, file, document=arguments.json)
     return 0
+
+
+def _stream(
+    arguments: argparse.Namespace,
+    strategy: Strategy,
+    budget: float,
+    options: Options,
+    goal: "Goal",
+) -> int:
+    from dora_theory.cli.streaming import stream
+
+    if arguments.file != "-" or arguments.out is not None or arguments.json:
+        raise InputError("--stream: reads -, writes to standard output, and has no --json")
+
+    def texts(problems: Sequence[Problem]) -> list[str]:
+        answers = _answers(problems, strategy, budget, options, goal)
+        return [_text(*pair, strategy, options) for pair in answers]
+
+    def usable(place: str, problem: Problem) -> Problem:
+        return next(_usable([(place, problem)], strategy, goal, options))
+
+    return stream(usable, texts)
 
 
 _FLAG = {"cost": "--budget-cost", "target": "--target"}
@@ -216,7 +246,7 @@ def _batches(problems: Iterable[Problem], account: int) -> Iterator[list[Problem
 
 
 def _text(problem: Problem, answer: "Answer", strategy: Strategy, options: Options) -> str:
-    """A line of output, strict JSON: -1e999 is a number of its grammar, -Infinity is not."""
+    """A line of output, strict JSON, which has no minus infinity."""
     log_failure, more = answer.log_failure, answer.more
     if log_failure is None:
         prospects = '"log_failure": null, "success": null'
@@ -240,7 +270,7 @@ def _text(problem: Problem, answer: "Answer", strategy: Strategy, options: Optio
 
 
 def _log(x: float) -> str:
-    return "-1e999" if x == -math.inf else _dump(x)
+    return "null" if x == -math.inf else _dump(x)
 
 
 def _success(log_failure: float) -> str:

@@ -147,9 +147,9 @@ def test_edges_have_answers_and_no_warnings(allocate, kappa, budget):
         for answer in answers:
             assert sum(answer["allocation"]) == pytest.approx(budget)
             assert min(answer["allocation"]) >= 0
-            assert not math.isnan(answer["log_failure"])
-            assert answer["log_failure"] <= 0
             assert 0 <= answer["success"] <= 1
+            if answer["success"] < 1 or answer["log_failure"] is not None:
+                assert answer["log_failure"] <= 0
     assert answers[2]["success"] == (1 if budget else 0)
 
 
@@ -172,8 +172,8 @@ def test_minus_infinity_is_strict_json(tmp_path, capsys):
     path.write_text('{"weights": [1]}\n')
     main(["allocate", str(path), "--strategy", "optimal", "--budget", "1", "--kappa", "1"])
     out = capsys.readouterr().out
-    assert '"log_failure": -1e999,' in out
-    assert json.loads(out, parse_constant=pytest.fail)["log_failure"] == -math.inf
+    found = json.loads(out, parse_constant=pytest.fail)
+    assert (found["log_failure"], found["success"]) == (None, 1)
 
 
 BAD = [
