@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from dora_theory._errors import InputError, flag
@@ -21,6 +21,7 @@ BASELINE = "rebase"
 # Of `formats.FORMATS`, which cannot be asked before NumPy is loaded.
 LOG_FORMATS = ("plain", "dora", "search-and-learn", "rebase", "openr")
 LINKS = ("none", "sigmoid", "minmax")
+BUDGETS = (4, 8, 16, 32, 64)
 _MOST_ROLLOUTS = 1 << 20
 
 
@@ -29,7 +30,8 @@ class ReplayOptions:
     """How to replay, the same for every log of a run.
 
     Attributes:
-        budgets: N, further rollouts of a problem, ascending.
+        budgets: N, further rollouts of a problem, ascending. The default ones end where the log
+            ends: those that exceed the solutions of every problem are left out.
         strategies: names of `REPLAYED`, or rules of your own, see `as_strategy`.
         steps: m, after which solutions are cut.
         step_end: what ends a step.
@@ -55,12 +57,13 @@ class ReplayOptions:
         certify: whether to bound how far each allocation is from the best, if the prior that
             scores and similarities state is right.
         fit_similarity_temperature: whether to fit T_s on each half of the problems for the other.
+        all_budgets: whether even the default budgets go on where the log has ended.
 
     Raises:
         InputError: an option out of its range.
     """
 
-    budgets: tuple[int, ...] = (4, 8, 16, 32, 64)
+    budgets: tuple[int, ...] = BUDGETS
     strategies: tuple[Any, ...] = REPLAYED
     steps: int = 2
     step_end: StepEnd = "blank-line"
@@ -83,6 +86,7 @@ class ReplayOptions:
     encoder_cache: str = ""
     certify: bool = False
     fit_similarity_temperature: bool = False
+    all_budgets: bool = False
 
     def __post_init__(self) -> None:
         if not self.budgets or len(set(self.budgets)) < len(self.budgets):
@@ -122,8 +126,16 @@ class ReplayOptions:
 
     def as_json(self) -> dict[str, object]:
         """Name → value, of what a result depends on."""
-        names = (entry.name for entry in fields(self) if entry.name != "encoder_cache")
+        left_out = "encoder_cache", "all_budgets"
+        names = (entry.name for entry in fields(self) if entry.name not in left_out)
         return {name: getattr(self, name) for name in names} | {"strategies": list(self.names)}
+
+    def within(self, samples: int) -> "ReplayOptions":
+        """With the budgets that a log of at most so many solutions of a problem is replayed at."""
+        if self.all_budgets or self.budgets != BUDGETS:
+            return self
+        kept = tuple(n for n in self.budgets if n <= samples) or self.budgets[:1]
+        return replace(self, budgets=kept)
 
     @property
     def names(self) -> tuple[str, ...]:

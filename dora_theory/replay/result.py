@@ -35,6 +35,7 @@ class Replay:
             given, shape `(strategies, budgets, problems)`; None if not asked for.
         lengths: the T_s that each half of the problems was given, fitted on the other; else None.
         similarity: how alike the candidates are, of a problem or of a decision.
+        solvable: share of the problems that some logged solution solves; None of trees.
     """
 
     log: str
@@ -52,3 +53,4 @@ class Replay:
     search: Float[np.ndarray, " problems"] | None = None
     epsilon: Float[np.ndarray, "strategies budgets problems"] | None = None
     lengths: tuple[float, ...] | None = None
+    solvable: float | None = None

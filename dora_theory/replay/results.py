@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace as changed
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
 
 from dora_theory.io.documents import Document
 from dora_theory.replay.across.options import AcrossOptions
 from dora_theory.replay.options import ReplayOptions
 from dora_theory.strategies.choosing import AnyStrategy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _DEFAULT = ReplayOptions()
 _ACROSS = AcrossOptions()
@@ -35,6 +38,18 @@ class ReplayResult(Document):
                     }
                 )
         return found
+
+    def conclusion(self) -> list[str]:
+        """What the numbers say, in sentences."""
+        from dora_theory.replay.report.conclusion import conclusion
+
+        return conclusion(dict(self.data))
+
+    def plot(self) -> "Figure":
+        """Success against budget, and the difference to REBASE."""
+        from dora_theory.replay.report.picture import success_against_budget
+
+        return success_against_budget([dict(self.data)], [PurePath(self.data["log"]).name])
 
     def _title(self) -> str:
         data = self.data
@@ -179,5 +194,5 @@ def _with(
     if strategies is not None:
         changes["strategies"] = tuple(strategies)
     if budgets is not None:
-        changes["budgets"] = tuple(budgets)
+        changes |= {"budgets": tuple(budgets), "all_budgets": True}
     return changed(options, **changes) if changes else options

@@ -91,14 +91,22 @@ def _replay_solutions(
         for one in reordered:
             half.append(one.key % len(halves))
             groups[half[-1]].add(one)
-    found = [averaged(x, copies) for x in _merged(groups, half)]
+    left_out, options = options.budgets, options.within(tally.largest)
+    left_out = left_out[len(options.budgets) :]
+    found = [averaged(x, copies)[:, : len(options.budgets)] for x in _merged(groups, half)]
     epsilon = found.pop() if options.certify else None
     lower, upper, clipped, *votes = found
+    if left_out:
+        note(
+            f"{log.path}: budgets of {', '.join(map(str, left_out))} are left out, for no problem "
+            "has so many solutions; --budgets has them"
+        )
     for text in tally.remarks(options):
         note(f"{log.path}: {text}")
     return Replay(
         log=log.path,
         kind="independent",
+        solvable=tally.solved / len(tally.directions),
         options=options,
         samples=tally.samples,
         directions=np.array(tally.directions, dtype=float),
@@ -148,6 +156,7 @@ class _Tally:
     """What the problems are like, all together."""
 
     samples: int = 0
+    solved: int = 0
     unscored: int = 0
     finished: int = 0
     largest: int = 0
@@ -156,6 +165,7 @@ class _Tally:
 
     def add(self, problem: Candidates) -> None:
         self.samples += len(problem.scores)
+        self.solved += bool(problem.correct.any())
         self.unscored += not problem.scored
         self.finished += int(problem.finished.sum())
         self.largest = max(self.largest, len(problem.scores))

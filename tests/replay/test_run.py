@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import dora_theory as dt
 from dora_theory._errors import InputError
 from dora_theory.replay.cut.candidates import candidates
 from dora_theory.replay.cut.encoders import make_encoder
@@ -218,3 +219,29 @@ def test_a_log_that_lacks_verdicts_is_judged_as_one_that_has_them(real_log, tmp_
         paths[-1].write_bytes(line)
     one, two = (replay(str(path), options) for path in paths)
     np.testing.assert_array_equal(one.lower, two.lower)
+
+
+def test_default_budgets_end_where_the_log_ends(tmp_path):
+    log = tmp_path / "log.jsonl"
+    write_synthetic_log(log, problems=6, samples=9)
+    notes = []
+    found = replay(str(log), ReplayOptions(strategies=("rebase",)), note=notes.append)
+    assert found.options.budgets == (4, 8)
+    assert found.lower.shape == (1, 2, 6)
+    assert any("budgets of 16, 32, 64 are left out" in text for text in notes)
+    for more in ({"budgets": (4, 16)}, {"all_budgets": True}):
+        options = ReplayOptions(strategies=("rebase",), **more)
+        assert replay(str(log), options).options.budgets == options.budgets
+
+
+def test_from_python_a_log_becomes_a_frame_a_picture_and_sentences(log):
+    found = dt.replay(log[0], strategies=("rebase", "dora"), budgets=(2, 4))
+    frame = found.to_dataframe()
+    assert frame[["strategy", "budget"]].values.tolist() == [
+        [name, n] for name in ("rebase", "dora") for n in (2, 4)
+    ]
+    assert (frame.low <= frame.success).all()
+    assert len(found.plot().axes) == 2
+    sentences = found.conclusion()
+    assert sentences[-1].startswith("At N = 4 REBASE solves")
+    assert f"{100 * found.data['solvable']:.1f}% have a right solution" in sentences[-1]

@@ -78,12 +78,13 @@ def calibrate(
         judge: compares answers, one that may know some already; one of its own if None.
 
     Returns:
-        The JSON document: `kappa` by mean, with `best` the one of the highest likelihood; `depth`
-        and `level`, the fits of that mean by m and by difficulty; `scores`, calibration after step
+        The JSON document: `kappa` by mean, with `best` the one of the highest likelihood; `use`,
+        the κ for `allocate`, which sees the softmax of scores: that of `quality`; `depth` and
+        `level`, the fits of the best mean by m and by difficulty; `scores`, calibration after step
         m (`step`) and after the last one (`final`); `length`, the T_s of the similarity kernel that
-        outcomes of like candidates support, null if no problem has two; `replayed`,
-        success if the best κ's optimum is used, beside REBASE and the optimum for κ = 1/2;
-        `checks`, as of a replay; `notes`, `caveat`.
+        outcomes of like candidates support, null if no problem has two; `replayed`, success if the
+        optimum for the κ to use is, beside REBASE and the optimum for κ = 1/2; `checks`, as of a
+        replay; `notes`, `caveat`.
 
     Raises:
         InputError: the log cannot be read, judged or used, or has no scores.
@@ -133,6 +134,7 @@ def _calibrated(
         "steps": options.steps,
         "kappa": fits,
         "best": best,
+        "use": {name: fits["quality"][name] for name in ("kappa", "low", "high")},
         "depth": {str(m): _fit(c, best) for m, c in counts.items() if len(c.score)},
         "level": {
             str(level): _fit(_of_level(main, level), best)
@@ -141,7 +143,7 @@ def _calibrated(
         },
         "length": length_of_log(pairs, concentration_of(main, "calibrated")),
         "scores": {"step": _scores(outcomes, "score"), "final": _scores(outcomes, "final")},
-        "replayed": _replayed(path, options, fits[best]["kappa"], judge),
+        "replayed": _replayed(path, options, fits["quality"]["kappa"], judge),
         "checks": [asdict(finding) for finding in log.findings()],
         "notes": notes,
         "caveat": CAVEAT,

@@ -4,6 +4,8 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from dora_theory.replay.report.conclusion import use_in_words
+
 _WIDTH = 100
 _HOW = {
     "score": "the score itself",
@@ -47,6 +49,9 @@ def calibration_table(document: dict[str, Any]) -> str:
         *_replayed(document["replayed"]),
         "",
         *textwrap.wrap(document["caveat"], _WIDTH),
+        "",
+        f"For dora-theory allocate, whose qualities are the softmax of scores: use "
+        f"{use_in_words(document['use'])}",
     ]
     return "\n".join(lines)
 

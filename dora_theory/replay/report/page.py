@@ -13,6 +13,7 @@ from dora_theory.replay.cut.similarity import PAPER
 from dora_theory.replay.report.across_page import across_parts
 from dora_theory.replay.report.calibration_picture import calibration_panels
 from dora_theory.replay.report.calibration_table import calibration_table
+from dora_theory.replay.report.conclusion import conclusion
 from dora_theory.replay.report.html import checks, image, page, table
 from dora_theory.replay.report.picture import success_against_budget
 from dora_theory.replay.report.similarity_picture import similarity_panels
@@ -87,6 +88,7 @@ def _section(number: int, summary: dict[str, Any], title: str) -> str:
         f"<h2 id='log{number}'>{escape(title)}</h2>\n<p>{escape(summary['log'])}: "
         f"{summary['problems']:,} problem{'s' * (summary['problems'] != 1)}, "
         f"{summary['samples']:,} {'nodes' if tree else 'solutions'}.</p>",
+        "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in conclusion(summary)) + "</ul>",
         f"<p class='caveat'>{escape(summary['caveat'])}</p>",
         table(
             ["further rollouts N", *budgets],

@@ -49,7 +49,8 @@ def summary(result: Replay) -> dict[str, Any]:
         each strategy but REBASE the `difference` to it with its interval, over the `problems` where
         the log suffices for both (null if there is none), and between which bounds, `lowest` and
         `highest`, the difference over all problems lies. `search`, of trees: what the logged search
-        itself kept, its mean and interval. `similarity`: cosines of candidates of a problem inside
+        itself kept, its mean and interval. `solvable`, of solutions: the share of problems that
+        some logged solution solves. `similarity`: cosines of candidates of a problem inside
         and across directions (5%, 50%, 95%, and their densities), directions by size, their
         effective number, and the loss of DORA's uniqueness at each T_s with its interval, beside
         that of counting candidates (null if no problem has two directions).
@@ -93,6 +94,7 @@ def summary(result: Replay) -> dict[str, Any]:
         "paired": paired,
         **search,
         **({} if result.lengths is None else {"lengths": list(result.lengths)}),
+        **({} if result.solvable is None else {"solvable": result.solvable}),
         "similarity": _similarity(result),
         "options": options.as_json(),
         "checks": [asdict(finding) for finding in result.findings],

@@ -4,6 +4,7 @@ import textwrap
 from typing import Any
 
 from dora_theory.replay.cut.similarity import PAPER
+from dora_theory.replay.report.conclusion import conclusion
 
 _WIDTH = 100
 
@@ -25,6 +26,12 @@ def table(summary: dict[str, Any]) -> str:
         f"{'nodes' if tree else 'solutions'}, "
         f"{directions['median']:g} directions a {'decision' if tree else 'problem'} "
         f"({directions['least']} to {directions['most']})",
+        "",
+        *(
+            line
+            for sentence in conclusion(summary)
+            for line in textwrap.wrap(sentence, _WIDTH, subsequent_indent="  ")
+        ),
         "",
         f"success, % of {'decisions, by problem' if tree else 'problems'} [95% interval]",
         *_rows(

@@ -138,9 +138,10 @@ def test_believed_is_not_right_where_wrong_solutions_score_high():
 def test_one_row_per_policy_and_budget_and_a_page(run, tmp_path):
     log = write(tmp_path / "log.jsonl", rows(24, 6, scores=True))
     folder = tmp_path / "report"
-    status, out, _ = run(log, "--csv", "--budgets", "1,2", "--report", folder)
+    table = tmp_path / "table.csv"
+    status, _, _ = run(log, "--csv", table, "--budgets", "1,2", "--report", folder)
     assert status == 0
-    table = list(csv.DictReader(io.StringIO(out)))
+    table = list(csv.DictReader(io.StringIO(table.read_text())))
     names = ["uniform", "rounds-2", "rounds-4", "rounds-8", "round-robin", "oracle"]
     assert [x["policy"] for x in table[::2]] == [*names, "known-committed"]
     page = (folder / "report.html").read_text(encoding="utf-8")

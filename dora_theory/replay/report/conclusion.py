@@ -1,0 +1,154 @@
+"""What a replay says, in sentences: who differs from REBASE, what that would take, what is left."""
+
+from typing import Any
+
+from dora_theory.plots import label
+
+# Of a 95% interval, and of a test that finds a difference four times in five.
+_INTERVAL, _POWER = 1.959963984540054, 0.8416212335729143
+# Budgets are told of where the log suffices for nearly all problems.
+_CLIPPED = 0.05
+# Policies across problems that are the yardstick, or know what nobody knows beforehand.
+_KNOWING = "uniform", "oracle", "known"
+
+
+def conclusion(summary: dict[str, Any]) -> list[str]:
+    """Sentences about one log, computed from its numbers.
+
+    Args:
+        summary: what `replay.summary.summary` returns; with `calibration` and `across`, if they
+            are there.
+
+    Returns:
+        Which strategies differ from REBASE beyond the interval; how many problems it would take to
+        tell those that do not, with power 80% at the observed difference and paired variance; how
+        much of what REBASE leaves any rule takes; what one budget for all problems gains; which κ
+        to give `allocate`.
+    """
+    strategies = summary["strategies"]
+    budget = _budget(strategies)
+    found = _differences(summary, budget) + _headroom(summary, budget)
+    if summary.get("across"):
+        found += _across(summary["across"])
+    fit = summary.get("calibration", {}).get("use")
+    if fit:
+        found.append(f"For allocate use {use_in_words(fit)}.")
+    return found
+
+
+def use_in_words(fit: dict[str, Any]) -> str:
+    """The κ for `allocate` as its flag, with its interval."""
+    high = "∞" if fit["high"] is None else f"{fit['high']:.3g}"
+    return f"--kappa {fit['kappa']:.3g} (95%: {fit['low']:.3g} to {high})"
+
+
+def problems_needed(cell: dict[str, Any]) -> float | None:
+    """Problems after which a difference as observed is told from 0 four times in five.
+
+    The variance of a paired difference is read off the width of its interval.
+
+    Args:
+        cell: `difference`, `low`, `high` and `problems` of a pair at one budget.
+
+    Returns:
+        A number of problems, or None where the difference or its interval is 0 or unknown.
+    """
+    if cell["difference"] is None or cell["high"] == cell["low"] or not cell["difference"]:
+        return None
+    error = (cell["high"] - cell["low"]) / (2 * _INTERVAL)
+    return cell["problems"] * ((_INTERVAL + _POWER) * error / cell["difference"]) ** 2
+
+
+def _budget(strategies: dict[str, Any]) -> str:
+    """The largest budget for which the log suffices on nearly all problems, or the smallest."""
+    budgets = list(next(iter(strategies.values()))["budget"])
+    worst = {n: max(of["budget"][n]["clipped"] for of in strategies.values()) for n in budgets}
+    return next((n for n in reversed(budgets) if worst[n] <= _CLIPPED), budgets[0])
+
+
+def _differences(summary: dict[str, Any], budget: str) -> list[str]:
+    told, open_, same = [], [], []
+    for pair, of in summary["paired"].items():
+        cell, name = of["budget"][budget], label(pair.removesuffix("-rebase"))
+        if cell["difference"] is None:
+            continue
+        low, high = cell["low"], cell["high"]
+        if low > 0 or high < 0:
+            told.append(f"{name} {_points(cell)}")
+        elif cell["difference"] == 0:
+            same.append(name)
+        else:
+            needed = problems_needed(cell)
+            more = "" if needed is None else f", about {_rough(needed)} problems would tell"
+            open_.append(f"{name} ({_points(cell)}{more})")
+    if not told and not open_ and not same:
+        return []
+    found = []
+    at = f"At N = {budget}"
+    if told:
+        found.append(f"{at} these differ from REBASE, in points of success: {', '.join(told)}.")
+    else:
+        found.append(f"{at} no strategy differs from REBASE beyond its 95% interval.")
+    if open_:
+        count = summary["problems"]
+        found.append(
+            f"{at} {count} problems do not tell whether these differ from it, and so many would "
+            f"four times in five if the difference is as seen: {', '.join(open_)}."
+        )
+    if same:
+        found.append(f"{at} {', '.join(same)} and REBASE solve the same problems equally often.")
+    return found
+
+
+def _headroom(summary: dict[str, Any], budget: str) -> list[str]:
+    strategies = summary["strategies"]
+    solvable = summary.get("solvable")
+    if "rebase" not in strategies or solvable is None:
+        return []
+    success = {name: of["budget"][budget]["success"] for name, of in strategies.items()}
+    room = solvable - success["rebase"]
+    start = (
+        f"At N = {budget} REBASE solves {100 * success['rebase']:.1f}% of the problems; "
+        f"{100 * solvable:.1f}% have a right solution in the log at all"
+    )
+    best = max(success, key=lambda name: success[name])
+    gain = success[best] - success["rebase"]
+    if room <= 0 or gain <= 0:
+        return [f"{start}. No rule takes any of that difference."]
+    return [
+        f"{start}. {label(best)} takes {100 * gain / room:.0f}% of that difference, most of all."
+    ]
+
+
+def _across(found: dict[str, Any]) -> list[str]:
+    policies = found["policies"]
+    budgets = [n for n in policies["uniform"] if policies["uniform"][n]["solved"] is not None]
+    if not budgets:
+        return []
+    n = budgets[len(budgets) // 2]
+    cells = {
+        name: of[n]
+        for name, of in policies.items()
+        if not name.startswith(_KNOWING) and n in of and of[n]["solved"] is not None
+    }
+    if not cells:
+        return []
+    best = max(cells, key=lambda name: cells[name]["solved"])
+    gain = cells[best]["solved"] - policies["uniform"][n]["solved"]
+    return [
+        f"One budget for all problems: with {n} rollouts per problem on average {best} solves "
+        f"{100 * cells[best]['solved']:.1f}%, {100 * gain:+.1f} points to equal shares."
+    ]
+
+
+def _points(cell: dict[str, Any]) -> str:
+    mean, low, high = (100 * cell[name] for name in ("difference", "low", "high"))
+    return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def _rough(number: float) -> str:
+    """To two digits, with commas."""
+    if number < 10:
+        return str(round(number + 0.5))
+    digits = len(str(int(number))) - 2
+    return f"{round(number, -digits):,.0f}"

@@ -1,0 +1,79 @@
+"""The sentences say what the numbers say."""
+
+import numpy as np
+import pytest
+
+from dora_theory.replay.report.conclusion import conclusion, problems_needed
+
+
+def cell(success, clipped=0.0):
+    return {"success": success, "clipped": clipped}
+
+
+def pair(difference, low, high, problems=400):
+    return {"difference": difference, "low": low, "high": high, "problems": problems}
+
+
+def made(**pairs):
+    success = {"rebase": 0.6} | {name: 0.6 + p["difference"] for name, p in pairs.items()}
+    return {
+        "problems": 400,
+        "solvable": 0.8,
+        "strategies": {
+            name: {"budget": {"8": cell(x), "64": cell(x + 0.1, clipped=0.4)}}
+            for name, x in success.items()
+        },
+        "paired": {f"{name}-rebase": {"budget": {"8": p}} for name, p in pairs.items()},
+    }
+
+
+def test_the_power_is_that_of_a_normal_test():
+    """Of 400 differences with deviation 0.4 and mean 0.02, by simulating so many problems."""
+    error = 0.4 / 20
+    found = problems_needed(pair(0.02, 0.02 - 1.96 * error, 0.02 + 1.96 * error))
+    assert found == pytest.approx((2.8016 * 0.4 / 0.02) ** 2, rel=1e-3)
+    n = round(found)
+    means = np.random.default_rng(0).normal(0.02, 0.4 / n**0.5, 20_000)
+    assert (np.abs(means) > 1.96 * 0.4 / n**0.5).mean() == pytest.approx(0.8, abs=0.01)
+    assert problems_needed(pair(0.0, -0.1, 0.1)) is None
+    assert problems_needed(pair(None, None, None)) is None
+
+
+def test_who_differs_and_what_the_rest_would_take():
+    found = conclusion(
+        made(
+            dora=pair(0.05, 0.02, 0.08), beam=pair(-0.01, -0.0492, 0.0292), dvts=pair(0.0, 0.0, 0.0)
+        )
+    )
+    told, open_, same, room = found
+    assert told == (
+        "At N = 8 these differ from REBASE, in points of success: DORA +5.0 [+2.0, +8.0]."
+    )
+    assert "beam (-1.0 [-4.9, +2.9], about 13,000 problems would tell)" in open_
+    assert "DVTS and REBASE solve the same" in same
+    assert room == (
+        "At N = 8 REBASE solves 60.0% of the problems; 80.0% have a right solution in the log at "
+        "all. DORA takes 25% of that difference, most of all."
+    )
+
+
+def test_nobody_differs_and_nothing_is_taken():
+    found = conclusion(made(beam=pair(-0.01, -0.05, 0.03)))
+    assert found[0] == "At N = 8 no strategy differs from REBASE beyond its 95% interval."
+    assert found[-1].endswith("No rule takes any of that difference.")
+
+
+def test_one_budget_for_all_and_kappa_are_told_where_they_are_known():
+    more = {
+        "across": {
+            "policies": {
+                "uniform": {"4": {"solved": 0.5}},
+                "round-robin": {"4": {"solved": 0.62}},
+                "oracle": {"4": {"solved": 0.9}},
+            }
+        },
+        "calibration": {"use": {"kappa": 3.2, "low": 2.5, "high": None}},
+    }
+    *_, across, use = conclusion(made(beam=pair(-0.01, -0.05, 0.03)) | more)
+    assert across.endswith("round-robin solves 62.0%, +12.0 points to equal shares.")
+    assert use == "For allocate use --kappa 3.2 (95%: 2.5 to ∞)."
