@@ -117,9 +117,13 @@ from .bias import sharpened_quality as sharpened_quality
 from .bias import similarity_theta as similarity_theta
 from .bias import solution_level_shares as solution_level_shares
 from .bias import specht_ratio as specht_ratio
+from .bias_report import BiasReport as BiasReport
+from .bias_report import bias_report as bias_report
 from .claims.check.claim import Claim as Claim
+from .claims.own import rule_claim as rule_claim
 from .claims.results import Verdicts as Verdicts
 from .claims.results import verify as verify
+from .compilation_cache import cache_compiled as cache_compiled
 from .io.store import read_store as read_store
 from .kernels.beta_sampler import BetaDraws as BetaDraws
 from .kernels.beta_sampler import sample_log_beta as sample_log_beta
@@ -191,6 +195,8 @@ from .simulation.presets import PRESETS as PRESETS
 from .simulation.presets import Preset as Preset
 from .simulation.presets import preset as preset
 from .simulation.result import Simulation as Simulation
+from .simulation.stored import StoredSweep as StoredSweep
+from .simulation.stored import read_sweep_results as read_sweep_results
 from .simulation.sweep_files import read_sweep as read_sweep
 from .simulation.sweeps import Sweep as Sweep
 from .simulation.sweeps import run_sweep as run_sweep

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from dora_theory._errors import InputError
+from dora_theory.cli.options import add_tables, rows_of_logs, write_tables
 from dora_theory.cli.replay import add_reading, all_options_of, each_log, wholes
 from dora_theory.io.atomic_write import utf8, whole_output
 from dora_theory.io.terminal import say
@@ -59,6 +60,7 @@ def add_parser(commands: Any) -> None:
     )
     add("--json", action="store_true", help="one JSON document: an object, an array for many logs")
     add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")
+    add_tables(parser)
     add(
         "--figure",
         metavar="PATH.png",
@@ -79,6 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"--figure: {figure}: needs one log and a name that ends in .png or .svg")
     from dora_theory.replay.calibrate.fit import calibrate
     from dora_theory.replay.report.calibration_table import calibration_table
+    from dora_theory.replay.results import CalibrationResult
 
     with whole_output(arguments.out) as file:
         found, status = each_log(
@@ -94,6 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
         if figure is not None:
             _draw(found[0], figure)
         file.write(utf8(text) + b"\n")
+        write_tables(arguments, rows_of_logs(map(CalibrationResult, found)))
     return status
 
 

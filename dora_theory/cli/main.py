@@ -28,6 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def command() -> int:
         arguments = parser().parse_args(argv)
+        if argv is None:
+            from dora_theory.compilation_cache import cache_for_commands
+
+            cache_for_commands()
         return arguments.run(arguments)
 
     if argv is not None:
@@ -58,6 +62,7 @@ def parser() -> "ArgumentParser":
         allocate,
         bench,
         calibrate,
+        completion,
         explore,
         plan,
         replay,
@@ -78,7 +83,9 @@ def parser() -> "ArgumentParser":
         allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=f"dora-theory {__version__}")
-    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    commands = top.add_subparsers(metavar="COMMAND")
+    # Without a command.
+    top.set_defaults(run=lambda _: top.print_help() or 0)
     allocate.add_parser(commands)
     plan.add_parser(commands)
     replay.add_parser(commands)
@@ -88,4 +95,5 @@ def parser() -> "ArgumentParser":
     reproduce.add_parser(commands)
     explore.add_parser(commands)
     verify.add_parser(commands)
+    completion.add_parser(commands, top)
     return top

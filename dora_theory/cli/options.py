@@ -1,6 +1,7 @@
 """Options of strategies as flags, the same in every command that takes them."""
 
 import argparse
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dora_theory._errors import InputError, flag
@@ -66,3 +67,24 @@ def number(text: str) -> float:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+
+
+def add_tables(parser: argparse._ActionsContainer) -> None:
+    """Adds the options that write a result's tidy table as a file."""
+    parser.add_argument("--csv", metavar="PATH", help="write the numbers as a tidy table, as CSV")
+    parser.add_argument("--parquet", metavar="PATH", help="the same table as Parquet")
+
+
+def write_tables(arguments: argparse.Namespace, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes the tables that the options ask for."""
+    # Not for `--help`.
+    from dora_theory.io.tables import write_csv, write_parquet
+
+    for path, write in ((arguments.csv, write_csv), (arguments.parquet, write_parquet)):
+        if path is not None:
+            write(path, rows)
+
+
+def rows_of_logs(results: Iterable[Any]) -> list[dict[str, Any]]:
+    """The rows of all results, each with its log."""
+    return [{"log": result.data["log"]} | row for result in results for row in result.rows()]

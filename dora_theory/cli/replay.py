@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from dora_theory._errors import InputError
+from dora_theory.cli.options import add_tables, rows_of_logs, write_tables
 from dora_theory.cli.replay_across import (
     across_options,
     add_across,
@@ -20,7 +21,7 @@ from dora_theory.cli.replay_across import (
 )
 from dora_theory.io.atomic_write import utf8, whole_output
 from dora_theory.io.terminal import say
-from dora_theory.replay.options import LINKS, LOG_FORMATS, REPLAYED, ReplayOptions
+from dora_theory.replay.options import BUDGETS, LINKS, LOG_FORMATS, REPLAYED, ReplayOptions
 
 if TYPE_CHECKING:
     from dora_theory.replay.grade.correctness import Judge
@@ -84,9 +85,8 @@ def add_parser(commands: Any) -> None:
     add(
         "--budgets",
         type=wholes,
-        default=_DEFAULT.budgets,
         metavar="N,N",
-        help=f"further rollouts of a problem (default {','.join(map(str, _DEFAULT.budgets))})",
+        help="further rollouts of a problem (default 4,8,16,32,64, as far as the log goes)",
     )
     add(
         "--strategies",
@@ -140,6 +140,7 @@ def add_parser(commands: Any) -> None:
         help="write report.html there, one page with everything in it, and its numbers as "
         "replay.json; with what calibrate finds in the logs",
     )
+    add_tables(parser)
     add_across(parser)
     parser.set_defaults(run=run)
 
@@ -241,9 +242,7 @@ def options_of(arguments: argparse.Namespace, log: str) -> ReplayOptions:
         from dora_theory.replay.read.formats.columns import parse_map
 
         given["mapping"] = parse_map(given["mapping"])
-    else:
-        given["mapping"] = {}
-    return ReplayOptions(**given)
+    return ReplayOptions(**{**given, "mapping": given["mapping"] or {}})
 
 
 def all_options_of(arguments: argparse.Namespace) -> list[ReplayOptions]:
@@ -262,11 +261,12 @@ def _fits(log: str, glob: str) -> bool:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; `InputError` if an option, or every log, cannot be used."""
+    arguments.all_budgets, arguments.budgets = bool(arguments.budgets), arguments.budgets or BUDGETS
     options = all_options_of(arguments)
     figure = arguments.figure
     if figure is not None and not figure.endswith((".png", ".svg")):
         raise InputError(f"--figure: {figure}: needs a name that ends in .png or .svg")
-    across = across_options(arguments, _DEFAULT.budgets)
+    across = across_options(arguments, BUDGETS)
     if arguments.across:
         return run_across(arguments, across, options, each_log, _pages)
     check_alone(arguments)
@@ -283,13 +283,13 @@ def run(arguments: argparse.Namespace) -> int:
         )
         # Not before the logs have proved good: it loads JAX.
         from dora_theory.replay.report.summary import summary
+        from dora_theory.replay.report.table import table
+        from dora_theory.replay.results import ReplayResult
 
         summaries = list(map(summary, found))
         if arguments.json:
             text = _json(summaries, many=len(options) > 1)
         else:
-            from dora_theory.replay.report.table import table
-
             text = "\n\n".join(map(table, summaries))
         if figure is not None:
             _draw(summaries, figure)
@@ -302,6 +302,7 @@ def run(arguments: argparse.Namespace) -> int:
             _report(whole, pages, many=len(options) > 1)
             say(f"report: {' and '.join(pages)} in {arguments.report}")
         file.write(utf8(text) + b"\n")
+        write_tables(arguments, rows_of_logs(map(ReplayResult, summaries)))
     return status
 
 

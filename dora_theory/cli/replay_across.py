@@ -1,8 +1,6 @@
 """`dora-theory replay --across`: one budget for all problems of a log."""
 
 import argparse
-import csv
-import io
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -10,6 +8,7 @@ from pathlib import PurePath
 from typing import IO, Any
 
 from dora_theory._errors import InputError
+from dora_theory.cli.options import rows_of_logs, write_tables
 from dora_theory.io.atomic_write import utf8, whole_output
 from dora_theory.io.terminal import say
 from dora_theory.replay.across.options import BUDGETS, AcrossOptions
@@ -63,7 +62,6 @@ def add_across(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="orders of the log, and resamples (default %(default)s)",
     )
-    add("--csv", action="store_true", help="with --across: one row per policy and budget as CSV")
 
 
 def across_options(arguments: argparse.Namespace, unset: tuple[int, ...]) -> AcrossOptions:
@@ -78,7 +76,7 @@ def across_options(arguments: argparse.Namespace, unset: tuple[int, ...]) -> Acr
 
 def check_alone(arguments: argparse.Namespace) -> None:
     """`InputError` for an option that only --across knows, without it."""
-    for name in ("coverages", "by", "accept", "csv"):
+    for name in ("coverages", "by", "accept"):
         if getattr(arguments, name):
             raise InputError(f"--{name}: needs --across")
 
@@ -105,6 +103,7 @@ def run_across(
     figure = arguments.figure
     from dora_theory.replay.across.run import replay_across
     from dora_theory.replay.grade.correctness import Judge
+    from dora_theory.replay.results import AcrossResult
 
     with ExitStack() as files:
         file = files.enter_context(whole_output(arguments.out))
@@ -120,8 +119,6 @@ def run_across(
         )
         if arguments.json:
             text = document
-        elif arguments.csv:
-            text = csv_of(found)
         else:
             from dora_theory.replay.report.across_table import across_table
 
@@ -135,6 +132,7 @@ def run_across(
             pages["replay.json"].write(utf8(document + "\n"))
             say(f"report: {' and '.join(pages)} in {arguments.report}")
         file.write(utf8(text) + b"\n")
+        write_tables(arguments, rows_of_logs(map(AcrossResult, found)))
     return status
 
 
@@ -146,21 +144,6 @@ def shared(summary: dict[str, Any], options: ReplayOptions, judge: Any) -> dict[
         return {}
     found = replay_across(summary["log"], AcrossOptions(seed=options.seed), options, judge=judge)
     return {"across": found}
-
-
-def csv_of(found: Sequence[dict[str, Any]]) -> str:
-    """One row per log, policy and budget, without an end of line at the last."""
-    text = io.StringIO()
-    rows = [
-        {"log": one["log"], "policy": policy, "rollouts_per_problem": n, **cell}
-        for one in found
-        for policy, of in one["policies"].items()
-        for n, cell in of.items()
-    ]
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().rstrip("\n")
 
 
 def _draw(found: Sequence[dict[str, Any]], path: str) -> None:

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from dora_theory._errors import InputError
-from dora_theory.io.terminal import progress_bar
+from dora_theory.cli.options import add_tables, write_tables
+from dora_theory.io.terminal import progress_bar, say
 
 _DESCRIPTION = """\
 Simulates every cell of a grid of population and strategy parameters and adds a row for each to a
@@ -51,9 +52,13 @@ def add_parser(commands: Any) -> None:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("sweep", metavar="SWEEP.toml", help="what to simulate")
+    add("sweep", metavar="SWEEP.toml", nargs="?", help="what to simulate")
     add("--out", metavar="STORE", required=True, help="the store, a folder")
-    add("--json", action="store_true", help="one JSON document about the run")
+    add("--json", action="store_true", help="one JSON document about the run, or with --show rows")
+    add("--show", action="store_true", help="print what is in the store, as a table")
+    add("--figure", metavar="PATH.png", help="draw it, along --along, as PNG and SVG")
+    add("--along", metavar="AXIS", help="such as budget (default: the last axis of numbers)")
+    add_tables(parser)
     add(
         "--distributed",
         action="store_true",
@@ -67,6 +72,10 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; `InputError` if the sweep or the store cannot be used."""
+    if arguments.sweep is None:
+        if not _shows(arguments):
+            raise InputError("SWEEP.toml: missing: needs what to simulate, or --show")
+        return _show(arguments)
     told = arguments.coordinator, arguments.processes, arguments.process
     if any(x is not None for x in told) and None in told:
         raise InputError("--coordinator, --processes, --process: needs all three or none")
@@ -91,12 +100,39 @@ def run(arguments: argparse.Namespace) -> int:
             cells = _run(sweep, arguments.out)
     if jax.process_index() > 0:
         return 0
+    if _shows(arguments):
+        return _show(arguments)
     seconds = time.monotonic() - start
     if arguments.json:
         document = {"store": arguments.out, "cells": len(sweep), "simulated": cells}
         print(json.dumps(document | {"seconds": seconds}, indent=1))
     else:
         print(f"{arguments.out}: {len(sweep)} cells, {cells} of them simulated in {seconds:.0f} s")
+    return 0
+
+
+def _shows(arguments: argparse.Namespace) -> bool:
+    return bool(arguments.show or arguments.figure or arguments.csv or arguments.parquet)
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    """The store as a table, as a picture and as files."""
+    figure = arguments.figure
+    if figure is not None and not figure.endswith((".png", ".svg")):
+        raise InputError(f"--figure: {figure}: needs a name that ends in .png or .svg")
+    from dora_theory.plots import save
+    from dora_theory.simulation.stored import read_sweep_results
+
+    found = read_sweep_results(arguments.out)
+    if figure is not None:
+        files = save(found.plot(arguments.along), figure[:-4])
+        say("wrote " + " and ".join(map(str, files)))
+    rows = found.rows()
+    write_tables(arguments, rows)
+    if arguments.json:
+        print(json.dumps(rows, indent=1, allow_nan=False))
+    elif arguments.show:
+        print(found.to_text())
     return 0
 
 

@@ -9,6 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from dora_theory._errors import InputError, Interrupted
+from dora_theory.cli.options import add_tables, write_tables
 from dora_theory.io.atomic_write import whole_output
 from dora_theory.io.terminal import progress_bar
 
@@ -62,6 +63,7 @@ def add_parser(commands: Any) -> None:
     form.add_argument("--json", action="store_true", help="one JSON document")
     form.add_argument("--markdown", action="store_true", help="a table for documents")
     add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")
+    add_tables(parser)
     parser.set_defaults(run=run)
 
 
@@ -76,6 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         # Not for `--help`: these load JAX, which takes a while.
         from dora_theory.claims import claims
         from dora_theory.claims.check import reporting
+        from dora_theory.claims.results import Verdicts
 
         every = claims()
     except KeyboardInterrupt:
@@ -92,20 +95,18 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{count}; not tried: {_few([c.id for c in left])}", file=sys.stderr)
             if arguments.out or not results:
                 raise Interrupted
+        seconds = time.monotonic() - start
+        found = reporting.document(
+            results, seed=arguments.seed, seconds=seconds, not_tried=[c.name for c in left]
+        )
         if arguments.json:
-            seconds = time.monotonic() - start
-            found = reporting.document(
-                results,
-                seed=arguments.seed,
-                seconds=seconds,
-                not_tried=[c.name for c in left],
-            )
             text = json.dumps(found, indent=1, allow_nan=False, ensure_ascii=False)
         else:
             text = (reporting.markdown if arguments.markdown else reporting.table)(results)
             if left:
                 text = f"{count}\n\n{text}"
         file.write(text.encode() + b"\n")
+        write_tables(arguments, Verdicts(found).rows())
     if left:
         raise Interrupted
     return 0 if all(r.as_expected for r in results) else 1

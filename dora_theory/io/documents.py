@@ -32,6 +32,10 @@ class Tabular:
             ) from None
         return pandas.DataFrame(self.rows())
 
+    def to_text(self) -> str:
+        """The whole table as text in columns."""
+        return "\n".join([self._title(), *_lines(self.rows())])
+
     def __repr__(self) -> str:
         rows = self.rows()
         shown = [self._title(), *_lines(rows[:_SHOWN])]
