@@ -117,8 +117,8 @@ from .bias import sharpened_quality as sharpened_quality
 from .bias import similarity_theta as similarity_theta
 from .bias import solution_level_shares as solution_level_shares
 from .bias import specht_ratio as specht_ratio
-from .bias_report import BiasReport as BiasReport
-from .bias_report import bias_report as bias_report
+from .bias_of_problem import BiasReport as BiasReport
+from .bias_of_problem import bias_report as bias_report
 from .claims.check.claim import Claim as Claim
 from .claims.own import rule_claim as rule_claim
 from .claims.results import Verdicts as Verdicts

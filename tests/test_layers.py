@@ -28,7 +28,7 @@ LAYERS = {
     "planning": 6,
     "simulation": 7,
     "plots": 7,
-    "bias_report": 8,
+    "bias_of_problem": 8,
     "search": 8,
     "replay": 8,
     "claims": 9,
