@@ -177,14 +177,12 @@ def _sums_unscaled(
     steep = jnp.minimum(inverse, limits.max)[:, None, None]
     e = jnp.where(exists[..., None], embeddings, 0)
     square = jnp.sum(e * e, -1)
-    inside = (square > jnp.sqrt(limits.tiny)) & (square < jnp.sqrt(limits.max))
-    # A NaN here is one in all sums. Told otherwise, XLA would not fuse lengths with products.
-    scale = jnp.where(exists, jnp.where(inside, jax.lax.rsqrt(square), jnp.nan), 0)
+    scale = jnp.where(exists, jax.lax.rsqrt(square), 0)
     gap = _dot("nid,njd->nij", e, e) * scale[:, :, None] * scale[:, None, :] - 1
-    # Not a minimum, of which a fusion with the product may take the other number for a NaN.
-    near = jnp.exp(jnp.where(gap >= 0, 0, gap * steep))
-    found = (near * values[:, None, :]).sum(-1)
-    lost = jnp.isnan(found).any(-1, keepdims=True)
+    # A choice between numbers in place of the minimum would not be fused with the product.
+    found = (jnp.exp(jnp.minimum(gap, 0) * steep) * values[:, None, :]).sum(-1)
+    inside = (square > jnp.sqrt(limits.tiny)) & (square < jnp.sqrt(limits.max))
+    lost = (exists & ~inside).any(-1, keepdims=True)
 
     def again() -> Array:
         return jnp.where(lost, by_unit_vectors(embeddings, values, inverse, exists), found)
