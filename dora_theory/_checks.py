@@ -254,9 +254,7 @@ def mask_of(mask: Any, axes: str) -> Any:
 def check_vectors(name: str, x: Any, dtype: np.dtype, mask: Any = None) -> None:
     """`ValueError` for host vectors `(..., k, d)` that are zero, as XLA takes subnormal numbers."""
     if is_host(x) and is_host(mask):
-        zero = ~(
-            np.abs(np.asarray(array_of(x), np.float64)).max(-1) >= float(jnp.finfo(dtype).tiny)
-        )
+        zero = ~(np.abs(array_of(x)).max(-1) >= float(jnp.finfo(dtype).tiny))
         if mask is not None:
             zero = zero & array_of(mask)
         if zero.any():

@@ -155,8 +155,10 @@ def bias_report(
         names, labels = _numbered(directions)
         scores = np.asarray(values, float)
         of = np.asarray(labels)
-        q = direction_weights(
-            scores, of, len(names), pool=pool, quality_temperature=quality_temperature
+        q = np.asarray(
+            direction_weights(
+                scores, of, len(names), pool=pool, quality_temperature=quality_temperature
+            )
         )
         counts = np.bincount(of, minlength=len(names))
     else:

@@ -17,8 +17,8 @@ and in zsh, in a folder of $fpath:
 """
 
 
-def add_parser(commands: Any, top: argparse.ArgumentParser) -> None:
-    """Adds the command to the subparsers of `dora-theory`, whose parser is `top`."""
+def add_parser(commands: Any) -> None:
+    """Adds the command to the subparsers of `dora-theory`; the parser of all is its `top`."""
     parser = commands.add_parser(
         "completion",
         help="print a script that completes commands in bash or zsh",
@@ -27,7 +27,7 @@ def add_parser(commands: Any, top: argparse.ArgumentParser) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("shell", choices=_SHELLS, help="whose script")
-    parser.set_defaults(run=run, top=top)
+    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 from dora_theory.cli.endings import guarded, leave
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
+    from argparse import ArgumentParser, Namespace
 
 __all__ = ["guarded", "main", "parser", "script"]
 
@@ -37,6 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is not None:
         return guarded(command)
     return leave(guarded(command, whole_process=True))
+
+
+def _helped(arguments: "Namespace") -> int:
+    arguments.top.print_help()
+    return 0
 
 
 def script() -> None:
@@ -85,7 +90,7 @@ def parser() -> "ArgumentParser":
     top.add_argument("--version", action="version", version=f"dora-theory {__version__}")
     commands = top.add_subparsers(metavar="COMMAND")
     # Without a command.
-    top.set_defaults(run=lambda _: top.print_help() or 0)
+    top.set_defaults(run=_helped, top=top)
     allocate.add_parser(commands)
     plan.add_parser(commands)
     replay.add_parser(commands)
@@ -95,5 +100,5 @@ def parser() -> "ArgumentParser":
     reproduce.add_parser(commands)
     explore.add_parser(commands)
     verify.add_parser(commands)
-    completion.add_parser(commands, top)
+    completion.add_parser(commands)
     return top

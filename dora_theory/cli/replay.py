@@ -181,8 +181,7 @@ def add_reading(parser: argparse._ActionsContainer) -> None:
         type=_scale,
         metavar="[GLOB=]S",
         help="divide the log's scores by it, if they are not in [0, 1]; with GLOB only those of "
-        "logs whose name, or whose path as given, it fits. May be repeated, the last that fits "
-        "counts",
+        "logs whose name or path it fits. May be repeated, the last that fits counts",
     )
     add(
         "--score-link",

@@ -38,14 +38,14 @@ def is_small(candidates: Any, *numbers: Any, mask: Any = None, embeddings: Any =
         return False
     try:
         shapes = [np.shape(x) for x in (candidates, mask) if x is not None]
-        vectors = () if embeddings is None else np.shape(embeddings)
+        vectors: tuple[int, ...] = () if embeddings is None else np.shape(embeddings)
     except ValueError:
         return False
     if any(np.ndim(x) for x in numbers) or any(len(shape) != 1 for shape in shapes):
         return False
     if embeddings is not None and (len(vectors) != 2 or vectors[1] > SMALL):
         return False
-    sizes = {shape[0] for shape in (*shapes, vectors[:1]) if shape}
+    sizes = {shape[0] for shape in shapes} | set(vectors[:1])
     return len(sizes) == 1 and max(sizes) <= SMALL
 
 
@@ -118,7 +118,7 @@ def uniqueness(
         similarity_temperature=Argument(similarity_temperature, "", POSITIVE),
         embeddings=Argument(embeddings, "k d"),
     )
-    check_vectors("embeddings", embeddings, e.dtype, mask)
+    check_vectors("embeddings", e, e.dtype, m)
     return _uniqueness(e, t, m)
 
 
@@ -142,7 +142,7 @@ def dora_weights(
         quality_temperature=Argument(quality_temperature, "", POSITIVE),
         similarity_temperature=Argument(similarity_temperature, "", POSITIVE),
     )
-    check_vectors("embeddings", embeddings, e.dtype, mask)
+    check_vectors("embeddings", e, e.dtype, m)
     return _normalized(_softmax(r, t, m) * _uniqueness(e, t_s, m))
 
 
