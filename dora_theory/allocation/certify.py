@@ -15,6 +15,8 @@ from dora_theory.model.priors import BetaPrior
 
 # Of a normal law, one-sided.
 _QUANTILE_95 = 1.645
+# Draws below which the scatter of a sample says too little of its error.
+_FEWEST = 30
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ def certify(
         whose sampling error is known.
 
     Raises:
-        ValueError: negative rollouts, more than the prior's moments reach, shapes that do not fit.
+        ValueError: negative rollouts, more than the prior's moments reach, shapes that do not fit;
+            a sample of fewer than 30 draws.
         TypeError: a prior of another kind.
 
     Source: theory 8.1.5-8.1.11.
@@ -85,6 +88,11 @@ def certify(
         deepest = int(max(spent.sum(-1).max(initial=0), np.max(budget or 0, initial=0)))
         prior = JointPrior.independent(prior, max(deepest, 1))
     check_type("prior", prior, JointPrior)
+    draws = prior.weights.shape[-1]
+    if prior.sampled and draws < _FEWEST:
+        raise ValueError(
+            f"prior: {draws} draws are too few for a limit of 95% confidence, needs {_FEWEST}"
+        )
     b = checked_rollouts(prior, allocation)
     n = b.sum(-1) if budget is None else jnp.asarray(host_count("budget", budget))
     found = joint_certificate(prior, b, n)

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 from dora_theory._errors import InputError
 from dora_theory.cli.options import given_options, given_strategy, integer, number
 from dora_theory.io.atomic_write import whole_output
+from dora_theory.io.correlations import correlation_fault
 from dora_theory.io.problem_lines import Problem, read_problems
 from dora_theory.io.terminal import counted
 from dora_theory.strategies.options import POOLS, Options
@@ -209,6 +210,10 @@ def _usable(
         if missing:
             needs = " or ".join(missing)
             raise InputError(f"{place}: {missing[0]}: missing: strategy {strategy} needs {needs}")
+        if strategy.correlation and problem.similarity is not None and problem.embeddings is None:
+            fault = correlation_fault(problem.similarity)
+            if fault is not None:
+                raise InputError(f"{place}: similarity: {fault}, for strategy {strategy}")
         yield problem
 
 

@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, Key, Real, UInt32
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import Argument, check_key, check_whole, checked, is_host, mask_of
 from dora_theory._domains import FINITE, POSITIVE, SHARE, Domain, offset_domain, spoiled
+from dora_theory.io.correlations import correlation_fault
 from dora_theory.model.beta_quantiles import inner, interpolated, quantiles, rates_of
 from dora_theory.model.joint import JointPrior
 from dora_theory.model.magnitude import leaders
@@ -99,19 +100,10 @@ def copula_kernel(
 
 
 def check_symmetric(name: str, matrix: ArrayLike, mask: ArrayLike | None = None) -> None:
-    """`ValueError` unless a matrix is symmetric with diagonal 1, to 1e-5, where `mask` is true."""
-    x = np.asarray(matrix, np.float64)
-    there = np.ones(x.shape[-1], bool) if mask is None else np.asarray(mask)
-    both = there[..., :, None] & there[..., None, :]
-    for wrong, needs in (
-        (np.abs(x - np.swapaxes(x, -1, -2)) > 1e-5, "a symmetric matrix"),
-        ((np.abs(x - 1) > 1e-5) & np.eye(x.shape[-1], dtype=bool), "1 on the diagonal"),
-    ):
-        wrong = wrong & both
-        if wrong.any():
-            place = tuple(int(i) for i in np.argwhere(wrong)[0])
-            value = np.broadcast_to(x, wrong.shape)[place]
-            raise ValueError(f"{name}[{', '.join(map(str, place))}] = {value}: needs {needs}")
+    """`ValueError` unless a host matrix is a correlation, to 1e-5, where `mask` is true."""
+    fault = correlation_fault(np.asarray(matrix), None if mask is None else np.asarray(mask))
+    if fault is not None:
+        raise ValueError(name + fault)
 
 
 def copula_draws(

@@ -7,9 +7,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import is_concrete
+from dora_theory._checks import is_concrete, is_host
 from dora_theory.allocation.optimal import apportion
 from dora_theory.allocation.rules import round_allocation
+from dora_theory.io.correlations import correlation_fault
 from dora_theory.model.directions import direction_totals
 from dora_theory.strategies.choosing import AnyStrategy, as_strategy
 from dora_theory.strategies.options import Options
@@ -143,6 +144,11 @@ def _check_given(strategy: Strategy, problems: Problems, options: Options) -> No
         known = strategy.own and name == "concentration" and problems.concentrations is not None
         if not known and getattr(options, name) is None and getattr(problems, name) is None:
             lacks = lacks or name
+    if lacks is None and strategy.correlation and problems.embeddings is None:
+        known = is_host(problems.similarity) and is_host(problems.mask)
+        fault = correlation_fault(problems.similarity, problems.mask) if known else None
+        if fault is not None:
+            raise ValueError(f"similarity{fault}, for strategy {strategy}")
     if lacks:
         raise ValueError(f"strategy {strategy}: needs {lacks}")
     if options.literal and not strategy.literal and STRATEGIES.get(strategy.name) is strategy:

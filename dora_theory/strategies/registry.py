@@ -38,6 +38,7 @@ class Strategy:
         line: line style.
         marker: of its points.
         geometry: needs embeddings or similarity.
+        correlation: takes similarity for a correlation: symmetric, 1 on the diagonal, in [-1, 1].
         directions: needs directions.
         options: names of the options without which it cannot run.
         own: takes κ of each candidate.
@@ -55,6 +56,7 @@ class Strategy:
     line: str = "-."
     marker: str = "."
     geometry: bool = False
+    correlation: bool = False
     directions: bool = False
     options: tuple[str, ...] = ()
     own: bool = False
@@ -266,28 +268,33 @@ _BUILT_IN = (
     Strategy(
         "shared-divisors", _copula_rule("shared_divisor_allocation", "smooth"),
         "a rollout also takes up part of one of its like",
-        color=PURPLE, line="--", marker="h", geometry=True, options=("concentration",),
+        color=PURPLE, line="--", marker="h", geometry=True, correlation=True,
+        options=("concentration",),
         smooths=True,
     ),
     Strategy(
         "moment-divisors", _copula_rule("copula_moment_allocation"),
         "the same by the second moments of the copula prior",
-        color=PURPLE, line=":", marker="p", geometry=True, options=("concentration",),
+        color=PURPLE, line=":", marker="p", geometry=True, correlation=True,
+        options=("concentration",),
     ),
     Strategy(
         "pair-divisors", _copula_rule("pair_divisor_allocation"),
         "the same by its pairs at their depth",
-        color=PURPLE, line="-.", marker="d", geometry=True, options=("concentration",),
+        color=PURPLE, line="-.", marker="d", geometry=True, correlation=True,
+        options=("concentration",),
     ),
     Strategy(
         "root-weights", _copula_rule("root_weight_allocation"),
         "exact optimum of the independent candidates that failure's exponent sees",
-        color=GREEN, line=":", marker="<", geometry=True, options=("concentration",),
+        color=GREEN, line=":", marker="<", geometry=True, correlation=True,
+        options=("concentration",),
     ),
     Strategy(
         "determinantal", _copula_rule("determinantal_allocation"),
         "quality times the variance that is left",
-        color=SKY, line=":", marker=">", geometry=True, options=("concentration",),
+        color=SKY, line=":", marker=">", geometry=True, correlation=True,
+        options=("concentration",),
     ),
     Strategy(
         "direction-optimal", _direction_optimal, "exact optimum over direction totals, then evenly",

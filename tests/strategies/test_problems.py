@@ -68,3 +68,19 @@ def test_rows_that_do_not_fit(rows, message):
 def test_what_is_missing_is_named(strategy, options, message):
     with pytest.raises(ValueError, match=message):
         dt.allocate(dt.Problems.from_rows([[0.1, 0.2]]), strategy, 4, dt.Options(**options))
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        ([[1, 0.5], [0.4, 1]], r"similarity\[0, 0, 1\] = 0.5: needs a symmetric matrix, for"),
+        ([[1, 0.5], [0.5, 0.9]], r"similarity\[0, 1, 1\] = 0.9: needs 1 on the diagonal"),
+        ([[1, 1.5], [1.5, 1]], r"similarity\[0, 0, 1\] = 1.5: needs a number in \[-1, 1\]"),
+        ([[1, np.nan], [np.nan, 1]], r"similarity\[0, 0, 1\] = nan"),
+    ],
+)
+def test_a_similarity_that_is_no_correlation_is_named(matrix, message):
+    problems = dt.Problems.from_rows([{"scores": [0.5, 0.4], "similarity": matrix}])
+    options = dt.Options(concentration=1.0)
+    with pytest.raises(ValueError, match=message):
+        dt.allocate(problems, "shared-divisors", 4, options)
