@@ -49,8 +49,34 @@ f0, f1, f2 = z3.Reals("f0 f1 f2")
 a0, a1, a2, b0, b1, b2, m, n = z3.Reals("a0 a1 a2 b0 b1 b2 m n")
 q, k, h = z3.Reals("q k h")
 
+# One y of a prior: failure F so far, chances of failure of the next rollouts of i and j.
+fail_i, fail_j = z3.Reals("fail_i fail_j")
+# Two values of a latent: share of the first, log ratios, and their exponentials.
+share, first, second, e_first, e_second = z3.Reals("share first second e_first e_second")
+mean = share * first + (1 - share) * second
+
 POSITIVE = {"κ > 0": kappa > 0}
 LEMMAS = (
+    Lemma(
+        "a rollout gains no more after one of another candidate",
+        "8.1.1",
+        {"F ≥ 0": F >= 0, "q_i ≤ 1": fail_i <= 1, "q_j ≤ 1": fail_j <= 1},
+        F * fail_j * (1 - fail_i) <= F * (1 - fail_i),
+        "means over p keep both inequalities",
+    ),
+    Lemma(
+        "Jensen on two points, from the tangent of exp",
+        "8.1.7",
+        {
+            "0 ≤ share": share >= 0,
+            "share ≤ 1": share <= 1,
+            "e^t ≥ 1 + t at the first": e_first >= 1 + (first - mean),
+            "e^t ≥ 1 + t at the second": e_second >= 1 + (second - mean),
+        },
+        # In units of e^mean.
+        share * e_first + (1 - share) * e_second >= 1,
+        "more points by the same sum",
+    ),
     Lemma(
         "the chance of failure does not fall with failures",
         "2.1",
