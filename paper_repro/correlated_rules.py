@@ -258,6 +258,8 @@ def draw_picture(entries: Sequence[dict[str, Any]], stem: Path) -> None:
                 low = [min(e, 0.7 * m) for e, m in zip(error, y, strict=True)]
                 ax.errorbar(x, y, [low, error], fmt="o", ms=3, color=color, label=family)
             ax.set(yscale="log", ylabel="regret × 10⁴", title=title)
+            ax.set_yticks([1, 3, 10, 30, 100, 300], ["1", "3", "10", "30", "100", "300"])
+            ax.minorticks_off()
             ax.set_xticks(range(len(names)), map(_tick, names), rotation=25, ha="right")
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, ncols=4, loc="outside lower center")
