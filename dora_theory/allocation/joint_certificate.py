@@ -191,7 +191,8 @@ def _standard_error(prior: JointPrior, log_f: Array, rival: Array, f: Array, gap
     distance = jnp.where((each > 0) & (rival > -jnp.inf), own - rival, 0)
     f, gap = f[..., None], gap[..., None]
     near = jnp.exp(-gap)
-    away = jnp.where(jnp.isfinite(gap), near * each * (distance - jnp.minimum(gap, 1e300)), 0)
+    finite = jnp.isfinite(gap)
+    away = jnp.where(finite, near * each * (distance - jnp.where(finite, gap, 0)), 0)
     scatter = (each - f) * -jnp.expm1(-gap) + away
     return scatter.std(-1) / jnp.sqrt(m)
 

@@ -70,15 +70,19 @@ def replay(
                 from dora_theory.replay.calibrate.halves import fitted_halves
 
                 halves = fitted_halves(path, options, judge, encoder, remember)
-            found = _replay_solutions(log, encoder, halves, remember)
+            found = _replay_solutions(log, encoder, options, halves, remember)
     return replace(found, notes=tuple(notes))
 
 
 def _replay_solutions(
-    log: Examined, encoder: Encoder, halves: tuple[ReplayOptions, ...], note: Note
+    log: Examined,
+    encoder: Encoder,
+    options: ReplayOptions,
+    halves: tuple[ReplayOptions, ...],
+    note: Note,
 ) -> Replay:
     """Replays each problem with the options of its half, which is its key's remainder."""
-    options, tally = halves[0], _Tally()
+    tally = _Tally()
     groups = [Groups(partial(_success, own)) for own in halves]
     similarities, copies = Similarities(), []
     half: list[int] = []

@@ -295,3 +295,15 @@ def test_the_certificate_never_cuts_off_the_optimum_of_many():
             assert np.all((low <= best + 1e-11) | (low == -np.inf))
             proved = np.asarray(found.optimal)
             assert np.all(np.asarray(found.log_failure)[proved] <= best[proved] + 1e-11)
+
+
+def test_everything_runs_in_float32():
+    with jax.enable_x64(False):
+        p, w = points(8, rows=4)
+        prior = dt.JointPrior.from_draws(rates(p).astype(np.float32), N, weights=w, sampled=False)
+        assert prior.log_moments.dtype == np.float32
+        found = dt.certify(dt.joint_allocation(prior, N), prior)
+        assert np.all((found.epsilon >= 0) & (found.epsilon <= 1))
+        assert not np.isnan(found.standard_error).any()
+        certificate = dt.joint_certificate(prior, [5, 0, 0])
+        assert not np.isnan(certificate.standard_error).any()
