@@ -28,6 +28,11 @@ _FAMILIES: tuple[str, ...] = (
     "c8_1_certificates",
     "c8_2_copula",
     "c8_3_divisors",
+    "c7_1_committed",
+    "c7_2_adaptive",
+    "c7_2_rounds",
+    "c7_3_literature",
+    "c7_4_scaling",
 )
 
 
