@@ -143,6 +143,26 @@ LEMMAS = (
         "total of a direction is spread evenly over its copies",
     ),
     Lemma(
+        "the value of one more rollout of a problem falls",
+        "7.1",
+        # Δ(n) = v F h and Δ(n + 1) = v F (1 - h) h', with h the hazard and h' the next.
+        {"v ≥ 0": v >= 0, "F ≥ 0": F >= 0, "h ≤ 1": h <= 1, "h' ≤ h": q <= h},
+        v * (F * (1 - h)) * q <= v * F * h,
+        "nothing",
+    ),
+    Lemma(
+        "of two falling tapes no two rewards exceed those that the larger head comes to",
+        "7.2",
+        # From a (the larger head) and b two are taken, in the order of each tape.
+        {"a1 ≥ b1": a1 >= b1, "b1 ≥ b2": b1 >= b2},
+        z3.And(
+            a1 + z3.If(a2 >= b1, a2, b1) >= a1 + a2,
+            a1 + z3.If(a2 >= b1, a2, b1) >= a1 + b1,
+            a1 + z3.If(a2 >= b1, a2, b1) >= b1 + b2,
+        ),
+        "induction over tapes and N: merging falling tapes takes the N largest",
+    ),
+    Lemma(
         "a mixture of two log-convex sequences is log-convex",
         "5.1",
         {
@@ -289,3 +309,39 @@ def test_theta_of_the_block_model() -> None:
     ]
     assert sympy.simplify(row_sums[0] - row_sums[1]) == 0
     assert sympy.simplify(row_sums[0] - row_sums[2]) == 0
+
+
+def test_what_looking_can_gain() -> None:
+    """Theory 7.2e: 1 - e^{-q} ≥ (1 - 1/e) q on [0, 1].
+
+    The difference is 0 at both ends and its second derivative is -e^{-q} < 0. Left: that a concave
+    function is above its chord.
+    """
+    x = sympy.symbols("q", nonnegative=True)
+
+    def above(constant: sympy.Expr) -> sympy.Expr:
+        return 1 - sympy.exp(-x) - constant * x
+
+    gap = above(1 - sympy.exp(-1))
+    assert sympy.simplify(gap.subs(x, 0)) == 0
+    assert sympy.simplify(gap.subs(x, 1)) == 0
+    assert sympy.simplify(sympy.diff(gap, x, 2) + sympy.exp(-x)) == 0
+    # The check can fail: no larger constant will do.
+    assert sympy.simplify(above(1 - sympy.exp(-2)).subs(x, 1)) < 0
+
+
+def test_the_cost_of_coverage_telescopes() -> None:
+    """Theory 7.4b: [(a+b-1) - (a+b+s-1) f(s)]/(a-1) grows by f(s) from s to s + 1, from 0 at 0.
+
+    Assumed: a ≠ 1, (a+b+s) f(s+1) = (b+s) f(s). Left: induction over s.
+    """
+    a, b, depth, f = sympy.symbols("a b s f", positive=True)
+
+    def spent(s: sympy.Expr, unsolved: sympy.Expr, start: int = 1) -> sympy.Expr:
+        return ((a + b - start) - (a + b + s - start) * unsolved) / (a - 1)
+
+    following = (b + depth) / (a + b + depth) * f
+    assert sympy.simplify(spent(depth + 1, following) - spent(depth, f) - f) == 0
+    assert sympy.simplify(spent(sympy.Integer(0), sympy.Integer(1))) == 0
+    # The check can fail: with the sum of another start it does not telescope.
+    assert sympy.simplify(spent(depth + 1, following, 2) - spent(depth, f, 2) - f) != 0

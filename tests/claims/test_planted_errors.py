@@ -16,6 +16,15 @@ from dora_theory.allocation import (
     regret,
     rules,
     shared_divisors,
+    across,
+    adaptive,
+    hierarchical,
+    literature,
+    optimal,
+    regret,
+    rounds,
+    rules,
+    scaling,
     spread,
     waterfill,
 )
@@ -222,6 +231,23 @@ def always_proves(right: Function) -> Function:
     def wrong(prior: Any, b: Any) -> Any:
         found = right(prior, b)
         return found._replace(largest_next=0 * found.largest_next)
+def values_forgotten(right: Function) -> Function:
+    return lambda values, prior, total, **o: right(jnp.ones_like(values), prior, total, **o)
+
+
+def limits_forgotten(right: Function) -> Function:
+    return lambda values, prior, given, **o: right(values, prior, given)
+
+
+def total_not_priced(right: Function) -> Function:
+    return lambda values, prior, total, price: right(values, prior, 0 * total, price)
+
+
+def last_first(right: Function) -> Function:
+    # Ties to the highest problem.
+    def wrong(*arguments: Any, **options: Any) -> Any:
+        found = right(*arguments, **options)
+        return found._replace(rollouts=found.rollouts[..., ::-1])
 
     return wrong
 
@@ -231,6 +257,10 @@ def half_the_gains(right: Function) -> Function:
         found = right(prior, b, n)
         reached = -jnp.expm1(objective_of(prior, b))
         return found._replace(lattice=0.5 * (found.lattice + reached))
+def smallest_marginal_first(right: Function) -> Function:
+    def wrong(values: Any, prior: Any, given: Any, **options: Any) -> Any:
+        found = right(values, prior, given, **options)
+        return type(found)(found.smallest_last, found.largest_next)
 
     return wrong
 
@@ -246,6 +276,14 @@ def gap_halved(right: Function) -> Function:
 def worst_first(right: Function) -> Function:
     def wrong(prior: Any, n: Any) -> Any:
         return right(prior, n)[..., ::-1]
+def value_forgotten(right: Function) -> Function:
+    return lambda values, prior, **o: right(jnp.ones_like(values), prior, **o)
+
+
+def a_hundredth_too_low(right: Function) -> Function:
+    def wrong(*arguments: Any, **options: Any) -> Any:
+        found = right(*arguments, **options)
+        return found._replace(value=0.99 * found.value)
 
     return wrong
 
@@ -265,6 +303,10 @@ def magnitude_for_roots(right: Function) -> Function:
         found = right(w, c)
         v = jnp.linalg.solve(c, jnp.ones_like(w)[..., None])[..., 0]
         return found._replace(weights=w * v, exponent=(w * v).sum(-1))
+def twice_the_bound(right: Function) -> Function:
+    def wrong(*arguments: Any, **options: Any) -> Any:
+        found = right(*arguments, **options)
+        return found._replace(value=2 * found.value)
 
     return wrong
 
@@ -276,6 +318,38 @@ def kernel_of_the_angle(right: Function) -> Function:
 
 def slope_of_the_table(right: Function) -> Function:
     return lambda w, kappa: right(w, kappa)._replace(value=right(w, kappa).value + 1e-3)
+def one_round_less(right: Function) -> Function:
+    return lambda values, prior, total, rounds, **o: right(
+        values, prior, total, max(rounds - 1, 1), **o
+    )
+
+
+def all_but_a_tenth(right: Function) -> Function:
+    return lambda rounds, cost: right(rounds, cost)._replace(unsolved=0.1)
+
+
+def in_proportion(right: Function) -> Function:
+    # n ∝ p(1 - p) in place of its root: 1/n by Jefferson's divisors.
+    def wrong(p: Any, total: Any, **options: Any) -> Any:
+        return optimal.apportion(p * (1 - p), total - p.shape[-1]) + 1
+
+    return wrong
+
+
+def as_one_more(right: Function) -> Function:
+    return lambda p, total, **o: right(1 - p, total, **o)
+
+
+def one_depth_too_far(right: Function) -> Function:
+    return lambda alpha, beta, depth: right(alpha, beta, depth + 1)
+
+
+def upside_down(right: Function) -> Function:
+    return lambda alpha, beta, depth: 1 / right(alpha, beta, depth)
+
+
+def without_gamma(right: Function) -> Function:
+    return lambda alpha: jnp.ones_like(alpha)
 
 
 # Where, what, the wrong one, and a claim that must see it.
@@ -405,6 +479,39 @@ PLANTED = [
         "5.6",
         "mass under magnitude weighting",
     ),
+    (
+        across,
+        "problem_certificate",
+        smallest_marginal_first,
+        "7.1",
+        "marginals of a problem fall",
+    ),
+    (across, "allocate_problems", values_forgotten, "7.1", "greedy over problems is exact"),
+    (
+        across,
+        "is_optimal_across",
+        limits_forgotten,
+        "7.1b",
+        "the certificate over problems decides",
+    ),
+    (across, "dual_bound", total_not_priced, "7.1c", "price of a rollout"),
+    (across, "allocate_problems", last_first, "7.1f", "a common prior is shared evenly"),
+    (adaptive, "index_policy", value_forgotten, "7.2", "the index policy is optimal"),
+    (adaptive, "adaptive_bound", a_hundredth_too_low, "7.2d", "a bound of every policy"),
+    (adaptive, "adaptive_bound", twice_the_bound, "7.2e", "what looking can gain"),
+    (rounds, "rounds_plan", one_round_less, "7.2f", "a bound of R rounds"),
+    (scaling, "identical_rounds", all_but_a_tenth, "7.2h", "what R rounds keep at least"),
+    (
+        literature,
+        "neyman_allocation",
+        in_proportion,
+        "7.3",
+        "least variance is Huntington and Hill's",
+    ),
+    (literature, "knapsack_rl_allocation", as_one_more, "7.3", "Knapsack RL by greedy"),
+    (scaling, "coverage_cost", one_depth_too_far, "7.4b", "the cost of coverage telescopes"),
+    (scaling, "saving_factor", upside_down, "7.4b", "the saving of looking"),
+    (scaling, "price_of_not_knowing", without_gamma, "7.4c", "knowing or looking"),
 ]
 
 
