@@ -1,6 +1,6 @@
 """Hard budgets: what each policy solves with n rollouts per problem, and by how much more.
 
-Every draw is an order of the log's solutions, the same for all policies. Points are means over
+Every draw is an order of the log's solutions, the same for all hard_budgets. Points are means over
 draws of all problems, of `uniform` and the committed ones exact expectations. Intervals come from
 draws of as many problems with replacement, an order each, and so are those of one run; those of the
 committed ones from resampled expectations.
@@ -14,11 +14,12 @@ from jaxtyping import Float, Int
 
 from dora_theory.allocation.across import allocate_problems
 from dora_theory.model.priors import BetaPrior, KnownPrior
-from dora_theory.replay.across import policies, priors
+from dora_theory.replay.across import priors
 from dora_theory.replay.across.curves import failure
 from dora_theory.replay.across.options import AcrossOptions
 from dora_theory.replay.across.problems import LoggedProblems
 from dora_theory.replay.estimate.intervals import bootstrap, share_interval
+from dora_theory.simulation import hard_budgets
 
 # Numbers in memory at once.
 _CHUNK = 1 << 22
@@ -121,7 +122,7 @@ class Budgets:
         k = p.correct.shape[1]
         luck = generator.random((*place.shape, k))
         order = np.where(np.arange(k) < p.logged[place][..., None], luck, 2).argsort(-1)
-        times = policies.first_right(np.take_along_axis(p.correct[place], order, -1))
+        times = hard_budgets.first_right(np.take_along_axis(p.correct[place], order, -1))
         return place, order, times
 
     def _with_priors(
@@ -138,7 +139,7 @@ class Budgets:
         if self.groups:
             g, j = self.groups, np.arange(p.correct.shape[1])
             keys = g.alpha[:, None] / ((g.alpha + g.beta)[:, None] + j)
-            found[self.by["groups"]] = policies.in_cells(
+            found[self.by["groups"]] = hard_budgets.in_cells(
                 times, logged, g.labels[place], keys, totals, generator
             )
         if self.hazards:
@@ -147,7 +148,9 @@ class Budgets:
             scores = np.take_along_axis(p.scores[place], order, -1)
             x = priors.features(scores, dummies[place])
             index = priors.hazard(x, coefficients[fold[place]][:, :, None])
-            found[self.by["scores"]] = policies.by_index(times, logged, index, totals, generator)
+            found[self.by["scores"]] = hard_budgets.by_index(
+                times, logged, index, totals, generator
+            )
         return found
 
     def _draw(
@@ -159,12 +162,13 @@ class Budgets:
         place, order, times = self._order(place, generator)
         totals = np.array(self.budgets) * m
         one = np.zeros_like(place), -np.arange(k, dtype=float)[None]
-        found = [np.stack([policies.uniform(times, logged, n) for n in self.budgets], -1)]
+        found = [np.stack([hard_budgets.uniform(times, logged, n) for n in self.budgets], -1)]
         for r in self.options.rounds:
-            found.append(policies.in_rounds(times, logged, totals, r, generator))
-        found.append(policies.in_cells(times, logged, *one, totals, generator))
+            found.append(hard_budgets.in_rounds(times, logged, totals, r, generator))
+        found.append(hard_budgets.in_cells(times, logged, *one, totals, generator))
         found += self._with_priors(place, order, times, totals, generator).values()
-        found.append(policies.easiest_first(times, logged, right, totals, generator))
+        cost = np.where(right > 0, times, hard_budgets.NEVER)
+        found.append(hard_budgets.easiest_first(cost, right / logged, totals, generator))
         return np.stack(found, 1)
 
 

@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from dora_theory.replay.across.options import AcrossOptions
-from dora_theory.replay.across.policies import NEVER, first_right
 from dora_theory.replay.across.priors import shuffled
 from dora_theory.replay.across.problems import LoggedProblems
 from dora_theory.replay.grade.answers import RIGHT
+from dora_theory.simulation.hard_budgets import NEVER, first_right, round_robin_depths
 
 _QUANTILES = (0.5, 0.75, 0.9)
 # Rounds in which a solution was accepted: 1, 2 and 3, 4 to 7, from 8 on.
@@ -65,7 +65,7 @@ def stopping(problems: LoggedProblems, options: AcrossOptions) -> dict[str, Any]
     times = first_right(correct & there)
     perfect = {}
     for n in budgets:
-        depth = _depths(times, p.logged, n * m, generator)
+        depth = round_robin_depths(np.minimum(times, p.logged), n * m, generator)
         perfect[str(n)] = float((times <= depth).mean())
     best = {str(n): _best(correct, scores, there, np.full((draws, m), n)) for n in budgets}
     answers = ordered(p.answers)
@@ -86,7 +86,7 @@ def _stopped(
     total: int,
     generator: np.random.Generator,
 ) -> dict[str, Any]:
-    depth = _depths(times, logged, total, generator)
+    depth = round_robin_depths(np.minimum(times, logged), total, generator)
     stopped = times <= depth
     at = np.minimum(times, correct.shape[-1]) - 1
     right = np.take_along_axis(correct, at[..., None], -1)[..., 0] & stopped
@@ -102,26 +102,6 @@ def _stopped(
         "accuracy": float((right | rest).mean()),
         "right_by_round": rounds,
     }
-
-
-def _depths(
-    times: Int[np.ndarray, "d m"],
-    logged: Int[np.ndarray, " m"],
-    total: int,
-    generator: np.random.Generator,
-) -> Int[np.ndarray, "d m"]:
-    """How deep round robin goes on each problem until its times, with a hard budget."""
-    ends = np.minimum(times, logged)
-    low = np.zeros(len(times), int)
-    high = np.full(len(times), int(logged.max()) + 1)
-    while np.any(high - low > 1):
-        middle = (low + high) // 2
-        fits = np.minimum(ends, middle[:, None]).sum(-1) <= total
-        low, high = np.where(fits, middle, low), np.where(fits, high, middle)
-    depth = np.minimum(ends, low[:, None])
-    left = total - depth.sum(-1)
-    luck = np.where(ends > depth, generator.random(ends.shape), 2)
-    return depth + ((ends > depth) & (luck.argsort(-1).argsort(-1) < left[:, None]))
 
 
 def _best_right(

@@ -6,8 +6,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from dora_theory.replay.across import policies
 from dora_theory.replay.across.curves import at_coverage, curves, failure
+from dora_theory.simulation import hard_budgets as policies
 
 # c of k, ragged.
 LOGGED, RIGHT = np.array([3, 2, 3]), np.array([1, 1, 0])
@@ -128,9 +128,22 @@ def test_rounds_level_the_unsolved_batch_by_batch(drawn, rounds):
     np.testing.assert_allclose(found, want, atol=SLACK)
 
 
+def test_depths_of_round_robin_spend_the_budget(drawn):
+    times, logged, _, r = drawn
+    ends = np.minimum(times, logged)
+    keys = -np.arange(DEPTH, dtype=float)[None]
+    want = policies.in_cells(times, logged, np.zeros_like(times), keys, TOTALS, r).mean(0)
+    for n, share in zip(TOTALS, want, strict=True):
+        depth = policies.round_robin_depths(ends, int(n), r)
+        assert np.all(depth.sum(-1) == np.minimum(n, ends.sum(-1)))
+        assert (times <= depth).mean() == pytest.approx(share, abs=2 * SLACK)
+
+
 def test_the_oracle_goes_by_the_counts(drawn):
     times, logged, right, r = drawn
-    found = policies.easiest_first(times, logged, right, TOTALS, r).mean(0)
+    found = policies.easiest_first(
+        np.where(right > 0, times, policies.NEVER), right / logged, TOTALS, r
+    ).mean(0)
     want = [expected(lambda t, o, n=n: oracle(t, n, o)) for n in TOTALS]
     np.testing.assert_allclose(found, want, atol=SLACK)
 

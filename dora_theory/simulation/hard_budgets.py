@@ -1,8 +1,8 @@
-"""What a hard budget solves on drawn orders of a log: batches, rounds and single rollouts.
+"""What a hard budget for many problems solves: batches, rounds and single rollouts.
 
-An order of each problem's solutions says when it is solved, T, and no policy changes that. So a
+A draw says at which of its rollouts each problem is solved, T, and no policy changes that. So a
 policy is known by how deep it goes before its budget ends. Ties between problems are broken at
-random. Rows are draws.
+random. Rows are draws; a log has a last rollout of each problem, `logged`, a population has none.
 """
 
 import numpy as np
@@ -148,7 +148,9 @@ def _leveled(attempts: _Times, most: _Times, budget: int, generator: np.random.G
         return np.maximum(attempts, np.minimum(level[:, None], most))
 
     low = np.zeros(len(attempts), int)
-    high = np.full(len(attempts), int(most.max(initial=0)) + 1)
+    # No level beyond the budget can be filled by it.
+    top = min(int(most.max(initial=0)), int(attempts.max(initial=0)) + budget)
+    high = np.full(len(attempts), top + 1)
     before = attempts.sum(-1)
     while np.any(high - low > 1):
         middle = (low + high) // 2
@@ -163,15 +165,37 @@ def _leveled(attempts: _Times, most: _Times, budget: int, generator: np.random.G
 
 
 def easiest_first(
-    times: _Times,
-    logged: _Times,
-    right: _Times,
+    cost: _Times,
+    chance: Float[np.ndarray, "d m"],
     totals: Int[np.ndarray, " n"],
     generator: np.random.Generator,
 ) -> Float[np.ndarray, "d n"]:
-    """Share solved by an oracle that knows every p, and rolls the easiest problem until solved."""
-    luck = generator.random(times.shape)
-    order = np.lexsort((luck, -right / logged), axis=-1)
-    cost = np.take_along_axis(np.where(right > 0, np.minimum(times, logged), NEVER), order, -1)
-    spent = np.cumsum(cost, -1, dtype=np.int64)
+    """Share solved by who knows every p and rolls the easiest problem until it is solved.
+
+    Args:
+        cost: rollouts until solved, `NEVER` for what is never rolled, shape `(d, m)`.
+        chance: p of each problem.
+        totals: N.
+        generator: breaks ties.
+
+    Returns:
+        Shares, shape `(d, n)`.
+    """
+    luck = generator.random(cost.shape)
+    order = np.lexsort((luck, -chance), axis=-1)
+    spent = np.cumsum(np.take_along_axis(cost, order, -1), -1, dtype=np.int64)
     return np.stack([(spent <= n).mean(-1) for n in totals], -1)
+
+
+def round_robin_depths(ends: _Times, total: int, generator: np.random.Generator) -> _Times:
+    """Rollouts of each problem under round robin with a hard budget.
+
+    Args:
+        ends: rollouts after which a problem is rolled no more, shape `(d, m)`.
+        total: N of all problems.
+        generator: says who has the rest of a level.
+
+    Returns:
+        Rollouts, shape `(d, m)`, of sum N unless all problems end before.
+    """
+    return _leveled(np.zeros_like(ends), ends, total, generator)
