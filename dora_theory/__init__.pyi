@@ -182,6 +182,9 @@ from .search.game24 import game24 as game24
 from .search.results import SearchResult as SearchResult
 from .search.results import search as search
 from .search.tree import Tree as Tree
+from .simulation.benchmark import BenchmarkSimulation as BenchmarkSimulation
+from .simulation.benchmark import Difficulty as Difficulty
+from .simulation.benchmark import simulate_benchmark as simulate_benchmark
 from .simulation.intervals import Estimate as Estimate
 from .simulation.intervals import difference_interval as difference_interval
 from .simulation.intervals import mean_interval as mean_interval

@@ -245,6 +245,7 @@ ELSEWHERE = {
     "bias_report BiasReport": "one problem, on the host",
     "StoredSweep": "a result",
     "rule_claim": "a rule",
+    "simulate_benchmark Difficulty BenchmarkSimulation": "take a population, on the host",
     "preset PRESETS Preset Population Problems Sweep": "descriptions",
     "KnownPrior Options ReplayOptions STRATEGIES Strategy Tree": "descriptions",
     "BetaDraws Certificate Estimate OptimalSet Optimized Simulation": "results",

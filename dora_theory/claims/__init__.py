@@ -24,15 +24,15 @@ _FAMILIES: tuple[str, ...] = (
     "c5_5_replay",
     "c5_6_magnitude",
     "c6_1_repetition",
-    "c8_1_joint",
-    "c8_1_certificates",
-    "c8_2_copula",
-    "c8_3_divisors",
     "c7_1_committed",
     "c7_2_adaptive",
     "c7_2_rounds",
     "c7_3_literature",
     "c7_4_scaling",
+    "c8_1_joint",
+    "c8_1_certificates",
+    "c8_2_copula",
+    "c8_3_divisors",
 )
 
 

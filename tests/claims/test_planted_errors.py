@@ -9,22 +9,18 @@ import pytest
 
 from dora_theory import bias
 from dora_theory.allocation import (
-    hierarchical,
-    joint,
-    joint_certificate,
-    optimal,
-    regret,
-    rules,
-    shared_divisors,
     across,
     adaptive,
     hierarchical,
+    joint,
+    joint_certificate,
     literature,
     optimal,
     regret,
     rounds,
     rules,
     scaling,
+    shared_divisors,
     spread,
     waterfill,
 )
@@ -231,6 +227,8 @@ def always_proves(right: Function) -> Function:
     def wrong(prior: Any, b: Any) -> Any:
         found = right(prior, b)
         return found._replace(largest_next=0 * found.largest_next)
+
+
 def values_forgotten(right: Function) -> Function:
     return lambda values, prior, total, **o: right(jnp.ones_like(values), prior, total, **o)
 
@@ -257,6 +255,8 @@ def half_the_gains(right: Function) -> Function:
         found = right(prior, b, n)
         reached = -jnp.expm1(objective_of(prior, b))
         return found._replace(lattice=0.5 * (found.lattice + reached))
+
+
 def smallest_marginal_first(right: Function) -> Function:
     def wrong(values: Any, prior: Any, given: Any, **options: Any) -> Any:
         found = right(values, prior, given, **options)
@@ -276,6 +276,8 @@ def gap_halved(right: Function) -> Function:
 def worst_first(right: Function) -> Function:
     def wrong(prior: Any, n: Any) -> Any:
         return right(prior, n)[..., ::-1]
+
+
 def value_forgotten(right: Function) -> Function:
     return lambda values, prior, **o: right(jnp.ones_like(values), prior, **o)
 
@@ -303,6 +305,8 @@ def magnitude_for_roots(right: Function) -> Function:
         found = right(w, c)
         v = jnp.linalg.solve(c, jnp.ones_like(w)[..., None])[..., 0]
         return found._replace(weights=w * v, exponent=(w * v).sum(-1))
+
+
 def twice_the_bound(right: Function) -> Function:
     def wrong(*arguments: Any, **options: Any) -> Any:
         found = right(*arguments, **options)
@@ -318,6 +322,8 @@ def kernel_of_the_angle(right: Function) -> Function:
 
 def slope_of_the_table(right: Function) -> Function:
     return lambda w, kappa: right(w, kappa)._replace(value=right(w, kappa).value + 1e-3)
+
+
 def one_round_less(right: Function) -> Function:
     return lambda values, prior, total, rounds, **o: right(
         values, prior, total, max(rounds - 1, 1), **o
