@@ -22,11 +22,14 @@ from paper_repro import (
     proposition1,
     replay_synthetic,
     rounding,
+    rounds_kept,
     rules_regret,
     score_noise,
     sharpening,
     similarity_temperature,
     solution_level,
+    unsolved_by_rule,
+    unsolved_exponents,
     wrong_concentration,
 )
 from paper_repro.script import table
@@ -49,6 +52,9 @@ SCRIPTS = (
     wrong_concentration,
     sharpening,
     bias_maps,
+    rounds_kept,
+    unsolved_exponents,
+    unsolved_by_rule,
 )
 
 

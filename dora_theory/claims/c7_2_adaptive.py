@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import product
 
 import jax
 import jax.numpy as jnp
@@ -166,7 +165,7 @@ def _margin_costs(x: Instances) -> Float[Array, " n"]:
     """Value of the index p/c less the optimum, over budgets 0 to 4 and flags of the solved."""
     p, costs = x["tenths"] / 10, x["costs"]
     n = p.shape[0]
-    flags = list(product((False, True), repeat=2))
+    flags = [(one, two) for one in (False, True) for two in (False, True)]
     density = p / costs
 
     def at(table: dict, left: int, solved: tuple[bool, bool], *, index: bool) -> Array:

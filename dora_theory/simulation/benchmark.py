@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt32
 
@@ -166,7 +167,7 @@ def _fixed(allocation: Callable[[_Chances, int], Any]) -> Rule:
 
 
 def _committed(p: _Chances, total: int) -> Any:
-    return allocate_problems(1.0, KnownPrior(p), total).rollouts
+    return allocate_problems(1.0, KnownPrior(jnp.asarray(p)), total).rollouts
 
 
 def _uniform(p: _Chances, total: int) -> Int[np.ndarray, "d m"]:
