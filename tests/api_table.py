@@ -14,31 +14,69 @@ import numpy as np
 import dora_theory as dt
 
 K, G, D = 4, 2, 3
-SIZES = {"k": K, "g": G, "d": D, "m": 40}
+SIZES = {"k": K, "g": G, "d": D, "m": 40, "p": 3, "one": 1, "n": 5, "n+1": 6}
 nan, inf = np.nan, np.inf
 
 
 class Entry(NamedTuple):
-    """A function, the axes of its arguments and of its results, and what is fixed."""
+    """A function, the axes of its arguments, its results and its mask, and who stands for whom."""
 
     call: Callable[..., Any]
     axes: dict[str, str]
     returns: tuple[str, ...]
-    masked: bool
+    masked: str
+    likes: dict[str, str] | None = None
+
+    def value(self, argument: str) -> "tuple[Callable[..., np.ndarray], tuple[Any, ...]]":
+        """How an argument is made, and what is bad in it."""
+        return VALUES[(self.likes or {}).get(argument, argument)]
 
 
-def _entry(name: str, axes: str, returns: str, masked: bool = True, **fixed: Any) -> Entry:
+def _entry(
+    name: str,
+    axes: str,
+    returns: str,
+    masked: bool | str = True,
+    call: Callable[..., Any] | None = None,
+    likes: dict[str, str] | None = None,
+    **fixed: Any,
+) -> Entry:
     """`axes` as "scores:k budget"; results, in their order, as "k" or "k, , " for `(k)`, (), ()."""
     parts = [part.partition(":")[::2] for part in axes.split(" ") if part]
     named = {argument: of.replace("*", " ") for argument, of in parts}
     # Without the run-time checks of shapes that tests turn on: these are about the errors beneath.
     function = inspect.unwrap(getattr(dt, name))
 
-    def call(**arguments: Any) -> Any:
-        return function(**arguments, **fixed)
+    def plain(function: Callable[..., Any], **arguments: Any) -> Any:
+        return function(**arguments)
+
+    def called(**arguments: Any) -> Any:
+        return (call or plain)(function, **arguments, **fixed)
 
     leaves = tuple(part.strip().replace("*", " ") for part in returns.split(","))
-    return Entry(call, named, leaves, masked)
+    mask = {True: "k", False: ""}.get(masked, masked) if isinstance(masked, bool) else masked
+    return Entry(called, named, leaves, str(mask).replace("*", " "), likes)
+
+
+def _of_set(function: Callable[..., Any], **arguments: Any) -> Any:
+    """A call with the prior made of its parts."""
+    if "chance" in arguments:
+        prior: Any = dt.KnownPrior(arguments.pop("chance"))
+    else:
+        prior = dt.BetaPrior(arguments.pop("alpha"), arguments.pop("beta"))
+    return function(prior=prior, **arguments)
+
+
+def _of_one(function: Callable[..., Any], **arguments: Any) -> Any:
+    """The same for functions of each problem alone: a batch of sets of one."""
+    whole = {name: arguments.pop(name) for name in ("depth", "log_price") if name in arguments}
+    own = {"alpha", "beta", "allocation", "mask"}
+    wide = {
+        name: x if x is None else x[..., None, :] if name in own else x[..., None]
+        for name, x in arguments.items()
+    }
+    found = _of_set(function, **wide, **whole)
+    return jax.tree.map(lambda x: x[..., 0] if x.shape[-1] == 1 else x[..., 0, :], found)
 
 
 def _prior(alpha: Any, beta: Any, allocation: Any) -> Any:
@@ -60,6 +98,12 @@ def _optimize(budget: Any, initial: Any, mask: Any = None) -> Any:
     )
 
 
+def _set(name: str, axes: str, returns: str, **fixed: Any) -> Entry:
+    axes = f"values:p alpha:p*k beta:p*k {axes}"
+    return _entry(name, axes, returns, "p*k", _of_set, {"values": "worth"}, **fixed)
+
+
+_FLOOR = "min_rollouts:p max_rollouts:p"
 _RULE, _PROBLEM = "scores:k budget", "weights:k concentration budget"
 _SPENT = "weights:k concentration allocation:k"
 _GROUPS = "direction_weights:g directions:k concentration"
@@ -162,7 +206,7 @@ TABLE = {
     "optimal_allocation_beta": _entry("optimal_allocation_beta", "alpha:k beta:k budget", "k"),
     "optimal_set": _entry("optimal_set", _PROBLEM, "k, k, "),
     "optimize_allocation": Entry(
-        _optimize, {"budget": "", "initial": "k"}, ("k", "", "k", "", "", "", ""), True
+        _optimize, {"budget": "", "initial": "k"}, ("k", "", "k", "", "", "", ""), "k"
     ),
     "priorities": _entry("priorities", _SPENT, "k"),
     "quality_weights": _entry("quality_weights", "scores:k quality_temperature", "k"),
@@ -222,13 +266,70 @@ TABLE = {
     ),
     "waterfill_allocation": _entry("waterfill_allocation", _PROBLEM, "k"),
     # Methods of what is exported.
-    "BetaPrior": Entry(_prior, {"alpha": "k", "beta": "k", "allocation": "k"}, ("k", "k"), False),
+    "BetaPrior": Entry(_prior, {"alpha": "k", "beta": "k", "allocation": "k"}, ("k", "k"), ""),
     "BetaPrior.from_quality": Entry(
         lambda **x: inspect.unwrap(dt.BetaPrior.from_quality.__func__)(dt.BetaPrior, **x),
         {"weights": "k", "concentration": ""},
         ("k", "k"),
-        True,
+        "k",
     ),
+    # A batch of these is one of sets of problems, which share a budget.
+    "adaptive_bound": _set("adaptive_bound", "", ", ", total=5),
+    "allocate_problems": _set("allocate_problems", f"total {_FLOOR}", "p, p*k, , "),
+    "allocate_problems.costs": _set("allocate_problems", "total costs:p", "p, p*k, , "),
+    "allocate_problems.known": _entry(
+        "allocate_problems",
+        f"values:p chance:p total {_FLOOR}",
+        "p, p*one, , ",
+        False,
+        _of_set,
+        {"values": "worth"},
+    ),
+    "count_at_price": _entry(
+        "count_at_price", "values alpha:k beta:k log_price", "", True, _of_one, {"values": "worth"}
+    ),
+    "dual_bound": _set("dual_bound", "total log_price", ""),
+    "expected_value": _entry(
+        "expected_value",
+        "values alpha:k beta:k allocation:k",
+        "",
+        True,
+        _of_one,
+        {"values": "worth"},
+    ),
+    "hora_allocation": _entry("hora_allocation", f"right:p attempts:p total {_FLOOR}", "p", False),
+    "index_allocation": _set("index_allocation", f"total {_FLOOR}", "p*k"),
+    "index_policy": _set("index_policy", "", ", "),
+    "is_optimal_across": _set("is_optimal_across", "rollouts:p", ""),
+    "knapsack_rl_allocation": _entry(
+        "knapsack_rl_allocation", f"chance:p total {_FLOOR}", "p", False
+    ),
+    "level_allocation": _entry("level_allocation", f"attempts:p total {_FLOOR}", "p", False),
+    "neyman_allocation": _entry("neyman_allocation", f"chance:p total {_FLOOR}", "p", False),
+    "optimal_problem_set": _set("optimal_problem_set", f"total {_FLOOR}", "p, p, "),
+    "problem_certificate": _set("problem_certificate", "rollouts:p", ", "),
+    "problem_hazards": _entry(
+        "problem_hazards", "alpha:k beta:k", "n, n, n+1", True, _of_one, depth=5
+    ),
+    "rounds_bound": _set("rounds_bound", "", "", total=5, rounds=2, price=0.1, depth=4),
+    "rounds_plan": _set("rounds_plan", "multiplicity:p", "p, , , ", total=5, rounds=2, depth=4),
+    # Laws of scale.
+    "coverage_cost": _entry("coverage_cost", "alpha beta depth", "", False),
+    "dora_constant": _entry("dora_constant", "weights:k concentration", "", False),
+    "price_of_not_knowing": _entry(
+        "price_of_not_knowing", "alpha", "", False, likes={"alpha": "target"}
+    ),
+    "price_of_not_looking": _entry(
+        "price_of_not_looking", "alpha", "", False, likes={"alpha": "target"}
+    ),
+    "saving_factor": _entry("saving_factor", "alpha beta depth", "", False),
+}
+
+# What takes a `BetaPrior`, which has no mask: host values of padding are checked with it.
+OF_PRIOR = {
+    name
+    for name, entry in TABLE.items()
+    if "alpha" in entry.axes and entry.masked and not name.endswith("_beta")
 }
 
 # What is exported and is no function of batches, and why.
@@ -254,12 +355,6 @@ ELSEWHERE = {
     "AdaptiveBound BetaFit CalibrationResult Claim Exponent IdenticalRounds LomaxRounds": "results",
     "Plan PlanState ProblemAllocation ProblemSet ReplayResult RoundRobinReplay": "results",
     "RoundsPlan SearchResult Step StreamedWeighting Tapes Verdicts": "results",
-    # Of these a batch is one of sets of problems, and a prior is an argument.
-    "adaptive_bound adaptive_value adaptive_value_estimate allocate_problems": "sets of problems",
-    "count_at_price dual_bound expected_value fewest_rollouts index_allocation": "sets of problems",
-    "index_policy is_optimal_across optimal_problem_set problem_certificate": "sets of problems",
-    "problem_hazards replay_round_robin rounds_bound rounds_plan split_shares": "sets of problems",
-    "hora_allocation knapsack_rl_allocation level_allocation neyman_allocation": "sets of problems",
     "CopulaCorrelation KernelLength RootWeights": "results",
     "fit_similarity_temperature": "one fit to all problems of a batch",
     "copula_draws copula_log_moments copula_prior": "a key; tests/model/test_copula.py",
@@ -268,9 +363,10 @@ ELSEWHERE = {
     "certify draws_allocation draws_failure exact_allocation frank_wolfe_gap": "joint priors",
     "joint_allocation joint_certificate joint_log_failure lattice_bound prefix_bound": "same",
     "relaxed_bound": "joint priors",
-    "coverage_cost depth_at_coverage dora_constant exponent_hazard_line": "laws of scale",
-    "exponent_slope fit_beta identical_rounds lomax_rounds": "laws of scale",
-    "price_of_not_knowing price_of_not_looking rounds_exponent saving_factor": "laws of scale",
+    "adaptive_value adaptive_value_estimate fewest_rollouts": "one set of problems, on the host",
+    "exponent_hazard_line exponent_slope fit_beta replay_round_robin": "one log, on the host",
+    "depth_at_coverage identical_rounds lomax_rounds": "numbers, on the host",
+    "rounds_exponent split_shares": "numbers, on the host",
 }
 
 # Above 1 is no quality, but a weight on any scale.
@@ -345,6 +441,18 @@ VALUES: dict[str, tuple[Callable[..., np.ndarray], tuple[Any, ...]]] = {
     "right_scale": (lambda rng, s: 0.5 + rng.random(s), _POSITIVE),
     "wrong_scale": (lambda rng, s: 0.5 + rng.random(s), _POSITIVE),
     "target": (lambda rng, s: 0.5 + 0.4 * rng.random(s), (nan, 0.0, 1.0)),
+    "worth": (lambda rng, s: 0.5 + rng.random(s), _POSITIVE),
+    "chance": (shares, _SHARE),
+    "total": (lambda rng, s: rng.integers(3, 12, s).astype(np.int32), (-1, 2**30 + 1)),
+    # Beyond the caps, and beyond the total.
+    "min_rollouts": (lambda rng, s: rng.integers(0, 2, s).astype(np.int32), (-1, 9, 12)),
+    "max_rollouts": (lambda rng, s: rng.integers(4, 9, s).astype(np.int32), _COUNT),
+    "rollouts": (lambda rng, s: rng.integers(0, 4, s).astype(np.int32), _COUNT),
+    "attempts": (lambda rng, s: rng.integers(4, 9, s).astype(np.int32), _COUNT),
+    "right": (lambda rng, s: rng.integers(0, 3, s).astype(np.int32), (-1, 99)),
+    "log_price": (lambda rng, s: -1 - rng.random(s), (nan,)),
+    "multiplicity": (lambda rng, s: 1 + rng.random(s), _NOT_NEGATIVE),
+    "depth": (lambda rng, s: 9 * rng.random(s), _NOT_NEGATIVE),
 }
 
 
@@ -360,11 +468,11 @@ def arguments(
     made = {}
     for name, axes in entry.axes.items():
         batch = batches if isinstance(batches, tuple) else batches.get(name, ())
-        x = VALUES[name][0](rng, (*batch, *core(axes)))
+        x = entry.value(name)[0](rng, (*batch, *core(axes)))
         made[name] = np.asarray(x, np.float32 if np.issubdtype(x.dtype, np.floating) else None)
     if entry.masked:
         batch = batches if isinstance(batches, tuple) else batches.get("mask", ())
-        mask = np.broadcast_to(np.arange(K) < K - 1, (*batch, K)).copy()
+        mask = np.broadcast_to(np.arange(K) < K - 1, (*batch, *core(entry.masked))).copy()
         made["mask"] = mask
         # Padding has no rollouts.
         if "allocation" in made:

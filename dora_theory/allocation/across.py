@@ -10,20 +10,23 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Real
 
-from dora_theory._checks import (
-    as_count,
-    as_float,
-    check_range,
-    is_concrete,
-)
+from dora_theory._arrays import ArrayLike
+from dora_theory._checks import Argument, check_number, host_float, is_concrete, is_host
+from dora_theory._domains import COUNT, NOT_NEGATIVE, Domain
 from dora_theory.allocation import exchange
-from dora_theory.allocation.instances import MOST, checked_problems, over_batch
+from dora_theory.allocation.instances import (
+    MOST,
+    Instance,
+    checked_problems,
+    over_batch,
+    voided,
+)
 from dora_theory.allocation.optimal import Certificate
 from dora_theory.model.priors import BetaPrior, KnownPrior
 
+_ANY = Domain(infinite=True)
 # In float32 integers beyond this are no longer exact.
 _SINGLE = 2**22
 
@@ -91,20 +94,24 @@ def allocate_problems(
 
     Raises:
         ValueError: NaN, values out of range, floors above caps or above N, shapes that do not fit;
-            in float32 a problem that would receive more than 2^22.
+            in float32 a problem that would receive more than 2^22. Where that cannot be looked at,
+            the results of this budget are -1 and NaN.
 
     Source: theory 7.1; memory O(m k), and time O(m k) a pass of the search, which no N changes.
     """
     problem, batch = checked_problems(values, prior, total, min_rollouts, max_rollouts, costs, mask)
     found = ProblemAllocation(*over_batch(exchange.optimal, batch, problem))
-    if is_concrete(found.rollouts) and found.log_price.dtype == jnp.float32:
-        most = int(np.max(np.asarray(found.rollouts), initial=0))
-        if most > _SINGLE:
-            raise ValueError(
-                f"total: a problem receives {most}, more than float32 counts (2^22); "
-                "turn on jax_enable_x64"
-            )
-    return found
+    if found.log_price.dtype != jnp.float32:
+        return found
+    many = (found.rollouts > _SINGLE).any(-1)
+    # Only so large a budget is worth the wait.
+    large = is_host(total) and np.any(np.asarray(total) > _SINGLE)
+    if large and is_concrete(many) and many.any():
+        raise ValueError(
+            f"total: a problem receives {found.rollouts.max()}, more than float32 counts (2^22); "
+            "turn on jax_enable_x64"
+        )
+    return voided(found, many)
 
 
 def problem_certificate(
@@ -138,14 +145,26 @@ def problem_certificate(
 
     Source: theory 7.1b; O(m k).
     """
-    n = as_count("rollouts", rollouts)
-    problem, batch = checked_problems(
-        values, prior, 0, min_rollouts, max_rollouts, costs, mask, n.shape
+    problem, batch, n = checked_problems(
+        values,
+        prior,
+        0,
+        min_rollouts,
+        max_rollouts,
+        costs,
+        mask,
+        sums=False,
+        rollouts=Argument(rollouts, "", COUNT),
     )
-    n = jnp.broadcast_to(n, problem.low.shape)
-    if is_concrete(n) and is_concrete(problem.low) and is_concrete(problem.high):
-        check_range("rollouts - min_rollouts", np.asarray(n) - np.asarray(problem.low), 0)
-        check_range("max_rollouts - rollouts", np.asarray(problem.high) - np.asarray(n), 0)
+    if is_host(rollouts):
+        given = np.asarray(rollouts, float)
+        for name, limit, sign in (("min", min_rollouts, 1), ("max", max_rollouts, -1)):
+            if limit is not None and is_host(limit):
+                apart = sign * (given - np.asarray(limit, float))
+                order = "rollouts - min_rollouts" if name == "min" else "max_rollouts - rollouts"
+                NOT_NEGATIVE.check(order, apart)
+    outside = (n < problem.low) | (n > problem.high)
+    problem = problem._replace(bad=problem.bad | outside)
     return Certificate(*over_batch(exchange.certified, batch, problem, n))
 
 
@@ -219,7 +238,7 @@ def optimal_problem_set(
 
     Source: theory 7.1b.
     """
-    problem, batch = checked_problems(values, prior, total, min_rollouts, max_rollouts, None, mask)
+    problem, batch = checked_problems(values, prior, total, min_rollouts, max_rollouts, mask=mask)
     return ProblemSet(*over_batch(exchange.all_optima, batch, problem))
 
 
@@ -246,11 +265,10 @@ def expected_value(
 
     Source: theory 7.1e.
     """
-    counts = as_count("allocation", allocation)
-    problem, batch = checked_problems(values, prior, 0, 0, None, None, mask, counts.shape[:-1])
-    k = problem.hazards.shape[-1]
-    counts = jnp.broadcast_to(counts, (*problem.low.shape, k))
-    return over_batch(exchange.gained, batch, problem, counts)
+    problem, batch, counts = checked_problems(
+        values, prior, mask=mask, allocation=Argument(allocation, "k", COUNT)
+    )
+    return over_batch(exchange.gained, batch, problem, counts, each=True)
 
 
 def dual_bound(
@@ -279,10 +297,10 @@ def dual_bound(
 
     Source: theory 7.1c.
     """
-    y = as_float("log_price", log_price)
-    problem, batch = checked_problems(values, prior, total, 0, None, None, mask)
-    y = jnp.broadcast_to(y.astype(problem.log_value.dtype), batch)
-    return over_batch(exchange.dual, batch, problem, y)
+    problem, batch, y = checked_problems(
+        values, prior, total, mask=mask, log_price=_log_price(log_price)
+    )
+    return over_batch(exchange.dual, batch, problem, y[..., 0])
 
 
 def count_at_price(
@@ -308,10 +326,19 @@ def count_at_price(
 
     Source: theory 7.1d.
     """
-    y = as_float("log_price", log_price)
-    problem, batch = checked_problems(values, prior, 0, 0, None, None, mask)
-    y = jnp.broadcast_to(y.astype(problem.log_value.dtype), batch)
-    return over_batch(exchange.bought, batch, problem, y).sum(-1)
+    problem, batch, y = checked_problems(values, prior, mask=mask, log_price=_log_price(log_price))
+    return over_batch(_bought, batch, problem, y[..., 0], each=True)
+
+
+def _bought(x: Instance, log_price: Array) -> Array:
+    return exchange.bought(x, log_price).sum(-1)
+
+
+def _log_price(log_price: Real[ArrayLike, "*#batch"]) -> Argument:
+    # A price of nothing, log -inf, is what an allocation may leave.
+    y = host_float("log_price", log_price)
+    _ANY.check("log_price", y)
+    return Argument(y[..., None], "", _ANY)
 
 
 def fewest_rollouts(
@@ -333,7 +360,7 @@ def fewest_rollouts(
         N, found by up to 60 allocations.
 
     Raises:
-        ValueError: no N up to 2^30 reaches the target.
+        ValueError: no N up to 2^30 reaches the target; as `allocate_problems`.
 
     Source: theory 7.1c.
     """
@@ -342,6 +369,7 @@ def fewest_rollouts(
         found = allocate_problems(values, prior, total, mask=mask)
         return bool(expected_value(values, prior, found.allocation, mask=mask).sum() >= target)
 
+    check_number("target", target)
     if target <= 0:
         return 0
     low, high = 0, 1

@@ -5,18 +5,16 @@ largest v times posterior mean' is optimal among all adaptive policies, for ever
 long as hazards fall along failures (theory 7.2), which they do under independent Beta candidates.
 """
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Key, Real, UInt32
 
-from dora_theory._checks import check_key, check_whole
-from dora_theory.allocation.instances import Instance, checked_problems, over_batch
+from dora_theory._arrays import ArrayLike
+from dora_theory._checks import as_mask, check_key, check_type, check_whole, host_mask
+from dora_theory.allocation.instances import Instance, checked_problems, over_batch, voided
 from dora_theory.allocation.marginals import BetaHazards, KnownHazards
 from dora_theory.kernels.beta_sampler import sample_log_beta
 from dora_theory.kernels.divisor_pallas import allocate
@@ -45,13 +43,6 @@ class Tapes(NamedTuple):
     hazards: Float[Array, "*batch m n"]
     candidates: Int[Array, "*batch m n"]
     failure: Float[Array, "*batch m n1"]
-
-
-def _over(run: Callable[..., Any], batch: tuple[int, ...], x: Instance) -> Any:
-    """`run` of one instance, over the batch axes of all."""
-    for _ in batch:
-        run = jax.vmap(run)
-    return run(x)
 
 
 class AdaptiveBound(NamedTuple):
@@ -85,17 +76,21 @@ def index_policy(
 
     Source: theory 7.2.
     """
-    problem, batch = checked_problems(values, prior, 0, 0, None, None, mask)
-    done = jnp.zeros(problem.low.shape, bool) if solved is None else jnp.asarray(solved)
-    h = problem.hazards
+    check_type("prior", prior, BetaPrior)
+    problem, batch = checked_problems(values, prior, mask=mask)
+    done = None if solved is None else ~host_mask(solved, "solved")
+    todo = as_mask(done, problem.low.shape, "solved")
+    return over_batch(_first, batch, problem, todo)
+
+
+def _first(x: Instance, todo: Bool[Array, " m"]) -> Step:
+    h = x.hazards
     assert isinstance(h, BetaHazards)
-    index = jnp.exp(problem.log_value)[..., None] * h.at(jnp.zeros((), jnp.int32))
-    open_ = ~done[..., None] & h.mask
-    flat = jnp.where(open_, index, -1).reshape(*batch, -1)
-    best = jnp.argmax(flat, -1).astype(jnp.int32)
+    index = jnp.exp(x.log_value)[:, None] * h.at(jnp.zeros((), jnp.int32))
+    open_ = todo[:, None] & h.mask
+    best = jnp.argmax(jnp.where(open_, index, -1)).astype(jnp.int32)
     k = h.shape[-1]
-    none = ~open_.any((-1, -2))
-    return Step(jnp.where(none, -1, best // k), jnp.where(none, -1, best % k))
+    return Step(*(jnp.where(open_.any(), of, -1) for of in (best // k, best % k)))
 
 
 def index_allocation(
@@ -126,7 +121,8 @@ def index_allocation(
 
     Source: theory 7.2b.
     """
-    problem, batch = checked_problems(values, prior, total, min_rollouts, max_rollouts, None, mask)
+    check_type("prior", prior, BetaPrior)
+    problem, batch = checked_problems(values, prior, total, min_rollouts, max_rollouts, mask=mask)
     return over_batch(_by_index, batch, problem)
 
 
@@ -179,8 +175,8 @@ def problem_hazards(
     Source: theory 7, notation.
     """
     n = check_whole("depth", depth, 0)
-    problem, batch = checked_problems(1.0, prior, 0, 0, None, None, mask)
-    return Tapes(*_over(partial(tapes, n=n), batch, problem))
+    problem, batch = checked_problems(1.0, prior, mask=mask)
+    return Tapes(*over_batch(tapes, batch, problem, each=True, n=n))
 
 
 def tapes(x: Instance, n: int) -> tuple[Array, Array, Array]:
@@ -200,7 +196,8 @@ def tapes(x: Instance, n: int) -> tuple[Array, Array, Array]:
         hazards = jnp.maximum(hazards, 0)
         whose = (order // max(n, 1)).astype(jnp.int32)
     log_failure = jnp.cumsum(miss, -1)
-    failure = jnp.concatenate([jnp.ones((h.shape[0], 1)), jnp.exp(log_failure)], -1)
+    start = jnp.ones((h.shape[0], 1), log_failure.dtype)
+    failure = jnp.concatenate([start, jnp.exp(log_failure)], -1)
     return hazards, whose, failure
 
 
@@ -228,8 +225,8 @@ def adaptive_bound(
     Source: theory 7.2d.
     """
     n = check_whole("total", total, 0)
-    problem, batch = checked_problems(values, prior, 0, 0, None, None, mask)
-    return AdaptiveBound(*_over(partial(_bound, n=n), batch, problem))
+    problem, batch = checked_problems(values, prior, mask=mask)
+    return AdaptiveBound(*over_batch(_bound, batch, problem, n=n))
 
 
 def _bound(x: Instance, n: int) -> tuple[Array, Array]:
@@ -237,7 +234,7 @@ def _bound(x: Instance, n: int) -> tuple[Array, Array]:
     gain = (jnp.exp(x.log_value)[:, None] * hazards).reshape(-1)
     chance = failure[:, :n].reshape(-1)
     if n == 0:
-        return jnp.zeros_like(x.log_value[0]), x.log_value.max()
+        return jnp.zeros_like(x.log_value[0]), jnp.exp(x.log_value).max()
     order = jnp.argsort(-gain, stable=True)
     gain, chance = gain[order], chance[order]
     cost = jnp.cumsum(chance)
@@ -272,8 +269,9 @@ def adaptive_value(
     Source: theory 7.2d.
     """
     n = check_whole("total", total, 0)
-    found = problem_hazards(prior, n, mask=mask)
-    hazards, failure = np.asarray(found.hazards, float), np.asarray(found.failure, float)
+    problem = _one_set(*checked_problems(values, prior, mask=mask))
+    found = over_batch(tapes, (), problem, each=True, n=n)
+    hazards, failure = (np.asarray(found[i], float) for i in (0, 2))
     m = hazards.shape[0]
     v = np.broadcast_to(np.asarray(values, float), (m,))
     gain = v[:, None] * hazards
@@ -329,7 +327,8 @@ def adaptive_value_estimate(
     """
     check_key("key", key)
     n, count = check_whole("total", total, 0, 2**30), check_whole("samples", samples, 1)
-    problem, _ = checked_problems(values, prior, n, 0, None, None, mask)
+    check_type("prior", prior, BetaPrior)
+    problem = _one_set(*checked_problems(values, prior, n, mask=mask))
     h = problem.hazards
     assert isinstance(h, BetaHazards)
     log_miss = sample_log_beta(key, h.a, h.b, count).log_q
@@ -337,7 +336,14 @@ def adaptive_value_estimate(
     luck = jax.random.uniform(jax.random.fold_in(key, 1), log_miss.shape, h.a.dtype, minval=tiny)
     # First success of each candidate, geometric given its p.
     own = jnp.where(log_miss < 0, 1 + jnp.floor(jnp.log(luck) / log_miss), _NEVER)
-    return _collected(problem, jnp.minimum(own, _NEVER))
+    found = _collected(problem, jnp.minimum(own, _NEVER))
+    return voided(found, jnp.broadcast_to(problem.bad.any(), found.shape))
+
+
+def _one_set(problem: Instance, batch: tuple[int, ...]) -> Instance:
+    if batch:
+        raise ValueError(f"prior: needs one set of problems, got batch axes {batch}")
+    return problem
 
 
 @jax.jit

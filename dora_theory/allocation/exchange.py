@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from dora_theory.allocation.instances import Instance
+from dora_theory.allocation.instances import Instance, summed
 from dora_theory.allocation.marginals import Ends, ends
 from dora_theory.allocation.prices import Market, respond, search_price
 
@@ -58,9 +58,8 @@ def optimal(x: Instance) -> tuple[Array, Array, Array, Array]:
 
 def _fill(room: Int[Array, " m"], left: Int[Array, ""]) -> Int[Array, " m"]:
     """`left` units to the lowest indices that have room for them."""
-    # Rooms may be 2^31 each: none counts for more than what is left, and sums stop there too.
     room = jnp.minimum(room, left)
-    given = jax.lax.associative_scan(lambda a, b: jnp.minimum(a, left - b) + b, room)
+    given = summed(room, left)
     before = jnp.concatenate([jnp.zeros_like(given[:1]), given[:-1]])
     return jnp.clip(left - before, 0, room)
 

@@ -10,12 +10,14 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, Real
+from jaxtyping import Array, Int, Real
 
-from dora_theory._checks import as_count, as_float, check_range, common_shape, is_concrete
+from dora_theory._arrays import ArrayLike
+from dora_theory._checks import Argument, host_count
+from dora_theory._domains import COUNT, SHARE, Domain
 from dora_theory.allocation.across import allocate_problems
-from dora_theory.allocation.instances import MOST, NO_CAP
+from dora_theory.allocation.instances import NO_CAP, Limits, checked_limits, summed, voided
+from dora_theory.kernels.varying import varying_with
 from dora_theory.model.priors import BetaPrior
 
 Count = Real[ArrayLike, "*#batch #m"]
@@ -48,9 +50,8 @@ def level_allocation(
 
     Source: theory 7.2c.
     """
-    start = as_count("attempts", attempts)
-    arguments = _limits(start.shape, total, min_rollouts, max_rollouts)
-    return _run(_round_robin, arguments[-1], start, *arguments[:-1])
+    start = Argument(attempts, "", COUNT)
+    return _run(_round_robin, "attempts", start, total, min_rollouts, max_rollouts)
 
 
 def neyman_allocation(
@@ -79,9 +80,8 @@ def neyman_allocation(
 
     Source: theory 7.3; Neyman (1934), Wright, The American Statistician 66 (2012).
     """
-    p = _chances(chance)
-    arguments = _limits(p.shape, total, min_rollouts, max_rollouts)
-    return _run(_neyman, arguments[-1], p, *arguments[:-1])
+    p = Argument(chance, "", SHARE)
+    return _run(_neyman, "chance", p, total, min_rollouts, max_rollouts)
 
 
 def knapsack_rl_allocation(
@@ -113,9 +113,8 @@ def knapsack_rl_allocation(
     Source: theory 7.3; arXiv 2509.25849, whose dynamic program starts from one rollout each (use
     `min_rollouts=1`); its formula is quoted from memory and remains to be checked in the paper.
     """
-    p = _chances(chance)
-    arguments = _limits(p.shape, total, min_rollouts, max_rollouts)
-    return _run(_knapsack, arguments[-1], p, *arguments[:-1])
+    p = Argument(chance, "", SHARE)
+    return _run(_knapsack, "chance", p, total, min_rollouts, max_rollouts)
 
 
 def hora_allocation(
@@ -147,9 +146,8 @@ def hora_allocation(
     Source: theory 7.3; arXiv 2605.07114, of which only the abstract was read: the number of
     rollouts made before is whatever was made.
     """
-    one = jnp.ones((1, 1), jnp.result_type(float))
-    s, n = (as_float(name, x) for name, x in (("right", right), ("attempts", attempts)))
-    check_range("attempts - right", n - s, 0)
+    one = np.ones((1, 1), jnp.result_type(float))
+    s, n = host_count("right", right), host_count("attempts", attempts)
     prior = BetaPrior(one, one).after_outcomes(s[..., None], n[..., None])
     found = allocate_problems(
         1.0, prior, total, min_rollouts=min_rollouts, max_rollouts=max_rollouts
@@ -157,57 +155,44 @@ def hora_allocation(
     return found.rollouts
 
 
-def _chances(chance: Count) -> Float[Array, "*batch m"]:
-    p = as_float("chance", chance)
-    check_range("chance", p, 0, 1)
-    return p
-
-
-def _limits(
-    shape: tuple[int, ...],
+def _run(
+    rule: Callable,
+    name: str,
+    given: Argument,
     total: Real[ArrayLike, "*#batch"],
     min_rollouts: Count,
     max_rollouts: Count | None,
-) -> tuple[Array, Array, Array, tuple[int, ...]]:
-    """N, floors and caps, checked and broadcast, and the full shape."""
-    n = as_count("total", total)
-    check_range("total", n, 0, MOST)
-    low = as_count("min_rollouts", min_rollouts)
-    high = as_count("max_rollouts", NO_CAP if max_rollouts is None else max_rollouts)
-    full = common_shape(
-        problems=shape, total=(*n.shape, 1), min_rollouts=low.shape, max_rollouts=high.shape
-    )
-    low, high = jnp.broadcast_to(low, full), jnp.broadcast_to(high, full)
-    if is_concrete(low) and is_concrete(high) and is_concrete(n):
-        check_range("max_rollouts - min_rollouts", np.asarray(high) - np.asarray(low), 0)
-        if np.any(np.asarray(low, np.int64).sum(-1) > np.asarray(n)):
-            raise ValueError("min_rollouts: the floors exceed the total")
-    return jnp.broadcast_to(n, full[:-1]), low, high, full
+) -> Int[Array, "*batch m"]:
+    """A rule of one budget on each of a batch of them; -1 throughout where something is bad."""
+    of, limits, _ = checked_limits({name: given}, total, min_rollouts, max_rollouts)
+    assert isinstance(given.domain, Domain)
+    return _each(rule, given.domain, of[name], limits)
 
 
-@partial(jax.jit, static_argnames=("rule", "shape"))
-def _run(rule: Callable, shape: tuple[int, ...], x: Array, *limits: Array) -> Array:
-    for _ in shape[:-1]:
+@partial(jax.jit, static_argnames=("rule", "domain"))
+def _each(rule: Callable, domain: Domain, x: Array, limits: Limits) -> Int[Array, "*batch m"]:
+    bad = domain.fails(x, 1) | limits.bad.any(-1)
+    x = jnp.where(bad[..., None], 0, x)
+    n, low = jnp.where(bad, 0, limits.total), jnp.where(bad[..., None], 0, limits.low)
+    given = varying_with((x, n, low, limits.high), bad)
+    for _ in bad.shape:
         rule = jax.vmap(rule)
-    return rule(jnp.broadcast_to(x, shape), *limits)
-
-
-def _saturated(x: Int[Array, " m"], most: Int[Array, ""]) -> Int[Array, " m"]:
-    """Sums of the terms before each, stopped at `most` so that no int32 overflows."""
-    x = jnp.minimum(x, most)
-    sums = jax.lax.associative_scan(lambda a, b: jnp.minimum(a, most - b) + b, x)
-    return jnp.concatenate([jnp.zeros_like(sums[:1]), sums[:-1]])
+    return voided(rule(*given), bad)
 
 
 def _topped_up(counts: Array, room: Array, left: Array) -> Int[Array, " m"]:
     """`counts` and `left` more, to the lowest problems that have room."""
-    return counts + jnp.clip(left - _saturated(room, left), 0, room)
+    return counts + jnp.clip(left - _before(room, left), 0, room)
 
 
 def _spent(counts: Array, total: Array) -> Array:
     """Whether counts sum to no more than the total."""
-    most = jnp.minimum(counts, total + 1)
-    return _saturated(jnp.append(most, 0), total + 1)[-1] <= total
+    return summed(counts, total + 1)[-1] <= total
+
+
+def _before(x: Int[Array, " m"], most: Int[Array, ""]) -> Int[Array, " m"]:
+    """Sums of the terms before each, stopped at `most`."""
+    return jnp.pad(summed(x, most)[:-1], (1, 0))
 
 
 def _round_robin(start: Array, total: Array, low: Array, high: Array) -> Int[Array, " m"]:

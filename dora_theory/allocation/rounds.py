@@ -8,17 +8,17 @@ still unsolved then. At a price λ of a rollout the best depths are a dynamic pr
 and λN + Σ G_R(0) bounds every policy of R rounds (theory 7.2f).
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Real
 
-from dora_theory._checks import check_whole
+from dora_theory._arrays import ArrayLike
+from dora_theory._checks import Argument, check_number, check_whole
+from dora_theory._domains import NOT_NEGATIVE
 from dora_theory.allocation.adaptive import Prior, tapes
-from dora_theory.allocation.instances import Instance, checked_problems
+from dora_theory.allocation.instances import Instance, checked_problems, over_batch
 
 # Halvings of the log price: the bound is flat at its minimum.
 _HALVINGS = 60
@@ -72,12 +72,10 @@ def rounds_plan(
     """
     n, r = check_whole("total", total, 0), check_whole("rounds", rounds, 1)
     s = check_whole("depth", depth, 1, 1 << 14)
-    problem, batch = checked_problems(values, prior, 0, 0, None, None, mask)
-    many = jnp.broadcast_to(jnp.asarray(multiplicity, problem.log_value.dtype), problem.low.shape)
-    run = partial(_planned, n=n, rounds=r, depth=s)
-    for _ in batch:
-        run = jax.vmap(run)
-    return RoundsPlan(*run(problem, many))
+    problem, batch, many = checked_problems(
+        values, prior, mask=mask, multiplicity=Argument(multiplicity, "", NOT_NEGATIVE)
+    )
+    return RoundsPlan(*over_batch(_planned, batch, problem, many, n=n, rounds=r, depth=s))
 
 
 def rounds_bound(
@@ -111,15 +109,15 @@ def rounds_bound(
     """
     n, r = check_whole("total", total, 0), check_whole("rounds", rounds, 1)
     s = check_whole("depth", depth, 1, 1 << 14)
-    problem, batch = checked_problems(values, prior, 0, 0, None, None, mask)
+    check_number("price", price, 0)
+    problem, batch = checked_problems(values, prior, mask=mask)
+    at = jnp.broadcast_to(jnp.asarray(price, problem.log_value.dtype), batch)
+    return over_batch(_bounded, batch, problem, at, n=n, rounds=r, depth=s)
 
-    def run(x: Instance) -> Array:
-        failure = tapes(x, s)[2]
-        return price * n + _stages(jnp.exp(x.log_value), failure, price, r)[0].sum()
 
-    for _ in batch:
-        run = jax.vmap(run)
-    return run(problem)
+def _bounded(x: Instance, price: Array, *, n: int, rounds: int, depth: int) -> Array:
+    failure = tapes(x, depth)[2]
+    return price * n + _stages(jnp.exp(x.log_value), failure, price, rounds)[0].sum()
 
 
 def _stages(value: Array, failure: Array, price: Array | float, rounds: int) -> tuple:
@@ -141,7 +139,6 @@ def _stages(value: Array, failure: Array, price: Array | float, rounds: int) -> 
     return gain[:, 0], first[:, 0], cost[:, 0]
 
 
-@partial(jax.jit, static_argnames=("n", "rounds", "depth"))
 def _planned(x: Instance, many: Array, *, n: int, rounds: int, depth: int) -> tuple:
     hazards, _, failure = tapes(x, depth)
     value = jnp.exp(x.log_value)

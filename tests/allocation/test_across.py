@@ -1,5 +1,6 @@
 """Theory 7.1: the optimum over problems against a heap in exact rationals, ties and limits too."""
 
+import inspect
 import itertools
 from fractions import Fraction
 from math import comb
@@ -364,3 +365,50 @@ def test_what_nothing_is_gained_by_goes_to_the_lowest_with_room(x64):
     assert float(found.log_price) == -np.inf
     capped = dt.allocate_problems(1.0, prior, 9, max_rollouts=1)
     assert (capped.rollouts.tolist(), int(capped.unspent)) == ([1, 1, 1], 6)
+
+
+def on_device(*rows):
+    return BetaPrior(*(jnp.array(x)[..., None] for x in rows))
+
+
+def test_a_bad_problem_of_a_set_is_alone_where_each_is_its_own(x64):
+    sound, bad = on_device([1.0, 2.0], [3.0, 1.0]), on_device([1.0, jnp.nan], [3.0, 1.0])
+    counts = np.array([[2], [1]])
+    want, got = (dt.expected_value(1.0, prior, counts) for prior in (sound, bad))
+    assert got[0] == want[0]
+    assert np.isnan(got[1])
+    assert dt.count_at_price(1.0, bad, -3.0).tolist()[1] == -1
+    # What shares a budget is bad as a whole.
+    assert dt.allocate_problems(1.0, bad, 5).rollouts.tolist() == [-1, -1]
+
+
+def test_floors_and_caps_that_are_traced_are_held_to_one_another(x64):
+    prior = on_device([1.0, 2.0], [3.0, 1.0])
+
+    @jax.jit
+    def run(low, high, total):
+        return dt.allocate_problems(1.0, prior, total, min_rollouts=low, max_rollouts=high).rollouts
+
+    two = jnp.array
+    assert run(two([1, 0]), two([2, 9]), 5).sum() == 5
+    for low, high, total in (
+        ([3, 0], [2, 9], 5),
+        ([3, 3], [9, 9], 5),
+        ([2**30, 2**30], [2**30, 2**30], 5),
+        ([0, 0], [9, 9], 2**30 + 1),
+    ):
+        assert run(two(low), two(high), total).tolist() == [-1, -1]
+
+
+def test_too_many_rollouts_of_a_problem_are_no_float32():
+    prior = on_device([1.0, 1e-3], [1.0, 1.0])
+    assert jnp.result_type(float) == jnp.float32
+    with pytest.raises(ValueError, match="total: a problem receives"):
+        dt.allocate_problems(1.0, prior, 2**24)
+    found = jax.jit(lambda n: dt.allocate_problems(1.0, prior, n).rollouts)(2**24)
+    assert found.tolist() == [-1, -1]
+
+
+def test_what_is_no_prior_is_said():
+    with pytest.raises(TypeError, match="prior: needs a BetaPrior or KnownPrior, got tuple"):
+        inspect.unwrap(dt.allocate_problems)(1.0, (1.0, 1.0), 3)

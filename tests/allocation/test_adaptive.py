@@ -1,5 +1,6 @@
 """Theory 7.2: the index policy against dynamic programming over all policies, in fractions."""
 
+import inspect
 import itertools
 from fractions import Fraction
 from functools import cache
@@ -138,3 +139,25 @@ def test_hazards_are_merged_in_order(float64):
         assert row.tolist() == pytest.approx([*map(float, want)])
         left = [Fraction(1), *itertools.accumulate((1 - h for h in want), lambda x, y: x * y)]
         assert failure.tolist() == pytest.approx([*map(float, left)], rel=1e-14)
+
+
+def test_no_rollouts_are_bounded_by_nothing(x64):
+    _, _, prior, v = instance(0)
+    found = dt.adaptive_bound(v, prior, 0)
+    assert found.value == 0
+    # D(λ) is 0 at every price that buys nothing.
+    assert found.price >= (v * np.asarray(prior.mean).max(-1)).max()
+
+
+def test_values_and_priors_of_the_exact_value_are_checked(float64):
+    prior = dt.BetaPrior(jnp.ones((2, 1)), jnp.ones((2, 1)))
+    for values, match in (([1.0, -1.0], r"values\[1\] = -1.0"), ([1.0, np.nan], r"values\[1\]")):
+        with pytest.raises(ValueError, match=match):
+            dt.adaptive_value(np.array(values), prior, 3)
+        with pytest.raises(ValueError, match=match):
+            dt.adaptive_value_estimate(jax.random.key(0), np.array(values), prior, 3, 4)
+    batch = dt.BetaPrior(jnp.ones((3, 2, 1)), jnp.ones((3, 2, 1)))
+    with pytest.raises(ValueError, match="needs one set of problems"):
+        inspect.unwrap(dt.adaptive_value)(1.0, batch, 3)
+    with pytest.raises(TypeError, match="prior = KnownPrior"):
+        inspect.unwrap(dt.index_policy)(1.0, dt.KnownPrior(jnp.full(2, 0.5)))

@@ -112,3 +112,27 @@ def test_the_split_is_the_best_of_all():
 def test_bad_arguments_are_named(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+def cost_of(a, b, s):
+    a, b, s = (mpmath.mpf(float(x)) for x in (a, b, s))
+    if a == 1:
+        return b * (mpmath.psi(0, b + s) - mpmath.psi(0, b))
+    f = mpmath.beta(a, b + s) / mpmath.beta(a, b)
+    return ((a + b - 1) - (a + b + s - 1) * f) / (a - 1)
+
+
+def test_the_cost_of_coverage_keeps_its_digits_everywhere(x64):
+    dtype = np.float64 if x64 else np.float32
+    sizes = [1e-6, 0.3, 0.9999, 1 - 1e-6, 1.0, 1 + 1e-6, 1.00005, 2.5, 40.0, 1e6]
+    a, b, s = (
+        np.array(x, dtype).reshape(-1)
+        for x in np.meshgrid(sizes, [1e-6, 0.7, 33.0, 1e6], [1.0, 2.5, 400.0, 1e6], indexing="ij")
+    )
+    found = np.asarray(dt.coverage_cost(a, b, s))
+    with mpmath.workdps(50):
+        off = [
+            abs(f / cost_of(*at) - 1)
+            for f, at in zip(found, zip(a, b, s, strict=True), strict=True)
+        ]
+    assert max(off) < (1e-14 if x64 else 1e-5)
