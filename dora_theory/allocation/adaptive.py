@@ -18,6 +18,7 @@ from dora_theory.allocation.instances import Instance, checked_problems, over_ba
 from dora_theory.allocation.marginals import BetaHazards, KnownHazards
 from dora_theory.kernels.beta_sampler import sample_log_beta
 from dora_theory.kernels.divisor_pallas import allocate
+from dora_theory.kernels.varying import varying_with
 from dora_theory.model.priors import BetaPrior, KnownPrior
 
 Prior = BetaPrior | KnownPrior
@@ -153,7 +154,7 @@ def _by_index(x: Instance) -> Int[Array, "m k"]:
     # What exceeds its cap in a share is at its cap in the end: the level only falls.
     none = room <= 0
     start = none, shared(none), jnp.bool_(True)
-    return base + jax.lax.while_loop(lambda s: s[2], more, start)[1]
+    return base + jax.lax.while_loop(lambda s: s[2], more, varying_with(start, x))[1]
 
 
 def problem_hazards(

@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 from dora_theory.allocation.instances import Instance, summed
 from dora_theory.allocation.marginals import Ends, ends
 from dora_theory.allocation.prices import Market, respond, search_price
+from dora_theory.kernels.varying import varying_with
 
 # Marginals so many roundings of their logarithm apart are a tie.
 _ROUNDINGS = 64
@@ -107,7 +108,7 @@ def bought(x: Instance, log_price: Float[Array, ""]) -> Int[Array, "m k"]:
         return state[3] & (state[2] < _PATIENCE)
 
     start_state = counts, x.hazards.log_failure(counts), jnp.int32(0), jnp.bool_(True)
-    return jax.lax.while_loop(unfinished, step, start_state)[0]
+    return jax.lax.while_loop(unfinished, step, varying_with(start_state, x))[0]
 
 
 def dual(x: Instance, log_price: Float[Array, ""]) -> Float[Array, ""]:
@@ -162,9 +163,9 @@ def _exchanged(x: Instance, counts: Array, high: Array) -> tuple[Array, Array]:
         x.hazards.log_failure(counts),
         jnp.int32(0),
         jnp.bool_(False),
-        x.log_value.dtype.type(0),
+        jnp.zeros((), x.log_value.dtype),
     )
-    counts, log_failure, *_ = jax.lax.while_loop(unproved, step, start)
+    counts, log_failure, *_ = jax.lax.while_loop(unproved, step, varying_with(start, x))
     found = ends(x.hazards, x.density, counts, log_failure, x.low, high)
     return counts, found.following.max()
 
@@ -200,7 +201,8 @@ def _best(
         low, high, passes = state
         return (high - low > tie(high) / 16) & (passes < 200)
 
-    low, high, _ = jax.lax.while_loop(wide, halve, (low - tie(low), high + tie(high), jnp.int32(0)))
+    start = varying_with((low - tie(low), high + tie(high), jnp.int32(0)), x)
+    low, high, _ = jax.lax.while_loop(wide, halve, start)
     low = jnp.where(reached(low) <= room, -jnp.inf, low)
     # Above the tie all fit; in it the lowest problems come first, a last before a next.
     over = high + tie(high) / 2

@@ -9,7 +9,6 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Int, Real
 
 from dora_theory._arrays import ArrayLike
@@ -146,7 +145,7 @@ def hora_allocation(
     Source: theory 7.3; arXiv 2605.07114, of which only the abstract was read: the number of
     rollouts made before is whatever was made.
     """
-    one = np.ones((1, 1), jnp.result_type(float))
+    one = jnp.ones((1, 1), jnp.result_type(float))
     s, n = host_count("right", right), host_count("attempts", attempts)
     prior = BetaPrior(one, one).after_outcomes(s[..., None], n[..., None])
     found = allocate_problems(
@@ -206,7 +205,7 @@ def _round_robin(start: Array, total: Array, low: Array, high: Array) -> Int[Arr
         return jnp.where(fits, middle, below), jnp.where(fits, above, middle)
 
     ends = jnp.zeros((), jnp.int32), jnp.int32(NO_CAP)
-    level, _ = jax.lax.fori_loop(0, 32, halve, ends)
+    level, _ = jax.lax.fori_loop(0, 32, halve, varying_with(ends, (start, total, low, high)))
     counts = at(level)
     following = at(level + 1) - counts
     return _topped_up(counts, following, total - counts.sum(dtype=jnp.int32))
@@ -225,7 +224,7 @@ def _largest(keys: Sequence, total: Array, low: Array, high: Array) -> Int[Array
             return jnp.where(reach, middle + 1, below), jnp.where(reach, above, middle)
 
         most = jnp.maximum(jnp.minimum(high, total), low)
-        return jax.lax.fori_loop(0, 32, halve, (low, most))[0]
+        return jax.lax.fori_loop(0, 32, halve, varying_with((low, most), level))[0]
 
     def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
         below, above = ends

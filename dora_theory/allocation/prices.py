@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dora_theory.allocation.marginals import BetaHazards, Hazards, KnownHazards
+from dora_theory.kernels.varying import varying_with
 
 # Passes of the search for each problem's level, and of that for the price, at the most.
 _INNER, _OUTER = 60, 80
@@ -174,7 +175,7 @@ def _levels(market: Market, h: BetaHazards, y: Array, level: Array) -> Response:
     u = jnp.clip(level, lowest, highest)
     zero = jnp.zeros_like(u)
     first = u, lowest, highest, jnp.zeros((), jnp.int32), zero > 0, zero, zero, zero
-    u, *_, n, slope, drift = jax.lax.while_loop(unsettled, step, first)
+    u, *_, n, slope, drift = jax.lax.while_loop(unsettled, step, varying_with(first, market))
     return Response(n, -slope, u, -drift)
 
 
@@ -234,5 +235,5 @@ def _search(market: Market, budget: Array, start: tuple[Array, Array] | None) ->
 
     ends = jnp.full_like(y, -jnp.inf), jnp.full_like(y, jnp.inf)
     first = y, *ends, u, jnp.zeros((), jnp.int32), jnp.zeros((), bool), jnp.zeros_like(u)
-    y, _, _, u, _, _, n = jax.lax.while_loop(undone, step, first)
+    y, _, _, u, _, _, n = jax.lax.while_loop(undone, step, varying_with(first, (market, budget)))
     return y, u, n

@@ -347,7 +347,7 @@ def rounds_exponent(alpha: float, rounds: int) -> float:
 def _checked(
     alpha: ArrayLike, beta: ArrayLike, depth: ArrayLike, depths: Domain
 ) -> tuple[Array, Array, Array, Array]:
-    return checked(  # type: ignore[return-value]
+    return checked(
         promote=True,
         alpha=Argument(alpha, "", POSITIVE),
         beta=Argument(beta, "", POSITIVE),
@@ -356,7 +356,7 @@ def _checked(
 
 
 def _exponent(alpha: ArrayLike) -> tuple[Array, Array]:
-    return checked(alpha=Argument(alpha, "", _EXPONENT))  # type: ignore[return-value]
+    return checked(alpha=Argument(alpha, "", _EXPONENT))
 
 
 def _halved(of, low: float, high: float) -> float:  # type: ignore[no-untyped-def]

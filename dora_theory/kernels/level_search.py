@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from dora_theory.kernels.varying import varying_with
@@ -102,15 +101,16 @@ def running_count(
 
     def packed(members: Array) -> Array:
         # A word of 16 bits is a sum of powers of two, and exact. Ranks in it are counts of bits.
-        place = np.arange(k)
-        own_word = place[:, None] // _WORD == np.arange(-(-k // _WORD))
-        bits = np.where(own_word, 1 << place[:, None] % _WORD, 0)
-        words = jnp.dot(members.astype(dtype), jnp.asarray(bits, dtype), precision=_EXACT)
+        # No constants: under `vmap` and `shard_map` at once JAX refuses those of branches.
+        place, word = (jax.lax.broadcasted_iota(jnp.int32, (k, -(-k // _WORD)), i) for i in (0, 1))
+        bits = jnp.where(place // _WORD == word, 1 << place % _WORD, 0)
+        words = jnp.dot(members.astype(dtype), bits.astype(dtype), precision=_EXACT)
         words = words.astype(jnp.int32)
         size = jax.lax.population_count(words)
         before = jnp.cumsum(size, -1) - size
         own, before = (jnp.repeat(x, _WORD, -1)[:, :k] for x in (words, before))
-        return (before + jax.lax.population_count(own & ((2 << place % _WORD) - 1))).astype(dtype)
+        up_to = (2 << place[:, 0] % _WORD) - 1
+        return (before + jax.lax.population_count(own & up_to)).astype(dtype)
 
     if total is not count_sum or k > _SHORT:
         return scan(members)

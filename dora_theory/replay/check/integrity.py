@@ -73,7 +73,7 @@ class Watch:
         self._scored = self._odd = self._long = self._alike = self._copies = self._kept = 0
         self._first_odd = self._first_again = ""
         self._problems: set[int] = set()
-        self._again = 0
+        self._again = self._judged = self._right = 0
         self._pairs = self._mixed = self._scorable = self._sorted = 0
         self._shift = self._variance = 0.0
 
@@ -91,6 +91,8 @@ class Watch:
             self._first_again = self._first_again or record.place
         self._problems.add(name)
         self._kept += record.kind == "kept"
+        self._judged += sum(sample.correct is not None for sample in record.samples)
+        self._right += sum(sample.correct is True for sample in record.samples)
         for sample in record.samples:
             if sample.step_scores is not None:
                 self._scored += 1
@@ -129,6 +131,7 @@ class Watch:
             self._independence(),
             self._repeats(),
             self._order(),
+            self._outcomes(),
             self._problems_once(),
         ]
 
@@ -198,6 +201,16 @@ class Watch:
         if abs(self._shift) <= _FAR * self._variance**0.5 or abs(behind - 0.5) < _TELLS:
             return Finding(check, "good", what)
         return Finding(check, "doubtful", f"position tells of the outcome: {what}{_CUT}")
+
+    def _outcomes(self) -> Finding:
+        check = "outcomes differ"
+        if self._judged < _ENOUGH:
+            return Finding(check, "unknown", f"fewer than {_ENOUGH} solutions are judged")
+        what = f"{self._right} of {self._judged} solutions are right"
+        if 0 < self._right < self._judged:
+            return Finding(check, "good", what)
+        hint = ": see whether answers or verdicts are read from where they stand"
+        return Finding(check, "doubtful", what + hint)
 
     def _problems_once(self) -> Finding:
         check = "every problem once"

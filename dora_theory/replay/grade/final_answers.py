@@ -55,11 +55,13 @@ def stated_answer(text: str) -> str | None:
 
 
 def gold_of(solution: str | None) -> str | None:
-    r"""The answer of a reference solution: in its last `\boxed{}`, after `####`, or all of it."""
+    r"""The answer of a reference solution: in its last `\boxed{}`, as stated, or all of it."""
     if solution is None:
         return None
     boxed = boxed_answer(solution)
-    return boxed if boxed is not None else solution.rpartition("####")[2].strip()
+    if boxed is not None or "####" in solution:
+        return solution.rpartition("####")[2].strip() if boxed is None else boxed
+    return stated_answer(solution) or solution.strip()
 
 
 def _own_part(text: str) -> str:

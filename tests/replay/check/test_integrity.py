@@ -46,6 +46,21 @@ def test_scores_of_another_length():
     assert unscored == ("unknown", "no scores")
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_one_outcome_of_all_is_said(right):
+    samples = [Sample(f"so {i}", correct=right) for i in range(9)]
+    few = verdicts([record(*samples)])["outcomes differ"]
+    assert few[0] == "unknown"
+    samples += [Sample("so 9", correct=right)]
+    verdict, what = verdicts([record(*samples)])["outcomes differ"]
+    assert verdict == "doubtful"
+    assert f"{10 * right} of 10 solutions are right: see whether" in what
+    assert verdicts([record(*samples, Sample("no", correct=not right))])["outcomes differ"] == (
+        "good",
+        f"{10 if right else 1} of 11 solutions are right",
+    )
+
+
 def test_kept_beams():
     beams = [record(*(Sample(LONG + f"so {i // 4} {i}") for i in range(12)))]
     assert verdicts(beams)["independent solutions"][0] == "doubtful"

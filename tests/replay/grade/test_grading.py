@@ -251,6 +251,8 @@ def test_right_answers():
     assert gold_of("It is 1.\n#### 1") == "1"
     assert gold_of(r"So $\boxed{2}$.") == "2"
     assert gold_of(r"\frac12") == r"\frac12"
+    assert gold_of("Two and three make five. The answer is 5.") == "5"
+    assert gold_of("Adding.\nA: 18") == "18"
     assert gold_of(None) is None
 
 

@@ -176,8 +176,8 @@ def test_which_values_are_right(read, test, values, found):
     ("test", "value", "message"),
     [
         ("v", "good", "v: is 'good': needs true or false; --map correct=v=VALUE says"),
-        ("v", -1.0, "v: is -1.0: needs true or false; --map correct=v>0 says"),
-        ("v", 0.5, "correct=v>0"),
+        ("v", -1.0, "v: is -1.0: needs true or false; --map correct=v>=LIMIT says"),
+        ("v", 0.1, "correct=v>=LIMIT"),
         ("v>0", "good", "v: is a string: needs a finite number"),
     ],
 )
@@ -185,8 +185,9 @@ def test_values_that_are_no_verdicts(read, test, value, message):
     with pytest.raises(InputError) as caught:
         read([{"problem": "?", "out": "x", "v": value}], f"text=out,correct={test}")
     assert message in str(caught.value)
-    with pytest.raises(InputError, match="--map: 'v>x': needs a number after >"):
-        parse_map("text=out,correct=v>x")
+    for limit in ("x", "nan", "inf"):
+        with pytest.raises(InputError, match=f"--map: 'v>{limit}': needs a number after >"):
+            parse_map(f"text=out,correct=v>{limit}")
 
 
 def test_tokens_may_be_floats(read):

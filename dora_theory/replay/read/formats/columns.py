@@ -3,9 +3,10 @@
 A row holds all solutions of a problem (`completions`, a list, and lists beside it), or one of them
 (`text`): then all rows of the same problem are one record. A column may be a place inside of one:
 `meta.answer`, `resps.0`, and `responses.message.content` for that field of every entry of a list.
-`correct` may say which values are right: `correct=score>0`, `correct=result=passed`.
+`correct` may say which values are right: `correct=score>=1`, `correct=result=passed`.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -65,9 +66,11 @@ def test_of(text: str) -> Test:
     test = Test(*found.groups())
     if test.sign[0] in "<>":
         try:
-            float(test.limit)
+            finite = math.isfinite(float(test.limit))
         except ValueError:
-            raise InputError(f"--map: {text!r}: needs a number after {test.sign}") from None
+            finite = False
+        if not finite:
+            raise InputError(f"--map: {text!r}: needs a number after {test.sign}")
     return test
 
 
@@ -166,7 +169,9 @@ def _verdict(field: str, value: Any, column: str) -> bool:
         said = _SAID.get(value.partition(":")[0].strip().lower())
         if said is not None:
             return said
-    hint = f"correct={column}>0" if type(value) in (int, float) else f"correct={column}=VALUE"
+    # What is above 0 need not be right: rewards of form are.
+    limit = ">=LIMIT" if type(value) in (int, float) else "=VALUE"
+    hint = f"correct={column}{limit}"
     what = f"{value!r:.40}" if isinstance(value, str) else fields.told(value)
     raise FieldError(field, f"is {what}: needs true or false; --map {hint} says which are right")
 
