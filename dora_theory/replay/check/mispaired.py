@@ -13,7 +13,8 @@ its completions in the mean.
 Of shifted rows of five logs the rule finds 80 to 97%, half where they are programs, which resemble
 many problems a little. Of the rows of sound logs it finds at most 2%, of completions that are
 programs 10%, in places 15%. So a log is refused from 25% of its completions on, or 15% of its rows
-if that is more than chance makes of 5%; from 8% of its rows on it is doubtful.
+if that is more than chance makes of 5%; from 8% of its rows on it is doubtful, or from 4% if that
+is more than chance makes of 2%: where one row in ten is shifted, half of them are found.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,7 +39,9 @@ _LEAST = 16
 _FACTOR, _MARGIN, _WORDS = 2.0, 0.2, 2
 # In the mean over a row, a completion may share all its words with its own problem too.
 _MEAN_WORDS = 1.5
-# What is found in sound logs, and from where a log is doubtful and refused.
+# What is found in sound logs as a whole, and from where that is doubtful.
+_SOUND, _NOTED = 0.02, 0.04
+# In places of them, and from where a log is doubtful and refused.
 CHANCE, DOUBTFUL, REFUSED, REFUSED_COMPLETIONS = 0.05, 0.08, 0.15, 0.25
 _SURE = 0.01
 
@@ -82,7 +85,8 @@ class Pairing:
             return Finding(check, "unknown", "no words to compare")
         share = self.foreign / self.rows
         what = f"{share:.0%} of the rows hold completions that answer another row's problem"
-        if share < DOUBTFUL or self.foreign < 2:
+        more = share >= _NOTED and _chance(self.foreign, self.rows, _SOUND) < _SURE
+        if self.foreign < 2 or not (share >= DOUBTFUL or more):
             return Finding(check, "good", what)
         hint = f" ({self._first} first): part of the log seems mispaired, and counts as it stands"
         return Finding(check, "doubtful", what + hint)
@@ -130,9 +134,9 @@ def _too_many(rows: Bool[np.ndarray, " rows"], wrong: Bool[np.ndarray, " complet
     return wrong.mean() >= REFUSED_COMPLETIONS or (share >= REFUSED and chance < _SURE)
 
 
-def _chance(count: int, of: int) -> float:
+def _chance(count: int, of: int, each: float = CHANCE) -> float:
     """Of so many foreign rows or more in a sound log."""
-    return float(scipy.special.bdtrc(count - 1, of, CHANCE)) if count else 1.0
+    return float(scipy.special.bdtrc(count - 1, of, each)) if count else 1.0
 
 
 def foreign(records: Sequence[Record]) -> Bool[np.ndarray, " completions"]:

@@ -26,6 +26,7 @@ _WORDS = re.compile(rf"(?:{_WORD})(?:\s+(?:{_WORD}))*")
 _CODE = re.compile(r"[A-Za-z0-9]+")
 _CHOICE = re.compile(r"\(?([A-Za-z])[).:]*")
 _MARKED_CHOICE = re.compile(r"(?:\(([A-J])\)\s*|([A-J])[).:]\s+)[^\s+\-*/^=<>,)].*", re.DOTALL)
+_PHRASE = re.compile(r"(?=.*[a-zA-Z]{3})(?=.*\d)(?:[a-zA-Z]+|[\d.,:]+)(?: (?:[a-zA-Z]+|[\d.,:]+))+")
 _TIME = re.compile(r"(\d{1,2})(?:\s*[:.]\s*(\d{2}))?\s*([ap])\.?\s*m\.?", re.IGNORECASE)
 _QUANTITY = re.compile(r"(.*?[\d})!])\s*([a-zA-Z]+)\.?(\^\{?[23]\}?)?", re.DOTALL)
 _DRAWN = re.compile(r"\\(angle|triangle|overline|overrightarrow|overleftrightarrow|vec)\s*(.*)")
@@ -72,6 +73,7 @@ def in_latex(answer: str) -> str:
     """An answer with LaTeX for what stands there in Unicode."""
     text = answer.translate(_UNICODE)
     text = re.sub(r"^\s*(-?\d+(?:\.\d+)?)[eE]([+-]?\d+)\s*$", r"\1 \\times 10^{\2}", text)
+    text = re.sub(r"^\s*(-?\d+)\s+(\d+)\s*/\s*(\d+)\s*$", r"\1\\frac{\2}{\3}", text)
     return re.sub(r"√\s*(?:\(([^()]*)\)|(\d+|[a-zA-Z]))", r"\\sqrt{\1\2}", text)
 
 
@@ -112,7 +114,8 @@ def by_text(gold: str, answer: str) -> bool | None:
         The verdict; None if it takes mathematics.
     """
     one, other = (plain(x).rstrip(".").rstrip() or plain(x) for x in (gold, answer))
-    for rule in (_dotted, _choices, _times, _words, _codes, _figures, _quantities, _lists):
+    texts = _dotted, _choices, _times, _words, _codes, _phrases
+    for rule in (*texts, _figures, _quantities, _lists):
         verdict = rule(one, other)
         if verdict is not None:
             return verdict
@@ -161,6 +164,17 @@ def _codes(one: str, other: str) -> bool | None:
         # 2x and 2X, or 2x and x2.
         return one == other
     return one.lower() == other.lower()
+
+
+def _phrases(one: str, other: str) -> bool | None:
+    """Numbers among words: December 25 is december 25, and 10 tons are not 10 nots."""
+    if not (_PHRASE.fullmatch(one) and _PHRASE.fullmatch(other)):
+        return None
+    if one.lower() == other.lower():
+        return True
+    words = [sorted(re.findall(r"[a-z]+", text.lower())) for text in (one, other)]
+    letters = [sorted("".join(row)) for row in words]
+    return False if words[0] != words[1] and letters[0] == letters[1] else None
 
 
 def _choices(one: str, other: str) -> bool | None:

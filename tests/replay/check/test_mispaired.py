@@ -90,6 +90,27 @@ def test_shifted_rows_are_refused(records, share, window, monkeypatch):
         list(check_paired(shifted(records, share), "log"))
 
 
+@pytest.mark.parametrize(
+    ("rows", "odd", "verdict"),
+    [
+        # As five sound logs are, and then with a tenth of their rows shifted, which is found of
+        # half of them.
+        (500, 1, "good"),
+        (164, 2, "good"),
+        (100, 2, "good"),
+        (20, 1, "good"),
+        (500, 39, "doubtful"),
+        (164, 10, "doubtful"),
+        (100, 7, "doubtful"),
+        (20, 2, "doubtful"),
+    ],
+)
+def test_a_tenth_of_shifted_rows_is_more_than_chance(rows, odd, verdict):
+    pairing = Pairing("log")
+    pairing.rows, pairing.foreign = rows, odd
+    assert pairing.finding().verdict == verdict
+
+
 def test_few_shifted_rows_are_noted(records):
     pairing = Pairing("log")
     odd = shifted(records, 0.11)

@@ -58,6 +58,9 @@ x<1 \text{ or } x>3 ~ x>3 \text{ or } x<1
 1,000 ~ 1000
 10\,000 ~ 10000
 10 000 ~ 10000
+2 1/3 ~ \frac{7}{3}
+-1 1/2 ~ -1.5
+December 25 ~ december 25
 50\% ~ 0.5
 50\% ~ 50
 50\% ~ \frac{1}{2}
@@ -97,6 +100,9 @@ no ~ on
 ab ~ ba
 AB ~ BA
 stop ~ pots
+10 tons ~ 10 nots
+2 1/3 ~ \frac{21}{3}
+1 1/2 ~ \frac{11}{2}
 ACD ~ CDA
 \text{east} ~ \text{seat}
 \text{no} ~ \textbf{on}
