@@ -29,7 +29,11 @@ class Entry(NamedTuple):
 
     def value(self, argument: str) -> "tuple[Callable[..., np.ndarray], tuple[Any, ...]]":
         """How an argument is made, and what is bad in it."""
-        return VALUES[(self.likes or {}).get(argument, argument)]
+        return VALUES[self.like(argument)]
+
+    def like(self, argument: str) -> str:
+        """The name in `VALUES` that an argument has the values of."""
+        return (self.likes or {}).get(argument, argument)
 
 
 def _entry(
@@ -323,6 +327,20 @@ TABLE = {
         "price_of_not_looking", "alpha", "", False, likes={"alpha": "target"}
     ),
     "saving_factor": _entry("saving_factor", "alpha beta depth", "", False),
+}
+
+LOOPS_UNDER_VMAP = {
+    "allocate_problems",
+    "cost_allocation",
+    "count_at_price",
+    "dual_bound",
+    "hora_allocation",
+    "index_allocation",
+    "is_optimal_across",
+    "optimal_problem_set",
+    "problem_certificate",
+    "smallest_budget",
+    "streamed_magnitude_weighting",
 }
 
 # What takes a `BetaPrior`, which has no mask: host values of padding are checked with it.

@@ -6,7 +6,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from api_table import ANY_SCALE, ELSEWHERE, OF_PRIOR, TABLE, K, arguments, core, leaves
+from api_table import (
+    ANY_SCALE,
+    ELSEWHERE,
+    LOOPS_UNDER_VMAP,
+    OF_PRIOR,
+    TABLE,
+    K,
+    arguments,
+    core,
+    leaves,
+)
 from jax.experimental import checkify
 from jax.sharding import PartitionSpec
 
@@ -225,7 +235,7 @@ def test_shard_map_takes_it_with_its_checks(name):
 @each
 def test_checkify_goes_through(name):
     entry = TABLE[name]
-    if name in ("streamed_magnitude_weighting", "cost_allocation", "smallest_budget"):
+    if name.partition(".")[0] in LOOPS_UNDER_VMAP:
         pytest.skip("JAX's checkify refuses loops under vmap, which this has")
     errors = checkify.nan_checks | checkify.index_checks | checkify.user_checks
     checked = checkify.checkify(lambda given: entry.call(**given), errors=errors)

@@ -185,20 +185,20 @@ def tapes(x: Instance, n: int) -> tuple[Array, Array, Array]:
     h, r = x.hazards, jnp.arange(n)
     if isinstance(h, KnownHazards):
         hazards = jnp.broadcast_to(h.p, (h.p.shape[0], n))
-        miss, whose = jnp.log1p(-hazards), jnp.zeros(hazards.shape, jnp.int32)
+        miss, whose = 1 - hazards, jnp.zeros(hazards.shape, jnp.int32)
     else:
         m = h.shape[0]
         a, b = h.a[..., None], h.b[..., None] + r
         every = jnp.where(h.mask[..., None], a / (a + b), -1)
-        missed = jnp.where(a <= b, jnp.log1p(-a / (a + b)), jnp.log(b / (a + b)))
+        missed = jnp.broadcast_to(b / (a + b), every.shape)
         order = jnp.argsort(-every.reshape(m, -1), axis=-1, stable=True)[:, :n]
         hazards = jnp.take_along_axis(every.reshape(m, -1), order, -1)
         miss = jnp.take_along_axis(missed.reshape(m, -1), order, -1)
         hazards = jnp.maximum(hazards, 0)
         whose = (order // max(n, 1)).astype(jnp.int32)
-    log_failure = jnp.cumsum(miss, -1)
-    start = jnp.ones((h.shape[0], 1), log_failure.dtype)
-    failure = jnp.concatenate([start, jnp.exp(log_failure)], -1)
+    # Not the exponential of a sum, whose derivative is none where a success is sure.
+    start = jnp.ones((h.shape[0], 1), miss.dtype)
+    failure = jnp.concatenate([start, jnp.cumprod(miss, -1)], -1)
     return hazards, whose, failure
 
 

@@ -84,7 +84,7 @@ def all_optima(x: Instance) -> tuple[Array, Array, Array]:
 
 def gained(x: Instance, counts: Int[Array, "m k"]) -> Float[Array, " m"]:
     """V (1 - F) of each problem."""
-    return -jnp.exp(x.log_value) * jnp.expm1(x.hazards.log_failure(counts))
+    return jnp.exp(x.log_value) * x.hazards.hit(counts)
 
 
 def bought(x: Instance, log_price: Float[Array, ""]) -> Int[Array, "m k"]:

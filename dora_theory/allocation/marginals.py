@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from dora_theory.kernels.divisor_pallas import allocate
+from dora_theory.model.objective import any_hit_beta
 from dora_theory.model.pochhammer import log_rising_ratio
 
 
@@ -42,6 +43,10 @@ class BetaHazards:
     def log_failure(self, counts: Array) -> Float[Array, " m"]:
         """Log F of each problem after `counts` rollouts of its candidates."""
         return log_rising_ratio(self.a, self.b, counts.astype(self.a.dtype)).sum(-1)
+
+    def hit(self, counts: Array) -> Float[Array, " m"]:
+        """1 - F of each problem, to rounding however small it is."""
+        return any_hit_beta(self.a, self.b, counts.astype(self.a.dtype))
 
     def split(self, rollouts: Int[Array, " m"]) -> Int[Array, "m k"]:
         """The candidates that the first `rollouts` merged hazards belong to."""
@@ -90,6 +95,13 @@ class KnownHazards:
         """Log F = n log(1 - p), 0 for n = 0 even if p = 1."""
         n = counts.astype(self.p.dtype)
         return jnp.where(n > 0, n * jnp.log1p(-self.p), 0)[:, 0]
+
+    def hit(self, counts: Array) -> Float[Array, " m"]:
+        """1 - F of each problem; differentiable at p = 1 too."""
+        p, n = self.p, counts.astype(self.p.dtype)
+        small = jnp.where(p < 0.5, p, 0)
+        found = jnp.where(p < 0.5, 0 - jnp.expm1(n * jnp.log1p(-small)), 1 - (1 - p) ** n)
+        return found[:, 0]
 
     def split(self, rollouts: Int[Array, " m"]) -> Int[Array, "m 1"]:
         """All to the one candidate."""

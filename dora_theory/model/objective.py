@@ -207,15 +207,38 @@ def _any_hit(w: Array, kappa: Array, n: Array) -> Array:
 @_any_hit.defjvp
 def _any_hit_jvp(primals, tangents):  # type: ignore[no-untyped-def]
     w, kappa, n = primals
-    logs, slope = jax.jvp(log_failure_of, primals, tangents)
-    # A failure of 0 has no logarithm, but the slope -(κ + n)/n (1)_n/(κ + 1)_n in its w.
+    return _any_hit(w, kappa, n), _hit_slope(
+        *jax.jvp(log_failure_of, primals, tangents), kappa, n, -tangents[0]
+    )
+
+
+@jax.custom_jvp
+def any_hit_beta(a: Array, b: Array, n: Array) -> Array:
+    """The same for p ~ Beta(a, b), differentiable at b = 0 too."""
+    return 0.0 - jnp.expm1(log_rising_ratio(a, b, n).sum(-1))
+
+
+@any_hit_beta.defjvp
+def _any_hit_beta_jvp(primals, tangents):  # type: ignore[no-untyped-def]
+    a, b, n = primals
+    by = tangents[1] / jnp.where(a > 0, a, 1)
+    return any_hit_beta(a, b, n), _hit_slope(
+        *jax.jvp(log_rising_ratio, primals, tangents), a, n, by
+    )
+
+
+def _hit_slope(logs: Array, slope: Array, a: Array, n: Array, by: Array) -> Array:
+    """The slope of success from log failures, their slopes, and by = db/a where a failure is 0.
+
+    A failure of 0 has no logarithm, but the slope (a + n)/n (1)_n/(a + 1)_n db/a in its b.
+    """
     never = jnp.isneginf(logs)
-    some = jnp.where(never, n, 1)
-    steep = (kappa + some) / some * jnp.exp(log_rising_ratio(kappa, jnp.ones_like(w), some))
-    slope = jnp.where(never, -steep * tangents[0], slope)
+    some, safe = jnp.where(never, n, 1), jnp.where(never, a, 1)
+    steep = (safe + some) / some * jnp.exp(log_rising_ratio(safe, jnp.ones_like(safe), some))
+    slope = jnp.where(never, steep * by, slope)
     others = never.sum(-1, keepdims=True) - never
     rest = jnp.exp(jnp.where(never, 0, logs).sum(-1))
-    return _any_hit(w, kappa, n), -rest * jnp.where(others == 0, slope, 0).sum(-1)
+    return -rest * jnp.where(others == 0, slope, 0).sum(-1)
 
 
 @jax.jit

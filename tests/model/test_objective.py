@@ -6,6 +6,7 @@ from math import prod
 import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 import scipy.integrate
@@ -13,6 +14,7 @@ import scipy.stats
 from hypothesis import given
 
 from dora_theory.model.objective import (
+    any_hit_beta,
     candidate_log_failure,
     log_failure,
     log_failure_beta,
@@ -125,3 +127,18 @@ def test_errors_name_argument_place_and_value(arguments, message):
     for function in (log_failure, success_probability, priorities):
         with pytest.raises(ValueError, match=message):
             function(*arguments)
+
+
+def test_the_slope_of_a_sure_success_in_b(float64):
+    """1 - Π (b + r)/(a + b + r) at b = 0, where the logarithm has none."""
+    for n in (1, 2, 7):
+        a = 1.7
+
+        def failure(b, n=n, a=a):
+            return mpmath.fprod((b + r) / (a + b + r) for r in range(n))
+
+        def hit(b, n=n, a=a):
+            return any_hit_beta(jnp.array([a]), jnp.array([b]), jnp.array([float(n)]))
+
+        want = -float(mpmath.diff(failure, 0))
+        assert float(jax.grad(hit)(0.0)) == pytest.approx(want, rel=1e-12)
