@@ -6,14 +6,16 @@ a Beta posterior of each of its candidates; a problem without candidates has one
 
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Real
 
-from dora_theory._checks import as_count, as_mask, check_whole
+from dora_theory._checks import Argument, as_mask, check_whole, checked, host_count, is_concrete
+from dora_theory._domains import COUNT, POSITIVE
 from dora_theory.allocation.across import (
     allocate_problems,
     expected_value,
@@ -104,27 +106,35 @@ class PlanState:
             The state, with posteriors Beta(a + s, b + n - s).
 
         Raises:
-            ValueError: counts out of range, or counts that no Beta prior can be fitted to.
+            ValueError: counts, values or costs out of range, or counts that no Beta prior can be
+                fitted to.
         """
-        dtype = jnp.result_type(float)
-        s, n = (
-            as_count(name, x).astype(dtype)
-            for name, x in (("right", right), ("attempts", attempts))
-        )
+        s, n = host_count("right", right), host_count("attempts", attempts)
         a, b = fit_beta(right, attempts)[:2] if prior is None else prior
-        m = s.shape[0]
-        start = BetaPrior(jnp.full((m, 1), a, s.dtype), jnp.full((m, 1), b, s.dtype))
+        of = {
+            "values": (values, POSITIVE),
+            "costs": (1.0 if costs is None else costs, POSITIVE),
+            "min_rollouts": (min_rollouts, COUNT),
+            "max_rollouts": (_NO_CAP if max_rollouts is None else max_rollouts, COUNT),
+        }
+        found = checked(
+            start=Argument(np.zeros((), jnp.result_type(float)), ""),
+            right=Argument(s, "", COUNT),
+            attempts=Argument(n, "", COUNT),
+            **{name: Argument(x, "", domain) for name, (x, domain) in of.items()},
+        )
+        m = found[-1].shape[0]
+        zero, s_, n_, value, cost, low, high = (jnp.broadcast_to(x, (m,)) for x in found[:-1])
+        start = BetaPrior(zero[:, None] + a, zero[:, None] + b)
         return cls(
-            posterior=start.after_outcomes(s[:, None], n[:, None]),
-            right=s,
-            attempts=n,
-            solved=s > 0 if solved is None else jnp.asarray(solved, bool),
-            values=jnp.broadcast_to(jnp.asarray(values, s.dtype), (m,)),
-            costs=None if costs is None else jnp.broadcast_to(jnp.asarray(costs, s.dtype), (m,)),
-            min_rollouts=jnp.broadcast_to(jnp.asarray(min_rollouts, jnp.int32), (m,)),
-            max_rollouts=jnp.broadcast_to(
-                jnp.asarray(_NO_CAP if max_rollouts is None else max_rollouts, jnp.int32), (m,)
-            ),
+            posterior=start.after_outcomes(s[..., None], n[..., None]),
+            right=s_.astype(zero.dtype),
+            attempts=n_.astype(zero.dtype),
+            solved=s_ > 0 if solved is None else jnp.asarray(solved, bool),
+            values=value,
+            costs=None if costs is None else cost,
+            min_rollouts=low,
+            max_rollouts=high,
             mask=as_mask(None, (m, 1)),
         )
 
@@ -185,17 +195,17 @@ def plan(
     if state.costs is None:
         whole = check_whole("total", total, 0, 2**30)
         here = whole * batch // rounds - whole * (batch - 1) // rounds
-    low = jnp.where(state.solved, 0, state.min_rollouts)
-    high = jnp.where(state.solved, 0, state.max_rollouts)
+    values, costs = _seen(state.values), _seen(state.costs)
+    low, high = (
+        _seen(jnp.where(state.solved, 0, x)) for x in (state.min_rollouts, state.max_rollouts)
+    )
     limits = {"min_rollouts": low, "max_rollouts": high}
-    known = {"mask": state.mask}
+    known = {"mask": _seen(state.mask)}
     if optimal:
-        best = allocate_problems(
-            state.values, state.posterior, here, costs=state.costs, **limits, **known
-        )
+        best = allocate_problems(values, state.posterior, here, costs=costs, **limits, **known)
         split, log_price = best.allocation, best.log_price
     elif strategy == "index":
-        split = index_allocation(state.values, state.posterior, here, **limits, **known)
+        split = index_allocation(values, state.posterior, here, **limits, **known)
     else:
         rollouts = _literature(strategy, state, here, limits)
         alpha, beta = state.posterior.alpha, state.posterior.beta
@@ -203,9 +213,9 @@ def plan(
     rollouts = split.sum(-1, dtype=jnp.int32)
     if not optimal:
         log_price = problem_certificate(
-            state.values, state.posterior, rollouts, **limits, **known
+            values, state.posterior, rollouts, **limits, **known
         ).largest_next
-    gained = expected_value(state.values, state.posterior, split, mask=state.mask)
+    gained = expected_value(values, state.posterior, split, mask=state.mask)
     spent = (rollouts if state.costs is None else rollouts * state.costs).sum()
     return Plan(
         rollouts=rollouts,
@@ -216,13 +226,18 @@ def plan(
     )
 
 
+def _seen(x: Array | None) -> Any:
+    """An array where functions look at it, if it is known."""
+    return x if x is None or not is_concrete(x) else np.asarray(x)
+
+
 def _literature(strategy: str, state: PlanState, total: float, limits: dict) -> Int[Array, " m"]:
     if strategy == "uniform":
         return level_allocation(jnp.zeros_like(state.attempts), total, **limits)
     if strategy == "round-robin":
-        return level_allocation(state.attempts, total, **limits)
+        return level_allocation(_seen(state.attempts), total, **limits)
     if strategy == "hora":
-        return hora_allocation(state.right, state.attempts, total, **limits)
+        return hora_allocation(_seen(state.right), _seen(state.attempts), total, **limits)
     rule = neyman_allocation if strategy == "neyman" else knapsack_rl_allocation
     # Of several candidates the best one is what the next rollout would have.
     return rule(jnp.where(state.mask, state.posterior.mean, 0).max(-1), total, **limits)

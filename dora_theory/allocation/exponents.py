@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
+from dora_theory._checks import check_whole, common_shape, host_count
+
 # Beyond these there is no maximum: the likelihood still rises toward a + b = 0 or infinity.
 _LEAST, _MOST = 1e-5, 1e6
 _STEPS = 200
@@ -138,8 +140,7 @@ def exponent_slope(right: ArrayLike, samples: int, first: int, last: int) -> Exp
 
     Source: theory 7.4e (i).
     """
-    if first < 1:
-        raise ValueError(f"first = {first}: needs at least 1")
+    check_whole("first", first, 1)
     f = _logged_failure(right, samples, (first, last))
     mean, covariance = _moments(f)
     if not mean[1] > 0:
@@ -195,7 +196,8 @@ def replay_round_robin(right: ArrayLike, samples: int) -> RoundRobinReplay:
 
     Source: theory 7.5; Chen et al., Evaluating large language models trained on code (2021).
     """
-    f = _logged_failure(right, samples, tuple(range(samples + 1))).mean(0)
+    k = check_whole("samples", samples, 1)
+    f = _logged_failure(right, k, tuple(range(k + 1))).mean(0)
     return RoundRobinReplay(f, np.concatenate([[0.0], np.cumsum(f)[:-1]]))
 
 
@@ -205,10 +207,11 @@ def _counts(
     """Checked counts, without the problems that have no attempts."""
     arrays = []
     for name, x in (("right", right), ("attempts", attempts)):
-        array = np.atleast_1d(np.asarray(x, float))
-        if array.size == 0 or not np.all((array >= 0) & (array == np.floor(array))):
-            raise ValueError(f"{name}: needs integers ≥ 0, at least one")
-        arrays.append(array.astype(np.int64))
+        array = np.atleast_1d(host_count(name, np.asarray(x))).astype(np.int64)
+        if array.size == 0 or array.ndim > 1:
+            raise ValueError(f"{name}: needs a count for each problem, got shape {array.shape}")
+        arrays.append(array)
+    common_shape(right=arrays[0].shape, attempts=arrays[1].shape)
     s, n = np.broadcast_arrays(*arrays)
     if np.any(s > n):
         place = int(np.argmax(s > n))
@@ -220,7 +223,8 @@ def _logged_failure(
     right: ArrayLike, samples: int, depths: tuple[int, ...]
 ) -> Float[np.ndarray, "m depths"]:
     """C(k - c, j)/C(k, j) of each problem at each depth j, as products of positive factors."""
-    c, _ = _counts(right, samples)
+    c, _ = _counts(right, check_whole("samples", samples, 1))
+    depths = tuple(check_whole("depth", depth) for depth in depths)
     if not 0 <= min(depths) <= max(depths) <= samples or list(depths) != sorted(set(depths)):
         raise ValueError(f"depths {depths}: need to rise, within [0, {samples}]")
     j = np.arange(max(depths))

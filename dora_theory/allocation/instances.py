@@ -160,8 +160,10 @@ def checked_limits(
     full = m.shape[:-1]
     if not full or full[-1] == 0:
         raise ValueError("prior: needs at least one problem")
-    if is_host(min_rollouts) and is_host(max_rollouts) and is_host(has):
-        room = np.where(has, np.asarray(most, float), 0) - np.asarray(min_rollouts, float)
+    if is_host(min_rollouts) and is_host(max_rollouts):
+        room = np.where(has if is_host(has) else True, np.asarray(most, float), 0) - np.asarray(
+            min_rollouts, float
+        )
         NOT_NEGATIVE.check("max_rollouts - min_rollouts", room)
     if sums and all(is_host(x) for x in (min_rollouts, total, costs)):
         each = np.asarray(min_rollouts, float) * (1 if costs is None else np.asarray(costs, float))
