@@ -68,7 +68,7 @@ def test_the_truth_is_found(float64, log, result):
 
 
 def test_shapes_and_bounds(result):
-    assert result.lower.shape == (9, 4, 300)
+    assert result.lower.shape == (len(REPLAYED), 4, 300)
     assert result.samples == 4800
     assert (result.lower >= 0).all()
     assert (result.lower <= result.upper).all()
