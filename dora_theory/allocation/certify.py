@@ -109,5 +109,9 @@ def certify(
     epsilon = jnp.where(found.optimal, 0, jnp.maximum(epsilon, 0))
     error = jnp.where(found.optimal, 0, error)
     return Certified(
-        *(np.asarray(x) for x in (1 - failure, epsilon, error, found.optimal)), prior.sampled
+        np.asarray(1 - failure),
+        np.asarray(epsilon),
+        np.asarray(error),
+        np.asarray(found.optimal),
+        prior.sampled,
     )

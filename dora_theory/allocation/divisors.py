@@ -1,6 +1,7 @@
 """What divisor methods for correlated candidates share: checks, the loop over rollouts, copies."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -53,7 +54,7 @@ def readied(w: Array, c: Array, kappa: Array, n: Array, mask: Array) -> tuple[Ar
 
 
 def spend(
-    w: Array, n: Array, mask: Array, divisors: Callable, update: Callable, state: tuple
+    w: Array, n: Array, mask: Array, divisors: Callable, update: Callable, state: Any
 ) -> Array:
     """Rollout by rollout to the least divisor/w; all problems at once, which `vmap` would not."""
     k = w.shape[-1]

@@ -49,8 +49,8 @@ def quantiles(w: Array, kappa: Array) -> Quantiles:
     def slope(z_log: Array, theta: Array) -> Array:
         return jnp.exp(jnp.minimum(z_log - log_density(theta), 80))
 
-    z = np.linspace(-_START, 0, round(_START / _STEP) + 1)
-    levels = jax.scipy.stats.norm.logcdf(jnp.asarray(z, w.dtype))
+    fine = np.linspace(-_START, 0, round(_START / _STEP) + 1)
+    levels = jax.scipy.stats.norm.logcdf(jnp.asarray(fine, w.dtype))
     theta = _tail(first, second, log_beta, levels[0])
 
     def step(theta: Array, ends: Array) -> tuple[Array, Array]:

@@ -210,7 +210,7 @@ def copula_prior(
 
 def _checked_prior(
     weights: ArrayLike, concentration: ArrayLike, correlation: ArrayLike
-) -> tuple[Array, Array, Array, Array]:
+) -> tuple[Array, ...]:
     found = checked(
         promote=True,
         weights=Argument(weights, domain=SHARE),
@@ -225,7 +225,7 @@ def _checked_prior(
                 f"correlation: has the eigenvalue {lowest:.3g}, needs a positive semi-definite "
                 "matrix (see copula_correlation)"
             )
-    return found  # type: ignore[return-value]
+    return found
 
 
 @jax.jit

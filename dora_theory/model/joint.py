@@ -91,7 +91,7 @@ class JointPrior:
         if np.ndim(x) < 2:
             raise ValueError(f"rates: needs shape (..., m, k), got {np.shape(x)}")
         RATE.check("rates", x)
-        w = jnp.ones(x.shape[:-1], x.dtype) if weights is None else weights
+        w: Any = jnp.ones(x.shape[:-1], x.dtype) if weights is None else weights
         return cls(_powers(jnp.asarray(x), check_whole("budget", budget)), w, sampled)
 
     @classmethod
@@ -118,7 +118,7 @@ class JointPrior:
             ValueError: a budget that is no count, shapes that do not fit.
         """
         a, b = jnp.broadcast_arrays(prior.alpha, prior.beta)
-        w = jnp.ones(a.shape[:-1], a.dtype) if weights is None else weights
+        w: Any = jnp.ones(a.shape[:-1], a.dtype) if weights is None else weights
         return cls(_beta_moments(a, b, check_whole("budget", budget)), w, sampled)
 
     @classmethod

@@ -144,10 +144,12 @@ def _check_given(strategy: Strategy, problems: Problems, options: Options) -> No
         known = strategy.own and name == "concentration" and problems.concentrations is not None
         if not known and getattr(options, name) is None and getattr(problems, name) is None:
             lacks = lacks or name
-    if lacks is None and strategy.correlation and problems.embeddings is None:
-        known = is_host(problems.similarity) and is_host(problems.mask)
-        fault = correlation_fault(problems.similarity, problems.mask) if known else None
-        if fault is not None:
+    cosines = problems.similarity if strategy.correlation and not lacks else None
+    if cosines is not None and problems.embeddings is None:
+        # Arrays on a device are not looked at.
+        known = is_host(cosines) and is_host(problems.mask)
+        fault = known and correlation_fault(np.asarray(cosines), np.asarray(problems.mask))
+        if fault:
             raise ValueError(f"similarity{fault}, for strategy {strategy}")
     if lacks:
         raise ValueError(f"strategy {strategy}: needs {lacks}")

@@ -69,6 +69,19 @@ def test_each_half_is_replayed_with_what_fits_the_other(path):
     assert "T_s fitted on each half of the problems for the other" in table(summary(found))
 
 
+def test_what_replaces_gamma_is_held_against_dora_too(path):
+    names = ("rebase", "dora", "shared-divisors")
+    document = summary(replay(path, ReplayOptions(budgets=(2,), strategies=names)))
+    assert list(document["paired_to_dora"]) == ["shared-divisors-dora"]
+    to_rebase = document["paired"]["shared-divisors-rebase"]["budget"]["2"]
+    to_dora = document["paired_to_dora"]["shared-divisors-dora"]["budget"]["2"]
+    of_dora = document["paired"]["dora-rebase"]["budget"]["2"]
+    if to_rebase["problems"] == of_dora["problems"] == to_dora["problems"]:
+        gap = to_rebase["difference"] - of_dora["difference"]
+        assert to_dora["difference"] == pytest.approx(gap)
+    assert "difference to DORA, likewise" in table(document)
+
+
 def test_what_cannot_be_fitted_or_certified_is_refused(capsys):
     assert main(["replay", "-", "--fit-similarity-temperature", "--budgets", "2"]) == 2
     assert "reads a log twice" in capsys.readouterr().err

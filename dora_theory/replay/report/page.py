@@ -100,17 +100,19 @@ def _section(number: int, summary: dict[str, Any], title: str) -> str:
     ]
     parts += _votes(strategies, budgets)
     parts += _certified(summary, budgets)
-    if summary["paired"]:
+    for key, base in (("paired", "rebase"), ("paired_to_dora", "dora")):
+        if not summary.get(key):
+            continue
         paired = [
             [
-                escape(label(name.removesuffix("-rebase"))),
+                escape(label(name.removesuffix(f"-{base}"))),
                 *(_difference(pair["budget"][n]) for n in budgets),
             ]
-            for name, pair in summary["paired"].items()
+            for name, pair in summary[key].items()
         ]
         caption = (
-            "Difference to REBASE, percentage points, problem by problem, over the problems (their "
-            "number behind /) where the log suffices for both."
+            f"Difference to {label(base)}, percentage points, problem by problem, over the "
+            "problems (their number behind /) where the log suffices for both."
         )
         parts.append(table(["further rollouts N", *budgets], paired, caption))
     similarity = summary["similarity"]

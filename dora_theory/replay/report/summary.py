@@ -1,5 +1,6 @@
 """What a replay comes to: means over problems with intervals, as the JSON document of one log."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -28,6 +29,7 @@ TREE_CAVEAT = (
     "some can and some cannot; whether the model finds the way from there is not asked."
 )
 
+_REPLACED = "dora"
 _SEARCH = ("success", "low", "high")
 # Bins of cosines, of which so many make one of the summary.
 _COARSE = 10
@@ -48,10 +50,11 @@ def summary(result: Replay) -> dict[str, Any]:
         log suffices. `lengths`: the fitted T_s of each half of the problems. `paired`: for
         each strategy but REBASE the `difference` to it with its interval, over the `problems` where
         the log suffices for both (null if there is none), and between which bounds, `lowest` and
-        `highest`, the difference over all problems lies. `search`, of trees: what the logged search
-        itself kept, its mean and interval. `solvable`, of solutions: the share of problems that
-        some logged solution solves. `similarity`: cosines of candidates of a problem inside
-        and across directions (5%, 50%, 95%, and their densities), directions by size, their
+        `highest`, the difference over all problems lies; `paired_to_dora`, the same of the rules
+        that take similarity for a correlation, if DORA is there. `search`, of trees: what the
+        logged search itself kept, its mean and interval. `solvable`, of solutions: the share of
+        problems that some logged solution solves. `similarity`: cosines of candidates of a problem
+        inside and across directions (5%, 50%, 95%, and their densities), directions by size, their
         effective number, and the loss of DORA's uniqueness at each T_s with its interval, beside
         that of counting candidates (null if no problem has two directions).
     """
@@ -78,7 +81,10 @@ def summary(result: Replay) -> dict[str, Any]:
         for (i, j), mean in np.ndenumerate(_mean(result.epsilon)):
             cells = strategies[options.names[i]]["budget"]
             cells[str(options.budgets[j])]["epsilon"] = float(mean)
-    paired = _paired(result) if BASELINE in options.names else {}
+    paired = _paired(result, BASELINE, options.names) if BASELINE in options.names else {}
+    # What is there to replace DORA's γ is held against it too.
+    rivals = [s.name for s in options.strategies if s.correlation]
+    beside = _paired(result, _REPLACED, rivals) if _REPLACED in options.names and rivals else {}
     search = {}
     if result.search is not None:
         kept = share_interval(result.search, seed=options.seed, resamples=options.resamples)
@@ -92,6 +98,7 @@ def summary(result: Replay) -> dict[str, Any]:
         "directions": {"least": int(low), "median": float(middle), "most": int(high)},
         "strategies": strategies,
         "paired": paired,
+        **({"paired_to_dora": beside} if beside else {}),
         **search,
         **({} if result.lengths is None else {"lengths": list(result.lengths)}),
         **({} if result.solvable is None else {"solvable": result.solvable}),
@@ -120,14 +127,14 @@ def _add_votes(strategies: dict[str, Any], result: Replay) -> None:
                 }
 
 
-def _paired(result: Replay) -> dict[str, Any]:
-    """Differences to REBASE, problem by problem.
+def _paired(result: Replay, baseline: str, names: Sequence[str]) -> dict[str, Any]:
+    """Differences of some strategies to another one, problem by problem.
 
     Only where the log suffices for both: elsewhere the one that asks more of the log would seem
     worse. Which problems these are depends on the prefixes, never on an outcome.
     """
     options = result.options
-    base = options.names.index(BASELINE)
+    base = options.names.index(baseline)
     suffices = ~(result.clipped | result.clipped[base])
     gain = difference_interval(
         result.lower - result.lower[base],
@@ -151,11 +158,11 @@ def _paired(result: Replay) -> dict[str, Any]:
         }
 
     return {
-        f"{name}-{BASELINE}": {
+        f"{name}-{baseline}": {
             "budget": {str(budget): cell(i, j) for j, budget in enumerate(options.budgets)}
         }
         for i, name in enumerate(options.names)
-        if i != base
+        if i != base and name in names
     }
 
 

@@ -82,6 +82,14 @@ def table(summary: dict[str, Any]) -> str:
                 for name, pair in summary["paired"].items()
             ]
         )
+    if "paired_to_dora" in summary:
+        lines += ["", "difference to DORA, likewise"]
+        lines += _rows(
+            [
+                (name.removesuffix("-dora"), [_difference(pair["budget"][n]) for n in budgets])
+                for name, pair in summary["paired_to_dora"].items()
+            ]
+        )
     lines += ["", *textwrap.wrap(similarity_in_words(summary["similarity"]), _WIDTH), ""]
     if not tree:
         lines += textwrap.wrap(
