@@ -85,7 +85,8 @@ def certify(
     """
     if isinstance(prior, BetaPrior):
         spent = np.asarray(host_count("allocation", allocation))
-        deepest = int(max(spent.sum(-1).max(initial=0), np.max(budget or 0, initial=0)))
+        asked = np.asarray(0 if budget is None else budget)
+        deepest = int(max(spent.sum(-1).max(initial=0), asked.max(initial=0)))
         prior = JointPrior.independent(prior, max(deepest, 1))
     check_type("prior", prior, JointPrior)
     draws = prior.weights.shape[-1]

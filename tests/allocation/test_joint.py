@@ -205,6 +205,9 @@ def test_certify_says_what_is_proved():
     # What spends less is compared with what spends all.
     less = dt.certify([0, 0, 0], prior, budget=8)
     assert float(less.epsilon) == pytest.approx(float(found.success), abs=1e-12)
+    many = dt.certify(np.array([[2, 1, 0], [4, 2, 2]]), prior, budget=np.array([4, 8]))
+    assert many.epsilon.shape == (2,)
+    assert len(str(many).splitlines()) == 2
     few = dt.JointPrior.from_draws(np.ones((29, 2)), 4)
     with pytest.raises(ValueError, match="29 draws are too few for a limit of 95% confidence"):
         dt.certify([2, 2], few)
