@@ -12,6 +12,7 @@ from typing import Any
 
 from dora_theory._errors import InputError
 from dora_theory.cli.options import add_tables, write_tables
+from dora_theory.cli.simulate_benchmark import add_benchmark, run_benchmark
 from dora_theory.io.terminal import progress_bar, say
 
 _DESCRIPTION = """\
@@ -53,7 +54,7 @@ def add_parser(commands: Any) -> None:
     )
     add = parser.add_argument
     add("sweep", metavar="SWEEP.toml", nargs="?", help="what to simulate")
-    add("--out", metavar="STORE", required=True, help="the store, a folder")
+    add("--out", metavar="STORE", help="the store, a folder")
     add("--json", action="store_true", help="one JSON document about the run, or with --show rows")
     add("--show", action="store_true", help="print what is in the store, as a table")
     add("--figure", metavar="PATH.png", help="draw it, along --along, as PNG and SVG")
@@ -67,11 +68,16 @@ def add_parser(commands: Any) -> None:
     add("--coordinator", metavar="HOST:PORT", help="--distributed, told: of process 0")
     add("--processes", type=int, metavar="P", help="how many there are")
     add("--process", type=int, metavar="I", help="which this is, from 0")
+    add_benchmark(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; `InputError` if the sweep or the store cannot be used."""
+    if arguments.benchmark is not None:
+        return run_benchmark(arguments)
+    if arguments.out is None:
+        raise InputError("--out: missing: needs the store, a folder")
     if arguments.sweep is None:
         if not _shows(arguments):
             raise InputError("SWEEP.toml: missing: needs what to simulate, or --show")

@@ -85,7 +85,7 @@ def _policies(found: dict[str, Any]) -> list[tuple[str, list[str], list[list[str
         solved.append([name, *(_percent(c, ("solved", "low", "high"), "z.1f") for c in cells)])
         if name != "uniform":
             gain = ("minus_uniform", "minus_low", "minus_high")
-            gained.append([name, *(_percent(c, gain, "z+.1f") for c in cells)])
+            gained.append([name, *(_percent(c, gain, "+z.1f") for c in cells)])
     head = ["rollouts per problem", *budgets]
     return [
         ("% of problems solved by a hard budget for all [95% of one run]", head, solved),
