@@ -16,7 +16,7 @@ TASKS = {
     "allocate": (
         "Allocate",
         "Rollouts for the candidates of one problem: the rules, the exact optima, certificates.",
-        ["allocation"],
+        ["allocation", "compilation_cache"],
     ),
     "model": (
         "Qualities and success",
@@ -26,7 +26,7 @@ TASKS = {
     "counting": (
         "What counting costs",
         "The bias of counting candidates, in closed form.",
-        ["bias"],
+        ["bias", "bias_of_problem"],
     ),
     "across": (
         "Across problems",
