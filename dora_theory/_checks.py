@@ -176,12 +176,17 @@ class Argument(NamedTuple):
     domain: Domain | Callable[[np.dtype], Domain] | None = FINITE
 
 
-def checked(mask: Any = None, *, promote: Any = False, **arguments: Argument) -> tuple[Any, ...]:
+def checked(
+    mask: Any = None, *, promote: Any = False, whole: Any = True, **arguments: Argument
+) -> tuple[Any, ...]:
     """The arguments of one call as JAX arrays, and the mask of the batch; see `checked_host`.
 
-    The mask has the batch shape and an axis of candidates (of directions where there are none).
+    The mask has the batch shape and an axis of candidates (of directions where there are none). If
+    not `whole`, no mask stays None, which costs a program nothing, and `jit` reads what is NumPy's.
     """
     *found, there, shape = checked_host(mask, promote=promote, **arguments)
+    if there is None and not whole:
+        return *found, None
     return *map(jnp.asarray, found), as_mask(there, shape)
 
 

@@ -20,7 +20,6 @@ from dora_theory._domains import (
     NOT_NEGATIVE,
     SHARE,
     budget_domain,
-    cannot_spend,
     offset_domain,
     offset_fails,
     spoiled,
@@ -96,8 +95,8 @@ def optimal_allocation(
 
     Source: theory 2.1; no loop over N, and O(k) a pass of the search for the level.
     """
-    w, kappa, n, m = checked_problem(weights, concentration, budget, mask)
-    return solved(w, kappa, n, m, implementation)
+    problem = checked_problem(weights, concentration, budget, mask, whole=False)
+    return solved(*problem, implementation)
 
 
 def optimal_allocation_beta(
@@ -276,9 +275,12 @@ def optimal_set(
 
 @partial(jax.jit, static_argnames="implementation")
 def solved(
-    w: Array, kappa: Array, n: Array, mask: Array, implementation: Implementation = "auto"
+    w: Array, kappa: Array, n: Array, mask: Array | None, implementation: Implementation = "auto"
 ) -> Array:
     """The optimum, unchecked, for κ of shape `(..., 1)` or `(..., k)`."""
+    if mask is None:
+        batch = jnp.broadcast_shapes(w.shape[:-1], kappa.shape[:-1], n.shape)
+        mask = jnp.ones((*batch, w.shape[-1]), bool)
     if kappa.shape[-1] == 1:
         return _largest(w, kappa, n, mask, implementation, most=1)
     kappa = jnp.where(mask, kappa, 1)
@@ -385,22 +387,18 @@ def checked_problem(
     mask: Bool[ArrayLike, "*#batch k"] | None,
     *,
     name: str = "weights",
-) -> tuple[Array, Array, Array, Array]:
-    """Checked weights, κ of shape `(..., 1)` or `(..., k)`, N, and a mask of the full shape."""
+    whole: bool = True,
+) -> tuple[Any, Any, Any, Any]:
+    """Checked weights, κ of shape `(..., 1)` or `(..., k)`, N, and the mask, see `checked`."""
     w, kappa, n, m = checked(
         mask,
+        whole=whole,
         **{name: Argument(weights, domain=SHARE)},
         concentration=Argument(concentration, "?k", offset_domain),
         budget=Argument(budget, "", COUNT),
     )
     check_budget(budget, mask, w.dtype)
     return w, kappa, n, m
-
-
-def bad_problem(w: Array, kappa: Array, budget: Array, mask: Array) -> Bool[Array, "..."]:
-    """Where what `checked_problem` returns is not sound."""
-    bad = SHARE.fails(jnp.broadcast_to(w, mask.shape), 1, mask) | cannot_spend(budget, mask)
-    return bad | offset_fails(kappa, mask) | budget_domain(w.dtype).fails(budget)
 
 
 def _checked_allocation(

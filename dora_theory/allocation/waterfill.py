@@ -19,8 +19,15 @@ from jaxtyping import Array, Bool, Float, Int, Real
 
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import check_number
-from dora_theory._domains import FINITE, spoiled
-from dora_theory.allocation.optimal import bad_problem, checked_problem
+from dora_theory._domains import (
+    FINITE,
+    SHARE,
+    budget_domain,
+    cannot_spend,
+    offset_fails,
+    spoiled,
+)
+from dora_theory.allocation.optimal import checked_problem
 from dora_theory.kernels.divisor import largest_priorities
 
 
@@ -147,7 +154,7 @@ def _checked_one(
 
 @jax.jit
 def _shifted_waterfill(w: Array, kappa: Array, shift: Array, n: Array, mask: Array) -> Array:
-    bad = bad_problem(w, kappa, n, mask) | FINITE.fails(shift)
+    bad = _bad_problem(w, kappa, n, mask) | FINITE.fails(shift)
     if kappa.shape[-1] == 1:
         return spoiled(_waterfill(w, kappa - shift, n[..., None], mask), bad)
     kappa = jnp.where(mask, kappa, 1)
@@ -206,7 +213,7 @@ def _waterfill(w: Array, c: Array, n: Array, mask: Array) -> Array:
 
 @jax.jit
 def _shifted_linear(w: Array, kappa: Array, n: Array, mask: Array) -> Array:
-    bad = bad_problem(w, kappa, n, mask)
+    bad = _bad_problem(w, kappa, n, mask)
     n = n[..., None]
     k = mask.sum(-1, keepdims=True).astype(w.dtype)
     w = jnp.where(mask, w, 0)
@@ -215,7 +222,7 @@ def _shifted_linear(w: Array, kappa: Array, n: Array, mask: Array) -> Array:
 
 @jax.jit
 def _rounded(w: Array, kappa: Array, n: Array, mask: Array) -> Array:
-    bad = bad_problem(w, kappa, n, mask)
+    bad = _bad_problem(w, kappa, n, mask)
     w, kappa, n = jnp.where(mask, w, 0), kappa, jnp.where(bad, -1, n)
     half = jnp.asarray(0.5, w.dtype)
     filled = _waterfill(w, kappa - half, n[..., None], mask)
@@ -255,3 +262,9 @@ def _steep_then_even(w: Array, kappa: Array, n: Array, mask: Array) -> Array:
 
 def _is_first(mask: Array) -> Array:
     return mask & (jnp.cumsum(mask, -1) == 1)
+
+
+def _bad_problem(w: Array, kappa: Array, budget: Array, mask: Array) -> Bool[Array, "..."]:
+    """Where what `checked_problem` returns is not sound."""
+    bad = SHARE.fails(jnp.broadcast_to(w, mask.shape), 1, mask) | cannot_spend(budget, mask)
+    return bad | offset_fails(kappa, mask) | budget_domain(w.dtype).fails(budget)
