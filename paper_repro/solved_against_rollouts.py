@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from dora_theory._errors import InputError
-from dora_theory.plots import COLORS, save
+from dora_theory.plots import COLORS, COLUMN, save, style
 from dora_theory.replay.across.options import AcrossOptions
 from dora_theory.replay.across.run import replay_across
 from dora_theory.replay.options import ReplayOptions
-from dora_theory.replay.report.across_picture import solved_against_rollouts
+from dora_theory.replay.report.across_picture import LOOKS, solved_against_rollouts
 from dora_theory.replay.report.across_table import tables
 from paper_repro.drawing import BLACK, GRAY, ORDER, panels
 
@@ -38,15 +39,59 @@ LOGS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+def asked_of(log: str) -> tuple[str, dict[str, Any]]:
+    """Title and options of a log; `InputError` for one of another name."""
+    found = next((v for k, v in LOGS.items() if k in Path(log).name), None)
+    if found is None:
+        raise InputError(f"{log}: its name has none of {', '.join(LOGS)}")
+    return found
+
+
 def replayed(logs: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Title → what `replay_across` finds; `InputError` for a log of another name."""
     found = {}
     for log in logs:
-        title, asked = next((v for k, v in LOGS.items() if k in Path(log).name), (None, None))
-        if title is None or asked is None:
-            raise InputError(f"{log}: its name has none of {', '.join(LOGS)}")
+        title, asked = asked_of(log)
         found[title] = replay_across(log, AcrossOptions(**asked), ReplayOptions())
     return found
+
+
+def draw_saving(logs: Sequence[str], stem: Path) -> None:
+    """What spending on the unsolved saves, logs side by side: the README's picture."""
+    with style():
+        figure = Figure(figsize=(2 * COLUMN, 2.4), layout="constrained")
+        for axes, log in zip(figure.subplots(1, len(logs), squeeze=False)[0], logs, strict=True):
+            title, asked = asked_of(log)
+            highest = max(asked["coverages"])
+            grid = (*np.arange(0.3, highest - 0.005, 0.02).tolist(), highest)
+            one = replay_across(
+                log, AcrossOptions(coverages=grid, budgets=asked["budgets"]), ReplayOptions()
+            )
+            rows, last = one["savings"], one["savings"][-1]
+            solved = [100 * row["coverage"] for row in rows]
+            for field, policy in (("uniform", "uniform"), ("round_robin", "round-robin")):
+                color, line, _ = LOOKS[policy]
+                words = {"uniform": "uniform budget", "round_robin": "on the unsolved"}[field]
+                axes.plot([row[field] for row in rows], solved, line, color=color, label=words)
+            batches = one["policies"]["rounds-4"]
+            shown = [(int(n), 100 * c["solved"]) for n, c in batches.items()]
+            inside = np.array([(n, y) for n, y in shown if solved[0] <= y <= solved[-1]])
+            axes.plot(*inside.T, "o", color=LOOKS["rounds-4"][0], label="in 4 batches")
+            ends = ((last[field], solved[-1]) for field in ("round_robin", "uniform"))
+            arrow = {"arrowstyle": "<->", "color": BLACK, "shrinkA": 0, "shrinkB": 0}
+            axes.annotate("", *ends, arrowprops=arrow)
+            axes.text(
+                0.98, 0.05, f"{solved[-1]:.0f}% with {last['factor']:.1f} times\n"
+                f"fewer rollouts [{last['low']:.1f}, {last['high']:.1f}]", transform=axes.transAxes,
+                ha="right", va="bottom", fontweight="bold",
+            )  # fmt: skip
+            axes.set_xscale("log", base=2)
+            axes.set_xticks(asked["budgets"], map(str, asked["budgets"]))
+            axes.minorticks_off()
+            axes.grid(axis="y")
+            axes.set(title=title, xlabel="rollouts per problem", ylabel="problems solved, %")
+            axes.legend(loc="upper left")
+        save(figure, stem)
 
 
 def page(found: dict[str, dict[str, Any]]) -> str:
@@ -97,6 +142,7 @@ def write(logs: Sequence[str], out: Path) -> None:
     found = replayed(logs)
     save(solved_against_rollouts([*found.values()], [*found]), out / "solved_against_rollouts")
     (out / "solved_against_rollouts.md").write_text(page(found), encoding="utf-8")
+    draw_saving([log for log in logs if asked_of(log)[0] != "Game of 24"], out / "saving")
     for one in found.values():
         if one["stopping"] is not None:
             draw_stopping(one, out / "stop_at_a_score")
