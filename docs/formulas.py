@@ -20,6 +20,7 @@ _GREEK = {
     "σ": "sigma",
     "π": "pi",
     "Γ": "Gamma",
+    "Δ": "Delta",
     "ε": "varepsilon",
     "μ": "mu",
 }

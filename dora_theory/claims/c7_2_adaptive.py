@@ -366,7 +366,7 @@ CLAIMS = (
         id="7.2d",
         name="a bound of every policy",
         statement="For every price λ no policy has more than λN plus the expected sum of "
-        "(v h - λ)⁺ along all tapes.",
+        "max(v h - λ, 0) along all tapes.",
         latex=r"V(N)\le\min_\lambda\Big[\lambda N+\sum_m\sum_jF_m(j-1)(v_mh_{m,j}-\lambda)^+\Big]",
         source="new",
         expected="holds",
