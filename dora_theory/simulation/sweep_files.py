@@ -147,6 +147,8 @@ def _attributes(part: str, given: Any) -> dict[str, Any]:
 def _attribute(name: str, where: str, value: Any) -> Any:
     if name in _WHOLE:
         return _whole(where, value)
+    if name == "smooth":
+        return _truth(where, value)
     if name == "pool" or (name == "sizes" and isinstance(value, str)):
         return _text(where, value)
     if name in ("sizes", "quality"):

@@ -303,3 +303,13 @@ def test_two_processes_share_the_cells_and_one_keeps_the_store(tmp_path, sweep_f
     assert said[1] == b""
     assert main(["simulate", str(sweep_file), "--out", str(tmp_path / "one")]) == 0
     assert rows_of(tmp_path / "two") == rows_of(tmp_path / "one")
+
+
+def test_smooth_is_true_or_false(tmp_path):
+    path = tmp_path / "sweep.toml"
+    text = 'strategies = ["shared-divisors"]\nproblems = 4\n[options]\nsmooth = '
+    path.write_text(text + "true\n", encoding="utf-8")
+    assert read_sweep(path).options["smooth"] is True
+    path.write_text(text + "1\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"options\.smooth = 1"):
+        read_sweep(path)
