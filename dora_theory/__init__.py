@@ -8,7 +8,17 @@ The dtype is JAX's own: unless `jax_enable_x64` is on, float64 arrays of NumPy a
 float32 without a warning, as by `jax.numpy`, and what is returned is float32.
 """
 
+# ruff: noqa: E402
+import _signal
+import os
 import sys
+
+_NAME = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
+_COMMAND = _NAME == "dora-theory" or sys.orig_argv[1:3] == ["-m", "dora_theory"]
+if _COMMAND and _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    # Interrupted before it can say so, it ends without a traceback. (`signal` takes long to load.)
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+
 from types import ModuleType
 from typing import Any
 

@@ -101,17 +101,22 @@ def allocate_problems(
     """
     problem, batch = checked_problems(values, prior, total, min_rollouts, max_rollouts, costs, mask)
     found = ProblemAllocation(*over_batch(exchange.optimal, batch, problem))
-    if found.log_price.dtype != jnp.float32:
-        return found
-    many = (found.rollouts > _SINGLE).any(-1)
+    return voided(found, _too_many(found.rollouts, total, problem))
+
+
+def _too_many(rollouts: Array, total: Real[ArrayLike, "..."], problem: Instance) -> Array:
+    """Budgets of which a problem has more than its dtype counts; `ValueError` if that is seen."""
+    if problem.log_value.dtype != jnp.float32:
+        return jnp.zeros(rollouts.shape[:-1], bool)
+    many = (rollouts > _SINGLE).any(-1)
     # Only so large a budget is worth the wait.
     large = is_host(total) and np.any(np.asarray(total) > _SINGLE)
     if large and is_concrete(many) and many.any():
         raise ValueError(
-            f"total: a problem receives {found.rollouts.max()}, more than float32 counts (2^22); "
+            f"total: a problem receives {rollouts.max()}, more than float32 counts (2^22); "
             "turn on jax_enable_x64"
         )
-    return voided(found, many)
+    return many
 
 
 def problem_certificate(
@@ -239,7 +244,8 @@ def optimal_problem_set(
     Source: theory 7.1b.
     """
     problem, batch = checked_problems(values, prior, total, min_rollouts, max_rollouts, mask=mask)
-    return ProblemSet(*over_batch(exchange.all_optima, batch, problem))
+    found = ProblemSet(*over_batch(exchange.all_optima, batch, problem))
+    return voided(found, _too_many(found.base, total, problem))
 
 
 def expected_value(
@@ -331,7 +337,9 @@ def count_at_price(
 
 
 def _bought(x: Instance, log_price: Array) -> Array:
-    return exchange.bought(x, log_price).sum(-1)
+    free = log_price == -jnp.inf
+    counts = exchange.bought(x, jnp.where(free, 0, log_price)).sum(-1, dtype=jnp.int32)
+    return jnp.where(free, x.hazards.useful(), counts)
 
 
 def _log_price(log_price: Real[ArrayLike, "*#batch"]) -> Argument:
@@ -372,6 +380,9 @@ def fewest_rollouts(
     check_number("target", target)
     if target <= 0:
         return 0
+    most = float(dual_bound(values, prior, 0, -jnp.inf, mask=mask))
+    if target > most:
+        raise ValueError(f"target = {target}: no rollouts reach it, all there is to gain is {most}")
     low, high = 0, 1
     while not reaches(high):
         if high >= MOST:

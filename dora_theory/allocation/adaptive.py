@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, Real, UInt32
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import as_mask, check_key, check_type, check_whole, host_mask
+from dora_theory._checks import as_mask, check_key, check_type, check_whole, host_mask, is_host
+from dora_theory._domains import budget_domain
 from dora_theory.allocation.instances import Instance, checked_problems, over_batch, voided
 from dora_theory.allocation.marginals import BetaHazards, KnownHazards
 from dora_theory.kernels.beta_sampler import sample_log_beta
@@ -108,7 +109,7 @@ def index_allocation(
     Args:
         values: v > 0, shape `(..., m)` or a scalar.
         prior: what is believed now, a and b of shape `(..., m, k)`.
-        total: N, scalar or shape `(...)`.
+        total: N, scalar or shape `(...)`; at most 2^22 in float32.
         min_rollouts: floors.
         max_rollouts: caps.
         mask: boolean `(..., m, k)`.
@@ -124,6 +125,12 @@ def index_allocation(
     """
     check_type("prior", prior, BetaPrior)
     problem, batch = checked_problems(values, prior, total, min_rollouts, max_rollouts, mask=mask)
+    # All candidates are one row, whose counts have to be numbers of the dtype.
+    within = budget_domain(problem.log_value.dtype)
+    if is_host(total):
+        within.check("total", np.asarray(total))
+    bad = problem.bad | within.fails(problem.total)[..., None]
+    problem = problem._replace(bad=bad, total=jnp.where(bad.any(-1), 0, problem.total))
     return over_batch(_by_index, batch, problem)
 
 

@@ -112,10 +112,13 @@ def bought(x: Instance, log_price: Float[Array, ""]) -> Int[Array, "m k"]:
 
 
 def dual(x: Instance, log_price: Float[Array, ""]) -> Float[Array, ""]:
-    """D(λ) of theory 7.1c."""
-    counts = bought(x, log_price)
+    """D(λ) of theory 7.1c; of λ = 0 all that can be gained."""
+    free = log_price == -jnp.inf
+    counts = bought(x, jnp.where(free, 0, log_price))
     spare = x.total - counts.sum(-1, dtype=jnp.int32).astype(x.log_value.dtype).sum()
-    return gained(x, counts).sum() + jnp.exp(log_price) * spare
+    paid = jnp.where(spare == 0, 0, jnp.exp(log_price) * spare)
+    most = jnp.where(x.hazards.useful() > 0, jnp.exp(x.log_value), 0).sum()
+    return jnp.where(free, most, gained(x, counts).sum() + paid)
 
 
 def _ends(x: Instance, counts: Array, high: Array) -> Ends:

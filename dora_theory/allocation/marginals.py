@@ -99,8 +99,8 @@ class KnownHazards:
     def hit(self, counts: Array) -> Float[Array, " m"]:
         """1 - F of each problem; differentiable at p = 1 too."""
         p, n = self.p, counts.astype(self.p.dtype)
-        small = jnp.where(p < 0.5, p, 0)
-        found = jnp.where(p < 0.5, 0 - jnp.expm1(n * jnp.log1p(-small)), 1 - (1 - p) ** n)
+        small, miss = jnp.where(p < 0.5, p, 0), jnp.where(n > 0, 1 - p, 1)
+        found = jnp.where(p < 0.5, 0 - jnp.expm1(n * jnp.log1p(-small)), 1 - miss**n)
         return found[:, 0]
 
     def split(self, rollouts: Int[Array, " m"]) -> Int[Array, "m 1"]:

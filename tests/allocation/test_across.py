@@ -407,8 +407,33 @@ def test_too_many_rollouts_of_a_problem_are_no_float32():
         dt.allocate_problems(1.0, prior, 2**24)
     found = jax.jit(lambda n: dt.allocate_problems(1.0, prior, n).rollouts)(2**24)
     assert found.tolist() == [-1, -1]
+    # The index has one row of all candidates, whose sum is N.
+    for total in (2**22 - 1, 2**22):
+        assert dt.index_allocation(1.0, prior, total).sum() == total
+    with pytest.raises(ValueError, match=r"total = 4194305: needs .* in float32"):
+        dt.index_allocation(1.0, prior, 2**22 + 1)
+    found = jax.jit(lambda n: dt.index_allocation(1.0, prior, n))(2**24)
+    assert found.tolist() == [[-1], [-1]]
 
 
 def test_what_is_no_prior_is_said():
     with pytest.raises(TypeError, match="prior: needs a BetaPrior or KnownPrior, got tuple"):
         inspect.unwrap(dt.allocate_problems)(1.0, (1.0, 1.0), 3)
+
+
+def test_a_price_of_nothing_buys_all_there_is(x64):
+    prior = on_device([1.0, 0.0, 1.0], [3.0, 1.0, 0.0])
+    values = np.array([2.0, 5.0, 1.0])
+    assert dt.count_at_price(values, prior, -np.inf).tolist() == [2**31 - 1, 0, 1]
+    assert dt.dual_bound(values, prior, 7, -np.inf) == 3
+    assert dt.dual_bound(values, prior, 0, np.inf) == 0
+    with pytest.raises(ValueError, match=r"target = 3.5: no rollouts reach it.* is 3.0"):
+        dt.fewest_rollouts(values, prior, 3.5)
+
+
+def test_known_chances_have_slopes_at_their_ends(x64):
+    def value(p):
+        return dt.expected_value(1.0, KnownPrior(p), np.array([[0], [1], [2]])).sum()
+
+    assert jax.grad(value)(jnp.ones(3)).tolist() == [0, 1, 0]
+    assert jax.grad(value)(jnp.zeros(3)).tolist() == [0, 1, 2]

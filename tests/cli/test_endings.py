@@ -172,3 +172,13 @@ def test_a_reader_that_is_gone_is_no_error():
     # 0 where argparse itself has met the closed pipe, which it passes over.
     assert done.returncode in (0, 141)
     assert done.stderr == b""
+
+
+def test_an_interrupt_before_the_command_is_loaded_ends_it_as_signals_do(tmp_path):
+    command = tmp_path / "dora-theory"
+    before = AT_IMPORT.format(module="lazy_loader", number=int(signal.SIGINT))
+    command.write_text("\n".join(["import os, signal, sys", HANDLED, before, RUNS]))
+    done = subprocess.run(
+        [sys.executable, command, *ALLOCATE], capture_output=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")

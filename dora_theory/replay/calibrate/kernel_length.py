@@ -131,6 +131,8 @@ def fitted_length(
     if not len(losses):
         raise ValueError("similarity: needs a problem with two candidates that were tried")
     count = len(losses)
+    # In an order of their own: weights are drawn by place.
+    losses = losses[np.lexsort(np.round(losses, 9).T)]
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(count, np.full(count, 1 / count), resamples)
     found = _least(drawn @ losses)

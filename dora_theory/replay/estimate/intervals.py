@@ -19,6 +19,8 @@ from jaxtyping import Bool, Float
 
 _WEIGHTS = 1 << 24
 _TAIL = 0.025
+# Differences, by their effective number, below which a bootstrap knows too few of them.
+_ENOUGH = 10
 # The same number up to rounding.
 _ROUNDING = 1e-9
 
@@ -80,9 +82,9 @@ def difference_interval(
         resamples: likewise.
 
     Returns:
-        As `bootstrap`; where its interval is a point or ends at 0, so few problems differ that
-        gains and losses have an interval each, as the head of the module says, of which this is the
-        difference.
+        As `bootstrap`; where its interval is a point or ends at 0, or fewer than ten problems count
+        for the difference, gains and losses have an interval each, as the head of the module says,
+        of which this is the difference, and holds what the bootstrap says.
 
     Raises:
         ValueError: no problems.
@@ -90,9 +92,12 @@ def difference_interval(
     found = bootstrap(values, where, seed=seed, resamples=resamples)
     failed = (np.abs(found.low) <= _ROUNDING) | (np.abs(found.high) <= _ROUNDING)
     failed |= found.high - found.low <= _ROUNDING
+    size = np.abs(values) if where is None else np.where(where, np.abs(values), 0)
+    failed |= size.sum(-1) ** 2 < _ENOUGH * (size**2).sum(-1)
     gain, loss = (_at_edge(np.maximum(sign * values, 0), where) for sign in (1, -1))
-    low = np.where(failed, gain[0] - loss[1], found.low)
-    return Interval(found.mean, low, np.where(failed, gain[1] - loss[0], found.high))
+    low = np.where(failed, np.minimum(gain[0] - loss[1], found.low), found.low)
+    high = np.where(failed, np.maximum(gain[1] - loss[0], found.high), found.high)
+    return Interval(found.mean, low, high)
 
 
 def _at_edge(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import dora_theory as dt
-from dora_theory.replay.calibrate.kernel_length import LENGTHS, pair_losses
+from dora_theory.replay.calibrate.kernel_length import LENGTHS, fitted_length, pair_losses
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -86,3 +86,8 @@ def test_bad_input_is_named():
         dt.fit_similarity_temperature(s, 0 * right, 0 * rollouts, w, 1.0)
     with pytest.raises(ValueError, match="symmetric"):
         dt.fit_similarity_temperature(np.triu(s), right, rollouts, w, 1.0)
+
+
+def test_no_order_of_problems_changes_the_interval():
+    losses = np.random.default_rng(3).random((40, LENGTHS.size))
+    assert fitted_length(losses, 40) == fitted_length(losses[::-1], 40)
