@@ -117,7 +117,7 @@ def numbered_lines(path: str) -> Iterator[tuple[str, bytes]]:
 def json_object(line: bytes) -> dict[str, Any]:
     """The JSON object in UTF-8 that a line states; `FieldError` if it states none."""
     try:
-        text = line.decode("utf-8")
+        text = line.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise FieldError("line", f"not UTF-8 ({error.reason} at byte {error.start + 1})") from None
     try:

@@ -192,6 +192,10 @@ BAD = [
     (b'{"scores": [0.5]}\n\n{"scores": [0.5]}\n', r"problems.jsonl:2: line: is blank"),
     (b'{"scores": [0.5\xff]}\n', r"problems.jsonl:1: line: not UTF-8"),
     (b'{"scores": [1e400]}\n', r"problems.jsonl:1: scores: [0] is Infinity"),
+    (
+        b'{"scores": [0.5]\n',
+        r"problems.jsonl:1: line: not JSON (Expecting ',' delimiter at column 17)",
+    ),
     (b"[" * 100_000, r"problems.jsonl:1: line: not JSON"),
     (b'{"scores": [' + b"9" * 5000 + b"]}\n", r"problems.jsonl:1: "),
     (b'{"scores": [0.5], "similarity": [[1, 0]]}\n', r"similarity: is 1"),
