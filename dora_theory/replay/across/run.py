@@ -18,7 +18,8 @@ from dora_theory.replay.options import ReplayOptions
 CAVEAT = (
     "Rollouts are the log's own solutions, drawn without replacement. A problem counts as solved "
     "with its first right one, which a perfect verifier would see at once, or after each batch. "
-    "Intervals of shares are those of one run: problems drawn anew, and the order of solutions."
+    "A policy that reaches all that the log solves has budget left. Intervals of shares are those "
+    "of one run: problems drawn anew, and the order of solutions."
 )
 
 
