@@ -65,6 +65,12 @@ class PlanState:
         min_rollouts: floors of the next batch, shape `(m,)`.
         max_rollouts: caps of the next batch, shape `(m,)`.
         mask: candidates that exist, shape `(m, k)`.
+
+    Examples:
+        >>> state = dt.PlanState.from_counts(np.array([0, 1, 3]), np.array([4, 4, 4]),
+        ...     prior=(0.4, 0.6))
+        >>> state.solved
+        Array([False,  True,  True], dtype=bool)
     """
 
     posterior: BetaPrior
@@ -148,6 +154,12 @@ class Plan(NamedTuple):
         expected: value expected to be gained by these rollouts, shape `(m,)`; 0 for solved ones.
         unspent: what caps, or an item that does not fit, leave of the batch's budget.
         log_price: log of what one more rollout would be expected to gain at the best place.
+
+    Examples:
+        >>> state = dt.PlanState.from_counts(np.array([0, 1, 3]), np.array([4, 4, 4]),
+        ...     prior=(0.4, 0.6))
+        >>> dt.plan(state, 8)._fields
+        ('rollouts', 'allocation', 'expected', 'unspent', 'log_price')
     """
 
     rollouts: Int[Array, " m"]
@@ -179,6 +191,12 @@ def plan(
 
     Raises:
         ValueError: an unknown strategy, R or r out of range, costs where a rule knows none.
+
+    Examples:
+        >>> state = dt.PlanState.from_counts(np.array([0, 1, 3]), np.array([4, 4, 4]),
+        ...     prior=(0.4, 0.6))
+        >>> dt.plan(state, 8).rollouts
+        Array([8, 0, 0], dtype=int32)
 
     Source: theory 7.1 to 7.3, 7.2i for equal rounds.
     """

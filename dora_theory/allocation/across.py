@@ -40,6 +40,11 @@ class ProblemAllocation(NamedTuple):
         log_price: log of what one more rollout would be worth (for costs: of a unit of cost),
             shape `(...)`; -inf if nothing is left to be gained.
         unspent: what caps, or an item that does not fit, leave of the budget, shape `(...)`.
+
+    Examples:
+        >>> prior = dt.BetaPrior(np.array([[1.0], [0.5]]), np.array([[1.0], [4.5]]))
+        >>> dt.allocate_problems(1.0, prior, 6)._fields
+        ('rollouts', 'allocation', 'log_price', 'unspent')
     """
 
     rollouts: Int[Array, "*batch m"]
@@ -55,6 +60,12 @@ class ProblemSet(NamedTuple):
         base: rollouts that every optimum gives, int32, shape `(..., m)`.
         tied: problems whose next marginal ties for the last places, shape `(..., m)`.
         spare: how many of the tied are served, shape `(...)`; there are C(tied, spare) optima.
+
+    Examples:
+        >>> prior = dt.KnownPrior(np.array([0.5, 0.5, 0.5]))
+        >>> found = dt.optimal_problem_set(1.0, prior, 4)
+        >>> found.base, found.tied, int(found.spare)
+        (Array([1, 1, 1], dtype=int32), Array([ True,  True,  True], dtype=bool), 1)
     """
 
     base: Int[Array, "*batch m"]
@@ -96,6 +107,11 @@ def allocate_problems(
         ValueError: NaN, values out of range, floors above caps or above N, shapes that do not fit;
             in float32 a problem that would receive more than 2^22. Where that cannot be looked at,
             the results of this budget are -1 and NaN.
+
+    Examples:
+        >>> prior = dt.BetaPrior(np.array([[1.0], [0.5]]), np.array([[1.0], [4.5]]))
+        >>> dt.allocate_problems(1.0, prior, 6).rollouts
+        Array([3, 3], dtype=int32)
 
     Source: theory 7.1; memory O(m k), and time O(m k) a pass of the search, which no N changes.
     """
@@ -147,6 +163,12 @@ def problem_certificate(
 
     Raises:
         ValueError: as `allocate_problems`; rollouts outside floors and caps.
+
+    Examples:
+        >>> prior = dt.BetaPrior(np.array([[1.0], [0.5]]), np.array([[1.0], [4.5]]))
+        >>> found = dt.problem_certificate(1.0, prior, np.array([3, 3]))
+        >>> bool(found.largest_next <= found.smallest_last)
+        True
 
     Source: theory 7.1b; O(m k).
     """
@@ -200,6 +222,11 @@ def is_optimal_across(
     Raises:
         ValueError: as `problem_certificate`.
 
+    Examples:
+        >>> prior = dt.BetaPrior(np.array([[1.0], [0.5]]), np.array([[1.0], [4.5]]))
+        >>> bool(dt.is_optimal_across(1.0, prior, np.array([3, 3])))
+        True
+
     Source: theory 7.1b.
     """
     found = problem_certificate(
@@ -241,6 +268,12 @@ def optimal_problem_set(
     Raises:
         ValueError: as `allocate_problems`.
 
+    Examples:
+        >>> prior = dt.KnownPrior(np.array([0.5, 0.5, 0.5]))
+        >>> found = dt.optimal_problem_set(1.0, prior, 4)
+        >>> found.tied, int(found.spare)
+        (Array([ True,  True,  True], dtype=bool), 1)
+
     Source: theory 7.1b.
     """
     problem, batch = checked_problems(values, prior, total, min_rollouts, max_rollouts, mask=mask)
@@ -268,6 +301,11 @@ def expected_value(
 
     Raises:
         ValueError: NaN, values out of range, shapes that do not fit.
+
+    Examples:
+        >>> prior = dt.BetaPrior(np.array([[1.0], [0.5]]), np.array([[1.0], [4.5]]))
+        >>> np.asarray(dt.expected_value(1.0, prior, np.array([[3], [3]])), float).round(3)
+        array([0.75 , 0.234])
 
     Source: theory 7.1e.
     """
@@ -301,6 +339,14 @@ def dual_bound(
     Raises:
         ValueError: as `allocate_problems`.
 
+    Examples:
+        >>> prior = dt.BetaPrior(np.array([[1.0], [0.5]]), np.array([[1.0], [4.5]]))
+        >>> found = dt.allocate_problems(1.0, prior, 6)
+        >>> value = dt.expected_value(1.0, prior, found.allocation).sum()
+        >>> bound = dt.dual_bound(1.0, prior, 6, found.log_price)
+        >>> bool(abs(bound - value) < 1e-5)
+        True
+
     Source: theory 7.1c.
     """
     problem, batch, y = checked_problems(
@@ -329,6 +375,11 @@ def count_at_price(
 
     Raises:
         ValueError: as `allocate_problems`.
+
+    Examples:
+        >>> prior = dt.BetaPrior(np.array([[1.0], [0.5]]), np.array([[1.0], [4.5]]))
+        >>> dt.count_at_price(1.0, prior, np.log(0.05))
+        Array([4, 3], dtype=int32)
 
     Source: theory 7.1d.
     """
@@ -369,6 +420,11 @@ def fewest_rollouts(
 
     Raises:
         ValueError: no N up to 2^30 reaches the target; as `allocate_problems`.
+
+    Examples:
+        >>> prior = dt.BetaPrior(np.array([[1.0], [0.5]]), np.array([[1.0], [4.5]]))
+        >>> dt.fewest_rollouts(1.0, prior, 1.0)
+        7
 
     Source: theory 7.1c.
     """

@@ -27,7 +27,13 @@ _NEVER = 2**30
 
 
 class Step(NamedTuple):
-    """Where the next rollout goes, int32, shape `(...)`; -1 where every problem is solved."""
+    """Where the next rollout goes, int32, shape `(...)`; -1 where every problem is solved.
+
+    Examples:
+        >>> prior = dt.BetaPrior(np.array([[1.0], [0.5]]), np.array([[1.0], [4.5]]))
+        >>> dt.index_policy(1.0, prior)
+        Step(problem=Array(0, dtype=int32), candidate=Array(0, dtype=int32))
+    """
 
     problem: Int[Array, "*batch"]
     candidate: Int[Array, "*batch"]
@@ -40,6 +46,11 @@ class Tapes(NamedTuple):
         hazards: h_1 ≥ h_2 ≥ …, shape `(..., m, n)`.
         candidates: whose they are, int32, shape `(..., m, n)`.
         failure: F(0), F(1), …, F(n), shape `(..., m, n + 1)`.
+
+    Examples:
+        >>> prior = dt.BetaPrior(np.array([[1.0], [0.5]]), np.array([[1.0], [4.5]]))
+        >>> dt.problem_hazards(prior, 3)._fields
+        ('hazards', 'candidates', 'failure')
     """
 
     hazards: Float[Array, "*batch m n"]
@@ -48,7 +59,13 @@ class Tapes(NamedTuple):
 
 
 class AdaptiveBound(NamedTuple):
-    """The smallest D(λ) and the price where it is attained, each of shape `(...)`."""
+    """The smallest D(λ) and the price where it is attained, each of shape `(...)`.
+
+    Examples:
+        >>> prior = dt.BetaPrior(np.array([[1.0], [0.5]]), np.array([[1.0], [4.5]]))
+        >>> dt.adaptive_bound(1.0, prior, 6)._fields
+        ('value', 'price')
+    """
 
     value: Float[Array, "*batch"]
     price: Float[Array, "*batch"]
@@ -75,6 +92,11 @@ def index_policy(
 
     Raises:
         ValueError: as `allocate_problems`.
+
+    Examples:
+        >>> prior = dt.BetaPrior(np.array([[1.0], [0.5]]), np.array([[1.0], [4.5]]))
+        >>> int(dt.index_policy(1.0, prior).problem)
+        0
 
     Source: theory 7.2.
     """
@@ -120,6 +142,12 @@ def index_allocation(
 
     Raises:
         ValueError: as `allocate_problems`.
+
+    Examples:
+        >>> prior = dt.BetaPrior(np.array([[1.0], [0.5]]), np.array([[1.0], [4.5]]))
+        >>> dt.index_allocation(1.0, prior, 6)
+        Array([[6],
+               [0]], dtype=int32)
 
     Source: theory 7.2b.
     """
@@ -180,6 +208,12 @@ def problem_hazards(
     Raises:
         ValueError: as `allocate_problems`.
 
+    Examples:
+        >>> prior = dt.BetaPrior(np.array([[1.0], [0.5]]), np.array([[1.0], [4.5]]))
+        >>> np.asarray(dt.problem_hazards(prior, 3).hazards, float).round(3)
+        array([[0.5  , 0.333, 0.25 ],
+               [0.1  , 0.083, 0.071]])
+
     Source: theory 7, notation.
     """
     n = check_whole("depth", depth, 0)
@@ -230,6 +264,11 @@ def adaptive_bound(
     Raises:
         ValueError: as `allocate_problems`.
 
+    Examples:
+        >>> prior = dt.BetaPrior(np.array([[1.0], [0.5]]), np.array([[1.0], [4.5]]))
+        >>> round(float(dt.adaptive_bound(1.0, prior, 6).value), 3)
+        1.142
+
     Source: theory 7.2d.
     """
     n = check_whole("total", total, 0)
@@ -273,6 +312,11 @@ def adaptive_value(
 
     Raises:
         ValueError: as `allocate_problems`.
+
+    Examples:
+        >>> prior = dt.BetaPrior(np.array([[1.0], [0.5]]), np.array([[1.0], [4.5]]))
+        >>> round(float(dt.adaptive_value(1.0, prior, 6)), 3)
+        1.097
 
     Source: theory 7.2d.
     """
@@ -330,6 +374,12 @@ def adaptive_value_estimate(
     Raises:
         ValueError: as `allocate_problems`.
         TypeError: a key that is none.
+
+    Examples:
+        >>> prior = dt.BetaPrior(np.array([[1.0], [0.5]]), np.array([[1.0], [4.5]]))
+        >>> draws = dt.adaptive_value_estimate(jax.random.key(0), 1.0, prior, 6, 1000)
+        >>> draws.shape
+        (1000,)
 
     Source: theory 7.2, steps (1) and (2).
     """

@@ -29,6 +29,13 @@ class Certified:
         standard_error: of `epsilon`, 0 unless the prior is a sample.
         optimal: whether it is proved optimal, to rounding.
         sampled: whether the prior is a sample, so that `epsilon` is an estimate with an error.
+
+    Examples:
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
+        ...     0], [0, 0, 1]])
+        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, 64)
+        >>> bool(dt.certify(np.array([4, 4, 4]), prior).sampled)
+        True
     """
 
     success: Float[np.ndarray, "*batch"]
@@ -80,6 +87,14 @@ def certify(
         ValueError: negative rollouts, more than the prior's moments reach, shapes that do not fit;
             a sample of fewer than 30 draws.
         TypeError: a prior of another kind.
+
+    Examples:
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
+        ...     0], [0, 0, 1]])
+        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, 64)
+        >>> found = dt.certify(np.array([4, 4, 4]), prior)
+        >>> bool(found.epsilon >= 0)
+        True
 
     Source: theory 8.1.5-8.1.11.
     """

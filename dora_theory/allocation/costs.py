@@ -41,6 +41,11 @@ class CostAllocation(NamedTuple):
         log_failure_bound: no allocation that the budget pays for has a smaller one, shape `(...)`.
             Equal to `log_failure` where the dynamic program has found the optimum.
         cost: Σ c_i B_i, shape `(...)`.
+
+    Examples:
+        >>> weights, costs = np.array([0.5, 0.3, 0.2]), np.array([2.0, 1.0, 1.0])
+        >>> dt.cost_allocation(weights, 1.0, costs, 10.0)._fields
+        ('allocation', 'log_failure', 'log_failure_bound', 'cost')
     """
 
     allocation: Int[Array, "*batch k"]
@@ -58,6 +63,11 @@ class NetValue(NamedTuple):
         success: P(some rollout succeeds), shape `(...)`.
         cost: expected cost of the search, which ends at the first success, shape `(...)`.
         value: V · success - cost, shape `(...)`.
+
+    Examples:
+        >>> weights, costs = np.array([0.5, 0.3, 0.2]), np.array([2.0, 1.0, 1.0])
+        >>> dt.net_value_order(weights, 1.0, costs, 20.0)._fields
+        ('allocation', 'order', 'success', 'cost', 'value')
     """
 
     allocation: Int[Array, "*batch k"]
@@ -97,6 +107,11 @@ def cost_allocation(
     Raises:
         ValueError: costs that are not positive or of another length, values out of range, `"exact"`
             for what is unknown, no integer, or above 2^32 steps.
+
+    Examples:
+        >>> weights, costs = np.array([0.5, 0.3, 0.2]), np.array([2.0, 1.0, 1.0])
+        >>> dt.cost_allocation(weights, 1.0, costs, 10.0).allocation
+        Array([2, 4, 2], dtype=int32)
 
     Source: theory 9.1.1.
     """
@@ -140,6 +155,11 @@ def net_value_order(
     Raises:
         ValueError: costs that are not positive or of another length, values out of range, a search
             longer than `max_rollouts` or 2^20.
+
+    Examples:
+        >>> weights, costs = np.array([0.5, 0.3, 0.2]), np.array([2.0, 1.0, 1.0])
+        >>> dt.net_value_order(weights, 1.0, costs, 20.0).allocation
+        Array([4, 5, 3], dtype=int32)
 
     Source: theory 9.1.2.
     """

@@ -26,6 +26,11 @@ class BetaFit(NamedTuple):
         beta: b.
         alpha_error: its standard error, from the observed information.
         beta_error: that of b.
+
+    Examples:
+        >>> right = np.array([0, 1, 3, 8, 0, 16, 5, 2])
+        >>> dt.fit_beta(right, 16)._fields
+        ('alpha', 'beta', 'alpha_error', 'beta_error')
     """
 
     alpha: float
@@ -35,7 +40,13 @@ class BetaFit(NamedTuple):
 
 
 class Exponent(NamedTuple):
-    """An estimate of a and its standard error."""
+    """An estimate of a and its standard error.
+
+    Examples:
+        >>> right = np.array([0, 1, 3, 8, 0, 16, 5, 2])
+        >>> dt.exponent_slope(right, 16, 2, 8)._fields
+        ('value', 'error')
+    """
 
     value: float
     error: float
@@ -48,6 +59,11 @@ class RoundRobinReplay(NamedTuple):
         unsolved: f̂(0), …, f̂(k): share of problems unsolved at each depth, shape `(k + 1,)`.
         cost: rollouts a problem that round robin to each depth costs, Σ_{j<s} f̂(j); uniform
             costs s itself. Shape `(k + 1,)`.
+
+    Examples:
+        >>> right = np.array([0, 1, 3, 8, 0, 16, 5, 2])
+        >>> dt.replay_round_robin(right, 16)._fields
+        ('unsolved', 'cost')
     """
 
     unsolved: Float[np.ndarray, " depth"]
@@ -69,6 +85,12 @@ def fit_beta(right: ArrayLike, attempts: ArrayLike) -> BetaFit:
         ValueError: counts out of range, or without a maximum: nothing right, everything right, no
             more spread than one common p has, as much as p in {0, 1}, or no problem
             with two attempts.
+
+    Examples:
+        >>> right = np.array([0, 1, 3, 8, 0, 16, 5, 2])
+        >>> fit = dt.fit_beta(right, 16)
+        >>> round(fit.alpha, 3), round(fit.beta, 3)
+        (0.334, 0.694)
 
     Source: theory 7.4e (iii).
     """
@@ -138,6 +160,11 @@ def exponent_slope(right: ArrayLike, samples: int, first: int, last: int) -> Exp
     Raises:
         ValueError: counts or depths out of range, or nothing unsolved at j2.
 
+    Examples:
+        >>> right = np.array([0, 1, 3, 8, 0, 16, 5, 2])
+        >>> round(dt.exponent_slope(right, 16, 2, 8).value, 3)
+        0.403
+
     Source: theory 7.4e (i).
     """
     check_whole("first", first, 1)
@@ -164,6 +191,11 @@ def exponent_hazard_line(right: ArrayLike, samples: int, first: int, last: int) 
 
     Raises:
         ValueError: counts or depths out of range, or no rollout at j1 or j2 solves anything.
+
+    Examples:
+        >>> right = np.array([0, 1, 3, 8, 0, 16, 5, 2])
+        >>> round(dt.exponent_hazard_line(right, 16, 0, 8).value, 3)
+        0.595
 
     Source: theory 7.4e (ii).
     """
@@ -193,6 +225,12 @@ def replay_round_robin(right: ArrayLike, samples: int) -> RoundRobinReplay:
 
     Raises:
         ValueError: counts out of range.
+
+    Examples:
+        >>> right = np.array([0, 1, 3, 8, 0, 16, 5, 2])
+        >>> found = dt.replay_round_robin(right, 16)
+        >>> np.round(found.unsolved[:4], 3), np.round(found.cost[:4], 3)
+        (array([1.   , 0.727, 0.622, 0.546]), array([0.   , 1.   , 1.727, 2.348]))
 
     Source: theory 7.5; Chen et al., Evaluating large language models trained on code (2021).
     """

@@ -70,6 +70,11 @@ def direction_allocation(
     Raises:
         ValueError: as `optimal_allocation`; a label out of range.
 
+    Examples:
+        >>> quality, directions = np.array([0.6, 0.4]), np.array([0, 0, 0, 1])
+        >>> dt.direction_allocation(quality, directions, 0.5, 12)
+        Array([3, 2, 2, 5], dtype=int32)
+
     Source: theory 4.1.
     """
     q, labels, kappa, n, m = _problem(
@@ -122,6 +127,11 @@ def correlated_allocation(
         ValueError: values out of range, shapes that do not fit, more rollouts than `points` or an
             unknown number of them.
 
+    Examples:
+        >>> quality, directions = np.array([0.6, 0.4]), np.array([0, 0, 0, 1])
+        >>> dt.correlated_allocation(quality, directions, 1.0, 2.0, 12)
+        Array([3, 3, 2, 4], dtype=int32)
+
     Source: theory 5.1.
     """
     q, labels, kappa, nu, n, m = _problem(
@@ -169,6 +179,12 @@ def hierarchical_log_failure(
 
     Raises:
         ValueError: as `correlated_allocation`.
+
+    Examples:
+        >>> quality, directions = np.array([0.6, 0.4]), np.array([0, 0, 0, 1])
+        >>> failure = dt.hierarchical_log_failure(quality, directions, 1.0, 2.0, [2, 2, 2, 6])
+        >>> round(float(failure), 4)
+        -2.6422
 
     Source: theory 5.1.
     """

@@ -25,6 +25,13 @@ class FailureEstimate(NamedTuple):
     Attributes:
         log_failure: log F, shape `(...)`.
         standard_error: of F by the scatter of the draws, shape `(...)`.
+
+    Examples:
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
+        ...     0], [0, 0, 1]])
+        >>> rates = dt.copula_draws(jax.random.key(0), weights, 1.0, correlation, 64)
+        >>> dt.draws_failure(rates, np.array([4, 4, 4]))._fields
+        ('log_failure', 'standard_error')
     """
 
     log_failure: Float[Array, "*batch"]
@@ -37,6 +44,13 @@ class JointBound(NamedTuple):
     Attributes:
         naive: J + N times the largest gain of one rollout.
         lattice: J + the N largest of all gains along a candidate; never above `naive`.
+
+    Examples:
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
+        ...     0], [0, 0, 1]])
+        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, 64)
+        >>> dt.lattice_bound(prior, np.array([4, 4, 4]))._fields
+        ('naive', 'lattice')
     """
 
     naive: Float[Array, "*batch"]
@@ -62,6 +76,13 @@ def draws_failure(
 
     Raises:
         ValueError: NaN or negative rates, B or weights; shapes that do not fit.
+
+    Examples:
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
+        ...     0], [0, 0, 1]])
+        >>> rates = dt.copula_draws(jax.random.key(0), weights, 1.0, correlation, 64)
+        >>> dt.draws_failure(rates, np.array([4, 4, 4]))._fields
+        ('log_failure', 'standard_error')
 
     Source: theory 8.1.1, 8.1.11.
     """
@@ -89,6 +110,13 @@ def draws_allocation(
     Raises:
         ValueError: NaN or negative rates, N or weights; shapes that do not fit.
 
+    Examples:
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
+        ...     0], [0, 0, 1]])
+        >>> rates = dt.copula_draws(jax.random.key(0), weights, 1.0, correlation, 64)
+        >>> int(dt.draws_allocation(rates, 12).sum())
+        12
+
     Source: theory 8.1.2, 8.2.3.
     """
     x, w, n = _checked_draws(rates, weights, budget, "budget")
@@ -109,6 +137,13 @@ def joint_log_failure(
 
     Raises:
         ValueError: NaN, negative or too many rollouts, shapes that do not fit.
+
+    Examples:
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
+        ...     0], [0, 0, 1]])
+        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, 64)
+        >>> bool(dt.joint_log_failure(prior, np.array([4, 4, 4])) < 0)
+        True
 
     Source: theory 8.1.
     """
@@ -135,6 +170,13 @@ def joint_allocation(
     Raises:
         ValueError: a budget that is no count or beyond the moments, shapes that do not fit.
 
+    Examples:
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
+        ...     0], [0, 0, 1]])
+        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, 64)
+        >>> int(dt.joint_allocation(prior, 12).sum())
+        12
+
     Source: theory 8.1.2, 8.1.4.
     """
     return _greedy(prior, checked_total(prior, budget))
@@ -159,6 +201,13 @@ def lattice_bound(
     Raises:
         ValueError: negative or too many rollouts, shapes that do not fit.
 
+    Examples:
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
+        ...     0], [0, 0, 1]])
+        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, 64)
+        >>> dt.lattice_bound(prior, np.array([4, 4, 4]))._fields
+        ('naive', 'lattice')
+
     Source: theory 8.1.5.
     """
     b = checked_rollouts(prior, allocation)
@@ -178,6 +227,13 @@ def prefix_bound(prior: JointPrior, budget: Real[ArrayLike, "*#batch"]) -> Float
 
     Raises:
         ValueError: a budget that is no count or beyond the moments, shapes that do not fit.
+
+    Examples:
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
+        ...     0], [0, 0, 1]])
+        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, 64)
+        >>> bool(0 < dt.prefix_bound(prior, 12) <= 1)
+        True
 
     Source: theory 8.1.5.
     """
@@ -205,6 +261,13 @@ def frank_wolfe_gap(
 
     Raises:
         ValueError: NaN or negative values, shapes that do not fit.
+
+    Examples:
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
+        ...     0], [0, 0, 1]])
+        >>> rates = dt.copula_draws(jax.random.key(0), weights, 1.0, correlation, 64)
+        >>> bool(dt.frank_wolfe_gap(rates, np.array([4, 4, 4]), 12) >= 0)
+        True
 
     Source: theory 8.1.6.
     """

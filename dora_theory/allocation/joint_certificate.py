@@ -100,6 +100,13 @@ def relaxed_bound(
     Raises:
         ValueError: negative or too many rollouts, shapes that do not fit, steps that are no count.
 
+    Examples:
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
+        ...     0], [0, 0, 1]])
+        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, 64)
+        >>> bool(dt.relaxed_bound(prior, np.array([4, 4, 4])) < 0)
+        True
+
     Source: theory 8.1.9.
     """
     b = checked_rollouts(prior, allocation)

@@ -47,6 +47,10 @@ def level_allocation(
     Raises:
         ValueError: counts out of range, floors above caps or above N, shapes that do not fit.
 
+    Examples:
+        >>> dt.level_allocation(np.array([0, 2, 5]), 6)
+        Array([4, 2, 0], dtype=int32)
+
     Source: theory 7.2c.
     """
     start = Argument(attempts, "", COUNT)
@@ -76,6 +80,10 @@ def neyman_allocation(
 
     Raises:
         ValueError: as `level_allocation`; p outside [0, 1].
+
+    Examples:
+        >>> dt.neyman_allocation(np.array([0.1, 0.5, 0.9]), 12)
+        Array([3, 6, 3], dtype=int32)
 
     Source: theory 7.3; Neyman (1934), Wright, The American Statistician 66 (2012).
     """
@@ -109,6 +117,10 @@ def knapsack_rl_allocation(
     Raises:
         ValueError: as `level_allocation`; p outside [0, 1].
 
+    Examples:
+        >>> dt.knapsack_rl_allocation(np.array([0.1, 0.5, 0.9]), 12)
+        Array([7, 5, 0], dtype=int32)
+
     Source: theory 7.3; arXiv 2509.25849, whose dynamic program starts from one rollout each (use
     `min_rollouts=1`); its formula is quoted from memory and remains to be checked in the paper.
     """
@@ -141,6 +153,10 @@ def hora_allocation(
 
     Raises:
         ValueError: as `level_allocation`; s > n.
+
+    Examples:
+        >>> dt.hora_allocation(np.array([0, 1, 3]), np.array([4, 4, 4]), 6)
+        Array([2, 2, 2], dtype=int32)
 
     Source: theory 7.3; arXiv 2605.07114, of which only the abstract was read: the number of
     rollouts made before is whatever was made.

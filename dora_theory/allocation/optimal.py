@@ -37,6 +37,11 @@ class Certificate(NamedTuple):
         largest_next: the largest priority not served, max_i w_i/(κ + B_i), shape `(...)`.
         smallest_last: the smallest priority served, min over B_i > 0 of w_i/(κ + B_i - 1), shape
             `(...)`; +inf where nothing is served.
+
+    Examples:
+        >>> found = dt.certificate(np.array([0.7, 0.3]), 1.0, np.array([4, 1]))
+        >>> bool(found.largest_next <= found.smallest_last)
+        True
     """
 
     largest_next: Float[Array, "*batch"]
@@ -51,6 +56,11 @@ class OptimalSet(NamedTuple):
         tied: candidates whose next priority ties for the last places, bool, shape `(..., k)`.
         spare: how many of the tied are served, int32, shape `(...)`. The number of optima is the
             binomial coefficient (number tied choose spare).
+
+    Examples:
+        >>> found = dt.optimal_set(np.array([0.4, 0.3, 0.3]), 1.0, 4)
+        >>> found.base, found.tied, int(found.spare)
+        (Array([2, 1, 1], dtype=int32), Array([False, False, False], dtype=bool), 0)
     """
 
     base: Int[Array, "*batch k"]
@@ -93,6 +103,11 @@ def optimal_allocation(
         ValueError: NaN, negative or too large a value, an empty problem, shapes that do not fit, a
             kernel asked for that cannot run.
 
+    Examples:
+        >>> weights = np.array([0.46, 0.27, 0.17, 0.08, 0.02])
+        >>> dt.optimal_allocation(weights, 5.0, 32)
+        Array([19,  9,  4,  0,  0], dtype=int32)
+
     Source: theory 2.1; no loop over N, and O(k) a pass of the search for the level.
     """
     problem = checked_problem(weights, concentration, budget, mask, whole=False)
@@ -121,6 +136,10 @@ def optimal_allocation_beta(
 
     Raises:
         ValueError: NaN or negative values, a + b = 0, an empty problem, shapes that do not fit.
+
+    Examples:
+        >>> dt.optimal_allocation_beta(np.array([2.0, 1.0]), np.array([2.0, 3.0]), 10)
+        Array([8, 2], dtype=int32)
 
     Source: theory 2.1.
     """
@@ -166,6 +185,10 @@ def apportion(
     Raises:
         ValueError: NaN or negative values, an empty problem, shapes that do not fit.
 
+    Examples:
+        >>> dt.apportion(np.array([0.57, 0.21, 0.21, 0.01]), 16)
+        Array([10,  3,  3,  0], dtype=int32)
+
     Source: theory 2.3; Balinski and Young, Fair Representation (1982).
     """
     check_number("divisor", divisor, 0)
@@ -198,6 +221,11 @@ def certificate(
 
     Raises:
         ValueError: as `optimal_allocation`; a rollout given to padding.
+
+    Examples:
+        >>> found = dt.certificate(np.array([0.7, 0.3]), 1.0, np.array([4, 1]))
+        >>> round(float(found.largest_next), 3), round(float(found.smallest_last), 3)
+        (0.15, 0.175)
 
     Source: theory 2.2.
     """
@@ -233,6 +261,10 @@ def is_optimal(
     Raises:
         ValueError: as `optimal_allocation`; a rollout given to padding.
 
+    Examples:
+        >>> bool(dt.is_optimal(np.array([0.7, 0.3]), 1.0, np.array([5, 0])))
+        False
+
     Source: theory 2.2.
     """
     more = {} if budget is None else {"budget": Argument(budget, "", COUNT)}
@@ -262,6 +294,11 @@ def optimal_set(
 
     Raises:
         ValueError: as `optimal_allocation`; a weight of 1, a problem without a positive weight.
+
+    Examples:
+        >>> found = dt.optimal_set(np.array([0.4, 0.3, 0.3]), 1.0, 4)
+        >>> found.tied, int(found.spare)
+        (Array([False, False, False], dtype=bool), 0)
 
     Source: theory 2.2.
     """

@@ -52,6 +52,12 @@ class Optimized(NamedTuple):
         converged: whether `gap` is at most the tolerance, shape `(...)`.
         locally_optimal: whether no exchange of one rollout improves `allocation`, shape `(...)`;
             false if they were stopped by `max_exchanges`.
+
+    Examples:
+        >>> weights = np.array([0.5, 0.3, 0.2])
+        >>> found = dt.optimize_allocation(lambda b: (weights * jnp.log1p(b)).sum(-1), 10, 3)
+        >>> bool(found.converged)
+        True
     """
 
     allocation: Int[Array, "*batch k"]
@@ -111,6 +117,12 @@ def optimize_allocation(
     Raises:
         ValueError: budget or start negative, shapes that do not fit, an objective with a shape
             other than the batch.
+
+    Examples:
+        >>> weights = np.array([0.5, 0.3, 0.2])
+        >>> found = dt.optimize_allocation(lambda b: (weights * jnp.log1p(b)).sum(-1), 10, 3)
+        >>> found.allocation
+        Array([5, 3, 2], dtype=int32)
     """
     k = check_whole("num_candidates", num_candidates, 1)
     n = host_count("budget", budget)

@@ -41,6 +41,11 @@ def rollouts_to_match(
     Raises:
         ValueError: as `optimal_allocation` and `apportion`.
 
+    Examples:
+        >>> needed = dt.rollouts_to_match(np.array([0.5, 0.5]), np.array([10, 1]), 1.0, 32)
+        >>> round(float(needed), 1)
+        55.0
+
     Source: theory 4.3, 4.7.
     """
     q, s, kappa, n, _ = checked(
@@ -73,6 +78,11 @@ def regret_of_concentration(
 
     Raises:
         ValueError: as `optimal_allocation`.
+
+    Examples:
+        >>> weights = np.array([0.46, 0.27, 0.17, 0.08, 0.02])
+        >>> round(float(dt.regret_of_concentration(weights, 0.5, 10.0, 16)), 4)
+        0.0022
 
     Source: theory 5.3.
     """

@@ -32,6 +32,11 @@ class RoundsPlan(NamedTuple):
         bound: what no policy of R rounds exceeds, shape `(...)`.
         price: λ, shape `(...)`.
         cost: expected rollouts of all rounds at that price, shape `(...)`; at most the budget.
+
+    Examples:
+        >>> prior = dt.BetaPrior(np.array([[0.42]]), np.array([[0.55]]))
+        >>> dt.rounds_plan(1.0, prior, 400, 2, depth=32, multiplicity=100)._fields
+        ('first', 'bound', 'price', 'cost')
     """
 
     first: Int[Array, "*batch m"]
@@ -67,6 +72,12 @@ def rounds_plan(
 
     Raises:
         ValueError: as `allocate_problems`; R below 1.
+
+    Examples:
+        >>> prior = dt.BetaPrior(np.array([[0.42]]), np.array([[0.55]]))
+        >>> plan = dt.rounds_plan(1.0, prior, 400, 2, depth=32, multiplicity=100)
+        >>> plan.first, round(float(plan.bound), 1)
+        (Array([2], dtype=int32), 71.7)
 
     Source: theory 7.2f.
     """
@@ -104,6 +115,11 @@ def rounds_bound(
 
     Raises:
         ValueError: as `rounds_plan`.
+
+    Examples:
+        >>> prior = dt.BetaPrior(np.array([[0.42]]), np.array([[0.55]]))
+        >>> round(float(dt.rounds_bound(1.0, prior, 4, 2, 0.02, depth=32)), 3)
+        0.732
 
     Source: theory 7.2f.
     """

@@ -43,6 +43,11 @@ def temperature_allocation(
     Raises:
         ValueError: NaN or infinite scores, negative N, shapes that do not fit.
 
+    Examples:
+        >>> scores = np.array([0.9, 0.8, 0.8, 0.5])
+        >>> dt.temperature_allocation(scores, 18)
+        Array([5, 5, 4, 4], dtype=int32)
+
     Source: eq. 1.
     """
     return _everyone(*_problem(scores, budget, mask), literal)
@@ -71,6 +76,11 @@ def beam_allocation(
 
     Raises:
         ValueError: NaN or infinite scores, negative N, M < 1, shapes that do not fit.
+
+    Examples:
+        >>> scores = np.array([0.9, 0.8, 0.8, 0.5])
+        >>> dt.beam_allocation(scores, 16)
+        Array([4, 4, 4, 4], dtype=int32)
 
     Source: eq. 2.
     """
@@ -104,6 +114,11 @@ def dvts_allocation(
     Raises:
         ValueError: NaN or infinite scores, negative N, M < 1, shapes that do not fit.
 
+    Examples:
+        >>> scores = np.array([0.9, 0.8, 0.8, 0.5])
+        >>> dt.dvts_allocation(scores, 16)
+        Array([4, 4, 4, 4], dtype=int32)
+
     Source: eq. 3; Beeching, Tunstall and Rush, Scaling test-time compute with open models (2024).
     """
     r, n, m = _problem(scores, budget, mask)
@@ -135,6 +150,11 @@ def rebase_allocation(
     Raises:
         ValueError: as `quality_weights` and `apportion`.
 
+    Examples:
+        >>> scores = np.array([0.9, 0.8, 0.8, 0.5])
+        >>> dt.rebase_allocation(scores, 16)
+        Array([10,  3,  3,  0], dtype=int32)
+
     Source: eq. 4; theory 3.3.
     """
     return _share(quality_weights(scores, quality_temperature, mask=mask), budget, literal, mask)
@@ -160,6 +180,11 @@ def rebase_sequential_allocation(
 
     Raises:
         ValueError: as `quality_weights`; negative N.
+
+    Examples:
+        >>> scores = np.array([0.9, 0.8, 0.8, 0.5])
+        >>> dt.rebase_sequential_allocation(scores, 16)
+        Array([10,  3,  3,  0], dtype=int32)
 
     Source: theory 3.1b; Wu et al., Inference scaling laws (arXiv 2408.00724).
     """
@@ -198,6 +223,12 @@ def dora_allocation(
 
     Raises:
         ValueError: as `dora_weights` and `apportion`.
+
+    Examples:
+        >>> scores = np.array([0.9, 0.8, 0.8, 0.5])
+        >>> embeddings = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0.01], [0, 0, 1]])
+        >>> dt.dora_allocation(scores, embeddings, 16)
+        Array([12,  2,  2,  0], dtype=int32)
 
     Source: eq. 10-13.
     """
@@ -238,6 +269,12 @@ def magnitude_allocation(
     Raises:
         ValueError: as `quality_weights`, `magnitude_weighting` and `apportion`.
 
+    Examples:
+        >>> scores = np.array([0.9, 0.8, 0.8, 0.5])
+        >>> embeddings = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0.01], [0, 0, 1]])
+        >>> dt.magnitude_allocation(scores, embeddings, 16)
+        Array([12,  2,  2,  0], dtype=int32)
+
     Source: theory 5.6.
     """
     r, e, t, t_s, m = checked_both(
@@ -267,6 +304,10 @@ def round_allocation(
     Raises:
         ValueError: NaN, weights outside [0, 1], negative N, shapes that do not fit.
 
+    Examples:
+        >>> dt.round_allocation(np.array([1, 1, 1]) / 3, 4)
+        Array([1, 1, 1], dtype=int32)
+
     Source: eq. 4 and 13; theory 3.2.
     """
     return _rounded(*_problem(weights, budget, mask, "weights", SHARE))
@@ -293,6 +334,10 @@ def sequential_ceiling_allocation(
 
     Raises:
         ValueError: NaN or negative weights, negative N, shapes that do not fit.
+
+    Examples:
+        >>> dt.sequential_ceiling_allocation(np.array([1, 1, 1]) / 3, 4)
+        Array([2, 1, 1], dtype=int32)
 
     Source: theory 3.1b.
     """

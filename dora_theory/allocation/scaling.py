@@ -32,6 +32,10 @@ class IdenticalRounds(NamedTuple):
     Attributes:
         unsolved: share left after the last round.
         depths: x_1, …, x_R, rollouts per problem of each round times p.
+
+    Examples:
+        >>> dt.identical_rounds(2, 1.0)._fields
+        ('unsolved', 'depths')
     """
 
     unsolved: float
@@ -45,6 +49,10 @@ class LomaxRounds(NamedTuple):
         log_unsolved: log of the share left after the last round.
         ratios: ρ_r = (s_r + θ)/(s_{r-1} + θ).
         shares: of the budget that each round spends.
+
+    Examples:
+        >>> dt.lomax_rounds(0.4, 2, 8.0)._fields
+        ('log_unsolved', 'ratios', 'shares')
     """
 
     log_unsolved: float
@@ -70,6 +78,10 @@ def coverage_cost(
 
     Raises:
         ValueError: values out of range, shapes that do not fit.
+
+    Examples:
+        >>> round(float(dt.coverage_cost(0.42, 0.55, 4)), 3)
+        2.396
 
     Source: theory 7.4b.
     """
@@ -107,6 +119,10 @@ def saving_factor(
     Raises:
         ValueError: values out of range, shapes that do not fit.
 
+    Examples:
+        >>> round(float(dt.saving_factor(0.42, 0.55, 8)), 3)
+        2.211
+
     Source: theory 7.4b.
     """
     a, b, s, _ = _checked(alpha, beta, depth, POSITIVE)
@@ -126,6 +142,10 @@ def depth_at_coverage(alpha: float, beta: float, coverage: float) -> float:
 
     Raises:
         ValueError: values out of range.
+
+    Examples:
+        >>> round(dt.depth_at_coverage(0.42, 0.55, 0.75), 2)
+        8.77
 
     Source: theory 7.4.
     """
@@ -156,6 +176,10 @@ def price_of_not_looking(alpha: Real[ArrayLike, "*batch"]) -> Float[Array, "*bat
     Raises:
         ValueError: a outside (0, 1).
 
+    Examples:
+        >>> round(float(dt.price_of_not_looking(0.5)), 4)
+        4.0
+
     Source: theory 7.4c.
     """
     return _not_looking(*_exponent(alpha))
@@ -178,6 +202,10 @@ def price_of_not_knowing(alpha: Real[ArrayLike, "*batch"]) -> Float[Array, "*bat
 
     Raises:
         ValueError: a outside (0, 1).
+
+    Examples:
+        >>> round(float(dt.price_of_not_knowing(0.5)), 4)
+        1.5708
 
     Source: theory 7.4c.
     """
@@ -206,6 +234,10 @@ def dora_constant(
 
     Raises:
         ValueError: weights out of range or whose sum is not 1.
+
+    Examples:
+        >>> round(float(dt.dora_constant(np.array([0.5, 0.3, 0.2]), 1.0)), 4)
+        0.0444
 
     Source: theory 7.4d.
     """
@@ -244,6 +276,11 @@ def identical_rounds(rounds: int, cost: float) -> IdenticalRounds:
     Raises:
         ValueError: values out of range.
 
+    Examples:
+        >>> found = dt.identical_rounds(2, 1.0)
+        >>> round(1 - found.unsolved, 3)
+        0.736
+
     Source: theory 7.2g, 7.2h.
     """
     r = check_whole("rounds", rounds, 1)
@@ -277,6 +314,11 @@ def lomax_rounds(alpha: float, rounds: int, budget: float) -> LomaxRounds:
 
     Raises:
         ValueError: values out of range.
+
+    Examples:
+        >>> found = dt.lomax_rounds(1.0, 2, 8.0)
+        >>> np.round(found.ratios, 3), np.round(found.shares, 3)
+        (array([5., 5.]), array([0.5, 0.5]))
 
     Source: theory 7.2g; at a = 1 the unsolved are (1 + n/(θR))^-R exactly.
     """
@@ -316,6 +358,10 @@ def split_shares(alpha: float, rounds: int) -> Float[np.ndarray, " rounds"]:
     Raises:
         ValueError: values out of range.
 
+    Examples:
+        >>> np.asarray(dt.split_shares(0.5, 3), float).round(3)
+        array([0.143, 0.286, 0.571])
+
     Source: theory 7.2i.
     """
     r = check_whole("rounds", rounds, 1)
@@ -336,6 +382,10 @@ def rounds_exponent(alpha: float, rounds: int) -> float:
 
     Raises:
         ValueError: values out of range.
+
+    Examples:
+        >>> round(dt.rounds_exponent(0.5, 3), 4)
+        0.875
 
     Source: theory 7.2i, 7.4b.
     """

@@ -50,6 +50,12 @@ def shared_divisor_allocation(
         ValueError: NaN, weights outside [0, 1], a matrix that is no correlation, κ or N as in
             `optimal_allocation`.
 
+    Examples:
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
+        ...     0], [0, 0, 1]])
+        >>> dt.shared_divisor_allocation(weights, correlation, 1.0, 12)
+        Array([5, 2, 5], dtype=int32)
+
     Source: theory 8.3.1, 8.3.5.
     """
     return _shared(*checked_problem(weights, correlation, concentration, budget, mask), smooth)
@@ -116,6 +122,12 @@ def pair_divisor_allocation(
     Raises:
         ValueError: as `shared_divisor_allocation`.
 
+    Examples:
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
+        ...     0], [0, 0, 1]])
+        >>> dt.pair_divisor_allocation(weights, correlation, 1.0, 12)
+        Array([5, 3, 4], dtype=int32)
+
     Source: theory 8.3.2.
     """
     return _pairs(*checked_problem(weights, correlation, concentration, budget, mask), True)
@@ -144,6 +156,12 @@ def copula_moment_allocation(
     Raises:
         ValueError: as `shared_divisor_allocation`.
 
+    Examples:
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
+        ...     0], [0, 0, 1]])
+        >>> dt.copula_moment_allocation(weights, correlation, 1.0, 12)
+        Array([6, 2, 4], dtype=int32)
+
     Source: theory 8.3.2.
     """
     return _pairs(*checked_problem(weights, correlation, concentration, budget, mask), False)
@@ -171,6 +189,12 @@ def root_weight_allocation(
 
     Raises:
         ValueError: as `shared_divisor_allocation`.
+
+    Examples:
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
+        ...     0], [0, 0, 1]])
+        >>> dt.root_weight_allocation(weights, correlation, 1.0, 12)
+        Array([5, 2, 5], dtype=int32)
 
     Source: theory 8.2.5.
     """
@@ -204,6 +228,12 @@ def determinantal_allocation(
 
     Raises:
         ValueError: as `shared_divisor_allocation`.
+
+    Examples:
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
+        ...     0], [0, 0, 1]])
+        >>> dt.determinantal_allocation(weights, correlation, 1.0, 12)
+        Array([5, 3, 4], dtype=int32)
 
     Source: theory 8.3.3.
     """

@@ -33,6 +33,10 @@ def spread_evenly(
     Raises:
         ValueError: negative totals, a label out of range, rollouts for a label that none has.
 
+    Examples:
+        >>> dt.spread_evenly(np.array([7, 2]), np.array([0, 0, 0, 1]))
+        Array([3, 2, 2, 2], dtype=int32)
+
     Source: theory 5.1 (a).
     """
     t, labels = host_count("totals", totals), host_labels("directions", directions)

@@ -25,6 +25,11 @@ class SmallestBudget(NamedTuple):
     Attributes:
         budget: the smallest N, int32, shape `(...)`; -1 if 2^30 (2^22 in float32) are too few.
         closed_form: the same from Stirling's formula, shape `(...)`; ∞ if all weights are 0.
+
+    Examples:
+        >>> weights = np.array([0.46, 0.27, 0.17, 0.08, 0.02])
+        >>> int(dt.smallest_budget(weights, 5.0, 0.99).budget)
+        17
     """
 
     budget: Int[Array, "*batch"]
@@ -54,6 +59,11 @@ def smallest_budget(
 
     Raises:
         ValueError: a target of 0 or 1, values out of range.
+
+    Examples:
+        >>> weights = np.array([0.46, 0.27, 0.17, 0.08, 0.02])
+        >>> int(dt.smallest_budget(weights, 5.0, 0.99).budget)
+        17
 
     Source: theory 9.1.3, with W = Σ w and κ_i in place of 1 and κ.
     """

@@ -69,6 +69,11 @@ def waterfill_allocation(
     Raises:
         ValueError: NaN, negative or too large a value, an empty problem, shapes that do not fit.
 
+    Examples:
+        >>> weights = np.array([0.46, 0.27, 0.17, 0.08, 0.02])
+        >>> np.asarray(dt.waterfill_allocation(weights, 5.0, 32), float).round(2)
+        array([19.02,  9.1 ,  3.88,  0.  ,  0.  ])
+
     Source: theory 2.5, a correction of Proposition 1.
     """
     w, kappa, n, m = checked_problem(weights, concentration, budget, mask)
@@ -98,6 +103,11 @@ def shifted_linear_allocation(
 
     Raises:
         ValueError: as `waterfill_allocation`.
+
+    Examples:
+        >>> weights = np.array([0.46, 0.27, 0.17, 0.08, 0.02])
+        >>> np.asarray(dt.shifted_linear_allocation(weights, 5.0, 32), float).round(2)
+        array([21.22, 10.39,  4.69, -0.44, -3.86])
 
     Source: Proposition 1; theory 2.5.
     """
@@ -135,6 +145,11 @@ def rounded_waterfill_allocation(
 
     Raises:
         ValueError: as `waterfill_allocation`.
+
+    Examples:
+        >>> weights = np.array([0.46, 0.27, 0.17, 0.08, 0.02])
+        >>> dt.rounded_waterfill_allocation(weights, 5.0, 32)
+        Array([19,  9,  4,  0,  0], dtype=int32)
 
     Source: theory 2.5b.
     """

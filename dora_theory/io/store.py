@@ -103,6 +103,16 @@ def read_store(path: str | Path) -> tuple[dict[str, Any], Any]:
 
     Raises:
         InputError: it is no store, or damaged.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> store = pathlib.Path(tempfile.mkdtemp()) / 'store'
+        >>> sweep = dt.Sweep(axes={"population.concentration": (0.5, 5.0)},
+        ...     strategies=("rebase",), budget=8, problems=16, level="closed")
+        >>> _ = dt.run_sweep(sweep, store)
+        >>> _, table = dt.read_store(store)
+        >>> table.num_rows
+        2
     """
     path = Path(path)
     if not (path / _MANIFEST).exists():

@@ -57,6 +57,10 @@ class BetaDraws(NamedTuple):
     Attributes:
         log_p: log p, shape `(samples, ..., k)`.
         log_q: log(1 - p), of the same shape.
+
+    Examples:
+        >>> dt.sample_log_beta(jax.random.key(0), np.array([0.5]), np.array([2.0]), 3)._fields
+        ('log_p', 'log_q')
     """
 
     log_p: Float[Array, "samples *batch k"]
@@ -117,6 +121,11 @@ def sample_log_beta(
         ValueError: NaN or negative values, a + b = 0, shapes that do not fit, no candidate.
         TypeError: a key that is none.
 
+    Examples:
+        >>> draws = dt.sample_log_beta(jax.random.key(0), np.array([0.5]), np.array([2.0]), 100_000)
+        >>> round(float(jnp.exp(draws.log_p).mean()), 2)
+        0.2
+
     Source: Salmon et al. (2011) for the generator; the inversion and the urn are explained above.
     """
     check_key("key", key)
@@ -156,6 +165,11 @@ def sample_log_gamma(
     Raises:
         ValueError: NaN or negative values, no candidate.
         TypeError: a key that is none.
+
+    Examples:
+        >>> draws = dt.sample_log_gamma(jax.random.key(0), np.array([2.0]), 100_000)
+        >>> round(float(jnp.exp(draws).mean()), 1)
+        2.0
 
     Source: Gamma(a) = Gamma(a + 1) U^{1/a}, and inversion.
     """

@@ -76,6 +76,9 @@ def check(
         ValueError: the first bad value, by argument, place and value.
         TypeError: a name that is none of these.
         jax.experimental.checkify.JaxRuntimeError: under `checkify`, what it throws.
+
+    Examples:
+        >>> dt.check(weights=np.array([0.5, 0.5]))
     """
     if problems is not None:
         if not is_dataclass(problems):

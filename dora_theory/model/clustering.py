@@ -26,6 +26,10 @@ def hard_directions(
     Raises:
         ValueError: no candidates, an embedding that is not finite or is 0, a threshold out of
             range.
+
+    Examples:
+        >>> dt.hard_directions(np.array([[1, 0], [0.99, 0.1], [0, 1]]))
+        array([0, 0, 1], dtype=int32)
     """
     try:
         rows = np.asarray(embeddings, dtype=np.float64)

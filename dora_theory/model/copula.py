@@ -35,6 +35,10 @@ class CopulaCorrelation(NamedTuple):
     Attributes:
         correlation: C, shape `(..., k, k)`, positive semi-definite to rounding.
         lift: δ ≥ 0 of C ← (C + δI)/(1 + δ), shape `(...)`: 0 for cosine similarity.
+
+    Examples:
+        >>> dt.copula_correlation(np.array([[1, 0.9], [0.9, 1]]))._fields
+        ('correlation', 'lift')
     """
 
     correlation: Float[Array, "*batch k k"]
@@ -62,6 +66,12 @@ def copula_correlation(
     Raises:
         ValueError: NaN, entries outside [-1, 1], S not symmetric or with another diagonal (to
             1e-5), T_s not positive.
+
+    Examples:
+        >>> np.asarray(dt.copula_correlation(np.array([[1, 0.9], [0.9, 1]])).correlation,
+        ...     float).round(3)
+        array([[1.   , 0.368],
+               [0.368, 1.   ]])
 
     Source: theory 8.2.1.
     """
@@ -129,6 +139,12 @@ def copula_draws(
     Raises:
         ValueError: NaN, weights outside [0, 1], κ not positive, a number of draws that is odd.
         TypeError: no key.
+
+    Examples:
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
+        ...     0], [0, 0, 1]])
+        >>> dt.copula_draws(jax.random.key(0), weights, 1.0, correlation, 64).shape
+        (64, 3)
 
     Source: theory 8.2.2.
     """
@@ -201,6 +217,13 @@ def copula_prior(
     Raises:
         ValueError: as `copula_log_moments`.
         TypeError: no key.
+
+    Examples:
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
+        ...     0], [0, 0, 1]])
+        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, 64)
+        >>> dt.joint_allocation(prior, 12).sum()
+        Array(12, dtype=int32)
 
     Source: theory 8.2.
     """

@@ -45,6 +45,11 @@ def direction_weights(
     Raises:
         ValueError: as `quality_weights`; a label out of range, an unknown pool.
 
+    Examples:
+        >>> np.asarray(dt.direction_weights(np.array([0.9, 0.8, 0.8]), np.array([0, 1, 1]),
+        ...     2), float).round(3)
+        array([0.731, 0.269])
+
     Source: eq. 9; theory 4.6.
     """
     if pool not in get_args(Pool):
@@ -113,6 +118,10 @@ def direction_totals(
 
     Raises:
         ValueError: a label out of range, shapes that do not fit.
+
+    Examples:
+        >>> dt.direction_totals(np.array([3, 2, 1, 4]), np.array([0, 0, 0, 1]), 2)
+        Array([6, 4], dtype=int32)
 
     Source: theory 4.1.
     """

@@ -37,6 +37,13 @@ class JointPrior:
     Raises:
         ValueError: NaN, moments that do not start at 0 or do not fall, weights that are negative or
             all 0, shapes that do not fit.
+
+    Examples:
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
+        ...     0], [0, 0, 1]])
+        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, 64)
+        >>> prior.sampled
+        True
     """
 
     log_moments: Float[Array, "*#batch m k n"]

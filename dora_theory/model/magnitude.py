@@ -52,6 +52,11 @@ def magnitude_weighting(
     Raises:
         ValueError: NaN, infinite or zero embeddings, T_s not positive, negative ridge.
 
+    Examples:
+        >>> embeddings = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0.01], [0, 0, 1]])
+        >>> np.asarray(dt.magnitude_weighting(embeddings), float).round(3)
+        array([1.   , 0.501, 0.501, 1.   ])
+
     Source: theory 5.6; Leinster and Meckes, Maximizing diversity in biology and beyond (2016).
     """
     similarity = cosine_similarity(embeddings, mask=mask)
@@ -84,6 +89,10 @@ def magnitude_weighting_from_similarity(
     Raises:
         ValueError: NaN or infinite similarity, T_s not positive, negative ridge, a matrix that is
             not square.
+
+    Examples:
+        >>> dt.magnitude_weighting_from_similarity(np.eye(3))
+        Array([0.9999964, 0.9999964, 0.9999964], dtype=float32)
 
     Source: theory 5.6.
     """

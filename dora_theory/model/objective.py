@@ -48,6 +48,10 @@ def log_failure(
     Raises:
         ValueError: NaN, negative or too large a value, an empty problem, shapes that do not fit.
 
+    Examples:
+        >>> round(float(dt.log_failure(np.array([0.7, 0.3]), 1.0, np.array([4, 1]))), 4)
+        -2.4495
+
     Source: eq. 7 in logarithms, theory 1.
     """
     return _joint(*_arguments(weights, concentration, allocation, mask))
@@ -78,6 +82,10 @@ def success_probability(
     Raises:
         ValueError: as `log_failure`.
 
+    Examples:
+        >>> round(float(dt.success_probability(np.array([0.7, 0.3]), 1.0, np.array([4, 1]))), 4)
+        0.9137
+
     Source: eq. 5-7.
     """
     return _success(*_arguments(weights, concentration, allocation, mask))
@@ -105,6 +113,11 @@ def candidate_log_failure(
     Raises:
         ValueError: as `log_failure`.
 
+    Examples:
+        >>> np.asarray(dt.candidate_log_failure(np.array([0.7, 0.3]), 1.0, np.array([4, 1])),
+        ...     float).round(4)
+        array([-2.0928, -0.3567])
+
     Source: eq. 6, theory 1.
     """
     return each_log_failure(*_arguments(weights, concentration, allocation, mask))
@@ -131,6 +144,10 @@ def log_failure_beta(
 
     Raises:
         ValueError: NaN or negative values, a + b = 0, an empty problem, shapes that do not fit.
+
+    Examples:
+        >>> round(float(dt.log_failure_beta(np.array([0.5]), np.array([1.0]), np.array([8]))), 4)
+        -1.2055
 
     Source: theory 1.
     """
@@ -168,6 +185,10 @@ def priorities(
 
     Raises:
         ValueError: as `log_failure`.
+
+    Examples:
+        >>> np.asarray(dt.priorities(np.array([0.7, 0.3]), 1.0, np.array([4, 1])), float).round(4)
+        array([0.14, 0.15])
 
     Source: theory 2.1, 5.2.
     """

@@ -24,6 +24,11 @@ class BetaPrior:
 
     Raises:
         ValueError: NaN, infinite or negative values, a + b = 0, shapes that do not fit.
+
+    Examples:
+        >>> prior = dt.BetaPrior(np.array([[0.5], [2.0]]), np.array([[1.0], [1.0]]))
+        >>> dt.allocate_problems(1.0, prior, 5).rollouts
+        Array([3, 2], dtype=int32)
     """
 
     alpha: Float[Array, "*#batch k"]
@@ -161,6 +166,11 @@ class KnownPrior:
 
     Raises:
         ValueError: NaN or a p outside [0, 1].
+
+    Examples:
+        >>> prior = dt.KnownPrior(np.array([0.1, 0.6]))
+        >>> dt.allocate_problems(1.0, prior, 5).rollouts
+        Array([2, 3], dtype=int32)
     """
 
     chance: Float[Array, "*batch m"]

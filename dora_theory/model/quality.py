@@ -31,6 +31,10 @@ def quality_weights(
     Raises:
         ValueError: NaN or infinite scores, T_b not positive, an empty problem.
 
+    Examples:
+        >>> np.asarray(dt.quality_weights(np.array([0.9, 0.8, 0.8, 0.5])), float).round(3)
+        array([0.57, 0.21, 0.21, 0.01])
+
     Source: eq. 4; theory 0.
     """
     return _softmax(*checked_scores(scores, quality_temperature, mask))

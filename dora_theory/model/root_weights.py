@@ -25,6 +25,12 @@ class RootWeights(NamedTuple):
     Attributes:
         weights: w' ≥ 0 of independent candidates that stand for them, shape `(..., k)`.
         exponent: E = Σ w', shape `(...)`: the least failure of N rollouts falls like N^(-κE).
+
+    Examples:
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
+        ...     0], [0, 0, 1]])
+        >>> dt.root_weights(weights, correlation)._fields
+        ('weights', 'exponent')
     """
 
     weights: Float[Array, "*batch k"]
@@ -50,6 +56,12 @@ def root_weights(
 
     Raises:
         ValueError: NaN, weights outside [0, 1], a matrix that is no correlation.
+
+    Examples:
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
+        ...     0], [0, 0, 1]])
+        >>> np.asarray(dt.root_weights(weights, correlation).weights, float).round(3)
+        array([0.302, 0.169, 0.3  ])
 
     Source: theory 8.2.4, 8.2.5.
     """

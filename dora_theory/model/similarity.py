@@ -40,6 +40,11 @@ def cosine_similarity(
     Raises:
         ValueError: NaN, infinite or zero embeddings, an empty problem.
 
+    Examples:
+        >>> np.asarray(dt.cosine_similarity(np.array([[1, 0], [1, 1]])), float).round(3)
+        array([[1.   , 0.707],
+               [0.707, 1.   ]])
+
     Source: eq. 10.
     """
     return _cosines(*checked_embeddings(embeddings, mask))
@@ -63,6 +68,11 @@ def affinity(
 
     Raises:
         ValueError: NaN or infinite similarity, T_s not positive, a matrix that is not square.
+
+    Examples:
+        >>> np.asarray(dt.affinity(np.array([[1, 0.99], [0.99, 1]])), float).round(3)
+        array([[0.731, 0.269],
+               [0.269, 0.731]])
 
     Source: eq. 11.
     """
@@ -89,6 +99,11 @@ def uniqueness_from_similarity(
 
     Raises:
         ValueError: NaN or infinite similarity, T_s not positive, a matrix that is not square.
+
+    Examples:
+        >>> np.asarray(dt.uniqueness_from_similarity(np.array([[1, 0.99], [0.99, 1]])),
+        ...     float).round(3)
+        array([0.731, 0.731])
 
     Source: eq. 12.
     """
@@ -127,6 +142,11 @@ def uniqueness(
     Raises:
         ValueError: NaN, infinite or zero embeddings, T_s not positive, an empty problem, an unknown
             precision or a coarse one in float64, a kernel asked for that cannot run.
+
+    Examples:
+        >>> embeddings = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0.01], [0, 0, 1]])
+        >>> np.asarray(dt.uniqueness(embeddings), float).round(3)
+        array([1.   , 0.501, 0.501, 1.   ])
 
     Source: eq. 10-12.
     """

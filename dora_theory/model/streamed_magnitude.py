@@ -39,6 +39,11 @@ class StreamedWeighting(NamedTuple):
         residual: by how much an optimality condition of Z + δ + ridge is missed at most, shape
             `(...)`; it has no derivative.
         iterations: of the last solve, shape `(...)`.
+
+    Examples:
+        >>> embeddings = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0.01], [0, 0, 1]])
+        >>> dt.streamed_magnitude_weighting(embeddings)._fields
+        ('weighting', 'residual', 'iterations')
     """
 
     weighting: Float[Array, "*batch k"]
@@ -83,6 +88,11 @@ def streamed_magnitude_weighting(
     Raises:
         ValueError: NaN, infinite or zero embeddings, T_s not positive, negative ridge, a tolerance
             or number of iterations that is not positive, or as `dora_theory.uniqueness`.
+
+    Examples:
+        >>> embeddings = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0.01], [0, 0, 1]])
+        >>> np.asarray(dt.streamed_magnitude_weighting(embeddings).weighting, float).round(3)
+        array([1.   , 0.501, 0.501, 1.   ])
 
     Source: theory 5.6; Hestenes and Stiefel (1952).
     """

@@ -35,6 +35,12 @@ def dora_weights(
     Raises:
         ValueError: as `quality_weights` and `uniqueness`.
 
+    Examples:
+        >>> scores = np.array([0.9, 0.8, 0.8, 0.5])
+        >>> embeddings = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0.01], [0, 0, 1]])
+        >>> np.asarray(dt.dora_weights(scores, embeddings), float).round(3)
+        array([0.721, 0.133, 0.133, 0.013])
+
     Source: eq. 13.
     """
     r, e, t, t_s, m = checked_both(

@@ -61,6 +61,10 @@ class ReplayOptions:
 
     Raises:
         InputError: an option out of its range.
+
+    Examples:
+        >>> dt.ReplayOptions(budgets=(4, 8), encoder="tfidf").budgets
+        (4, 8)
     """
 
     budgets: tuple[int, ...] = BUDGETS

@@ -18,7 +18,17 @@ _ACROSS = AcrossOptions()
 
 
 class ReplayResult(Document):
-    """What every strategy would have reached on one log, see `replay`."""
+    """What every strategy would have reached on one log, see `replay`.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> from dora_theory.replay.synthetic import write_synthetic_log
+        >>> log = pathlib.Path(tempfile.mkdtemp()) / 'log.jsonl'
+        >>> _ = write_synthetic_log(log, problems=8, samples=8)
+        >>> found = dt.replay(log, strategies=["rebase"], budgets=[4])
+        >>> len(found.rows())
+        1
+    """
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each strategy and budget, with its paired difference to REBASE."""
@@ -57,7 +67,16 @@ class ReplayResult(Document):
 
 
 class AcrossResult(Document):
-    """One budget for all problems of a log, see `replay_across`."""
+    """One budget for all problems of a log, see `replay_across`.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> from dora_theory.replay.synthetic import write_synthetic_log
+        >>> log = pathlib.Path(tempfile.mkdtemp()) / 'log.jsonl'
+        >>> _ = write_synthetic_log(log, problems=8, samples=8)
+        >>> found = dt.replay_across(log)
+        >>> found.save(log.with_name('across.json'))
+    """
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each policy and budget."""
@@ -72,7 +91,16 @@ class AcrossResult(Document):
 
 
 class CalibrationResult(Document):
-    """How far the scores of one log can be trusted, see `calibrate`."""
+    """How far the scores of one log can be trusted, see `calibrate`.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> from dora_theory.replay.synthetic import write_synthetic_log
+        >>> log = pathlib.Path(tempfile.mkdtemp()) / 'log.jsonl'
+        >>> _ = write_synthetic_log(log, problems=8, samples=8)
+        >>> found = dt.calibrate(log)
+        >>> found.save(log.with_name('calibration.json'))
+    """
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each mean over the whole log, then for each depth and each difficulty: κ."""
@@ -117,6 +145,15 @@ def replay(
     Raises:
         InputError: the log cannot be read, judged or used; an option out of its range.
 
+    Examples:
+        >>> import pathlib, tempfile
+        >>> from dora_theory.replay.synthetic import write_synthetic_log
+        >>> log = pathlib.Path(tempfile.mkdtemp()) / 'log.jsonl'
+        >>> _ = write_synthetic_log(log, problems=8, samples=8)
+        >>> found = dt.replay(log, strategies=["rebase"], budgets=[4])
+        >>> sorted({row['strategy'] for row in found.rows()})
+        ['rebase']
+
     Source: theory 5.5.
     """
     from dora_theory.replay.report.summary import summary
@@ -149,6 +186,15 @@ def replay_across(
     Raises:
         InputError: the log cannot be read, judged or used; an option out of its range.
 
+    Examples:
+        >>> import pathlib, tempfile
+        >>> from dora_theory.replay.synthetic import write_synthetic_log
+        >>> log = pathlib.Path(tempfile.mkdtemp()) / 'log.jsonl'
+        >>> _ = write_synthetic_log(log, problems=8, samples=8)
+        >>> found = dt.replay_across(log)
+        >>> len(found.rows()) > 0
+        True
+
     Source: theory 7.5.
     """
     from dora_theory.replay.across.run import replay_across as run
@@ -178,6 +224,15 @@ def calibrate(
 
     Raises:
         InputError: as `replay`.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> from dora_theory.replay.synthetic import write_synthetic_log
+        >>> log = pathlib.Path(tempfile.mkdtemp()) / 'log.jsonl'
+        >>> _ = write_synthetic_log(log, problems=8, samples=8)
+        >>> found = dt.calibrate(log)
+        >>> len(found.rows()) > 0
+        True
     """
     from dora_theory.replay.calibrate.fit import calibrate as run
 

@@ -144,6 +144,11 @@ def game24(
 
     Raises:
         ValueError: no puzzle, one that has not four numbers, or a logged score outside [0, 1].
+
+    Examples:
+        >>> world, roots, number = dt.game24([(1, 2, 3, 4)])
+        >>> roots.shape
+        (1,)
     """
     if not starts or any(len(s) != 4 for s in starts):
         raise ValueError("puzzles: needs at least one, of four numbers each")

@@ -15,7 +15,13 @@ from dora_theory.strategies.options import Options
 
 
 class SearchResult(Document):
-    """What searches reached, see `search`."""
+    """What searches reached, see `search`.
+
+    Examples:
+        >>> found = dt.search(dt.Tree(steps=3), ["rebase"], 8, num_problems=8)
+        >>> len(found.rows())
+        10
+    """
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each strategy and measure: mean over problems and its standard error."""
@@ -62,6 +68,11 @@ def search(
     Raises:
         ValueError: an unknown strategy, an option out of its range, a rule of your own that breaks
             its budget.
+
+    Examples:
+        >>> found = dt.search(dt.Tree(steps=3), ["rebase", "dora"], 8, num_problems=8)
+        >>> sorted({row["strategy"] for row in found.rows()})
+        ['dora', 'rebase']
 
     Source: Algorithm 1; theory 6.
     """

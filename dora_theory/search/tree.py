@@ -86,6 +86,10 @@ class Tree:
         first: the first step, counted from 1, at which a solution can be complete.
         answers: different answers; 0 is right, 1 to g are the directions' own.
         dimension: of a path's own part of the embedding, at most 32.
+
+    Examples:
+        >>> dt.Tree(steps=4).steps
+        4
     """
 
     ability: Any = 0.0

@@ -24,6 +24,10 @@ class Estimate(NamedTuple):
         low: lower end of the interval.
         high: upper end.
         error: standard error of the mean.
+
+    Examples:
+        >>> dt.mean_interval(np.array([0.2, 0.4, 0.6]))._fields
+        ('value', 'low', 'high', 'error')
     """
 
     value: Float[np.ndarray, "*batch"]
@@ -46,6 +50,11 @@ def mean_interval(values: ArrayLike, *, level: float = 0.95) -> Estimate:
     Raises:
         ValueError: fewer than two values, NaN or infinite ones, a level outside (0, 1).
 
+    Examples:
+        >>> found = dt.mean_interval(np.array([0.2, 0.4, 0.6]))
+        >>> round(float(found.low), 3), round(float(found.high), 3)
+        (-0.097, 0.897)
+
     Source: Student (1908).
     """
     return student(*_moments(values), level=level)
@@ -67,6 +76,11 @@ def proportion_interval(values: ArrayLike, *, level: float = 0.95) -> Estimate:
 
     Raises:
         ValueError: fewer than two values, a value outside [0, 1], a level outside (0, 1).
+
+    Examples:
+        >>> found = dt.proportion_interval(np.array([1, 0, 1, 1]))
+        >>> round(float(found.low), 3), round(float(found.high), 3)
+        (0.163, 0.979)
 
     Source: Wilson (1927); effective sample size as by Korn and Graubard (1998).
     """
@@ -91,6 +105,11 @@ def difference_interval(values: ArrayLike, *, level: float = 0.95) -> Estimate:
 
     Raises:
         ValueError: fewer than two values, a value outside [-1, 1], a level outside (0, 1).
+
+    Examples:
+        >>> found = dt.difference_interval(np.array([0.0, 0.5, 0.0, 0.25]))
+        >>> round(float(found.value), 4)
+        0.1875
 
     Source: Clopper and Pearson (1934) at the effective numbers of Korn and Graubard (1998), with
     Stringer's bound for sizes that were not seen; both signs combined as by Newcombe (1998).

@@ -71,6 +71,13 @@ def simulate(
             none or too small, a value of the population or of the options out of its range, a
             rule of your own that broke its budget.
         TypeError: a key, a population, options, strategies or devices of another kind.
+
+    Examples:
+        >>> population = dt.Population(candidates=8, directions=2)
+        >>> found = dt.simulate(jax.random.key(0), population, ["rebase", "dora"], 16,
+        ...     problems=256, level="closed")
+        >>> found.strategies
+        ('rebase', 'dora')
     """
     work = _Work(key, population, contenders(strategies), budget, samples, level, options, devices)
     return work.run(problems)
@@ -117,6 +124,13 @@ def simulate_until(
         ValueError: as `simulate`; a half width that is not positive, a start below 2 or beyond
             `most`, no interval.
         TypeError: as `simulate`; `of` is no function.
+
+    Examples:
+        >>> population = dt.Population(candidates=8, directions=2)
+        >>> found = dt.simulate_until(jax.random.key(0), population, ["rebase"], 16,
+        ...     half_width=0.05, level="closed")
+        >>> found.problems
+        1024
     """
     check_number("half_width", half_width, 0, low_open=True)
     count = check_whole("start", start, 2)
@@ -164,6 +178,14 @@ def rollouts_lost(
 
     Raises:
         ValueError: as `simulate`.
+
+    Examples:
+        >>> population = dt.Population(candidates=8, directions=2)
+        >>> found = dt.simulate(jax.random.key(0), population, ["rebase", "oracle"], 16,
+        ...     problems=256, level="closed")
+        >>> lost = dt.rollouts_lost(jax.random.key(0), population, found, "rebase")
+        >>> bool(lost.value >= 0)
+        True
 
     Source: theory 4.3.
     """

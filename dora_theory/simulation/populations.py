@@ -83,6 +83,11 @@ class Population:
 
     Raises:
         ValueError: a value out of its range.
+
+    Examples:
+        >>> population = dt.Population(candidates=8, directions=2)
+        >>> dt.draw_problems(jax.random.key(0), population, 4).scores.shape
+        (4, 8)
     """
 
     candidates: int = 16
@@ -155,6 +160,11 @@ def draw_problems(
         ValueError: a value of the population out of its range, a count below one, a number that is
             not of 32 bits.
         TypeError: a key or a population that is none.
+
+    Examples:
+        >>> population = dt.Population(candidates=8, directions=2)
+        >>> dt.draw_problems(jax.random.key(0), population, 4).scores.shape
+        (4, 8)
     """
     check_key("key", key)
     check_type("population", population, Population)

@@ -24,6 +24,10 @@ class Preset:
         source: repository and commit of the log, and its license.
         command: that fits it, LOG being the log.
         moments: of the log, means over problems, by the names of `fit_populations.FITTED`.
+
+    Examples:
+        >>> dt.PRESETS["math500-llama31-8b"].population.candidates
+        19
     """
 
     population: Population
@@ -121,6 +125,10 @@ def preset(name: str) -> Population:
 
     Raises:
         ValueError: an unknown name.
+
+    Examples:
+        >>> dt.preset("math500-llama31-8b").candidates
+        19
     """
     if not isinstance(name, str) or name not in PRESETS:
         raise ValueError(f"preset = {named(name)}: needs one of {', '.join(PRESETS)}")

@@ -28,6 +28,13 @@ class Simulation(Tabular):
         scatter: sums over problems of products of deviations, shape `(2, m, m)`.
         gains: sums over problems of how much the success of one strategy is above that of another,
             where it is, and of the squares of that, shape `(2, m, m)`.
+
+    Examples:
+        >>> population = dt.Population(candidates=8, directions=2)
+        >>> found = dt.simulate(jax.random.key(0), population, ["rebase", "dora"], 16,
+        ...     problems=256, level="closed")
+        >>> found.budget, found.problems
+        (16, 256)
     """
 
     strategies: tuple[str, ...]

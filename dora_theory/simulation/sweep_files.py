@@ -29,7 +29,7 @@ _PARTS = {
 
 
 def read_sweep(path: str | Path) -> Sweep:
-    """A sweep from a TOML file.
+    r"""A sweep from a TOML file.
 
     Top-level fields are those of `Sweep` without its axes; `[population]` and `[options]` have the
     attributes of `Population` and `Options`; `[grid]` has axes, each a list of values or
@@ -45,6 +45,13 @@ def read_sweep(path: str | Path) -> Sweep:
 
     Raises:
         InputError: a file that is no TOML, an unknown field or a bad value, named.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / 'sweep.toml'
+        >>> _ = path.write_text('strategies = ["rebase", "dora"]\nbudget = 16\n')
+        >>> dt.read_sweep(path).strategies
+        ('rebase', 'dora')
     """
     try:
         with open(path, "rb") as file:

@@ -48,6 +48,11 @@ class Sweep:
         seed: of the key of all cells.
         rollouts_lost: whether rows have the rollouts that strategies lose, which takes about log N
             simulations of the oracle more.
+
+    Examples:
+        >>> sweep = dt.Sweep(axes={"population.concentration": (0.5, 5.0)}, budget=16)
+        >>> sweep.budget
+        16
     """
 
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -158,6 +163,16 @@ def run_sweep(
 
     Raises:
         InputError: the store is of something else, damaged, or another run's.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> store = pathlib.Path(tempfile.mkdtemp()) / 'store'
+        >>> sweep = dt.Sweep(axes={"population.concentration": (0.5, 5.0)},
+        ...     strategies=("rebase",), budget=8, problems=16, level="closed")
+        >>> _ = dt.run_sweep(sweep, store)
+        >>> _, table = dt.read_store(store)
+        >>> table.num_rows
+        2
     """
     count = 0
     with open_store(path, sweep.definition(), sweep.columns(), len(sweep)) as store:

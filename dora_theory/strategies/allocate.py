@@ -42,6 +42,12 @@ def allocate(
     Raises:
         ValueError: an unknown strategy, an option or an array that it needs and lacks, a rule
             that returns another shape or dtype.
+
+    Examples:
+        >>> problems = dt.Problems(scores=np.array([[0.9, 0.8, 0.8, 0.5]]), mask=np.ones((1,
+        ...     4), bool))
+        >>> dt.allocate(problems, "rebase", 16)
+        Array([[10,  3,  3,  0]], dtype=int32)
     """
     chosen = as_strategy(strategy)
     _check_given(chosen, problems, options)

@@ -34,6 +34,10 @@ class Options:
             as if their differences were noise.
         max_budget: an integer ≥ N that is known when tracing, for strategies that keep an account
             as long as the budget; taken from the budget itself if None.
+
+    Examples:
+        >>> dt.Options().quality_temperature
+        0.1
     """
 
     quality_temperature: Any = 0.1

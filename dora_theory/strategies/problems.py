@@ -54,6 +54,12 @@ class Problems:
         costs: > 0, of a rollout of each candidate, shape `(n, k)`.
         mask: false for padding, shape `(n, k)`.
         num_directions: g, where no array says it; k if None.
+
+    Examples:
+        >>> problems = dt.Problems(scores=np.array([[0.9, 0.8, 0.8, 0.5]]), mask=np.ones((1,
+        ...     4), bool))
+        >>> dt.allocate(problems, "rebase", 16)
+        Array([[10,  3,  3,  0]], dtype=int32)
     """
 
     scores: Float[Array, "n k"] | Any = None

@@ -46,6 +46,14 @@ class Strategy:
         smooths: has a form for scores whose differences among like candidates are noise.
         real: its rollouts are real numbers.
         oracle: sees the true qualities, and so exists for synthetic problems only.
+
+    Examples:
+        >>> equal = dt.Strategy("equal", lambda problems, budget,
+        ...     options: jnp.ones_like(problems.scores))
+        >>> problems = dt.Problems(scores=np.array([[0.9, 0.8, 0.8, 0.5]]), mask=np.ones((1,
+        ...     4), bool))
+        >>> dt.allocate(problems, equal, 16)
+        Array([[4, 4, 4, 4]], dtype=int32)
     """
 
     name: str

@@ -45,6 +45,11 @@ class Claim:
         proved: what a machine has proved of it: "Coq: Optimum.greedy_optimal" names a theorem of
             `proofs/`, for all k and N; "SMT: …" says for which small case a solver proves it. Empty
             where random instances are all there is.
+
+    Examples:
+        >>> from dora_theory.claims import claims
+        >>> claims()[0].id, claims()[0].expected
+        ('1', 'holds')
     """
 
     id: str

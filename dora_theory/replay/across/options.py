@@ -28,6 +28,10 @@ class AcrossOptions:
 
     Raises:
         InputError: an option out of its range.
+
+    Examples:
+        >>> dt.AcrossOptions(budgets=(1, 2, 4)).budgets
+        (1, 2, 4)
     """
 
     budgets: tuple[int, ...] = BUDGETS
