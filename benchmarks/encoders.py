@@ -1,4 +1,4 @@
-"""How well similarity of first steps foretells a common answer, for each encoder of a log.
+"""How well similarity of first steps predicts a common answer, for each encoder of a log.
 
 For every problem, over the pairs of its solutions: the area under the ROC curve of "both end in
 the same answer" by cosine similarity of the first m steps; 0.5 is no better than a coin. Reports

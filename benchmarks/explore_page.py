@@ -104,7 +104,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with served() as url, opened(url) as page:
         page.locator("select:visible").first.select_option(label=PICTURED)
-        page.get_by_text("told apart").first.wait_for()
+        page.get_by_text("look different").first.wait_for()
         page.wait_for_timeout(3000)
         if arguments.picture:
             page.screenshot(path=arguments.picture)

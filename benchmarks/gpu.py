@@ -97,7 +97,7 @@ def run(dry: bool) -> int:
     with ExitStack() as stack:
         # Relative to the caller's folder, not to that of the parts.
         kept = os.environ.get("OUT") or (None if dry else str(RESULTS))
-        # Its name is told by the parts that write there.
+        # Its name comes from the parts that write there.
         scratch = kept or stack.enter_context(tempfile.TemporaryDirectory(prefix="thrown-away-"))
         out = writable(scratch, "OUT").resolve()
         # Without tests/conftest.py, which checks shapes by a package that may be missing.

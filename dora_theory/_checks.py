@@ -58,7 +58,7 @@ def host_count(name: str, x: ArrayLike | Array) -> Any:
     array = array_of(x)
     whole = jnp.issubdtype(array.dtype, jnp.integer)
     if not whole and not jnp.issubdtype(array.dtype, jnp.floating):
-        raise ValueError(f"{name}: needs whole numbers, got dtype {array.dtype}")
+        raise ValueError(f"{name}: needs integers, got dtype {array.dtype}")
     if isinstance(array, jax.Array):
         return array if array.dtype == jnp.int32 else _counts(array)
     if not whole:
@@ -66,7 +66,7 @@ def host_count(name: str, x: ArrayLike | Array) -> Any:
             bad = ~(np.isfinite(array) & (array == np.floor(array)))
         if bad.any():
             place = tuple(int(i) for i in np.argwhere(bad)[0])
-            raise ValueError(f"{at(name, place)} = {array[place]}: needs a whole number")
+            raise ValueError(f"{at(name, place)} = {array[place]}: needs an integer")
     COUNT.check(name, array)
     return array.astype(np.int32)
 
@@ -93,7 +93,7 @@ def host_labels(name: str, x: ArrayLike | Array) -> Any:
     """`x` as integers, a NumPy array unless it is a `jax.Array`; else `ValueError`."""
     array = array_of(x)
     if not jnp.issubdtype(array.dtype, jnp.integer):
-        raise ValueError(f"{name}: needs whole numbers, got dtype {array.dtype}")
+        raise ValueError(f"{name}: needs integers, got dtype {array.dtype}")
     return array
 
 
@@ -326,14 +326,14 @@ def check_candidates(name: str, x: Any) -> None:
 
 
 def check_whole(name: str, x: Any, low: int = 0, high: int = 2**31 - 1) -> int:
-    """`x` as an int; `ValueError` unless it is one whole number in [low, high].
+    """`x` as an int; `ValueError` unless it is one integer in [low, high].
 
     16.0 is whole, as is NumPy's; True is not a number.
     """
     number = x.item() if isinstance(x, np.generic) or (is_array(x) and not x.ndim) else x
     whole = isinstance(number, int) or (isinstance(number, float) and number.is_integer())
     if not whole or isinstance(number, bool) or not low <= number <= high:
-        raise ValueError(f"{name} = {named(x)}: needs a whole number in [{low}, {high}]")
+        raise ValueError(f"{name} = {named(x)}: needs an integer in [{low}, {high}]")
     return int(number)
 
 

@@ -1,10 +1,10 @@
-"""Fits the tree's few parameters to curves of four strategies, and foretells DORA's.
+"""Fits the tree's few parameters to curves of four strategies, and predicts DORA's.
 
 The population of a benchmark and policy model has six free parameters: mean and spread of the
 problems' abilities, how much directions differ, the PRM's noise of a path and of a direction, and
 how often wrong answers agree. Least squares in units of the curves' own scatter. How alike two
 paths of one direction look, s_in, moves none of the four strategies: nothing but an assumption can
-say what it is, so what is foretold of DORA is for the middle of a stated range, and the
+say what it is, so what is predicted of DORA is for the middle of a stated range, and the
 interval covers it. The emulator finds the parameters; what counts as fitted, and where DORA's
 interval lies, is what searches of that population then give.
 """
@@ -59,7 +59,7 @@ class Fit:
         emulated: percent by the emulator, DORA last, shape `(budgets, 5, 2)`.
         misfit: root mean square of the residuals in units of the scatter, by degrees of freedom.
         rms: root mean square of the residuals by metric, in points.
-        foretold: DORA's percent, lower and upper end, shape `(budgets, 2, 3)`.
+        predicted: DORA's percent, lower and upper end, shape `(budgets, 2, 3)`.
     """
 
     panel: Panel
@@ -69,7 +69,7 @@ class Fit:
     emulated: Float[np.ndarray, "n 5 2"]
     misfit: float
     rms: Float[np.ndarray, "2"]
-    foretold: Float[np.ndarray, "n 2 3"]
+    predicted: Float[np.ndarray, "n 2 3"]
 
     @property
     def fails(self) -> bool:
@@ -112,7 +112,7 @@ def fit_panel(
     seed: int = 0,
     simulate: Simulate = simulate_panel,
 ) -> Fit:
-    """Fits one panel and foretells DORA on it.
+    """Fits one panel and predicts DORA on it.
 
     Args:
         panel: the curves.

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from dora_theory.plots import COLORS, column, save, style
 
-# Curves that stand in an order take the colors of strategies, told apart under color blindness.
+# Curves that stand in an order take the colors of strategies, distinguished under color blindness.
 ORDER = tuple(
     COLORS[name]
     for name in ("rebase", "dora", "direction-optimal", "beam", "dvts", "rebase-sequential")

@@ -1,10 +1,10 @@
-"""Figure 3 in synthetic form: populations fitted to four strategies, DORA foretold.
+"""Figure 3 in synthetic form: populations fitted to four strategies, DORA predicted.
 
 Points are the paper's, lines are searches of the fitted populations (`python -m
 paper_repro.fit_curves`; six free parameters each), the mean of all runs: of AIME ten runs of each
 of four benchmarks of 30 problems, of MATH500 five runs of 500. A band is one run's standard
 deviation to either side, of a benchmark of that size; the paper's own bands are in the table beside
-it. Dotted, the 90% interval in which DORA was foretold, no point of it having been seen; it covers
+it. Dotted, the 90% interval in which DORA was predicted, no point of it having been seen; it covers
 the cosine inside a direction, from 0.90 to 0.99, which no other strategy tells. DORA's reported
 points are hollow; those of Qwen2.5 are not in the data. Fits that fail by their own measure say so.
 """
@@ -46,7 +46,7 @@ Key = tuple[str, str, str]
 Curves = Float[np.ndarray, "s n 2"]
 
 
-def read_foretold() -> dict[Key, np.ndarray]:
+def read_predicted() -> dict[Key, np.ndarray]:
     """Metric, benchmark and model → percent, low, high of each budget."""
     found: dict[Key, list[list[float]]] = {}
     with (DATA / "predictions.csv").open(encoding="utf-8", newline="") as file:
@@ -76,7 +76,7 @@ def _percent(measures: Measures, metric: str, draws: int) -> np.ndarray:
     return 100 * np.array(mean_and_spread(getattr(measures, _MEASURE[metric]), draws))
 
 
-def draw(axes: Axes, ours: Curves, paper: dict[str, dict[int, float]], foretold: Any) -> None:
+def draw(axes: Axes, ours: Curves, paper: dict[str, dict[int, float]], predicted: Any) -> None:
     for (theirs, name), (mean, spread) in zip(NAMES.items(), ours.transpose(0, 2, 1), strict=True):
         color = COLORS[name]
         axes.plot(BUDGETS, mean, color=color, linewidth=1, label=label(name))
@@ -87,7 +87,7 @@ def draw(axes: Axes, ours: Curves, paper: dict[str, dict[int, float]], foretold:
             list(points), list(points.values()), "o", color=color, markersize=2.4,
             markerfacecolor=fill, markeredgewidth=0.7,
         )  # fmt: skip
-    axes.plot(BUDGETS, foretold[:, 1:], color=COLORS["dora"], linewidth=0.7, linestyle=":")
+    axes.plot(BUDGETS, predicted[:, 1:], color=COLORS["dora"], linewidth=0.7, linestyle=":")
     axes.set_xscale("log", base=2)
     axes.set_xticks(BUDGETS, list(map(str, BUDGETS)))
     axes.minorticks_off()
@@ -98,7 +98,7 @@ def main(out: Path) -> list[Row]:
     """Draws `out/figure3`, writes `out/figure3.md`; returns its rows."""
     with (DATA / "calibration.json").open(encoding="utf-8") as file:
         panels = json.load(file)["panels"]
-    foretold, paper, bands = read_foretold(), curves(), _band_widths()
+    predicted, paper, bands = read_predicted(), curves(), _band_widths()
     costs = Costs()
     ours, rows = simulated(costs), []
     with style():
@@ -109,9 +109,9 @@ def main(out: Path) -> list[Row]:
             for m, metric in enumerate(METRICS):
                 key = (metric, *of)
                 theirs = {s: paper[*key, s] for s in NAMES if (*key, s) in paper}
-                draw(grid[i, m], ours[key], theirs, foretold[key])
+                draw(grid[i, m], ours[key], theirs, predicted[key])
                 grid[i, m].set_ylabel(f"{metric.replace('_', ' ')}, %")
-                rows += compare(key, ours[key], theirs, foretold[key], bands[key])
+                rows += compare(key, ours[key], theirs, predicted[key], bands[key])
             name = f"{of[0]}, {of[1].removesuffix('-Instruct')}"
             fails = ", fit fails" if panel["verdict"] == "fails" else ""
             grid[i, 0].set_title(name + fails, fontsize=7)
@@ -142,7 +142,7 @@ def compare(
     key: Key,
     ours: Curves,
     paper: dict[str, dict[int, float]],
-    foretold: Float[np.ndarray, "n 3"],
+    predicted: Float[np.ndarray, "n 3"],
     band: float,
 ) -> list[Row]:
     """How far the fitted strategies and DORA are from the paper, and how far runs scatter."""
@@ -159,9 +159,9 @@ def compare(
     rows = [row(item, what, None, fit, 1)]
     if seen := paper.get("dora", {}):
         actual = np.array([seen[n] for n in BUDGETS])
-        inside = int(np.sum((foretold[:, 1] <= actual) & (actual <= foretold[:, 2])))
-        what = "DORA foretold less DORA reported at N = 16 to 256, points"
-        rows.append(row(item, what, None, foretold[:, 0] - actual, 1))
+        inside = int(np.sum((predicted[:, 1] <= actual) & (actual <= predicted[:, 2])))
+        what = "DORA predicted less DORA reported at N = 16 to 256, points"
+        rows.append(row(item, what, None, predicted[:, 0] - actual, 1))
         rows.append(row(item, _INSIDE, None, inside, 0))
     return rows
 

@@ -69,15 +69,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Opened before minutes of simulation, not after.
     with ExitStack() as files:
         out = files.enter_context(whole_output(arguments.out))
-        foretold = arguments.predictions and files.enter_context(
+        predicted = arguments.predictions and files.enter_context(
             whole_output(arguments.predictions, "--predictions")
         )
         fits = _fit(panels, arguments.effort, arguments.draws)
         found = document(path, fits)
         text = json.dumps(found, indent=1, allow_nan=False) if arguments.json else table(fits)
         out.write(text.encode() + b"\n")
-        if foretold:
-            foretold.write(predictions(fits).encode())
+        if predicted:
+            predicted.write(predictions(fits).encode())
     return 0
 
 
@@ -143,13 +143,13 @@ def _emulator_rms(fit: "Fit") -> dict[str, float]:
 
     from paper_repro.emulator import METRICS
 
-    searched = np.concatenate([fit.fitted, fit.foretold[:, None, :, 0]], 1)
+    searched = np.concatenate([fit.fitted, fit.predicted[:, None, :, 0]], 1)
     rms = np.sqrt(np.mean((searched - fit.emulated) ** 2, axis=(0, 1)))
     return dict(zip(METRICS, rms.tolist(), strict=True))
 
 
 def predictions(fits: Sequence["Fit"]) -> str:
-    """What is foretold of DORA, as CSV: a line for each metric, panel and budget."""
+    """What is predicted of DORA, as CSV: a line for each metric, panel and budget."""
     from paper_repro.calibration import FORETOLD
     from paper_repro.emulator import METRICS
 
@@ -160,7 +160,7 @@ def predictions(fits: Sequence["Fit"]) -> str:
     for m, metric in enumerate(METRICS):
         for fit in fits:
             verdict = "fails" if fit.fails else "fits"
-            for n, values in zip(fit.panel.budgets, fit.foretold[:, m], strict=True):
+            for n, values in zip(fit.panel.budgets, fit.predicted[:, m], strict=True):
                 place = (metric, fit.panel.benchmark, fit.panel.model, FORETOLD, n)
                 numbers = [f"{x:.2f}" for x in (*values, fit.rms[m])]
                 writer.writerow([*place, *numbers, verdict])

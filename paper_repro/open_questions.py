@@ -4,7 +4,7 @@ Every rule against REBASE on the same problems and random numbers, budgets kept 
 the weighted vote, in points, with two standard errors over problems. First MATH500 at N = 64, every
 rule with all its numbers; then the answers alone for other N and for AIME. At N = 256 each problem
 is searched once, and rules that cost a square of N or more are left out. De-duplication is
-direction-optimal at κ = 1/2, which is REBASE's rounding of directions that it is told; κ is optimal
+direction-optimal at κ = 1/2, which is REBASE's rounding of given directions; κ is optimal
 at other κ. The embeddings are those of s_in in the middle of the assumed range. The fit to Figure 3
 fails on MATH500, so this is what the theory says of these populations, not of the models. What is
 the best of some was chosen by the same searches, and so flatters. How repetition concentrates
@@ -34,7 +34,7 @@ INSIDE = (0.90, 0.99)  # ends of what is assumed of s_in
 
 CANDIDATES = {f"κ = {k:g}, candidates": as_rule("optimal", concentration=k) for k in KAPPAS}
 TOLD = {
-    f"κ = {k:g}, directions told": as_rule("direction-optimal", concentration=k)
+    f"κ = {k:g}, directions given": as_rule("direction-optimal", concentration=k)
     for k in (0.5, *KAPPAS)
 }
 MAGNITUDES = {
@@ -54,7 +54,7 @@ DORAS = {
 }
 PAPERS, DEDUPLICATED, CORRELATED = (
     dora(0.01),
-    "κ = 0.5, directions told",
+    "κ = 0.5, directions given",
     "correlated, κ = 0.5, ν = 1",
 )
 RULES: dict[str, SearchRule] = {
@@ -168,10 +168,10 @@ def shares(every: dict[tuple[str, int], Found]) -> str:
     text = (
         "## De-duplication, κ, and what goes further\n\nAccuracy in points, less REBASE's but for "
         f"κ on top, which is less that of de-duplication. κ is the best of "
-        f"{', '.join(f'{k:g}' for k in KAPPAS)}; the optimum told the directions is the best of "
+        f"{', '.join(f'{k:g}' for k in KAPPAS)}; the optimum given the directions is the best of "
         "these and 0.5; magnitude is the better of its two T_s.\n\n"
     )
-    columns = ["benchmark", "N", *names, "optimum, directions told", "correlated", "magnitude"]
+    columns = ["benchmark", "N", *names, "optimum, directions given", "correlated", "magnitude"]
     return text + _table(columns, cells)
 
 
@@ -187,9 +187,9 @@ def temperatures(every: dict[tuple[str, int], Found]) -> str:
     text = (
         "## What T_s and T_b should have been\n\nThe paper has T_s = 0.01 and T_b = 0.1. The best "
         "that was tried, its accuracy less that of the paper's, in points, and how many of the "
-        "others are not told from it.\n\n"
+        "others are not distinguishable from it.\n\n"
     )
-    columns = ["benchmark", "N", "model", "best", "less the paper's", "not told from it"]
+    columns = ["benchmark", "N", "model", "best", "less the paper's", "not distinguishable from it"]
     return text + _table(columns, cells)
 
 

@@ -70,7 +70,7 @@ def bar_panels(
 ) -> Figure:
     """A row of bars for each quantity, a bar for each candidate, colored by direction.
 
-    Values stand over their bars, whole numbers as such and others to two decimals, without the zero
+    Values stand over their bars, integers as such and others to two decimals, without the zero
     before the point where bars are narrow; a bar of 0 has no number. The picture is a column wide,
     or as wide as the candidates need.
 

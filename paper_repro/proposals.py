@@ -16,7 +16,7 @@ class Proposals:
 
     Attributes:
         proposed: state → states that proposed moves lead to. Elsewhere moves are liked alike.
-        preference: a whole number of at least 1.
+        preference: an integer of at least 1.
     """
 
     proposed: Mapping[State, frozenset[State]]
@@ -64,7 +64,7 @@ def logged_game(
             [0, 1] after scaling.
     """
     if preference < 1:
-        raise ValueError(f"preference = {preference}: needs a whole number of at least 1")
+        raise ValueError(f"preference = {preference}: needs an integer of at least 1")
     starts: list[State] = []
     proposed: dict[State, set[State]] = {}
     values: dict[State, list[float]] = {}

@@ -73,7 +73,7 @@ def read_panels(path: str) -> list[Panel]:
         # Beyond these the emulator knows nothing.
         n = int(_number(place, row, "budget", *BUDGETS))
         if float(row["budget"]) != n:
-            raise InputError(f"{place}: budget: {row['budget']!r}, needs a whole number")
+            raise InputError(f"{place}: budget: {row['budget']!r}, needs an integer")
         key = n, row["strategy"], row["metric"]
         if key in values.setdefault(panel, {}):
             raise InputError(f"{place}: budget: {n} comes twice for {row['strategy']}")

@@ -29,7 +29,7 @@ def row(item: str, quantity: str, paper: Any, ours: Any, digits: int = 2) -> Row
 
 
 def written(value: Any, digits: int = 2) -> str:
-    """A cell of the table: whole numbers as they are, others to so many decimals."""
+    """A cell of the table: integers as they are, others to so many decimals."""
     if value is None:
         return "–"
     if isinstance(value, str):
@@ -60,7 +60,7 @@ def page(text: str | None, rows: list[Row], *more: str) -> str:
 
 
 def success_lost(used: ArrayLike, best: ArrayLike) -> np.ndarray:
-    """Success lost by log failure `used` where `best` was to be had, without cancellation."""
+    """Success lost by log failure `used` where `best` was available, without cancellation."""
     used, best = np.asarray(used), np.asarray(best)
     return np.exp(used) * abs(np.expm1(np.minimum(best - used, 0)))
 

@@ -2,7 +2,7 @@
 
 Share of 400 problems left at n = 8 rollouts per problem (bars) and n = 32 (dots), for difficulties
 Beta(a, b) like those of HumanEval, MATH and the Game of 24, and for uniform ones. Light bars are
-rules that are told p; the dark ones are not, and look at outcomes or at nothing (theory 7.3). Rules
+rules that know p; the dark ones are not, and look at outcomes or at nothing (theory 7.3). Rules
 of the literature are as their source states them, in part from abstracts; they serve training, not
 coverage.
 """

@@ -110,7 +110,7 @@ def test_a_whole_number_may_be_of_any_type(x):
     "x", [float("nan"), float("inf"), "4", 2.5, True, None, [4], np.array([4]), np.True_, -1, 2**31]
 )
 def test_what_is_no_whole_number_is_named(x):
-    with pytest.raises(ValueError, match=r"n = .*: needs a whole number in \[0, 2147483647\]"):
+    with pytest.raises(ValueError, match=r"n = .*: needs an integer in \[0, 2147483647\]"):
         check_whole("n", x)
 
 

@@ -253,7 +253,7 @@ def _steep_then_even(w: Array, kappa: Array, n: Array, mask: Array) -> Array:
 
     At level s the optimum gives ⌊s w - κ⌋ + 1 rollouts, none below s w = κ. The line s w + 1/2 - κ
     runs through the middle of its steps, but is 1/2 - κ where there are none; the chord from 0 to
-    the middle of the first step mends that, and is the same line at κ = 1/2.
+    the middle of the first step corrects that, and is the same line at κ = 1/2.
     """
     n = n.astype(w.dtype)
     w = jnp.where(mask, w, 0)

@@ -138,7 +138,7 @@ def _margin_level(x: Instances) -> Float[Array, " n"]:
     given = optimal.optimal_allocation(p / 16, x["eighths"] / 8, x["budget"])
     last = jnp.where(given > 0, p / (c / 8 + given - 1), jnp.inf)
     j = jnp.argmin(last, -1, keepdims=True)
-    # The level s = (κ + B_j - 1)/w_j of the smallest priority served, in whole numbers:
+    # The level s = (κ + B_j - 1)/w_j of the smallest priority served, in integers:
     # s w_i - κ = (p_i (8κ + 8(B_j - 1)) - 8κ p_j)/(8 p_j).
     p_j = jnp.take_along_axis(p, j, -1)
     depth = c + 8 * (jnp.take_along_axis(given, j, -1) - 1)
@@ -248,7 +248,7 @@ CLAIMS = (
         r"\frac{\kappa+B_i-1}{w_i}",
         source="new",
         expected="holds",
-        assumptions="All w_i > 0, N ≥ 1; ties to the lowest index. Decided in whole numbers.",
+        assumptions="All w_i > 0, N ≥ 1; ties to the lowest index. Decided in integers.",
         proof="w/(κ+r) ≥ 1/s iff r ≤ sw - κ: B_i(s) counts the priorities of at least 1/s.",
         draw=_draw_levels,
         margin=_margin_level,

@@ -143,7 +143,7 @@ def _margin_sequential(x: Instances) -> Float[Array, " n"]:
     share = power / jnp.flip(jnp.cumsum(jnp.flip(power, -1), -1), -1)
     left = n[:, None] - jnp.cumsum(served, -1) + served
     due = left * share
-    # ⌈x⌉ is the whole number in [x, x + 1).
+    # ⌈x⌉ is the integer in [x, x + 1).
     ceiling = jnp.minimum(served - due, due + 1 - served).min(-1)
     return jnp.minimum(ceiling, -jnp.abs(given.sum(-1) - n).astype(scores.dtype))
 
@@ -262,7 +262,7 @@ CLAIMS = (
         source="corrected",
         expected="holds",
         assumptions="Temperature, beam, DVTS, REBASE, DORA and magnitude. REBASE in order of score "
-        "(3.1b) has this form only. No N w_i is exactly a half plus a whole number, which is a "
+        "(3.1b) has this form only. No N w_i is exactly a half plus an integer, which is a "
         "tie.",
         proof="Temperature, beam and DVTS hand out what division leaves over, of which there is "
         "none where the letter spends N. Rounding that keeps N is Webster's method (3.3).",
@@ -283,7 +283,7 @@ CLAIMS = (
         "share is all of it.",
         draw=_draw_scores,
         margin=_margin_sequential,
-        # What counts as a whole number: 16 roundings of a product up to 64, doubled.
+        # What counts as an integer: 16 roundings of a product up to 64, doubled.
         tolerance=1e-12,
     ),
     Claim(
@@ -301,7 +301,7 @@ CLAIMS = (
         "shares may ask for a small κ at the same time.",
         draw=_draw_parts,
         margin=_margin_divisor,
-        # A quotient of whole numbers below 1,000.
+        # A quotient of integers below 1,000.
         tolerance=1e-12,
         confirm=_confirm_divisor,
         simpler=_simpler_divisor,

@@ -28,7 +28,7 @@ def _draw_parts(key: Array, n: int) -> Instances:
 def _margin_sum(x: Instances) -> Float[Array, " n"]:
     total = x["parts"].sum(-1, keepdims=True)
     spent = rules.round_allocation(x["parts"] / total, x["budget"]).sum(-1)
-    # A share that is half of a whole number may be rounded either way: no counterexample.
+    # A share that is half of an integer may be rounded either way: no counterexample.
     tied = ((2 * x["budget"][:, None] * x["parts"]) % (2 * total) == total).any(-1)
     return -jnp.where(tied, 0, jnp.abs(spent - x["budget"])).astype(jnp.result_type(float))
 
@@ -39,7 +39,7 @@ def _due(x: dict) -> list[Fraction]:
 
 def _confirm_sum(x: dict) -> bool:
     due = _due(x)
-    # No share is half of a whole number: no rule for ties decides it.
+    # No share is half of an integer: no rule for ties decides it.
     untied = all((2 * d).denominator > 1 or d.denominator == 1 for d in due)
     return untied and sum(floor(d + rational.HALF) for d in due) != x["budget"]
 

@@ -261,7 +261,7 @@ CLAIMS = (
         latex=r"B^*(\kappa\to0)\in\arg\max_{B_i\ge1,\ \sum B_i=N}\sum_iw_iH_{B_i-1}",
         source="corrected",
         expected="holds",
-        assumptions="κ = 2⁻⁴⁰, w a ratio of whole numbers up to 9, N ≤ 16; checked against all "
+        assumptions="κ = 2⁻⁴⁰, w a ratio of integers up to 9, N ≤ 16; checked against all "
         "splits of N, by dynamic programming.",
         proof="The gain of the r-th further rollout is w_i/r and falls with r: the N - k largest "
         "quotients w_i/r make the largest sum, and they are those of Adams' method.",
@@ -292,7 +292,7 @@ CLAIMS = (
         latex=r"\kappa\to\infty\ \Rightarrow\ B^*=N\,e_{\arg\max w}",
         source="paper",
         expected="refuted",
-        assumptions="κ ≥ 2²⁰, N ≤ 16, w a ratio of whole numbers up to 9.",
+        assumptions="κ ≥ 2²⁰, N ≤ 16, w a ratio of integers up to 9.",
         proof="With w_1 = w_2 the first rollout of the second has the priority w_1/κ, the second "
         "of the first only w_1/(κ+1): with a tie at the top the winner never takes all.",
         draw=_draw_winner,

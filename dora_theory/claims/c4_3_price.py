@@ -176,7 +176,7 @@ CLAIMS = (
         r"-\sum_j\frac{Q_j(\kappa+c_j)}{M\hat Q_j},\quad c_j=\tfrac12+\tfrac g2\hat Q_j",
         source="new",
         expected="holds",
-        assumptions="Q_j > 0 with sum 1, N Q_j > 1, (M-1) Q̂_j > c_j; M the least whole number of "
+        assumptions="Q_j > 0 with sum 1, N Q_j > 1, (M-1) Q̂_j > c_j; M the fewest "
         "rollouts that, apportioned by Q̂, match the optimum of N.",
         proof="Write -log F_j(B)/a_j = G_j(B) + const. As in 4.3, log B - 1/B ≤ G_j(B) ≤ "
         "log(B + κ). The optimum has Σ Q G ≤ log(N + gκ) + Σ Q log Q (Gibbs' inequality), and at "

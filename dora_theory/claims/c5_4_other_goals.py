@@ -247,7 +247,7 @@ CLAIMS = (
         "likelier if one goes elsewhere as soon as κ < w_2(N-1)/(w_1-w_2) (3.5).",
         draw=_draw_three,
         margin=_margin_both,
-        # Products of whole numbers up to 7 and shares.
+        # Products of integers up to 7 and shares.
         tolerance=1e-13,
         confirm=_confirm_both,
         simpler=shrinking.from_below(

@@ -70,7 +70,7 @@ def _margin_power(x: Instances) -> Float[Array, " n"]:
             mask=there,
         )
 
-    # Each copy is due a whole number of rollouts, the parts of its direction.
+    # Each copy is due an integer number of rollouts, the parts of its direction.
     powers = [parts**s for s in (1, 2, 3)]
     run = _copied(rebase, tuple(p.sum(-1) for p in powers))
     off = [
@@ -170,7 +170,7 @@ def _two_rounds(x: dict) -> tuple[list[Fraction], list[int], list[int], list[Fra
 
 def _confirm_whole(x: dict) -> bool:
     q, _, second, aim = _two_rounds(x)
-    # No direction is due half of a whole number: no rule for ties decides it.
+    # No direction is due half of an integer: no rule for ties decides it.
     tied = any((2 * x["budget"] * p) % 2 == 1 for p in q)
     return not tied and any(abs(b - a) > 1 for b, a in zip(second, aim, strict=True))
 

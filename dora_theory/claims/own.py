@@ -24,7 +24,7 @@ _MOST_PARTS, _MOST_BUDGET = 9, 16
 _STATEMENTS = {
     "optimal": "{rule} fails as seldom as any allocation of N rollouts.",
     "within": "{rule} fails at most {ratio} times as often as the best allocation of N rollouts.",
-    "budget": "{rule} gives whole numbers ≥ 0 of rollouts, N in all.",
+    "budget": "{rule} gives integer rollouts ≥ 0, N in all.",
 }
 
 

@@ -1,4 +1,4 @@
-"""`dora-theory allocate`: reads a problem a line, writes an allocation a line."""
+"""`dora-theory allocate`: reads one problem per line, writes one allocation per line."""
 
 import argparse
 import json
@@ -26,7 +26,7 @@ _BATCH_PROBLEMS = 4096
 _BATCH_NUMBERS = 1 << 20
 
 _DESCRIPTION = """\
-Reads a problem a line, writes an allocation a line, in the same order.
+Reads one problem per line, writes one allocation per line, in the same order.
 
 A problem is a JSON object: `id` (optional), either `scores` (PRM scores in [0, 1]) or `weights`
 (qualities in [0, 1], used as they are); `embeddings` (k rows) or `similarity` (k rows of k cosines)

@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("LOG: -: a log is read more than once here, standard input cannot be")
     options = all_options_of(arguments)
     if not arguments.depths or min(arguments.depths) < 1:
-        raise InputError("--depths: needs whole numbers from 1 on")
+        raise InputError("--depths: needs integers from 1 on")
     figure = arguments.figure
     if figure is not None and (len(options) > 1 or not figure.endswith((".png", ".svg"))):
         raise InputError(f"--figure: {figure}: needs one log and a name that ends in .png or .svg")

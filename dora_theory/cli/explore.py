@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _refuse_if_taken(port: int) -> None:
-    """Marimo would serve on another port, of which nobody is told."""
+    """Marimo would serve on another port, without telling anybody."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -71,5 +71,5 @@ def _refuse_if_taken(port: int) -> None:
 
 def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r}: needs a whole number from 1 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r}: needs an integer from 1 to 65535")
     return int(text)

@@ -153,7 +153,7 @@ def add_reading(parser: argparse._ActionsContainer) -> None:
         dest="log_format",
         choices=("auto", *LOG_FORMATS),
         default="auto",
-        help="of the logs (default: told by the first record)",
+        help="of the logs (default: decided by the first record)",
     )
     add(
         "--map",
@@ -411,10 +411,8 @@ def _link(text: str) -> tuple[str, str]:
 
 
 def wholes(text: str) -> tuple[int, ...]:
-    """Whole numbers with commas between; argparse's error if they are none."""
+    """Integers with commas between; argparse's error if they are none."""
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: needs whole numbers with commas between"
-        ) from None
+        raise argparse.ArgumentTypeError(f"{text!r}: needs integers with commas between") from None

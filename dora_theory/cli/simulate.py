@@ -65,7 +65,7 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="this is one of several processes, as SLURM or MPI tell",
     )
-    add("--coordinator", metavar="HOST:PORT", help="--distributed, told: of process 0")
+    add("--coordinator", metavar="HOST:PORT", help="for --distributed: of process 0")
     add("--processes", type=int, metavar="P", help="how many there are")
     add("--process", type=int, metavar="I", help="which this is, from 0")
     add_benchmark(parser)

@@ -58,7 +58,7 @@ class Scene:
             raise InputError(f"sizes: needs 1 to {MOST_DIRECTIONS} directions, got {len(sizes)}")
         if min(sizes) < 1 or sum(sizes) > MOST_CANDIDATES:
             raise InputError(
-                f"sizes: {_listed(sizes)}: needs whole numbers ≥ 1 of sum at most {MOST_CANDIDATES}"
+                f"sizes: {_listed(sizes)}: needs integers ≥ 1 of sum at most {MOST_CANDIDATES}"
             )
         if len(scores) != len(sizes):
             raise InputError(f"scores: {len(scores)} of them for {len(sizes)} directions")
@@ -126,7 +126,7 @@ PRESETS = {
     ),
     "T_s too small": Preset(
         Scene(similarity_temperature=0.003),
-        "Near-copies of cosine 0.95 are told apart at T_s = 0.003, so γ is 1 and DORA is REBASE. "
+        "Near-copies of cosine 0.95 look different at T_s = 0.003, so γ is 1 and DORA is REBASE. "
         "Raise T_s toward 0.07, where the curve is lowest.",
     ),
     "T_s too large": Preset(
@@ -143,7 +143,7 @@ PRESETS = {
             across=0.0,
             budget=8,
         ),
-        "With κ = 50 the scores are to be believed and the optimum spends nearly all on the best. "
+        "With κ = 50 the scores can be trusted, and the optimum spends nearly all on the best. "
         "Lower κ to 0.5, where rounding a softmax is optimal, and on to 0.01, where every "
         "candidate gets a rollout before any gets many.",
     ),
@@ -227,7 +227,7 @@ def as_command(scene: Scene, strategy: str) -> str:
     if strategy == "dora":
         options["similarity-temperature"] = scene.similarity_temperature
     if nu is None or strategy == "correlated":
-        # The others' success is told for one success probability a direction only.
+        # The others' success is stated for one success probability per direction only.
         options["kappa"] = scene.concentration
     if strategy == "correlated":
         options["nu"] = nu
@@ -245,7 +245,7 @@ def numbers(text: str, name: str, kind: type[int] | type[float]) -> tuple[float,
                 raise ValueError
             values.append(kind(part))
         except ValueError:
-            what = "a whole number" if kind is int else "a number"
+            what = "an integer" if kind is int else "a number"
             said = part if len(part) <= _SAID else f"{part[:_SAID]}…"
             raise InputError(f"{name}: {said!r} is not {what}") from None
     return tuple(values)

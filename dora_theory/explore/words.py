@@ -18,7 +18,7 @@ from dora_theory.strategies.registry import ORACLE
 
 # Powers of ten and what lies between them, in the order of a slider.
 _MANTISSAS = (1, 1.5, 2, 3, 5, 7)
-_SHARED = "one success probability a direction (ν = ∞)"
+_SHARED = "one success probability per direction (ν = ∞)"
 
 ABOUT_STRATEGIES = """\
 **What every strategy spends.** Success is the probability of at least one right rollout under the
@@ -52,10 +52,10 @@ def about_log(problem: Subject) -> str:
 
 
 def whole(name: str, value: float | None) -> int:
-    """What a number field holds, or `InputError` if it is no whole number."""
+    """What a number field holds, or `InputError` if it is no integer."""
     if value is None or not float(value).is_integer():
         held = "an empty field" if value is None else f"{value:g}"
-        raise InputError(f"{name}: needs a whole number, and got {held}")
+        raise InputError(f"{name}: needs an integer, and got {held}")
     return int(value)
 
 

@@ -73,7 +73,7 @@ def reading(path: str) -> Iterator[Reading]:
     """Opens a file for reading.
 
     Args:
-        path: a file, compressed by gzip, by zstd or not (told by its first bytes), or `-` for
+        path: a file, compressed by gzip, by zstd or not (recognized by its first bytes), or `-` for
             standard input.
 
     Yields:

@@ -67,7 +67,7 @@ def read_problems(path: str) -> Iterator[tuple[str, Problem]]:
     """Problems of a JSON-lines file, in order, each with its place.
 
     Args:
-        path: a file, gzip-compressed or not (told by its first bytes), or `-` for standard input.
+        path: a file, gzip-compressed or not (by its first bytes), or `-` for standard input.
 
     Yields:
         `("file:line", Problem)`. Blank lines at the end are no problems; a blank line before

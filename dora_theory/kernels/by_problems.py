@@ -1,7 +1,7 @@
 """Kernels over problems: each device takes its own, and batches of batches become one.
 
 To the compiler a kernel is opaque: it would gather a sharded batch on every device and do all of it
-there. Here it is told that problems are independent.
+there. Here it is known that problems are independent.
 """
 
 from collections.abc import Callable

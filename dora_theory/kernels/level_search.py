@@ -284,7 +284,7 @@ def in_doubt(
 ) -> Bool[Array, "rows 1"]:
     """Rows whose counts at the level may not be the answer: off their goal, or near a tie.
 
-    Where no s n_i - c_i is within rounding of a whole number, the quotients n_i / (c_i + r) are in
+    Where no s n_i - c_i is within rounding of an integer, the quotients n_i / (c_i + r) are in
     the order in which the counts have them, without equals, and no certificate need be computed.
 
     Args:
@@ -297,7 +297,7 @@ def in_doubt(
     Returns:
         False only where `counts_at` is exact.
     """
-    # Priorities begin at r = 0: below it no whole number decides anything.
+    # Priorities begin at r = 0: below it no integer decides anything.
     at = jnp.maximum(level * n - c, -0.5)
     whole = jnp.floor(at)
     # In units of eps s n_i half is due to each of the product, the difference, a quotient and its

@@ -221,7 +221,7 @@ def _sums_by_pairs(
 
 
 def _dot(axes: str, x: Array, y: Array) -> Array:
-    # Matrix units round float32 to ten bits unless told not to.
+    # Matrix units round float32 to ten bits unless asked not to.
     return jnp.einsum(axes, x, y, precision="highest")
 
 

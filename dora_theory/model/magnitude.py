@@ -43,7 +43,7 @@ def magnitude_weighting(
         embeddings: e, finite and not 0, shape `(..., k, d)`, on any scale.
         similarity_temperature: T_s > 0, scalar or shape `(...)`.
         ridge: added to the diagonal of Z, ≥ 0, scalar or shape `(...)`: noise in the embeddings, in
-            units of Z, that no candidate is to be told apart by.
+            units of Z, that distinguish no candidate.
         mask: boolean `(..., k)`, false for padding, whose v is 0.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What a replay can be told. No JAX: a wrong option is reported before anything is loaded."""
+"""What a replay can be given. No JAX: a wrong option is reported before anything is loaded."""
 
 import math
 from collections.abc import Mapping
@@ -159,4 +159,4 @@ class ReplayOptions:
 
 def _check_whole(name: str, value: int, least: int, most: int) -> None:
     if not least <= value <= most or math.floor(value) != value:
-        raise InputError(f"{flag(name)}: {value}: needs a whole number in [{least}, {most}]")
+        raise InputError(f"{flag(name)}: {value}: needs an integer in [{least}, {most}]")

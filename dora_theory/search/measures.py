@@ -125,7 +125,7 @@ def run_searches(
         Measures of shape `(n, repetitions)`.
 
     Raises:
-        ValueError: no slot, no repetition, an unknown width, a rule that answers no whole numbers.
+        ValueError: no slot, no repetition, an unknown width, a rule that answers no integers.
     """
     if repetitions < 1:
         raise ValueError(f"repetitions = {repetitions}: needs at least one")

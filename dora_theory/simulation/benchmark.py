@@ -1,7 +1,7 @@
 """Populations of problems, and what each rule solves with one budget for all of them (theory 7.3).
 
 Every problem has one chance p, drawn from a mixture of Beta distributions; a share may be
-unsolvable. Rules are told different things: nothing, outcomes as they come, or p itself.
+unsolvable. Rules know different things: nothing, outcomes as they come, or p itself.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -158,7 +158,7 @@ def _times(p: _Chances, generator: np.random.Generator) -> Int[np.ndarray, "d m"
 
 
 def _fixed(allocation: Callable[[_Chances, int], Any]) -> Rule:
-    """A rule that is told p and looks at nothing."""
+    """A rule that knows p and looks at nothing."""
 
     def rule(p: _Chances, total: int, generator: np.random.Generator) -> np.ndarray:
         return (_times(p, generator) <= np.asarray(allocation(p, total))).mean(-1)
@@ -213,7 +213,7 @@ def _index(p: _Chances, total: int, generator: np.random.Generator) -> np.ndarra
     return easiest_first(_times(p, generator), p, np.array([total]), generator)[:, 0]
 
 
-# Rules by name: what is told p is `known` or `index`, what looks at outcomes adapts.
+# Rules by name: what knows p is `known` or `index`, what looks at outcomes adapts.
 RULES: Mapping[str, Rule] = {
     "uniform": _fixed(_uniform),
     "neyman": _fixed(neyman_allocation),

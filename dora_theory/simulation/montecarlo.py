@@ -235,7 +235,7 @@ class _Work:
             self.population, self.strategies, self.budget, self.samples, self.level, self.options
         )
         devices = np.asarray(chosen_devices(self.devices))
-        # Frozen for its users, not for its maker. 16.0 is a whole number, and no shape.
+        # Frozen for its users, not for its maker. 16.0 is an integer, and no shape.
         for name, value in (
             ("budget", int(self.budget)),
             ("samples", int(self.samples)),

@@ -53,7 +53,7 @@ class Population:
         directions: g from 1 to k, the most directions of a problem.
         sizes: how candidates are shared among directions: `"equal"`; `"zipf"`, in proportion to
             j^-skew with at least one each; `"crp"`, the Chinese restaurant process of concentration
-            `skew`, which opens no table beyond g; or the sizes themselves, g positive whole numbers
+            `skew`, which opens no table beyond g; or the sizes themselves, g positive integers
             of sum k.
         skew: positive: exponent of `"zipf"`, concentration of `"crp"`.
         discount: of `"crp"`, in [0, 1): above 0 it is Pitman and Yor's process, with more of the

@@ -169,7 +169,7 @@ def _whole(where: str, value: Any) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"{where} = {value!r}: needs a whole number")
+        raise ValueError(f"{where} = {value!r}: needs an integer")
     return value
 
 
@@ -179,7 +179,7 @@ def _positive(where: str, value: Any) -> int:
 
 def _between(where: str, value: Any, low: int, high: int) -> int:
     if not low <= (number := _whole(where, value)) <= high:
-        raise ValueError(f"{where} = {value!r}: needs a whole number from {low} to {high}")
+        raise ValueError(f"{where} = {value!r}: needs an integer from {low} to {high}")
     return number
 
 

@@ -154,7 +154,7 @@ def run_sweep(
     Args:
         sweep: the sweep.
         path: the store, a folder; made if there is none.
-        begin: called with the cells that are done; returns them, for other processes to be told.
+        begin: called with the cells that are done; returns them, for other processes.
         after: called with each row.
         cell: simulates one.
 

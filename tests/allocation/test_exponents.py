@@ -45,9 +45,9 @@ def test_the_fit_is_the_maximum_of_the_likelihood(seed):
         ([0, 10, 0, 10], 10, "spread more than any Beta"),
         ([0, 1], 1, "no problem has two"),
         ([3, 1], [2, 4], r"right\[0\] = 3: more than its 2 attempts"),
-        ([0.5, 1], 2, r"right\[0\] = 0.5: needs a whole number"),
+        ([0.5, 1], 2, r"right\[0\] = 0.5: needs an integer"),
         ([0, -1], 2, r"right\[1\] = -1: needs a finite number in"),
-        ([0, np.nan], 2, r"right\[1\] = nan: needs a whole number"),
+        ([0, np.nan], 2, r"right\[1\] = nan: needs an integer"),
         ([], 2, r"right: needs a count for each problem, got shape \(0,\)"),
         ([0, 1], [2, 2, 2], r"shapes do not fit: right \(2,\), attempts \(3,\)"),
     ],
@@ -116,7 +116,7 @@ def test_replay_of_round_robin_is_its_exact_expectation():
 def test_depths_that_a_log_does_not_hold_are_refused():
     with pytest.raises(ValueError, match="within"):
         dt.exponent_slope([1, 2], 8, 2, 9)
-    with pytest.raises(ValueError, match="first = 0: needs a whole number in"):
+    with pytest.raises(ValueError, match="first = 0: needs an integer in"):
         dt.exponent_slope([1, 2], 8, 0, 4)
     with pytest.raises(ValueError, match="every problem has more than"):
         dt.exponent_slope([7, 8], 8, 1, 4)

@@ -261,7 +261,7 @@ class TestErrors:
             ((np.array([0.5]), 0.0, 3), "concentration = 0.0"),
             ((np.array([0.5]), np.inf, 3), "concentration = inf"),
             ((np.array([0.5]), 1.0, -1), "budget = -1"),
-            ((np.array([0.5]), 1.0, 2.5), "budget = 2.5: needs a whole number"),
+            ((np.array([0.5]), 1.0, 2.5), "budget = 2.5: needs an integer"),
             ((np.array([0.5]), 1.0, 2**23), "budget = 8388608: .* in float32"),
             ((np.array([0.5]), 2e7, 3), "concentration = 20000000.0: .* in float32"),
         ],

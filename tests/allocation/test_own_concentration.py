@@ -1,4 +1,4 @@
-"""Candidates with their own κ (theory 9.2): exact by brute force, and told apart from a batch."""
+"""Candidates with their own κ (theory 9.2): exact by brute force, and apart from a batch."""
 
 from fractions import Fraction
 from math import prod

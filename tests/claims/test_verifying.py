@@ -16,7 +16,7 @@ from dora_theory.cli.main import main
 
 
 def below_ninety(expected: str = "refuted", **changes: object) -> Claim:
-    """That whole numbers from 0 to 99 are below 90."""
+    """That integers from 0 to 99 are below 90."""
 
     def simpler(x: dict) -> Iterator[dict]:
         return shrinking.fewer(x, "number", 0)

@@ -103,7 +103,7 @@ def test_out_and_figure(run, log, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--budgets", "4,x"), "argument --budgets: '4,x': needs whole numbers"),
+        (("--budgets", "4,x"), "argument --budgets: '4,x': needs integers"),
         (("--budgets", "0"), "--budgets: 0"),
         (("--strategies", "rebase,luck"), "--strategies: 'luck' is none of"),
         (("--encoder", "bert"), "--encoder: 'bert' is none of"),

@@ -155,13 +155,13 @@ def test_what_is_offered_for_copying_is_of_this_setting(page):
         shown.wait_for(state="hidden")
 
 
-def test_wrong_input_is_named_and_mended(page):
+def test_wrong_input_is_named_and_fixed(page):
     choose(page, "Figure 2")
     for name, wrong, message, right in (
         (
             "candidates of each direction",
             "3, <b>many</b>",
-            "sizes: '<b>many</b>' is not a whole number",
+            "sizes: '<b>many</b>' is not an integer",
             "3, 1",
         ),
         ("score of each direction", "0.9", "scores: 1 of them for 2 directions", "0.95, 0.95"),
@@ -177,13 +177,13 @@ def test_wrong_input_is_named_and_mended(page):
         until(page, expected(PRESETS["Figure 2"].scene))
 
 
-def test_a_number_that_is_not_whole_is_named_and_mended(page):
+def test_a_number_that_is_not_whole_is_named_and_fixed(page):
     choose(page, "Figure 2")
     seed = page.locator("[data-testid=marimo-plugin-number-input] input").filter(visible=True).first
     for wrong, message in (("2.5", "and got 2.5"), ("", "and got an empty field")):
         seed.fill(wrong)
         seed.press("Enter")
-        page.get_by_text(f"seed of the noise: needs a whole number, {message}").first.wait_for()
+        page.get_by_text(f"seed of the noise: needs an integer, {message}").first.wait_for()
         picture(page, f"wrong seed {wrong}")
         seed.fill("0")
         seed.press("Enter")

@@ -56,7 +56,7 @@ def test_a_log_is_held_to_what_replay_holds_it_to(capsys, tmp_path):
 
 
 def test_a_port_that_is_none_or_taken_is_named(capsys):
-    assert "'0': needs a whole number from 1 to 65535" in refusal(capsys, "--port", "0")
+    assert "'0': needs an integer from 1 to 65535" in refusal(capsys, "--port", "0")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

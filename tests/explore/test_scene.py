@@ -42,13 +42,13 @@ def test_what_cannot_be_is_named(changes, message):
 
 def test_numbers_are_read_with_commas_or_blanks():
     assert numbers("12, 3 1", "sizes", int) == (12, 3, 1)
-    with pytest.raises(InputError, match="sizes: 'a' is not a whole number"):
+    with pytest.raises(InputError, match="sizes: 'a' is not an integer"):
         numbers("12, a", "sizes", int)
-    with pytest.raises(InputError, match=r"sizes: '1.5' is not a whole number"):
+    with pytest.raises(InputError, match=r"sizes: '1.5' is not an integer"):
         numbers("1.5", "sizes", int)
-    with pytest.raises(InputError, match="sizes: '1_0' is not a whole number"):
+    with pytest.raises(InputError, match="sizes: '1_0' is not an integer"):
         numbers("1_0", "sizes", int)
-    with pytest.raises(InputError, match="sizes: '٣' is not a whole number"):
+    with pytest.raises(InputError, match="sizes: '٣' is not an integer"):
         numbers("٣", "sizes", int)
     with pytest.raises(InputError, match="scores: '" + "9" * 40 + "…' is not a number"):
         numbers("9" * 5000 + "x", "scores", float)
@@ -59,5 +59,5 @@ def test_numbers_are_read_with_commas_or_blanks():
 )
 def test_a_number_field_without_a_whole_number_is_named(value, held):
     assert whole("problem", 3.0) == 3
-    with pytest.raises(InputError, match=f"problem: needs a whole number, and got {held}"):
+    with pytest.raises(InputError, match=f"problem: needs an integer, and got {held}"):
         whole("problem", value)

@@ -179,7 +179,7 @@ def test_bad_values_are_named():
     with pytest.raises(TypeError, match="key = 0: needs one JAX random key"):
         sample_log_gamma(0, np.ones(3), 3)
     for samples in (-1, 2.5, "x", None, True, 2**32):
-        with pytest.raises(ValueError, match=f"samples = {samples!r}: needs a whole number in "):
+        with pytest.raises(ValueError, match=f"samples = {samples!r}: needs an integer in "):
             sample_log_gamma(key, np.array([1.0]), samples)
-    with pytest.raises(ValueError, match="first = 'x': needs a whole number"):
+    with pytest.raises(ValueError, match="first = 'x': needs an integer"):
         sample_log_beta(key, np.ones(3), np.ones(3), 3, first="x")

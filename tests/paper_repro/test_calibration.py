@@ -91,7 +91,7 @@ def panel_of(emulator: Emulator, at, unit):
     return Panel("B", "M", BUDGETS, curves[:, :4], np.array([1.0, 0.5])), curves[:, 4]
 
 
-def test_known_parameters_come_back_and_dora_is_foretold(emulator):
+def test_known_parameters_come_back_and_dora_is_predicted(emulator):
     truth = -1.5, 2.5
     unit = np.array([0.2, -0.4, 0.3, 0.5])
     panel, dora = panel_of(emulator, truth, unit)
@@ -106,15 +106,15 @@ def test_known_parameters_come_back_and_dora_is_foretold(emulator):
         value, below, above = fit.parameters[name]
         assert value == pytest.approx(low + (x + 1) / 2 * (high - low), abs=0.02 * (high - low))
         assert below < value < above
-    np.testing.assert_allclose(fit.foretold[..., 0], dora, atol=0.5)
+    np.testing.assert_allclose(fit.predicted[..., 0], dora, atol=0.5)
     # What searches give counts, not what the emulator says.
     other = fit_panel(panel, emulator, draws=2, simulate=searched(emulator, 3.0))
     assert other.parameters["ability"][0] == fit.parameters["ability"][0]
-    np.testing.assert_allclose(other.foretold[..., 0], fit.foretold[..., 0] + 3)
+    np.testing.assert_allclose(other.predicted[..., 0], fit.predicted[..., 0] + 3)
     assert other.fails
     np.testing.assert_allclose(other.rms, 3, atol=0.1)
-    assert np.all(fit.foretold[..., 1] < dora)
-    assert np.all(fit.foretold[..., 2] > dora)
+    assert np.all(fit.predicted[..., 1] < dora)
+    assert np.all(fit.predicted[..., 2] > dora)
 
 
 def test_curves_that_no_population_has_are_a_failed_fit(emulator):
@@ -158,7 +158,7 @@ HEAD = "metric,benchmark,policy_model,strategy,budget,percent,band_low,band_high
         ([HEAD, "accuracy,B,M,rebase,16,nan,,"], ":2: percent: 'nan'"),
         ([HEAD, "accuracy,B,M,rebase,0,5,,"], ":2: budget: '0'"),
         ([HEAD, "accuracy,B,M,rebase,4096,5,,"], "needs a number from 16 to 256"),
-        ([HEAD, "accuracy,B,M,rebase,16.7,5,,"], ":2: budget: '16.7', needs a whole number"),
+        ([HEAD, "accuracy,B,M,rebase,16.7,5,,"], ":2: budget: '16.7', needs an integer"),
         ([HEAD, "accuracy,B,M,rebase,16"], ":2: too few fields"),
         ([HEAD, *["accuracy,B,M,rebase,16,5,,"] * 2], ":3: budget: 16 comes twice"),
     ],
@@ -219,14 +219,14 @@ def test_the_command(tmp_path, quick, capsys):
         "\n".join(line for line in rows if "MATH500,Qwen" in line or "metric" in line),
         encoding="utf-8",
     )
-    out, foretold = tmp_path / "c.json", tmp_path / "p.csv"
-    options = ["--draws", "2", "--json", "--out", str(out), "--predictions", str(foretold)]
+    out, predicted = tmp_path / "c.json", tmp_path / "p.csv"
+    options = ["--draws", "2", "--json", "--out", str(out), "--predictions", str(predicted)]
     assert fit_curves.main([str(small), *options]) == 0
     (panel,) = json.loads(out.read_text(encoding="utf-8"))["panels"]
     assert panel["policy_model"] == "Qwen2.5-1.5B-Instruct"
     assert panel["verdict"] in ("fits", "fails")
     assert set(panel["parameters"]) == {"ability", "spread", *FITTED}
-    made = list(csv.DictReader(io.StringIO(foretold.read_text(encoding="utf-8"))))
+    made = list(csv.DictReader(io.StringIO(predicted.read_text(encoding="utf-8"))))
     assert [int(r["budget"]) for r in made] == [*BUDGETS, *BUDGETS]
     assert {r["strategy"] for r in made} == {"dora"}
     assert all(float(r["low"]) <= float(r["high"]) for r in made)
@@ -252,7 +252,7 @@ def test_bad_options_are_one_line(options, message, capsys, tmp_path):
 
 
 def test_what_is_committed_is_what_it_says_it_is():
-    """The fit's error from the file's own curves, and every panel foretold, Qwen's as well."""
+    """The fit's error from the file's own curves, and every panel predicted, Qwen's as well."""
     document = json.loads((FIGURE3.parent / "calibration.json").read_text(encoding="utf-8"))
     panels = read_panels(str(FIGURE3))
     assert len(document["panels"]) == len(panels)

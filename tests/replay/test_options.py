@@ -11,7 +11,7 @@ from dora_theory.replay.options import ReplayOptions
     [
         ({"budgets": ()}, "--budgets: needs different values"),
         ({"budgets": (4, 4)}, "--budgets: needs different values"),
-        ({"budgets": (0,)}, "--budgets: 0: needs a whole number in"),
+        ({"budgets": (0,)}, "--budgets: 0: needs an integer in"),
         ({"strategies": ("rebase", "luck")}, "--strategies: 'luck' is none of temperature"),
         ({"steps": 0}, "--steps: 0"),
         ({"beam_width": 0}, "--beam-width: 0"),

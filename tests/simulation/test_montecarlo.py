@@ -211,11 +211,11 @@ def test_rollouts_lost_are_where_the_optimum_has_the_same_success():
         ({"strategies": ("dora", "dora")}, "each once"),
         ({"strategies": ()}, "needs one or more"),
         *(
-            ({name: value}, f"{name} = {value!r}: needs a whole number in ")
+            ({name: value}, f"{name} = {value!r}: needs an integer in ")
             for name in ("budget", "samples", "problems")
             for value in (0, 2.5, True, "x", None, float("nan"), float("inf"), 2**31)
         ),
-        ({"problems": 1}, r"problems = 1: needs a whole number in \[2, "),
+        ({"problems": 1}, r"problems = 1: needs an integer in \[2, "),
         ({"level": "guess"}, "level = 'guess'"),
         ({"level": None}, "level = None: needs one of rollouts"),
         (
@@ -263,9 +263,9 @@ def test_whole_numbers_may_be_floats():
     [
         ({"half_width": 0}, ValueError, "half_width = 0: needs a finite number in \\(0, inf\\)"),
         ({"half_width": "x"}, ValueError, "half_width = 'x': needs a number"),
-        ({"start": 1}, ValueError, r"start = 1: needs a whole number in \[2, "),
-        ({"start": 200, "most": 100}, ValueError, r"most = 100: needs a whole number in \[200, "),
-        ({"most": None}, ValueError, "most = None: needs a whole number"),
+        ({"start": 1}, ValueError, r"start = 1: needs an integer in \[2, "),
+        ({"start": 200, "most": 100}, ValueError, r"most = 100: needs an integer in \[200, "),
+        ({"most": None}, ValueError, "most = None: needs an integer"),
         ({"of": 3}, TypeError, "of = 3: needs a function"),
         ({"of": lambda _: [], "start": 64}, ValueError, "of: gave no interval"),
     ],

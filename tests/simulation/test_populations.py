@@ -230,15 +230,15 @@ def test_a_population_is_a_pytree_whose_numbers_are_traced():
         ({"level": float("inf")}, "level = inf"),
         ({"level": 0.0, "quality": (0.1,) * 4}, "level = 0.0: quality is given"),
         ({"discount": 1.0}, r"discount = 1.0: needs a finite number in \[0, 1\)"),
-        ({"candidates": 0}, r"candidates = 0: needs a whole number in \[1, "),
-        ({"candidates": 2**31}, "candidates = 2147483648: needs a whole number"),
-        ({"candidates": 2.5}, "candidates = 2.5: needs a whole number"),
-        ({"directions": 0}, r"directions = 0: needs a whole number in \[1, "),
-        ({"fewest": True}, "fewest = True: needs a whole number"),
+        ({"candidates": 0}, r"candidates = 0: needs an integer in \[1, "),
+        ({"candidates": 2**31}, "candidates = 2147483648: needs an integer"),
+        ({"candidates": 2.5}, "candidates = 2.5: needs an integer"),
+        ({"directions": 0}, r"directions = 0: needs an integer in \[1, "),
+        ({"fewest": True}, "fewest = True: needs an integer"),
         ({"fewest": 17}, "fewest = 17: needs 1 to 16"),
         ({"sizes": 3}, "sizes = 3: needs a tuple of 4"),
         ({"sizes": [4, 4, 4, 4]}, r"sizes = \[4, 4, 4, 4\]: needs a tuple of 4"),
-        ({"sizes": (4, 4, 4.5, 3.5)}, r"sizes\[2\] = 4.5: needs a whole number"),
+        ({"sizes": (4, 4, 4.5, 3.5)}, r"sizes\[2\] = 4.5: needs an integer"),
         ({"quality": 0.3}, "quality = 0.3: needs a tuple of 4 numbers"),
         ({"quality": ("a", 0.1, 0.1, 0.1)}, r"quality\[0\] = 'a': needs a number"),
         ({"concentration": [1, 2]}, r"concentration = \[1, 2\]: needs a number"),
@@ -248,7 +248,7 @@ def test_a_population_is_a_pytree_whose_numbers_are_traced():
         ({"spread": 1e13}, r"spread = 1\S*: needs a finite number in \[0, 1e\+12\]"),
         ({"offset": "x"}, "offset = 'x': needs a number"),
         ({"similarity_within": None}, "similarity_within = None: needs a number"),
-        ({"dimension": 1.5}, "dimension = 1.5: needs a whole number"),
+        ({"dimension": 1.5}, "dimension = 1.5: needs an integer"),
         ({"similarity_between": 0.99}, "similarity_within - similarity_between = -0.0"),
         ({"dimension": -1}, "dimension = -1"),
     ],
@@ -260,10 +260,10 @@ def test_bad_values_are_named(changes, says):
 
 def test_bad_arguments_are_named():
     for count in (0, 2.5, "x", None, True, 2**32):
-        with pytest.raises(ValueError, match=f"count = {count!r}: needs a whole number in "):
+        with pytest.raises(ValueError, match=f"count = {count!r}: needs an integer in "):
             draw_problems(KEY, Population(), count)
     for first in (-1, 2.5, "x", 2**32 - 1):
-        with pytest.raises(ValueError, match=f"first = {first!r}: needs a whole number in "):
+        with pytest.raises(ValueError, match=f"first = {first!r}: needs an integer in "):
             draw_problems(KEY, Population(), 2, first=first)
     with pytest.raises(TypeError, match="population = None: needs a Population"):
         draw_problems(KEY, None, 2)

@@ -34,7 +34,7 @@ class Claim:
         chunk: most instances drawn at once.
         heavy: whether 100,000 instances run for longer than LLVM takes to optimize the program a
             little.
-        least: instances below which its verdict is not to be had; fewer are not drawn.
+        least: instances below which there is no verdict; fewer are not drawn.
         test: "all": every instance obeys. "mean": the expected margin is ≥ 0, which is decided
             by an exact binomial test.
         bounds: between which the margin lies, for "mean" only.

@@ -24,7 +24,7 @@ def powers_of_two(key: Array, n: int, low: int, high: int) -> Array:
 
 
 def whole(key: Array, shape: tuple[int, ...], low: int, high: int | Array) -> Array:
-    """Whole numbers from low to high, both included."""
+    """Integers from low to high, both included."""
     return jax.random.randint(key, shape, low, high + 1)
 
 

@@ -7,7 +7,7 @@ from dora_theory.claims.check.claim import Instance
 
 
 def fewer(instance: Instance, name: str, least: int = 1) -> Iterator[Instance]:
-    """A whole number, or one of a list of them, made smaller: the least, half, one less."""
+    """An integer, or one of a list of them, made smaller: the least, half, one less."""
     value = instance[name]
     if isinstance(value, list):
         for i, x in enumerate(value):
@@ -94,7 +94,7 @@ def small_problems(most: int) -> Iterator[Instance]:
 
 
 def partitions(total: int, most: int | None = None) -> Iterator[list[int]]:
-    """Ways to write a whole number as a sum of two whole numbers or more, the largest first."""
+    """Ways to write an integer as a sum of two integers or more, the largest first."""
     for first in range(min(total - 1, most or total), 0, -1):
         if total - first <= first:
             yield [first, total - first]
@@ -106,7 +106,7 @@ def _below(x: int, least: int) -> list[int]:
 
 
 def _on_grid(x: float, step: float) -> float | None:
-    # By whole numbers of 1/step: 0.3 and not 0.30000000000000004.
+    # By integers of 1/step: 0.3 and not 0.30000000000000004.
     parts = round(1 / step)
     y = round(x * parts) / parts
     return y if y not in (0, x) else None

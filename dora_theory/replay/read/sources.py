@@ -84,7 +84,7 @@ def json_values(file: Reading) -> Iterator[tuple[str, Row]]:
 
     Yields:
         `("file:line", object)`, the line where it begins, or what is wrong with it. What cannot be
-        told apart from what follows it ends the reading.
+        distinguished from what follows ends the reading.
     """
     text, at, inside, ended = "", 0, False, False
     utf8 = codecs.getincrementaldecoder("utf-8")()
@@ -122,7 +122,7 @@ def json_values(file: Reading) -> Iterator[tuple[str, Row]]:
 def _value(text: str, at: int, ended: bool) -> tuple[Row | None, int | None]:
     """The value at a place, or what is wrong with it, and where it ends.
 
-    No value if more must be read to know it; no end if it cannot be told where it ends.
+    No value if more must be read to know it; no end if it is not known where it ends.
     """
     row: Row | None = None
     for decoder in (_STRICT, _LAX):

@@ -6,7 +6,7 @@ from dora_theory.plots import label
 
 # Of a 95% interval, and of a test that finds a difference four times in five.
 _INTERVAL, _POWER = 1.959963984540054, 0.8416212335729143
-# Budgets are told of where the log suffices for nearly all problems.
+# Budgets are reported where the log suffices for nearly all problems.
 _CLIPPED = 0.05
 # Policies across problems that are the yardstick, or know what nobody knows beforehand.
 _KNOWING = "uniform", "oracle", "known"
@@ -43,7 +43,7 @@ def use_in_words(fit: dict[str, Any]) -> str:
 
 
 def problems_needed(cell: dict[str, Any]) -> float | None:
-    """Problems after which a difference as observed is told from 0 four times in five.
+    """Problems after which a difference as observed is distinguished from 0 four times in five.
 
     The variance of a paired difference is read off the width of its interval.
 

@@ -115,7 +115,7 @@ def test_command_line(path, truths, capsysbinary, tmp_path):
     assert main(["calibrate", "-"]) == 2
     assert b"more than once" in capsysbinary.readouterr().err
     assert main(["calibrate", path, "--depths", "0"]) == 2
-    assert b"--depths: needs whole numbers" in capsysbinary.readouterr().err
+    assert b"--depths: needs integers" in capsysbinary.readouterr().err
     out = tmp_path / "out.json"
     picture = ["--figure", str(tmp_path / "a.png")]
     assert main(["calibrate", path, path, *picture]) == 2

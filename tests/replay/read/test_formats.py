@@ -177,7 +177,7 @@ def node(**fields):
         (changed(OPENR, output=[{"text": "", "value": 1}]), "output[0].value: is 1"),
         (node(parent=0), "tree_nodes[0].parent: is 0 at step 0: needs an earlier node"),
         (node(step=1), "tree_nodes[0].parent: is -1 at step 1"),
-        (node(step=True), "tree_nodes[0].step: is true: needs a whole number"),
+        (node(step=True), "tree_nodes[0].step: is true: needs an integer"),
         (node(value=None), "tree_nodes[0].value: missing"),
         (node(value=10**400), "tree_nodes[0].value: is 1000"),
         (node(left="x"), "tree_nodes[0].left: is a string: needs a list"),

@@ -129,7 +129,7 @@ BAD_PLAIN = [
     ),
     (
         changed(PLAIN, samples=[{"text": "a", "completion_tokens": "x"}]),
-        "log.jsonl:2: samples[0].completion_tokens: is a string: needs a whole number",
+        "log.jsonl:2: samples[0].completion_tokens: is a string: needs an integer",
     ),
     ('{"problem": NaN, "samples": [1]}', "log.jsonl:2: problem: is NaN: needs a text"),
 ]

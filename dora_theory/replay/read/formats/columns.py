@@ -172,7 +172,7 @@ def _verdict(field: str, value: Any, column: str) -> bool:
     # What is above 0 need not be right: rewards of form are.
     limit = ">=LIMIT" if type(value) in (int, float) else "=VALUE"
     hint = f"correct={column}{limit}"
-    what = f"{value!r:.40}" if isinstance(value, str) else fields.told(value)
+    what = f"{value!r:.40}" if isinstance(value, str) else fields.described(value)
     raise FieldError(field, f"is {what}: needs true or false; --map {hint} says which are right")
 
 

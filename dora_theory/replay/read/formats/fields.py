@@ -23,7 +23,7 @@ def texts(row: dict[str, Any], field: str, of: str) -> list[str]:
             hint = (
                 "; name a place inside it, as in resps.0" if isinstance(text, list | dict) else ""
             )
-            raise FieldError(field, f"[{i}] is {told(text)}: needs a text{hint}")
+            raise FieldError(field, f"[{i}] is {described(text)}: needs a text{hint}")
     return found
 
 
@@ -53,7 +53,7 @@ def required(row: dict[str, Any], field: str, prefix: str = "") -> str:
     if value is None:
         raise FieldError(prefix + field, "missing")
     if not isinstance(value, str):
-        raise FieldError(prefix + field, f"is {told(value)}: needs a text")
+        raise FieldError(prefix + field, f"is {described(value)}: needs a text")
     return value
 
 
@@ -65,7 +65,7 @@ def optional(row: dict[str, Any], field: str, prefix: str = "") -> str | None:
     if isinstance(value, str):
         return value
     if isinstance(value, bool | list | dict):
-        raise FieldError(prefix + field, f"is {told(value)}: needs a text or a number")
+        raise FieldError(prefix + field, f"is {described(value)}: needs a text or a number")
     return str(value)
 
 
@@ -83,7 +83,7 @@ def scores(field: str, values: list[Any]) -> tuple[list[tuple[float, ...] | None
 def verdict(field: str, value: Any) -> bool | None:
     """True, false or not said."""
     if value is not None and not isinstance(value, bool):
-        raise FieldError(field, f"is {told(value)}: needs true, false or null")
+        raise FieldError(field, f"is {described(value)}: needs true, false or null")
     return value
 
 
@@ -92,7 +92,7 @@ def step_scores(field: str, where: str, value: Any) -> tuple[float, ...] | None:
     if value is None or value == []:
         return None
     if not isinstance(value, list):
-        raise FieldError(field + where, f"is {told(value)}: needs a list of numbers")
+        raise FieldError(field + where, f"is {described(value)}: needs a list of numbers")
     return tuple(numbers(field + where, value, -math.inf, math.inf).tolist())
 
 
@@ -101,7 +101,7 @@ def number(field: str, value: Any) -> float | None:
     if value is None:
         return None
     if type(value) not in (int, float) or not abs(value) <= 1.7e308:
-        raise FieldError(field, f"is {told(value)}: needs a finite number")
+        raise FieldError(field, f"is {described(value)}: needs a finite number")
     return float(value)
 
 
@@ -110,7 +110,7 @@ def tokens(field: str, where: str, value: Any) -> int | None:
     if is_missing(value):
         return None
     if type(value) not in (int, float) or not abs(value) < math.inf or value != int(value):
-        raise FieldError(field + where, f"is {told(value)}: needs a whole number")
+        raise FieldError(field + where, f"is {described(value)}: needs an integer")
     return int(value) if value > 0 else None
 
 
@@ -119,6 +119,6 @@ def row_name(place: str) -> str:
     return f"row {place.rpartition(':')[2]}"
 
 
-def told(value: Any) -> str:
+def described(value: Any) -> str:
     """A value as it can stand in a message."""
     return kind(value) if isinstance(value, list | dict | str) else short(shown(value))

@@ -24,7 +24,7 @@ def parse(row: dict[str, Any], place: str) -> Record:
     for i, entry in enumerate(fields.entries(row, "output", "path")):
         where = f"output[{i}]"
         if not isinstance(entry, dict):
-            raise FieldError(where, f"is {fields.told(entry)}: needs an object")
+            raise FieldError(where, f"is {fields.described(entry)}: needs an object")
         value = entry.get("value")
         tokens = entry.get("completion_tokens")
         searched = searched or entry.get("tree_completion_tokens") is not None

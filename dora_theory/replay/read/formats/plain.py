@@ -31,7 +31,7 @@ def parse(row: dict[str, Any], place: str) -> Record:
     for i, entry in enumerate(entries):
         where = f"samples[{i}]"
         if not isinstance(entry, dict):
-            raise FieldError(where, f"is {fields.told(entry)}: needs an object")
+            raise FieldError(where, f"is {fields.described(entry)}: needs an object")
         tokens, scores = entry.get("completion_tokens"), entry.get("step_scores")
         outcome.append(type(scores) in (int, float))
         samples.append(
@@ -72,7 +72,7 @@ def _nodes(row: dict[str, Any]) -> tuple[Node, ...]:
     for i, entry in enumerate(fields.entries(row, "tree_nodes", "node")):
         where = f"tree_nodes[{i}]"
         if not isinstance(entry, dict):
-            raise FieldError(where, f"is {fields.told(entry)}: needs an object")
+            raise FieldError(where, f"is {fields.described(entry)}: needs an object")
         step, parent = (_place(f"{where}.{name}", entry.get(name)) for name in ("step", "parent"))
         # Parents first, so that there are no circles and a depth is what it says.
         depth = -1 if parent == -1 else nodes[parent].step if 0 <= parent < i else None
@@ -103,7 +103,7 @@ def _nodes(row: dict[str, Any]) -> tuple[Node, ...]:
 
 def _place(field: str, value: Any) -> int:
     if type(value) is not int:
-        raise FieldError(field, f"is {fields.told(value)}: needs a whole number")
+        raise FieldError(field, f"is {fields.described(value)}: needs an integer")
     return value
 
 
@@ -113,5 +113,5 @@ def _state(field: str, value: Any) -> tuple[str, ...] | None:
     if not isinstance(value, list) or not all(
         isinstance(part, str | int | float) for part in value
     ):
-        raise FieldError(field, f"is {fields.told(value)}: needs a list of texts and numbers")
+        raise FieldError(field, f"is {fields.described(value)}: needs a list of texts and numbers")
     return tuple(sorted(map(str, value)))

@@ -25,7 +25,7 @@ def parse(row: dict[str, Any], place: str) -> Record:
     for i, entry in enumerate(fields.entries(row, "model_answer", "answer")):
         where = f"model_answer[{i}]"
         if not isinstance(entry, dict):
-            raise FieldError(where, f"is {fields.told(entry)}: needs an object")
+            raise FieldError(where, f"is {fields.described(entry)}: needs an object")
         text = _solution(fields.solution(entry, "text", f"{where}."), question)
         tokens = fields.tokens(f"{where}.num_gen_tokens", "", entry.get("num_gen_tokens"))
         drawn = drawn and "num_gen_tokens" in entry

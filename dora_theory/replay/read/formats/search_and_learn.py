@@ -5,7 +5,7 @@ every step), and if there `completion_tokens`, `unique_id`, `level`, `subject`, 
 the tool's own votes `pred_weighted@k`, `pred_maj@k`, `pred_naive@k`.
 
 best-of-n, beam search and DVTS write the same columns. DVTS has −1 for all tokens; what beam search
-kept is told by the beams themselves, which begin alike (`replay.integrity`).
+kept is decided by the beams themselves, which begin alike (`replay.integrity`).
 
 DORA's authors' fork adds `quality_results`, `diversity_results` and the like, which only a search
 writes, one entry an iteration, and keeps `preds@n`, the answers of the completions.
