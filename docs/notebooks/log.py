@@ -40,7 +40,7 @@ for row in result.rows():
 # %%
 fitted = dt.calibrate(log)
 for row in fitted.rows():
-    print({name: row[name] for name in list(row)[:4]})
+    print(f"{row['part']:8} {row['mean']:10} κ = {row['concentration']:.2f}")
 
 # %% [markdown]
 # ## Conclusion
