@@ -8,6 +8,7 @@ from dora_theory.plots import label
 _INTERVAL, _POWER = 1.959963984540054, 0.8416212335729143
 # Budgets are reported where the log suffices for nearly all problems.
 _CLIPPED = 0.05
+_ENOUGH = 30
 # Policies across problems that are the yardstick, or know what nobody knows beforehand.
 _KNOWING = "uniform", "oracle", "known"
 
@@ -51,9 +52,10 @@ def problems_needed(cell: dict[str, Any]) -> float | None:
         cell: `difference`, `low`, `high` and `problems` of a pair at one budget.
 
     Returns:
-        A number of problems, or None where the difference or its interval is 0 or unknown.
+        A number of problems, or None where the difference or its interval is 0 or unknown, or is
+        of fewer than thirty problems, whose scatter says too little.
     """
-    if cell["difference"] is None or cell["high"] == cell["low"] or not cell["difference"]:
+    if not cell["difference"] or cell["high"] == cell["low"] or cell["problems"] < _ENOUGH:
         return None
     error = (cell["high"] - cell["low"]) / (2 * _INTERVAL)
     return cell["problems"] * ((_INTERVAL + _POWER) * error / cell["difference"]) ** 2
@@ -92,11 +94,13 @@ def _differences(summary: dict[str, Any], budget: str) -> list[str]:
     if open_:
         count = summary["problems"]
         found.append(
-            f"{at} {count} problems do not tell whether these differ from it, and so many would "
-            f"four times in five if the difference is as seen: {', '.join(open_)}."
+            f"{at} {count} problems do not tell whether these differ from it; as many as stand "
+            f"here would, four times in five, if the difference is as seen: {', '.join(open_)}."
         )
     if same:
-        found.append(f"{at} {', '.join(same)} and REBASE solve the same problems equally often.")
+        found.append(
+            f"{at} the mean difference of {', '.join(same)} to REBASE is 0 where the log suffices."
+        )
     return found
 
 
@@ -105,19 +109,23 @@ def _headroom(summary: dict[str, Any], budget: str) -> list[str]:
     solvable = summary.get("solvable")
     if "rebase" not in strategies or solvable is None:
         return []
-    success = {name: of["budget"][budget]["success"] for name, of in strategies.items()}
-    room = solvable - success["rebase"]
+    base = strategies["rebase"]["budget"][budget]
+    room = solvable - base["success"]
+    bound = "at least " if base["clipped"] else ""
     start = (
-        f"At N = {budget} REBASE solves {100 * success['rebase']:.1f}% of the problems; "
+        f"At N = {budget} REBASE solves {bound}{100 * base['success']:.1f}% of the problems; "
         f"{100 * solvable:.1f}% have a right solution in the log at all"
     )
-    best = max(success, key=lambda name: success[name])
-    gain = success[best] - success["rebase"]
-    if room <= 0 or gain <= 0:
+    # Paired, over problems where the log suffices: two lower bounds have no difference.
+    gains = {
+        pair.removesuffix("-rebase"): of["budget"][budget]["difference"] or 0.0
+        for pair, of in summary["paired"].items()
+    }
+    best = max(gains, key=lambda name: gains[name], default="")
+    if room <= 0 or not best or gains[best] <= 0:
         return [f"{start}. No rule takes any of that difference."]
-    return [
-        f"{start}. {label(best)} takes {100 * gain / room:.0f}% of that difference, most of all."
-    ]
+    share = 100 * min(gains[best] / room, 1)
+    return [f"{start}. {label(best)} takes {share:.0f}% of that difference, most of all."]
 
 
 def _across(found: dict[str, Any]) -> list[str]:
