@@ -27,12 +27,20 @@ _CODE = re.compile(r"[A-Za-z0-9]+")
 _CHOICE = re.compile(r"\(?([A-Za-z])[).:]*")
 _MARKED_CHOICE = re.compile(r"(?:\(([A-J])\)\s*|([A-J])[).:]\s+)[^\s+\-*/^=<>,)].*", re.DOTALL)
 _PHRASE = re.compile(r"(?=.*[a-zA-Z]{3})(?=.*\d)(?:[a-zA-Z]+|[\d.,:]+)(?: (?:[a-zA-Z]+|[\d.,:]+))+")
+_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
+_COUNT = re.compile(rf"({_NUMBER.pattern})((?: [a-zA-Z]{{2,}})+)")
+_BASED = re.compile(r"(\d[0-9a-fA-F]*)_\{?(\d{1,2})\}?")
 _TIME = re.compile(r"(\d{1,2})(?:\s*[:.]\s*(\d{2}))?\s*([ap])\.?\s*m\.?", re.IGNORECASE)
 _QUANTITY = re.compile(r"(.*?[\d})!])\s*([a-zA-Z]+)\.?(\^\{?[23]\}?)?", re.DOTALL)
 _DRAWN = re.compile(r"\\(angle|triangle|overline|overrightarrow|overleftrightarrow|vec)\s*(.*)")
 # Case counts in "AB" and "ab", but not in these.
 _SHORT_WORDS = {"am", "an", "as", "at", "by", "do", "go", "he", "if", "in", "is", "it", "me", "my"}
 _SHORT_WORDS |= {"no", "of", "ok", "on", "or", "pm", "so", "to", "up", "us", "we"}
+# Words behind a number that make another one of it.
+_SIZES = {"and", "or", "to", "percent", "percents", "hundred", "thousand", "million", "billion"}
+_SIZES |= {"trillion", "dozen", "dozens", "half", "halves", "thirds", "quarter", "quarters"}
+_SIZES |= {"fourths", "fifths", "sixths", "eighths", "tenths", "hundredths", "factorial"}
+_SIZES |= {"squared", "cubed", "times", "plus", "minus", "over", "choose", "modulo", "sqrt"}
 # What a unit measures, its names, and its size.
 _MEASURES = (
     ("length", "mm millimeter millimeters", "1/1000"),
@@ -114,7 +122,7 @@ def by_text(gold: str, answer: str) -> bool | None:
         The verdict; None if it takes mathematics.
     """
     one, other = (plain(x).rstrip(".").rstrip() or plain(x) for x in (gold, answer))
-    texts = _dotted, _choices, _times, _words, _codes, _phrases
+    texts = _dotted, _choices, _times, _words, _codes, _phrases, _counted, _bases
     for rule in (*texts, _figures, _quantities, _lists):
         verdict = rule(one, other)
         if verdict is not None:
@@ -175,6 +183,27 @@ def _phrases(one: str, other: str) -> bool | None:
     words = [sorted(re.findall(r"[a-z]+", text.lower())) for text in (one, other)]
     letters = [sorted("".join(row)) for row in words]
     return False if words[0] != words[1] and letters[0] == letters[1] else None
+
+
+def _counted(one: str, other: str) -> bool | None:
+    """A number and so many of something: 18 and 18 eggs."""
+    for number, phrase in ((one, other), (other, one)):
+        found = _COUNT.fullmatch(phrase)
+        if found and _NUMBER.fullmatch(number):
+            words = found[2].lower().split()
+            # What is short may be variables.
+            if len(words[0]) < 4 or _SIZES & set(words):
+                return None
+            return len({Fraction(x.replace(",", "")) for x in (number, found[1])}) == 1
+    return None
+
+
+def _bases(one: str, other: str) -> bool | None:
+    """Numerals with their base below them."""
+    found = [_BASED.fullmatch(text) for text in (one, other)]
+    if not (found[0] and found[1]):
+        return None
+    return len({(m[1].lower(), int(m[2])) for m in found if m}) == 1
 
 
 def _choices(one: str, other: str) -> bool | None:

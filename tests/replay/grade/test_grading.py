@@ -61,6 +61,12 @@ x<1 \text{ or } x>3 ~ x>3 \text{ or } x<1
 2 1/3 ~ \frac{7}{3}
 -1 1/2 ~ -1.5
 December 25 ~ december 25
+18 ~ 18 eggs
+5 dollars ~ 5
+$18 ~ 18.00 dollars
+10 ~ 10 years old
+1,000 ~ 1000 people
+52_8 ~ 52_{8}
 50\% ~ 0.5
 50\% ~ 50
 50\% ~ \frac{1}{2}
@@ -101,6 +107,12 @@ ab ~ ba
 AB ~ BA
 stop ~ pots
 10 tons ~ 10 nots
+5 ~ 6 apples
+5 ~ 5 million
+2 ~ 2 dozen eggs
+3 ~ 3 halves
+4210_5 ~ 4210_6
+4210_5 ~ 4211_5
 2 1/3 ~ \frac{21}{3}
 1 1/2 ~ \frac{11}{2}
 ACD ~ CDA
