@@ -19,6 +19,7 @@ from dora_theory.cli.replay_across import (
     run_across,
     shared,
 )
+from dora_theory.cli.replay_metrics import add_metrics, run_metrics
 from dora_theory.io.atomic_write import utf8, whole_output
 from dora_theory.io.terminal import say
 from dora_theory.replay.options import BUDGETS, LINKS, LOG_FORMATS, REPLAYED, ReplayOptions
@@ -104,15 +105,10 @@ def add_parser(commands: Any) -> None:
         metavar="K",
         help="concentration, of optimal and direction-optimal (default %(default)s)",
     )
+    same = "as in allocate (default %(default)s)"
     for name in ("quality", "similarity"):
-        field = f"{name}_temperature"
-        add(
-            f"--{name}-temperature",
-            type=float,
-            default=getattr(_DEFAULT, field),
-            metavar="T",
-            help="as in allocate (default %(default)s)",
-        )
+        value = getattr(_DEFAULT, f"{name}_temperature")
+        add(f"--{name}-temperature", type=float, default=value, metavar="T", help=same)
     add("--smooth", action="store_true", help="shared-divisors: scores of like candidates err")
     add("--certify", action="store_true", help="bound how far each allocation is from the best")
     add("--fit-similarity-temperature", action="store_true", help="T_s of each half by the other")
@@ -142,6 +138,7 @@ def add_parser(commands: Any) -> None:
     )
     add_tables(parser)
     add_across(parser)
+    add_metrics(parser)
     parser.set_defaults(run=run)
 
 
@@ -262,9 +259,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs the command; `InputError` if an option, or every log, cannot be used."""
     arguments.all_budgets, arguments.budgets = bool(arguments.budgets), arguments.budgets or BUDGETS
     options = all_options_of(arguments)
-    figure = arguments.figure
-    if figure is not None and not figure.endswith((".png", ".svg")):
+    if (figure := arguments.figure) is not None and not figure.endswith((".png", ".svg")):
         raise InputError(f"--figure: {figure}: needs a name that ends in .png or .svg")
+    if arguments.metrics is not None:
+        return run_metrics(arguments, options, each_log)
     across = across_options(arguments, BUDGETS)
     if arguments.across:
         return run_across(arguments, across, options, each_log, _pages)

@@ -19,15 +19,14 @@ class LoggedProblems:
         logged: solutions of each, shape `(m,)`.
         correct: which of them are right, false for padding, shape `(m, k)`.
         scores: mean step score of each, 0 for padding, shape `(m, k)`; None if any has none.
-        answers: which give the same answer, as `answer_labels`, -1 for padding; None without
-            scores.
+        answers: which give the same answer, as `answer_labels`, -1 for padding.
         columns: `level` and `subject` of each as text, None where the log says nothing.
     """
 
     logged: Int[np.ndarray, " m"]
     correct: Bool[np.ndarray, "m k"]
     scores: Float[np.ndarray, "m k"] | None
-    answers: Int[np.ndarray, "m k"] | None
+    answers: Int[np.ndarray, "m k"]
     columns: dict[str, list[str | None]]
 
     @property
@@ -53,13 +52,11 @@ def collect(records: Iterable[Record], score_scale: float = 1.0) -> LoggedProble
     correct = np.zeros(shape, bool)
     scores, answers = np.zeros(shape), np.full(shape, NONE)
     for i, (_, right, given, labels, *_) in enumerate(rows):
-        correct[i, : len(right)] = right
+        correct[i, : len(right)], answers[i, : len(right)] = right, labels
         if scored:
-            scores[i, : len(right)], answers[i, : len(right)] = given, labels
+            scores[i, : len(right)] = given
     columns = {"level": [row[4] for row in rows], "subject": [row[5] for row in rows]}
-    return LoggedProblems(
-        logged, correct, scores if scored else None, answers if scored else None, columns
-    )
+    return LoggedProblems(logged, correct, scores if scored else None, answers, columns)
 
 
 def _row(record: Record, scale: float) -> tuple:
@@ -67,6 +64,5 @@ def _row(record: Record, scale: float) -> tuple:
     has = all(s.step_scores for s in record.samples)
     scores = np.array([np.mean(s.step_scores or ()) for s in record.samples]) if has else None
     key = digest(record.problem, record.problem_id)
-    if scores is None:
-        return key, right, None, None, record.level, record.subject
-    return key, right, scores / scale, answer_labels(record.samples), record.level, record.subject
+    given = None if scores is None else scores / scale
+    return key, right, given, answer_labels(record.samples), record.level, record.subject

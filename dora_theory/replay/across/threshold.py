@@ -36,7 +36,6 @@ def stopping(problems: LoggedProblems, options: AcrossOptions) -> dict[str, Any]
     """
     p = problems
     assert p.scores is not None
-    assert p.answers is not None
     m, k = p.correct.shape
     inside = np.arange(k) < p.logged[:, None]
     accept = options.accept or tuple(np.unique(np.quantile(p.scores[inside], _QUANTILES)).tolist())

@@ -1,0 +1,114 @@
+"""`replay --metrics` on a log whose numbers a hand can check."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+
+from dora_theory.cli.main import main
+
+ROWS = [
+    # (final answer, correct, score)
+    [("4", True, 0.9), ("4", True, 0.3), ("5", False, 0.6), (None, False, 0.2)],
+    [("7", True, 0.4), ("8", False, 0.95), ("8", False, 0.5), ("9", False, 0.1)],
+    [("1", False, 0.7), ("2", False, 0.2), ("3", True, 0.7), ("3", True, 0.8)],
+]
+
+
+@pytest.fixture
+def replay(tmp_path, capsysbinary):
+    """Runs `replay` on the rows; returns exit status, output and standard error."""
+
+    def run(*arguments, scored=True):
+        path = tmp_path / "log.jsonl"
+        lines = []
+        for i, row in enumerate(ROWS):
+            samples = [
+                {"text": f"{answer} so {j}", "final_answer": answer, "correct": correct}
+                | ({"step_scores": [score]} if scored else {})
+                for j, (answer, correct, score) in enumerate(row)
+            ]
+            lines.append({"problem_id": str(i), "problem": f"p{i}", "samples": samples})
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        status = main(["replay", str(path), *map(str, arguments)])
+        out, err = capsysbinary.readouterr()
+        return status, out.decode(), err.decode()
+
+    return run
+
+
+def means(k, of):
+    return np.mean([np.mean([of(s) for s in itertools.combinations(r, k)]) for r in ROWS])
+
+
+def test_every_metric_is_the_mean_over_all_draws(replay):
+    every = "pass@k,pass^k,g-pass@k,majority@k,best-of-n,weighted-vote"
+    status, out, _ = replay("--metrics", every, "--budgets", "1,2,4", "--json")
+    assert status == 0
+    found = json.loads(out)["metrics"]
+
+    def best(draw):
+        top = max(score for *_, score in draw)
+        return np.mean([correct for _, correct, score in draw if score == top])
+
+    def majority(draw):
+        names = [a for a, *_ in draw if a]
+        right = [a for a, correct, _ in draw if correct]
+        votes = {a: names.count(a) for a in names}
+        lead = [a for a in votes if votes[a] == max(votes.values())]
+        return (right[0] in lead) / len(lead) if right else 0.0
+
+    hand = {
+        "pass@k": lambda d: any(c for _, c, _ in d),
+        "pass^k": lambda d: all(c for _, c, _ in d),
+        "g-pass@k": lambda d: sum(c for _, c, _ in d) >= len(d) / 2,
+        "majority@k": majority,
+        "best-of-n": best,
+    }
+    for name, of in hand.items():
+        for k in (1, 2, 4):
+            assert found[name][str(k)]["mean"] == pytest.approx(means(k, of)), (name, k)
+    assert found["weighted-vote"]["1"]["mean"] == pytest.approx(5 / 12, abs=0.1)
+
+
+def test_the_verifier_has_rates_a_ceiling_and_a_curve(replay):
+    _, out, _ = replay("--metrics", "pass@k", "--accept", "0.65", "--json")
+    found = json.loads(out)["verifier"]["0.65"]
+    assert found["true_positive"]["mean"] == pytest.approx(3 / 5)
+    assert found["false_positive"]["mean"] == pytest.approx(2 / 7)
+    assert found["precision"]["mean"] == pytest.approx(3 / 5)
+    assert 0 < found["ceiling"] < 1
+    cell = found["budget"]["4"]
+    # All three problems have an accepted one: right in the first, never, in two of three.
+    assert cell["believed"]["mean"] == 1
+    assert cell["right"]["mean"] == pytest.approx((1 + 0 + 2 / 3) / 3)
+    agreement = json.loads(out)["agreement"]
+    assert agreement["true_positive"]["mean"] == pytest.approx(4 / 5)
+    assert agreement["false_positive"]["mean"] == pytest.approx(2 / 7)
+    text = replay("--metrics", "pass@k", "--accept", "0.65")[1]
+    assert "score ≥ 0.65" in text
+    assert "right of those" in text
+
+
+def test_a_log_without_scores_has_votes_and_no_verifier(replay):
+    status, out, _ = replay("--metrics", "majority@k", "--json", scored=False)
+    assert (status, json.loads(out)["verifier"]) == (0, None)
+    status, out, err = replay("--metrics", "best-of-n", scored=False)
+    assert (status, out) == (2, "")
+    assert "--metrics: best-of-n: needs scores" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--metrics", "pass@k", "--budgets", "5"], "--budgets: 5: more than the 4 logged"),
+        (["--metrics", "pass@n"], "--metrics: 'pass@n' is none of pass@k"),
+        (["--metrics", "g-pass@k", "--share", "0"], "--share: 0: needs a number in (0, 1]"),
+        (["--metrics", "pass@k", "--across"], "--across: has no form for --metrics"),
+    ],
+)
+def test_what_cannot_be_measured_is_named(replay, arguments, message):
+    status, out, err = replay(*arguments)
+    assert (status, out) == (2, "")
+    assert message in err
