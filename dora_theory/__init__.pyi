@@ -66,6 +66,8 @@ from .allocation.optimal import optimal_allocation_beta as optimal_allocation_be
 from .allocation.optimal import optimal_set as optimal_set
 from .allocation.optimize import Optimized as Optimized
 from .allocation.optimize import optimize_allocation as optimize_allocation
+from .allocation.posterior_rules import confidence_bound_allocation as confidence_bound_allocation
+from .allocation.posterior_rules import thompson_failure as thompson_failure
 from .allocation.regret import regret_of_concentration as regret_of_concentration
 from .allocation.regret import rollouts_to_match as rollouts_to_match
 from .allocation.rounds import RoundsPlan as RoundsPlan

@@ -369,6 +369,7 @@ ELSEWHERE = {
     "KnownPrior Options ReplayOptions STRATEGIES Strategy Tree": "descriptions",
     "BetaDraws Certificate Estimate OptimalSet Optimized Simulation": "results",
     "g_pass majority_at pass_at pass_hat": "statistics of a sample, on the host",
+    "confidence_bound_allocation thompson_failure": "rules to compare with",
     "CostAllocation NetValue SmallestBudget VerifierOutcome VerifierPlan": "results",
     "AdaptiveBound BetaFit CalibrationResult Claim Exponent IdenticalRounds LomaxRounds": "results",
     "Plan PlanState ProblemAllocation ProblemSet ReplayResult RoundRobinReplay": "results",

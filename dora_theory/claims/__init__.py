@@ -33,6 +33,9 @@ _FAMILIES: tuple[str, ...] = (
     "c8_1_certificates",
     "c8_2_copula",
     "c8_3_divisors",
+    "c9_1_costs",
+    "c9_3_verifiers",
+    "c9_4_estimators",
 )
 
 

@@ -49,7 +49,7 @@ def run_metrics(
     Returns:
         The exit status.
     """
-    for name in ("across", "figure", "report", "csv"):
+    for name in ("across", "figure", "report", "csv", "parquet"):
         if getattr(arguments, name):
             raise InputError(f"--{name}: has no form for --metrics")
     if not 0 < arguments.share <= 1:

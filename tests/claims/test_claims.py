@@ -16,7 +16,7 @@ from dora_theory.cli.main import main
 
 pytestmark = pytest.mark.slow
 
-# Sections 1 to 8 of the theory.
+# Sections 1 to 9 of the theory.
 IDS = [
     "1",
     *("2.1", "2.2", "2.3", "2.4", "2.5", "2.5b", "2.6"),
@@ -30,6 +30,8 @@ IDS = [
     *(f"8.1.{n}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 11)),
     *(f"8.2.{n}" for n in (1, 2, 4, 5, 6)),
     *("8.3.1", "8.3.2"),
+    *("9.1.1", "9.1.2", "9.1.3", "9.2.1", "9.3.1", "9.3.2", "9.3.3", "9.3.4", "9.3.5"),
+    *("9.4.1", "9.4.2", "9.4.3"),
 ]
 # Each claim takes as many as its verdict needs, whatever is asked.
 INSTANCES = 1

@@ -11,6 +11,8 @@ from dora_theory import bias
 from dora_theory.allocation import (
     across,
     adaptive,
+    best_of_n,
+    costs,
     hierarchical,
     joint,
     joint_certificate,
@@ -22,6 +24,8 @@ from dora_theory.allocation import (
     scaling,
     shared_divisors,
     spread,
+    targets,
+    verifiers,
     waterfill,
 )
 from dora_theory.claims import c4_3_price, claims
@@ -29,6 +33,7 @@ from dora_theory.claims.check.verifying import verify
 from dora_theory.model import beta_quantiles, copula, magnitude, objective, priors, root_weights
 from dora_theory.model import directions as pooling
 from dora_theory.model import similarity as directions
+from dora_theory.replay.estimate import metrics
 
 pytestmark = pytest.mark.slow
 
@@ -358,8 +363,125 @@ def without_gamma(right: Function) -> Function:
     return lambda alpha: jnp.ones_like(alpha)
 
 
+def all_cost_one(right: Function) -> Function:
+    return lambda w, kappa, c, budget, **o: right(w, kappa, jnp.ones_like(c), budget, **o)
+
+
+def half_a_gap(right: Function) -> Function:
+    def wrong(*arguments: Any, **options: Any) -> Any:
+        found = right(*arguments, **options)
+        gap = found.log_failure - found.log_failure_bound
+        return found._replace(log_failure_bound=found.log_failure - gap / 8)
+
+    return wrong
+
+
+def never_stops(right: Function) -> Function:
+    return lambda w, kappa, c, value, **o: right(w, kappa, c, value + 1, **o)
+
+
+def one_too_many(right: Function) -> Function:
+    def wrong(*arguments: Any) -> Any:
+        found = right(*arguments)
+        return found._replace(budget=found.budget + 1)
+
+    return wrong
+
+
+def one_concentration(right: Function) -> Function:
+    return lambda w, kappa, n, **o: right(w, jnp.broadcast_to(kappa[..., :1], w.shape), n, **o)
+
+
+def rejections_are_failures(right: Function) -> Function:
+    return lambda w, kappa, t, f, n: right(w, kappa, jnp.ones_like(t), jnp.zeros_like(f), n)
+
+
+def order_of_failures(right: Function) -> Function:
+    return lambda w, kappa, t, f, n, **o: right(w, kappa, 1.0, 0.0, n, **o)
+
+
+def half_the_errors(right: Function) -> Function:
+    return lambda w, kappa, t, f: right(w, kappa, t, f / 2)
+
+
+def wrong_ones_counted(right: Function) -> Function:
+    return lambda *arguments, **options: 1 - right(*arguments, **options)
+
+
+def with_replacement(right: Function) -> Function:
+    return lambda n, c, k, **o: ((c / n) ** k, right(n, c, k, **o)[1])
+
+
+def ties_won(right: Function) -> Function:
+    def wrong(counts: Any, k: int, **options: Any) -> Any:
+        found, spread_of = right(counts, k, **options)
+        return min(1.0, 1.1 * found), spread_of
+
+    return wrong
+
+
 # Where, what, the wrong one, and a claim that must see it.
 PLANTED = [
+    (costs, "cost_allocation", all_cost_one, "9.1.1", "greedy at the costs of its prefixes"),
+    (
+        costs,
+        "cost_allocation",
+        half_a_gap,
+        "9.1.1",
+        "greedy and its bound bracket the optimum",
+    ),
+    (
+        costs,
+        "net_value_order",
+        never_stops,
+        "9.1.2",
+        "largest chance per cost, until it is not worth it",
+    ),
+    (targets, "smallest_budget", one_too_many, "9.1.3", "the smallest budget for a success"),
+    (
+        optimal,
+        "optimal_allocation",
+        one_concentration,
+        "9.2.1",
+        "the optimum for candidates of their own κ",
+    ),
+    (
+        verifiers,
+        "rejection_means",
+        rejections_are_failures,
+        "9.3.1",
+        "a rejection is a failure known with probability v",
+    ),
+    (
+        verifiers,
+        "verifier_order",
+        order_of_failures,
+        "9.3.2",
+        "largest posterior mean, until the risk is not worth it",
+    ),
+    (
+        verifiers,
+        "verifier_ceiling",
+        half_the_errors,
+        "9.3.3",
+        "the ceiling of a verifier that errs",
+    ),
+    (
+        best_of_n,
+        "best_of_n_accuracy",
+        wrong_ones_counted,
+        "9.3.4",
+        "best of N rises where scores spread alike",
+    ),
+    (
+        best_of_n,
+        "best_of_n_accuracy",
+        wrong_ones_counted,
+        "9.3.5",
+        "best of N between a blind choice and a perfect one",
+    ),
+    (metrics, "pass_hat", with_replacement, "9.4.1", "pass^k and pass@k without bias"),
+    (metrics, "majority_at", ties_won, "9.4.2", "plurality of k without bias"),
     (
         joint_certificate,
         "_rival",
