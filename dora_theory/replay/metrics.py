@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from dora_theory._errors import InputError
+from dora_theory.allocation.exponents import BetaFit
 from dora_theory.allocation.verifiers import verifier_ceiling
 from dora_theory.replay.across.curves import fitted
 from dora_theory.replay.across.problems import LoggedProblems, collect
@@ -94,6 +95,9 @@ def replay_metrics(
         found = share_interval(values, seed=reading.seed, resamples=reading.resamples)
         return {name: float(x) for name, x in found._asdict().items()}
 
+    fit = fitted(p)
+    if p.scores is not None and isinstance(fit, str):
+        remember(f"{path}: no ceilings, for there is no Beta prior: {fit}")
     found = {
         name: {str(k): interval(_metric(name, p, k, share, reading.seed)) for k in ks}
         for name in names
@@ -104,7 +108,7 @@ def replay_metrics(
         "samples": int(p.logged.sum()),
         "metrics": found,
         "share": share,
-        "verifier": None if p.scores is None else _verifier(p, ks, accept, reading, interval),
+        "verifier": None if p.scores is None else _verifier(p, ks, accept, fit, reading, interval),
         "agreement": _agreement(p, reading),
         "caveat": CAVEAT,
         "checks": [asdict(f) for f in log.findings()],
@@ -157,13 +161,13 @@ def _verifier(
     p: LoggedProblems,
     ks: Sequence[int],
     accept: Sequence[float],
+    fit: BetaFit | str,
     reading: ReplayOptions,
     interval: Callable[[np.ndarray], dict[str, float]],
 ) -> dict[str, Any]:
     assert p.scores is not None
     inside = np.arange(p.correct.shape[1]) < p.logged[:, None]
     chosen = np.unique(np.quantile(p.scores[inside], _QUANTILES)).tolist()
-    fit = fitted(p)
     found = {}
     for tau in accept or chosen:
         accepted = (p.scores >= tau) & inside

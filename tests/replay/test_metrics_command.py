@@ -73,12 +73,14 @@ def test_every_metric_is_the_mean_over_all_draws(replay):
 
 
 def test_the_verifier_has_rates_a_ceiling_and_a_curve(replay):
-    _, out, _ = replay("--metrics", "pass@k", "--accept", "0.65", "--json")
+    _, out, err = replay("--metrics", "pass@k", "--accept", "0.65", "--json")
     found = json.loads(out)["verifier"]["0.65"]
     assert found["true_positive"]["mean"] == pytest.approx(3 / 5)
     assert found["false_positive"]["mean"] == pytest.approx(2 / 7)
     assert found["precision"]["mean"] == pytest.approx(3 / 5)
-    assert 0 < found["ceiling"] < 1
+    # Three problems that are alike say nothing of how others differ.
+    assert found["ceiling"] is None
+    assert "no ceilings, for there is no Beta prior" in err
     cell = found["budget"]["4"]
     # All three problems have an accepted one: right in the first, never, in two of three.
     assert cell["believed"]["mean"] == 1
