@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -15,11 +14,20 @@ from dora_theory.replay.estimate import metrics
 _N = 6
 
 
-def _on_host(run: Callable[..., Any], *x: Array) -> Array:
-    """A margin of each instance by NumPy."""
-    shape = jax.ShapeDtypeStruct(x[0].shape[:1], jnp.result_type(float))
-    dtype = shape.dtype
-    return jax.pure_callback(lambda *a: np.asarray(run(*a), dtype), shape, *x)
+def _on_host(run: Callable[..., Any], law: Array, k: Array) -> Array:
+    """A margin of each instance by NumPy, of laws in double precision."""
+    # The thread of a callback may not have JAX's x64 on: what crosses over is of float32.
+    shape = jax.ShapeDtypeStruct(law.shape[:1], np.float32)
+
+    def on_host(parts: Any, k: Any) -> np.ndarray:
+        found = run(_shares(np.asarray(parts, float)), np.asarray(k))
+        return np.asarray(found, np.float32)
+
+    return jax.pure_callback(on_host, shape, law, k).astype(float)
+
+
+def _shares(law: np.ndarray) -> np.ndarray:
+    return law / law.sum(-1, keepdims=True)
 
 
 def _draw_law(key: Array, n: int) -> Instances:
