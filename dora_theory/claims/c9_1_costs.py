@@ -1,11 +1,14 @@
 """Costs, targets and κ of each candidate (theory 9.1, 9.2)."""
 
+from collections.abc import Iterator
+from fractions import Fraction
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dora_theory.allocation import costs, optimal, targets
-from dora_theory.claims.check import drawing
+from dora_theory.claims.check import drawing, rational
 from dora_theory.claims.check.claim import Claim, Instances
 from dora_theory.claims.check.splits import least_sum
 from dora_theory.model import objective
@@ -115,8 +118,8 @@ def _margin_value(x: Instances) -> Float[Array, " n"]:
 
 def _draw_cap(key: Array, n: int) -> Instances:
     return {
-        "chances": drawing.whole(key, (n, 2), 1, 9) / 10,
-        "costs": drawing.whole(jax.random.fold_in(key, 1), (n, 2), 1, 20) / 10,
+        "chances": drawing.whole(key, (n, 2), 1, 9),
+        "costs": drawing.whole(jax.random.fold_in(key, 1), (n, 2), 1, 20),
     }
 
 
@@ -124,7 +127,38 @@ def _margin_cap(x: Instances) -> Float[Array, " n"]:
     net = 4 * x["chances"] - x["costs"]
     index = (x["chances"] / x["costs"]).argmax(-1)
     chosen = jnp.take_along_axis(net, index[:, None], -1)[:, 0]
-    return chosen - net.max(-1)
+    return (chosen - net.max(-1)).astype(float)
+
+
+def _cap(x: dict) -> tuple[list[Fraction], list[Fraction]]:
+    """Net values and indices of the two."""
+    pairs = [(Fraction(h, 10), Fraction(c, 10)) for h, c in zip(*_of(x), strict=True)]
+    return [4 * h - c for h, c in pairs], [h / c for h, c in pairs]
+
+
+def _of(x: dict) -> tuple[list[int], list[int]]:
+    return x["chances"], x["costs"]
+
+
+def _confirm_cap(x: dict) -> bool:
+    net, index = _cap(x)
+    return index[0] != index[1] and net[index.index(max(index))] < max(net)
+
+
+def _simpler_cap(x: dict) -> Iterator[dict]:
+    for name in ("chances", "costs"):
+        for i, now in enumerate(x[name]):
+            for less in range(1, now):
+                yield {**x, name: [less if j == i else y for j, y in enumerate(x[name])]}
+
+
+def _explain_cap(x: dict) -> str:
+    net, index = _cap(x)
+    chances, prices = ([Fraction(y, 10) for y in part] for part in _of(x))
+    return (
+        f"h = {rational.listed(chances)} at c = {rational.listed(prices)}, V = 4: worth "
+        f"{rational.listed(net)}, indices {rational.listed(index)}"
+    )
 
 
 def _draw_target(key: Array, n: int) -> Instances:
@@ -229,7 +263,9 @@ CLAIMS = (
         "and has index 2.",
         draw=_draw_cap,
         margin=_margin_cap,
-        tolerance=1e-9,
+        confirm=_confirm_cap,
+        simpler=_simpler_cap,
+        explain=_explain_cap,
     ),
     Claim(
         id="9.1.3",

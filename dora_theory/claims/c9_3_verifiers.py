@@ -1,11 +1,15 @@
 """Verifiers that err: their order, their ceiling, and best of N by a noisy score (theory 9.3)."""
 
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dora_theory.allocation import best_of_n, verifiers
-from dora_theory.claims.check import drawing
+from dora_theory.claims.check import drawing, rational
 from dora_theory.claims.check.claim import Claim, Instances
 
 _K, _N = 3, 4
@@ -95,16 +99,48 @@ def _margin_order(x: Instances) -> Float[Array, " n"]:
 def _draw_own(key: Array, n: int) -> Instances:
     one, two, three = jax.random.split(key, 3)
     # Quarters, so that a reader can check a counterexample by hand.
-    f = drawing.whole(two, (n, 2), 0, 2) / 4
-    t = jnp.minimum(f + drawing.whole(three, (n, 2), 1, 4) / 4, 1)
-    return {"chances": drawing.whole(one, (n, 2), 1, 3) / 4, "t": t, "f": f}
+    f = drawing.whole(two, (n, 2), 0, 2)
+    t = jnp.minimum(f + drawing.whole(three, (n, 2), 1, 4), 4)
+    return {"chances": drawing.whole(one, (n, 2), 1, 3), "t": t, "f": f}
 
 
 def _margin_capped(x: Instances) -> Float[Array, " n"]:
     reward = x["t"] * x["chances"]
-    index = reward / (x["f"] + (x["t"] - x["f"]) * x["chances"])
+    index = reward / (4 * x["f"] + (x["t"] - x["f"]) * x["chances"])
     chosen = jnp.take_along_axis(reward, index.argmax(-1)[:, None], -1)[:, 0]
-    return chosen - reward.max(-1)
+    return (chosen - reward.max(-1)).astype(float)
+
+
+def _capped(x: dict) -> tuple[list[Fraction], list[Fraction]]:
+    """Rewards R and indices R/A of the two."""
+    rewards, indices = [], []
+    for quarters in zip(x["chances"], x["t"], x["f"], strict=True):
+        p, t, f = (Fraction(y, 4) for y in quarters)
+        rewards.append(t * p)
+        indices.append(t * p / (f + (t - f) * p))
+    return rewards, indices
+
+
+def _confirm_capped(x: dict) -> bool:
+    rewards, indices = _capped(x)
+    return indices[0] != indices[1] and rewards[indices.index(max(indices))] < max(rewards)
+
+
+def _simpler_capped(x: dict) -> Iterator[dict]:
+    for name in ("chances", "t", "f"):
+        for i, now in enumerate(x[name]):
+            least = {"chances": 1, "t": x["f"][i] + 1, "f": 0}[name]
+            for less in range(least, now):
+                yield {**x, name: [less if j == i else y for j, y in enumerate(x[name])]}
+
+
+def _explain_capped(x: dict) -> str:
+    p, t, f = ([Fraction(y, 4) for y in x[name]] for name in ("chances", "t", "f"))
+    rewards, indices = _capped(x)
+    return (
+        f"p = {rational.listed(p)}, t = {rational.listed(t)}, f = {rational.listed(f)}: R = "
+        f"{rational.listed(rewards)}, R/A = {rational.listed(indices)}"
+    )
 
 
 def _draw_own_rates(key: Array, n: int) -> Instances:
@@ -168,6 +204,37 @@ def _margin_always_rises(x: Instances) -> Float[Array, " n"]:
         )
 
     return at(1 << 16) - at(64)
+
+
+def _accuracy(x: dict, n: int) -> Any:
+    """Best of n for known p in 30 digits, right scores N(d, 1), wrong ones N(0, σ²)."""
+    import mpmath
+
+    with mpmath.workdps(30):
+        p, d, wide = (mpmath.mpf(y) for y in (x["chance"][0], x["separation"], 1 + x["scale"]))
+
+        def density(s: Any) -> Any:
+            below = p * mpmath.ncdf(s - d) + (1 - p) * mpmath.ncdf(s / wide)
+            return n * p * mpmath.npdf(s - d) * below ** (n - 1)
+
+        ends = [d - 9, *(d + i for i in range(-3, 6)), d + 9]
+        return mpmath.quad(density, ends)
+
+
+def _confirm_rises(x: dict) -> bool:
+    return bool(_accuracy(x, 1 << 16) < _accuracy(x, 64))
+
+
+def _no_simpler(x: dict) -> Iterator[dict]:
+    return iter(())
+
+
+def _explain_rises(x: dict) -> str:
+    few, many = (float(_accuracy(x, n)) for n in (64, 1 << 16))
+    return (
+        f"p = {x['chance'][0]:.4g}, d = {x['separation']:.4g}, σ_1 = 1, σ_0 = "
+        f"{1 + x['scale']:.4g}: P = {few:.4f} at N = 64, {many:.4f} at N = 65536"
+    )
 
 
 def _draw_allocations(key: Array, n: int) -> Instances:
@@ -253,7 +320,9 @@ CLAIMS = (
         "R/A = 2/3.",
         draw=_draw_own,
         margin=_margin_capped,
-        tolerance=1e-9,
+        confirm=_confirm_capped,
+        simpler=_simpler_capped,
+        explain=_explain_capped,
     ),
     Claim(
         id="9.3.3",
@@ -305,6 +374,9 @@ CLAIMS = (
         margin=_margin_always_rises,
         tolerance=1e-6,
         chunk=512,
+        confirm=_confirm_rises,
+        simpler=_no_simpler,
+        explain=_explain_rises,
     ),
     Claim(
         id="9.3.5",
