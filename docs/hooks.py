@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT / "docs"))
 
 import claims  # noqa: E402
 import formulas  # noqa: E402
+import notebooks  # noqa: E402
 import pages  # noqa: E402
 
 
@@ -33,6 +34,8 @@ def on_files(files: Files, config: Any) -> Files:
     made = {"gallery.md": pages.gallery(), "cli.md": pages.command_line()}
     made |= {f"api/{name}": text for name, text in pages.api().items()}
     made |= {f"proofs/{name}": text for name, text in pages.proofs().items()}
+    for stored in sorted(notebooks.FOLDER.glob("*.ipynb")):
+        made[f"notebooks/{stored.stem}.md"] = notebooks.page(stored)
     for numbers in sorted((ROOT / "figures").glob("*.md")):
         if numbers.name != "README.md":
             made[f"figures/{numbers.name}"] = numbers.read_text(encoding="utf-8")

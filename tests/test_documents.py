@@ -118,6 +118,7 @@ def run(command, monkeypatch, capsys):
 def test_linked_files_exist(page):
     # Three pages of the documentation are made when it is built, and pictures are copied.
     made = {ROOT / "docs" / name for name in ("api/index.md", "gallery.md", "proofs/index.md")}
+    made |= {path.with_suffix(".md") for path in (ROOT / "docs" / "notebooks").glob("*.ipynb")}
     for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
         target = (page.parent / link).resolve()
         if target.parent == ROOT / "docs" / "figures":
