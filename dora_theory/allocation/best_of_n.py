@@ -156,5 +156,6 @@ def _moments(
     shape = (v.shape[0], n.size)
     start = jnp.zeros((*shape, most + 1), w.dtype).at[..., 0].set(1)
     zero = jnp.zeros(shape, w.dtype)
-    carry = varying_with((start, zero, zero, zero, zero), w, n, v)
-    return jax.lax.scan(more, carry, jnp.arange(most + 1))[0][2:]
+    carry: tuple[Array, ...] = varying_with((start, zero, zero, zero, zero), w, n, v)
+    _, _, at, before, hit = jax.lax.scan(more, carry, jnp.arange(most + 1))[0]
+    return at, before, hit

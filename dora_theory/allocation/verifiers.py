@@ -309,9 +309,11 @@ def _by_states(
     value = jnp.full((n + 1,) * k, price[1])
     shape = [[n + 1 if a == i else 1 for a in range(k)] for i in range(k)]
     axes = [(accept[:, i].reshape(shape[i]), reward[:, i].reshape(shape[i])) for i in range(k)]
-    spent = sum(jnp.arange(n + 1).reshape(shape[i]) for i in range(k))
+    spent = jnp.zeros((1,) * k, jnp.int32)
+    for i in range(k):
+        spent = spent + jnp.arange(n + 1).reshape(shape[i])
 
-    def back(_: int, state: tuple[Array, Array]) -> tuple[Array, Array]:
+    def back(step: int, state: tuple[Array, Array]) -> tuple[Array, Array]:
         value, _ = state
         ways = [
             jnp.where(mask[i], r + (1 - a) * jnp.roll(value, -1, i), -jnp.inf)
@@ -353,7 +355,8 @@ def _follow(order: Array, mu: Array, t: Array, f: Array) -> tuple[Array, Array, 
 
     zero = jnp.zeros((), mu.dtype)
     start = varying_with((jnp.zeros(t.shape, jnp.int32), zero, zero, zero + 1), mu)
-    return jax.lax.scan(try_one, start, order)[1]
+    right, wrong, none = jax.lax.scan(try_one, start, order)[1]
+    return right, wrong, none
 
 
 def _in_order(

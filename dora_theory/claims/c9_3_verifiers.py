@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import jax
@@ -55,7 +56,8 @@ def _means(x: Instances, most: int) -> Array:
 def _margin_thinning(x: Instances) -> Float[Array, " n"]:
     t, f = (jnp.broadcast_to(x[n][:, None], x["weights"].shape) for n in _RATES)
     kappa = x["concentration"][:, None]
-    found = jax.vmap(lambda *a: verifiers.rejection_means(*a, _N + 1))(x["weights"], kappa, t, f)
+    means = jax.vmap(partial(verifiers.rejection_means, length=_N + 1))
+    found = means(x["weights"], kappa, t, f)
     return -jnp.abs(jnp.swapaxes(found, 1, 2) - _means(x, _N)).max((-1, -2))
 
 
@@ -92,8 +94,8 @@ def _planned(x: Instances, rates: tuple[Array, Array], method: verifiers.Method)
 
 def _margin_order(x: Instances) -> Float[Array, " n"]:
     rates = x["true_positive"], x["false_positive"]
-    wide = tuple(jnp.broadcast_to(y[:, None], x["weights"].shape) for y in rates)
-    return -jnp.abs(_planned(x, rates, "auto") - _bellman(_means(x, _N), x, wide))
+    true, false = (jnp.broadcast_to(y[:, None], x["weights"].shape) for y in rates)
+    return -jnp.abs(_planned(x, rates, "auto") - _bellman(_means(x, _N), x, (true, false)))
 
 
 def _draw_own(key: Array, n: int) -> Instances:

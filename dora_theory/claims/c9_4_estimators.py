@@ -49,7 +49,7 @@ def _outcomes() -> tuple[np.ndarray, np.ndarray]:
 _COUNTS, _WAYS = _outcomes()
 
 
-def _expected(estimate: Callable[[int], tuple[Any, Any]], law: Any, k: Any) -> list[Any]:
+def _expected(estimate: Callable[[int], Any], law: Any, k: Any) -> list[Any]:
     """Mean of an estimate, its variance, and the mean of the estimated variance, of each law."""
     tables = {i: [np.asarray(x) for x in estimate(i)] for i in (1, 2, 3)}
     rows = []
@@ -93,9 +93,9 @@ def _plurality(k: int, law: np.ndarray) -> float:
 
 def _margin_majority(x: Instances) -> Float[Array, " n"]:
     def run(law: Any, k: Any) -> list[float]:
-        def estimate(i: int) -> tuple[Any, Any]:
+        def estimate(i: int) -> Any:
             pairs = [metrics.majority_at(c, i, variance=True) for c in _COUNTS]
-            return tuple(zip(*pairs, strict=True))  # type: ignore[return-value]
+            return tuple(zip(*pairs, strict=True))
 
         rows = _expected(estimate, law, k)
         wants = [_plurality(int(i), p) for p, i in zip(np.asarray(law), np.asarray(k), strict=True)]

@@ -47,11 +47,12 @@ def run_benchmark(arguments: argparse.Namespace) -> int:
 
     from dora_theory.simulation.benchmark import Difficulty, simulate_benchmark
 
-    columns = list(zip(*parts, strict=True))
+    alpha, beta, *rest = zip(*parts, strict=True)
+    shares = rest[0] if rest else None
     try:
         found = simulate_benchmark(
             jax.random.key(seed),
-            Difficulty(*columns, unsolvable=unsolvable),
+            Difficulty(alpha, beta, shares, unsolvable=unsolvable),
             rules=None if arguments.rules is None else arguments.rules.split(","),
             budgets=budgets,
             num_problems=problems,

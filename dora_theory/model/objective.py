@@ -228,9 +228,8 @@ def _any_hit(w: Array, kappa: Array, n: Array) -> Array:
 @_any_hit.defjvp
 def _any_hit_jvp(primals, tangents):  # type: ignore[no-untyped-def]
     w, kappa, n = primals
-    return _any_hit(w, kappa, n), _hit_slope(
-        *jax.jvp(log_failure_of, primals, tangents), kappa, n, -tangents[0]
-    )
+    logs, slope = jax.jvp(log_failure_of, primals, tangents)
+    return _any_hit(w, kappa, n), _hit_slope(logs, slope, kappa, n, -tangents[0])
 
 
 @jax.custom_jvp
@@ -243,9 +242,8 @@ def any_hit_beta(a: Array, b: Array, n: Array) -> Array:
 def _any_hit_beta_jvp(primals, tangents):  # type: ignore[no-untyped-def]
     a, b, n = primals
     by = tangents[1] / jnp.where(a > 0, a, 1)
-    return any_hit_beta(a, b, n), _hit_slope(
-        *jax.jvp(log_rising_ratio, primals, tangents), a, n, by
-    )
+    logs, slope = jax.jvp(log_rising_ratio, primals, tangents)
+    return any_hit_beta(a, b, n), _hit_slope(logs, slope, a, n, by)
 
 
 def _hit_slope(logs: Array, slope: Array, a: Array, n: Array, by: Array) -> Array:

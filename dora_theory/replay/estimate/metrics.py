@@ -235,7 +235,7 @@ def _ways(n: np.ndarray, j: np.ndarray) -> np.ndarray:
     return comb(n, j)
 
 
-def _pairs(n: np.ndarray, j: np.ndarray, other: np.ndarray) -> np.ndarray:
+def _pairs(n: np.ndarray, j: np.ndarray | int, other: np.ndarray | int) -> np.ndarray:
     """Ways to draw j and then `other` more of n."""
     return comb(n, j) * comb(np.maximum(n - j, 0), other)
 
