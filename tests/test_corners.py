@@ -19,7 +19,7 @@ CORNERS = {
     "sizes": (1.0,),
     "theta": (0.0, np.inf),
     "ridge": (0.0,),
-    "inside": (1.0,),
+    "similarity_within": (1.0,),
     "imbalance": (1.0,),
     "rounds": (0.0, 1.0),
     "noise": (0.0,),
@@ -40,6 +40,8 @@ UNHELD = {
     # Maxima over depths, many of which tie where a success is sure.
     "rounds_bound",
     "rounds_plan",
+    # A candidate enters at w = 0, where the set of those that have weight changes.
+    "root_weights",
 }
 STEP = 1e-5
 FLOATS = [
