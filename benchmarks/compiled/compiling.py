@@ -33,8 +33,12 @@ ENVIRONMENT = {
     # The compiler says there how much shared memory a Triton kernel takes, and nowhere else.
     "TF_CPP_MIN_LOG_LEVEL": "0",
     "TF_CPP_VMODULE": "xtile_compiler=2",
+    # Mosaic GPU compiles its kernels by itself, and says so on standard output.
+    "MOSAIC_GPU_DUMP_PTX": "1",
+    "MOSAIC_GPU_DUMP_RESOURCES": "1",
 }
 _SHARED = re.compile(r"Shared memory usage: (\d+) B")
+_SCRATCH = re.compile(r"smem_scratch_bytes=(\d+)")
 _GATHERS = re.compile(r"\b(all-gather|all-to-all|collective-permute|all-reduce)(?:-start)?\(")
 
 
@@ -70,11 +74,16 @@ def compiled(program: Program, device: Device, assembler: str) -> dict[str, Any]
         "gathers": sorted(set(_GATHERS.findall(text))),
         "warnings": sorted({str(w.message).partition("\n")[0] for w in warned}),
     }
+    said = "".join(heard)
+    if program.backend == "mosaic":
+        ptx, pattern = [part.partition("\nResources(")[0] for part in _modules(said)], _SCRATCH
+    else:
+        pattern = _SHARED
     for module in ptx:
         for name, body in entries(module).items():
             if program.kernel not in name:
                 continue
-            shared = [int(x) for x in _SHARED.findall("".join(heard))]
+            shared = [int(x) for x in pattern.findall(said)]
             found |= kernel_row(module, name, body, max(shared, default=0), assembler, device)
     return found
 
@@ -97,18 +106,27 @@ def kernel_row(
     }
 
 
+def _modules(said: str) -> list[str]:
+    """The PTX in what a compiler has said."""
+    return [f".version{part}" for part in re.split(r"^\.version", said, flags=re.M)[1:]]
+
+
 @contextmanager
 def _heard() -> Iterator[list[str]]:
-    """What the compiler, which is not Python, writes to standard error meanwhile."""
+    """What the compiler, which is not Python, writes to standard output and error meanwhile."""
     heard: list[str] = []
     with tempfile.TemporaryFile("w+") as file:
+        sys.stdout.flush()
         sys.stderr.flush()
-        kept = os.dup(2)
-        os.dup2(file.fileno(), 2)
+        kept = {number: os.dup(number) for number in (1, 2)}
+        for number in kept:
+            os.dup2(file.fileno(), number)
         try:
             yield heard
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            sys.stdout.flush()
+            for number, copy in kept.items():
+                os.dup2(copy, number)
+                os.close(copy)
             file.seek(0)
             heard.append(file.read())

@@ -72,6 +72,7 @@ def as_if_there_were_a_gpu() -> None:
 def every(device: str) -> Iterator[Program]:
     """All that is compiled for a device; what takes long, and what is planted, for one only."""
     yield from kernels()
+    yield from other_forms(device)
     yield from functions(1)
     yield from functions(8)
     if device == "H100":
@@ -87,6 +88,27 @@ def kernels() -> Iterator[Program]:
     for shape in SIMILARITIES:
         yield from (similarity(*shape, precision) for precision in PRECISIONS)
     yield from (outcomes(strategies) for strategies in STRATEGIES)
+
+
+def other_forms(device: str) -> Iterator[Program]:
+    """The forms for Mosaic GPU, where JAX has what they are made of."""
+    if jax.__version_info__ < (0, 12):
+        return
+    from dora_theory.kernels.outcomes_mosaic import expected_outcomes_mosaic
+    from dora_theory.kernels.similarities_mosaic import similarity_mosaic
+
+    made = outcomes(3)
+    yield made._replace(function=expected_outcomes_mosaic, backend="mosaic")
+    if device == "H100":
+        for precision in PRECISIONS:
+            k, d, problems = SIMILARITIES[-1]
+            made = similarity(k, d, problems, precision)
+            # Two times six bfloat16 numbers for one float32, or the embeddings, padded.
+            keeps = problems * (-(-k // 256) * 256) * (-(-d // 64) * 64) * 32
+            yield made._replace(
+                function=partial(similarity_mosaic, precision=precision),
+                backend="mosaic", linear=keeps,
+            )  # fmt: skip
 
 
 def allocation(k: int, own: bool, bits: int) -> Program:

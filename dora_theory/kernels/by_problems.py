@@ -34,18 +34,19 @@ def by_problems(
     def sharding_of(mesh: Any, of_problems: bool, axis: Any) -> NamedSharding:
         return NamedSharding(mesh, PartitionSpec(axis) if of_problems else PartitionSpec())
 
-    def partition(mesh: Any, arguments: Any, results: Any) -> Any:
+    def partition(mesh: Any, arguments: Any, found: Any) -> Any:
         axis = next(filter(None, map(_first_axis, [*arguments[: len(problems)]])), None)
         return (
             mesh,
             call,
-            jax.tree.map(lambda _: sharding_of(mesh, True, axis), results),
+            jax.tree.map(lambda _: sharding_of(mesh, True, axis), found),
             tuple(sharding_of(mesh, each, axis) for each in sharded),
         )
 
     split = custom_partitioning(call)
-    results = jax.tree.leaves(jax.eval_shape(call, *given))
-    split.def_partition(partition, sharding_rule=_rule([x.ndim for x in given], sharded, results))
+    results = jax.eval_shape(call, *given)
+    rule = _rule([x.ndim for x in given], sharded, jax.tree.leaves(results))
+    split.def_partition(partition, sharding_rule=rule)
 
     @custom_vmap
     def function(*arguments: Array) -> Any:
@@ -55,7 +56,7 @@ def by_problems(
     def batched(size: int, is_batched: Any, *arguments: Array) -> Any:
         if any(is_batched[len(problems) :]):
             axes = tuple(0 if each else None for each in is_batched)
-            return jax.vmap(call, axes)(*arguments), jax.tree.map(lambda _: True, results_tree)
+            return jax.vmap(call, axes)(*arguments), jax.tree.map(lambda _: True, results)
         flat = []
         for x, each, own in zip(arguments, is_batched, sharded, strict=True):
             whole = x if each or not own else jnp.broadcast_to(x, (size, *x.shape))
@@ -64,7 +65,6 @@ def by_problems(
         found = jax.tree.map(lambda x: x.reshape(size, -1, *x.shape[1:]), found)
         return found, jax.tree.map(lambda _: True, found)
 
-    results_tree = jax.eval_shape(call, *given)
     return function(*given)
 
 

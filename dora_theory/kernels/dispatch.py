@@ -2,8 +2,9 @@
 
 The kernels are written for Pallas's Triton backend: what they need (reductions, scans, loops that
 end when a row is done) it has, for every NVIDIA GPU since Ampere, and the same kernel can be
-interpreted on a CPU. JAX 0.11 deprecates that backend in favor of Mosaic GPU, whose products need
-Hopper's instructions and which has no scan; a JAX without it takes the references.
+interpreted on a CPU. JAX 0.11 deprecates that backend in favor of Mosaic GPU. Sums over
+similarities and Monte Carlo have a second form there, which is taken where the first backend is
+gone; exact allocation, whose running counts Mosaic GPU has not, then takes its reference.
 
 Nothing of Pallas is loaded before a kernel is used.
 """
@@ -12,7 +13,7 @@ import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 
@@ -23,12 +24,27 @@ _CAPABILITY = 8.0
 _DEPRECATED = "The Pallas Triton backend is deprecated"
 
 
+class Mosaic(NamedTuple):
+    """A kernel's form for Mosaic GPU: what the Triton form takes and returns, and for which GPUs.
+
+    Attributes:
+        kernel: the kernel.
+        capability: the least compute capability.
+        below: the least that is too new, for instructions that one generation has.
+    """
+
+    kernel: Callable[..., Any]
+    capability: float = _CAPABILITY
+    below: float = float("inf")
+
+
 def choose(
     implementation: Implementation,
     kernel: Callable[..., Any],
     reference: Callable[..., Any],
     *arguments: Any,
     obstacle: str | None = None,
+    mosaic: Mosaic | None = None,
 ) -> Any:
     """Calls a kernel or its reference, two functions of the same arguments and meaning.
 
@@ -40,6 +56,7 @@ def choose(
         reference: the same in `jax.numpy`.
         *arguments: of both, arrays or pytrees of arrays.
         obstacle: why the kernel cannot take these arguments, if so.
+        mosaic: the kernel's other form, for a JAX without a Triton backend.
 
     Returns:
         What the chosen one returns.
@@ -53,6 +70,9 @@ def choose(
     if implementation == "reference":
         return reference(*arguments)
     obstacle = obstacle or unavailable()
+    if not obstacle and not _has("triton"):
+        obstacle = _not_by(mosaic)
+        kernel = mosaic.kernel if mosaic else kernel
     if implementation == "pallas":
         if obstacle:
             raise ValueError(f"implementation='pallas': {obstacle}; use 'auto' or 'reference'")
@@ -85,8 +105,8 @@ def unavailable() -> str | None:
     except RuntimeError:
         kinds = ", ".join(sorted({d.platform for d in jax.local_devices()}))
         return f"kernels need an NVIDIA GPU, and this process has only: {kinds}"
-    if not _has_backend():
-        return f"JAX {jax.__version__} has no Triton backend for Pallas"
+    if not (_has("triton") or _has("mosaic_gpu")):
+        return f"JAX {jax.__version__} has no backend of Pallas for GPUs"
     for device in devices:
         if float(device.compute_capability) < _CAPABILITY:
             return (
@@ -104,8 +124,19 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", _DEPRECATED, DeprecationWarning)
 
 
-def _has_backend() -> bool:
+def _not_by(mosaic: Mosaic | None) -> str | None:
+    """Why a kernel's other form cannot run on the GPUs of this process."""
+    without = f"JAX {jax.__version__} has no Triton backend for Pallas, and"
+    if mosaic is None:
+        return f"{without} this kernel has no other form"
+    for device in jax.local_devices(backend="cuda"):
+        if not mosaic.capability <= float(device.compute_capability) < mosaic.below:
+            return f"{without} the form for Mosaic GPU is not for {device.device_kind}"
+    return None
+
+
+def _has(backend: str) -> bool:
     try:
-        return find_spec("jax.experimental.pallas.triton") is not None
+        return find_spec(f"jax.experimental.pallas.{backend}") is not None
     except ModuleNotFoundError:  # of what it would be in: Pallas itself, or what that needs
         return False

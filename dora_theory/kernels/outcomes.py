@@ -14,30 +14,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from dora_theory.kernels.beta_sampler import (
-    BetaSetup,
-    Stream,
-    beta_logits,
-    log_sigmoid,
-    setup_beta,
-)
+from dora_theory.kernels.beta_sampler import Stream, beta_logits, setup_beta
 from dora_theory.kernels.by_problems import by_problems
-from dora_theory.kernels.dispatch import Implementation, choose, quiet
-
-# What a unit's setup holds besides the coefficients of two polynomials.
-_SCALARS = BetaSetup._fields[2:]
-
-
-class Outcomes(NamedTuple):
-    """Sums over samples.
-
-    Attributes:
-        success: samples with a correct rollout (or their probability), shape `(strategies, n)`.
-        correct: correct rollouts (or their expectation), of the same shape.
-    """
-
-    success: Float[Array, "strategies n"]
-    correct: Float[Array, "strategies n"]
+from dora_theory.kernels.dispatch import Implementation, Mosaic, choose, quiet
+from dora_theory.kernels.outcome_parts import (
+    Outcomes,
+    laid_out,
+    log_failure_of,
+    setup_of_unit,
+)
 
 
 class Tiling(NamedTuple):
@@ -86,7 +71,15 @@ def expected_outcomes(
         sample,
         counts,
         obstacle=obstacle,
+        mosaic=Mosaic(_mosaic),
     )
+
+
+def _mosaic(*arguments: Any) -> Outcomes:
+    """The other form, which needs a JAX that has what it is made of."""
+    from dora_theory.kernels.outcomes_mosaic import expected_outcomes_mosaic
+
+    return expected_outcomes_mosaic(*arguments)
 
 
 def expected_outcomes_reference(
@@ -143,19 +136,13 @@ def _certain(spent: Array, samples: int) -> Array:
 
 def _added(failure: Array, logits: Array, spent: Array, counts: Array) -> tuple[Array, Array]:
     """Log failure with one more unit, and the sum over samples of that unit's p."""
-    each = _log_failure(logits, spent[..., None])
+    each = log_failure_of(logits, spent[..., None])
     return failure + each, jnp.where(counts, jax.nn.sigmoid(logits), 0).sum(-1)
 
 
 def _summed(failure: Array, p: Array, spent: Array, counts: Array) -> Outcomes:
     correct = (spent * p[:, None]).sum(0)
     return Outcomes(jnp.where(counts, -jnp.expm1(failure), 0).sum(-1), correct)
-
-
-def _log_failure(logits: Array, spent: Array) -> Array:
-    b = spent.astype(jnp.float32)
-    # Nothing spent on a p of 1 is no failure: 0, not 0 times -inf.
-    return jnp.where(b > 0, b * log_sigmoid(-logits), 0)
 
 
 def expected_outcomes_kernel(
@@ -194,17 +181,10 @@ def expected_outcomes_kernel(
     parts = pl.cdiv(sample.size, each)
     more = parts * each - sample.size
     sample, counts = jnp.pad(sample, (0, more)), jnp.pad(counts, (0, more))
-    setup = setup_beta(alpha, beta)
-    degree = setup.rows_a.shape[0]
-    # A unit's coefficients lie side by side, `degree` for a, as many for b, and five.
-    table = jnp.concatenate(
-        [setup.rows_a, setup.rows_b, jnp.stack([getattr(setup, name) for name in _SCALARS])]
-    )
-    table = jnp.moveaxis(table, 0, -1).swapaxes(0, 1)
+    seeds, table = laid_out(keys, alpha, beta)
     # Tensors of a kernel have powers of two for sizes; strategies beyond spend nothing.
     width = 1 << (strategies - 1).bit_length()
     budget = jnp.pad(spent.transpose(2, 0, 1), ((0, 0), (0, 0), (0, width - strategies)))
-    seeds = jnp.broadcast_to(jnp.concatenate(keys, -1), (n, 2))
 
     def kernel(
         seeds: Any, table: Any, budget: Any, sample: Any, counts: Any, success: Any, correct: Any
@@ -215,19 +195,11 @@ def expected_outcomes_kernel(
         def add(unit: Array, sums: tuple[Array, Array]) -> tuple[Array, Array]:
             failure, expected = sums
 
-            def coefficient(i: int) -> Array:
-                return table[unit, i]
-
-            # A list does for rows: Horner's rule takes them one by one.
-            rows: tuple[Any, Any] = (
-                [coefficient(i) for i in range(degree)],
-                [coefficient(degree + i) for i in range(degree)],
-            )
-            here = BetaSetup(*rows, *(coefficient(2 * degree + i) for i in range(len(_SCALARS))))
+            here = setup_of_unit(lambda i: table[unit, i], table.shape[-1])
             logits = beta_logits(stream, unit, number, here)
             spent = budget[unit, :]
             p = jnp.where(counted, jax.nn.sigmoid(logits), 0).sum()
-            failure = failure + _log_failure(logits[None, :], spent[:, None])
+            failure = failure + log_failure_of(logits[None, :], spent[:, None])
             return failure, expected + spent.astype(jnp.float32) * p
 
         start = jnp.zeros((width, each), jnp.float32), jnp.zeros((width,), jnp.float32)

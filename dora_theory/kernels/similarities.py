@@ -12,7 +12,7 @@ is computed as r_i·r_j - |r_i|²/2 - |r_j|²/2, the same for unit vectors, and 
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -20,13 +20,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from dora_theory.kernels.by_problems import by_problems
-from dora_theory.kernels.dispatch import Implementation, choose, quiet, with_slope
+from dora_theory.kernels.dispatch import Implementation, Mosaic, choose, quiet, with_slope
+from dora_theory.kernels.similarity_parts import Precision, nearness, rounded, unit_vectors
 from dora_theory.kernels.varying import varying_with
 
-Precision = Literal["full", "tf32", "bfloat16"]
-
-# Explicit bits of a mantissa.
-_MANTISSA = {"tf32": 10, "bfloat16": 7}
 # Numbers that a core's cache holds.
 _CACHED = 1 << 19
 # Up to so many candidates the CPU's library makes one loop of lengths, product, exponentials and
@@ -49,20 +46,6 @@ def tiling(k: int, precision: Precision) -> Tiling:
     side = 64 if precision == "full" else 128
     side = max(16, min(side, 1 << (k - 1).bit_length()))
     return Tiling(side, side, 32, 8 if side == 128 else 4, 3)
-
-
-def unit_vectors(
-    embeddings: Float[Array, "*batch k d"], exists: Bool[Array, "*batch k"]
-) -> Float[Array, "*batch k d"]:
-    """Embeddings brought to length 1, of whatever scale they are; 0 where none exists."""
-    # The largest entry first: a square may overflow or underflow where a cosine does not. Beyond
-    # the limits even the reciprocal of that would, which a quotient may be computed by.
-    e = jnp.where(exists[..., None], embeddings, 0)
-    largest = jax.lax.stop_gradient(jnp.abs(e).max(-1, keepdims=True))
-    tiny = jnp.finfo(e.dtype).tiny
-    e = jnp.where(exists[..., None], e / jnp.clip(largest, tiny, 1 / tiny), 1)
-    unit = e / jnp.sqrt(jnp.sum(e * e, -1, keepdims=True))
-    return jnp.where(exists[..., None], unit, 0)
 
 
 def similarity_sums(
@@ -110,7 +93,16 @@ def similarity_sums(
         temperature,
         *(() if exists is None else (exists,)),
         obstacle=None if dtype == jnp.float32 else f"the kernel has no {dtype}",
+        # Products of matrix units as Hopper has them.
+        mosaic=Mosaic(partial(_mosaic, precision=precision), 9.0, 10.0),
     )
+
+
+def _mosaic(*arguments: Any, precision: Precision) -> Array:
+    """The other form, which needs a JAX that has what it is made of."""
+    from dora_theory.kernels.similarities_mosaic import similarity_mosaic
+
+    return similarity_mosaic(*arguments, precision=precision)
 
 
 @partial(jax.jit, static_argnames=("precision", "block"))
@@ -127,7 +119,7 @@ def similarity_reference(
     k, d = embeddings.shape[-2:]
 
     def prepared(e: Array, exists: Array | None) -> Array:
-        return _rounded(e if exists is None else unit_vectors(e, exists), precision)
+        return rounded(e if exists is None else unit_vectors(e, exists), precision)
 
     def of_one(e: Array, v: Array, inverse: Array, exists: Array | None) -> Array:
         return _sums_of_one(prepared(e, exists), v, inverse)
@@ -158,7 +150,7 @@ def _sums_of_one(
     half = 0.5 * jnp.sum(unit * unit, -1)
     gap = _dot("id,jd->ij", unit, unit) - half[:, None] - half
     # As a product: a sum over the exponentials is far slower on some shapes of a CPU.
-    return _dot("ij,j->i", _near(gap, jnp.eye(half.size, dtype=bool), inverse), values)
+    return _dot("ij,j->i", nearness(gap, jnp.eye(half.size, dtype=bool), inverse), values)
 
 
 def _sums_unscaled(
@@ -206,7 +198,7 @@ def _sums_by_pairs(
         (left, left_half, v), (right, right_half, w) = ([x[p] for x in parts] for p in pair)
         product = _dot("...id,...jd->...ij", left, right)
         gap = product - left_half[..., :, None] - right_half[..., None, :]
-        near = _near(gap, (i == j) & diagonal, scale)
+        near = nearness(gap, (i == j) & diagonal, scale)
         # As products, for which S is written down once; sums would each take the exponentials.
         total = total.at[i].add(_dot("...ij,...j->...i", near, w))
         other = _dot("...ij,...i->...j", near, v)
@@ -259,7 +251,7 @@ def similarity_kernel(
     rows, columns, depth, warps, stages = tile or tiling(k, precision)
     side = max(rows, columns)
     tall, wide = -(-k // side) * side, -(-d // depth) * depth
-    e = _rounded(unit, precision).reshape(-1, k, d)
+    e = rounded(unit, precision).reshape(-1, k, d)
     half = 0.5 * jnp.sum(e * e, -1)
     more = (0, tall - k)
     e = jnp.pad(e, ((0, 0), more, (0, wide - d)))
@@ -287,7 +279,7 @@ def similarity_kernel(
             product = jax.lax.fori_loop(0, wide // depth, of_dimensions, product)
             gap = product - own_half[:, None] - triton.load(right_half.at[here])[None, :]
             j = block * columns + jnp.arange(columns)
-            near = _near(gap, i[:, None] == j[None, :], scale)
+            near = nearness(gap, i[:, None] == j[None, :], scale)
             return total + (near * triton.load(v.at[here])[None, :]).sum(-1)
 
         start = jnp.zeros((rows,), jnp.float32)
@@ -322,13 +314,6 @@ def similarity_kernel(
     return y[:, :k].reshape(values.shape)
 
 
-def _rounded(unit: Array, precision: Precision) -> Array:
-    """To nearest, so that units which only cut bits off find none to cut."""
-    if precision == "full":
-        return unit
-    return jax.lax.reduce_precision(unit, exponent_bits=8, mantissa_bits=_MANTISSA[precision])
-
-
 def _product(x: Array, y: Array, precision: Precision, interpret: bool) -> Array:
     """Rows times rows, of what is rounded already, added in float32."""
     presets = jax.lax.DotAlgorithmPreset
@@ -345,12 +330,6 @@ def _product(x: Array, y: Array, precision: Precision, interpret: bool) -> Array
         precision=jax.lax.Precision.HIGHEST if interpret else how,
         preferred_element_type=jnp.float32,
     )
-
-
-def _near(gap: Array, own: Array, inverse: Array) -> Array:
-    """exp(gap/T_s); rounding may carry a cosine past 1, and a candidate is one with itself."""
-    gap = jnp.where(own, 0, jnp.minimum(gap, 0))
-    return jnp.exp(jnp.where(gap == 0, 0, gap * inverse))
 
 
 def _blocks(x: Array, axis: int, block: int) -> Array:

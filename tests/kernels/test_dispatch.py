@@ -51,21 +51,53 @@ def test_without_a_gpu_pallas_is_not_loaded():
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
-@pytest.mark.parametrize("lacks", ["jax.experimental.pallas", "jax.experimental.pallas.triton"])
-def test_a_jax_without_the_backend_is_named(monkeypatch, lacks):
-    """Of a module in a package that is missing too, the search raises instead of finding None."""
-    monkeypatch.setattr(dispatch.jax, "local_devices", lambda backend: [])
-    for name in [name for name in sys.modules if f"{name}.".startswith(f"{lacks}.")]:
+def without(monkeypatch, *lacks):
+    """As in a JAX that has not these modules."""
+    for name in [n for n in sys.modules if any(f"{n}.".startswith(f"{x}.") for x in lacks)]:
         monkeypatch.delitem(sys.modules, name)
     found = importlib.machinery.PathFinder.find_spec
 
     def find(name, path=None, target=None):
-        return None if name == lacks else found(name, path, target)
+        return None if name in lacks else found(name, path, target)
 
     monkeypatch.setattr(importlib.machinery.PathFinder, "find_spec", find)
     dispatch.unavailable.cache_clear()
-    assert dispatch.unavailable().endswith("has no Triton backend for Pallas")
+
+
+PALLAS = "jax.experimental.pallas"
+
+
+@pytest.mark.parametrize("lacks", [[PALLAS], [f"{PALLAS}.triton", f"{PALLAS}.mosaic_gpu"]])
+def test_a_jax_without_a_backend_is_named(monkeypatch, lacks):
+    """Of a module in a package that is missing too, the search raises instead of finding None."""
+    monkeypatch.setattr(dispatch.jax, "local_devices", lambda backend: [])
+    without(monkeypatch, *lacks)
+    assert dispatch.unavailable().endswith("has no backend of Pallas for GPUs")
     dispatch.unavailable.cache_clear()
+
+
+@pytest.mark.parametrize(("capability", "taken"), [("8.0", False), ("9.0", True), ("10.0", False)])
+def test_where_triton_is_gone_the_other_form_is_taken(monkeypatch, capability, taken):
+    """Where its instructions are; a kernel without one falls back, and says why if asked for."""
+
+    class Device:
+        device_kind, compute_capability = "a GPU", capability
+
+    other = dispatch.Mosaic(lambda x: x + 2, 9.0, 10.0)
+    monkeypatch.setattr(dispatch.jax, "local_devices", lambda backend: [Device()])
+    without(monkeypatch, f"{PALLAS}.triton")
+    x = jnp.zeros(3)
+    try:
+        if taken:
+            assert dispatch.choose("pallas", kernel, reference, x, mosaic=other)[0] == 2
+        else:
+            with pytest.raises(ValueError, match="form for Mosaic GPU is not for a GPU"):
+                dispatch.choose("pallas", kernel, reference, x, mosaic=other)
+        with pytest.raises(ValueError, match=r"has no Triton backend .* has no other form"):
+            dispatch.choose("pallas", kernel, reference, x)
+        assert dispatch.choose("auto", kernel, reference, x)[0] == -1
+    finally:
+        dispatch.unavailable.cache_clear()
 
 
 class _Device:

@@ -1,0 +1,39 @@
+"""What all forms of the sums over similarities share: unit vectors, rounding, the exponential."""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+Precision = Literal["full", "tf32", "bfloat16"]
+
+# Explicit bits of a mantissa.
+_MANTISSA = {"tf32": 10, "bfloat16": 7}
+
+
+def unit_vectors(
+    embeddings: Float[Array, "*batch k d"], exists: Bool[Array, "*batch k"]
+) -> Float[Array, "*batch k d"]:
+    """Embeddings brought to length 1, of whatever scale they are; 0 where none exists."""
+    # The largest entry first: a square may overflow or underflow where a cosine does not. Beyond
+    # the limits even the reciprocal of that would, which a quotient may be computed by.
+    e = jnp.where(exists[..., None], embeddings, 0)
+    largest = jax.lax.stop_gradient(jnp.abs(e).max(-1, keepdims=True))
+    tiny = jnp.finfo(e.dtype).tiny
+    e = jnp.where(exists[..., None], e / jnp.clip(largest, tiny, 1 / tiny), 1)
+    unit = e / jnp.sqrt(jnp.sum(e * e, -1, keepdims=True))
+    return jnp.where(exists[..., None], unit, 0)
+
+
+def rounded(unit: Array, precision: Precision) -> Array:
+    """To nearest, so that units which only cut bits off find none to cut."""
+    if precision == "full":
+        return unit
+    return jax.lax.reduce_precision(unit, exponent_bits=8, mantissa_bits=_MANTISSA[precision])
+
+
+def nearness(gap: Array, own: Array, inverse: Array) -> Array:
+    """exp(gap/T_s); rounding may carry a cosine past 1, and a candidate is one with itself."""
+    gap = jnp.where(own, 0, jnp.minimum(gap, 0))
+    return jnp.exp(jnp.where(gap == 0, 0, gap * inverse))
