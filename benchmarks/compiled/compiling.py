@@ -76,7 +76,7 @@ def compiled(program: Program, device: Device, assembler: str) -> dict[str, Any]
     }
     said = "".join(heard)
     if program.backend == "mosaic":
-        ptx, pattern = [part.partition("\nResources(")[0] for part in _modules(said)], _SCRATCH
+        ptx, pattern = _modules(said), _SCRATCH
     else:
         pattern = _SHARED
     for module in ptx:
@@ -108,7 +108,11 @@ def kernel_row(
 
 def _modules(said: str) -> list[str]:
     """The PTX in what a compiler has said."""
-    return [f".version{part}" for part in re.split(r"^\.version", said, flags=re.M)[1:]]
+    parts = re.split(r"^\.version .*$", said, flags=re.M)[1:]
+    # Up to the end of the last function: what follows is not PTX. Mosaic GPU has an assembler of
+    # its own, newer than the packaged one, which knows all that these kernels use.
+    bodies = (part[: part.rindex("\n}") + 2] for part in parts)
+    return [f".version 8.8{body}\n" for body in bodies]
 
 
 @contextmanager

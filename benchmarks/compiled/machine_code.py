@@ -67,14 +67,9 @@ def loops(body: str) -> list[Loop]:
     for j, (start, end) in enumerate(ordered):
         made[j + 1].depth = 1 + sum(a < start and end <= b for a, b in ordered)
     for i, line in enumerate(lines):
-        name = _INSTRUCTION.match(line)
-        if not name or _LABEL.match(line) or line.endswith(":"):
-            continue
-        kind = kind_of(name.group(1))
-        if kind:
-            # The innermost: of those around it, the one that begins last.
-            inside = [j + 1 for j, (a, b) in enumerate(ordered) if a <= i <= b]
-            made[inside[-1] if inside else 0].counts[kind] += 1
+        # The innermost: of those around it, the one that begins last.
+        inside = [j + 1 for j, (a, b) in enumerate(ordered) if a <= i <= b]
+        made[inside[-1] if inside else 0].counts.update(filter(None, map(kind_of, _names(line))))
     return made
 
 
@@ -90,10 +85,18 @@ def instructions(body: str, kind: str) -> Counter[str]:
     """How often each instruction of a kind stands in a kernel, by name without types."""
     names = Counter[str]()
     for line in body.splitlines():
-        found = _INSTRUCTION.match(line.strip())
-        if found and kind_of(found.group(1)) == kind:
-            names[".".join(found.group(1).split(".")[:2])] += 1
+        for name in _names(line.strip()):
+            if kind_of(name) == kind:
+                names[".".join(name.split(".")[:2])] += 1
     return names
+
+
+def _names(line: str) -> list[str]:
+    """Instructions of a line: one, or several of what was written as assembly."""
+    if _LABEL.match(line):
+        return []
+    parts = line.lstrip("{ ").split("; ")
+    return [found.group(1) for found in map(_INSTRUCTION.match, parts) if found]
 
 
 def assembled(ptx: str, assembler: str, device: Device) -> dict[str, dict[str, int]]:
@@ -104,7 +107,7 @@ def assembled(ptx: str, assembler: str, device: Device) -> dict[str, dict[str, i
         command = [assembler, "-v", f"-arch={device.architecture}", file.name, "-o", "/dev/null"]
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode:
-        raise RuntimeError(f"{Path(assembler).name}: {ran.stderr.strip().splitlines()[-1]}")
+        raise RuntimeError(f"{Path(assembler).name}: {ran.stderr.strip().splitlines()[0]}")
     return read_assembler(ran.stderr)
 
 

@@ -75,6 +75,11 @@ def test_kernels_are_read_loop_by_loop():
     assert dict(instructions(body, "tensor")) == {"mma.sync": 1}
 
 
+def test_instructions_written_as_assembly_are_counted():
+    line = "{ .reg .pred p; setp.ne.b32 p, 1, 0; wgmma.mma_async.sync.m64n128k16 {%r1,%r2}, p; }"
+    assert dict(instructions(line, "tensor")) == {"wgmma.mma_async": 1}
+
+
 def test_the_assembler_s_word_is_read():
     found = read_assembler(SAID)
     assert found["similarity_sums"] == {
