@@ -78,7 +78,7 @@ gpu:
 
 # No GPU needed; environments of 1.2 GB for each of two versions of JAX are made in .cache/gpu.
 gpu-compile: $(VENV)/.ready
-	$(BIN)/python benchmarks/gpu_compile.py
+	$(BIN)/python benchmarks/gpu_compile.py $(if $(DEVICES),--devices $(DEVICES))
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
