@@ -47,9 +47,13 @@ STEP = 1e-5
 FLOATS = [
     name
     for name, entry in TABLE.items()
-    # The prices of `allocate_problems` come from loops, which JAX refuses to differentiate.
+    # The prices of `allocate_problems` come from loops, which JAX refuses to differentiate; the
+    # weights of `dora_constant` lie inside (0, 1) and sum to 1.
     if name.partition(".")[0]
-    not in ("sample_log_beta", "sample_log_gamma", "optimize_allocation", "allocate_problems")
+    not in (
+        *("sample_log_beta", "sample_log_gamma", "optimize_allocation"),
+        *("allocate_problems", "dora_constant"),
+    )
     and any(
         jnp.issubdtype(x.dtype, jnp.floating)
         for x in leaves(jax.eval_shape(lambda entry=entry: entry.call(**arguments(entry, ()))))
