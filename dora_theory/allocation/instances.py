@@ -166,7 +166,11 @@ def checked_limits(
         )
         NOT_NEGATIVE.check("max_rollouts - min_rollouts", room)
     if sums and all(is_host(x) for x in (min_rollouts, total, costs)):
-        each = np.asarray(min_rollouts, float) * (1 if costs is None else np.asarray(costs, float))
+        floor, price = np.broadcast_arrays(
+            np.asarray(min_rollouts, float), 1.0 if costs is None else np.asarray(costs, float)
+        )
+        # Not 0 times an infinite cost.
+        each = np.multiply(floor, price, out=np.zeros(floor.shape), where=floor > 0)
         spent = np.broadcast_to(each, full).sum(-1)
         if np.any((spent > np.asarray(n)) & (spent > 0)):
             raise ValueError("min_rollouts: the floors exceed the total")
