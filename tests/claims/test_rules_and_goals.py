@@ -275,8 +275,8 @@ def off_by_one(function: Callable, **changes: Callable) -> Callable:
             heuristics,
             "rebase_sequential_allocation",
             lambda f: (
-                lambda scores, n, *, temperature: heuristics.rebase_allocation(
-                    scores, n, quality_temperature=temperature
+                lambda scores, n, *, quality_temperature: heuristics.rebase_allocation(
+                    scores, n, quality_temperature=quality_temperature
                 )
             ),
         ),
