@@ -48,7 +48,7 @@ def main(out: Path) -> list[Row]:
             colors = [ORDER[5] if r in KNOWING else ORDER[0] for r in names]
             axes.barh(y, 100 * few, 0.7, color=colors)
             axes.plot(100 * many, y, ".", color=BLACK, markersize=4)
-            axes.set_yticks(y, names, fontsize=6)
+            axes.set_yticks(y, names, fontsize=7)
             axes.invert_yaxis()
             axes.set(title=title, xlim=(0, 100 * few.max() * 1.05))
         every[-1].set_xlabel("% of problems unsolved")

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 import dora_theory as dt
-from paper_repro.drawing import ORDER, panels
+from paper_repro.drawing import BLACK, ORDER, panels
 from paper_repro.script import Row, row, run
 
 WEIGHTS, CONCENTRATION = [0.4, 0.25, 0.15, 0.1, 0.05, 0.05], 0.5
@@ -43,16 +43,17 @@ def main(out: Path) -> list[Row]:
         n = np.arange(1, SHOWN + 1)
         for (name, plan), color in zip(plans.items(), ORDER, strict=False):
             right, wrong = (np.asarray(x) for x in (plan.right, plan.wrong))
-            above.plot(n, right[:SHOWN], color=color, label=f"{name}: right")
+            above.plot(n, right[:SHOWN], color=color, label=name)
             precision = right / (right + wrong)
-            above.plot(n, precision[:SHOWN], color=color, linestyle="--", label="precision")
+            above.plot(n, precision[:SHOWN], color=color, linestyle="--")
             above.axhline(right[-1], color=color, linestyle=":", linewidth=0.8)
             cells = [right[i - 1] for i in (1, 4, 16, 64, LENGTH)]
             rows.append(row("Verifier", f"{name}: right at N = 1, 4, 16, 64, 2048", None, cells, 3))
             cells = [wrong[i - 1] for i in (1, 4, 16, 64, LENGTH)]
             rows.append(row("Verifier", f"{name}: wrong at N = 1, 4, 16, 64, 2048", None, cells, 3))
-        above.set(xscale="log", ylim=(0.2, 1.02), xlabel="rollouts N", ylabel="probability")
-        above.legend(ncols=2, fontsize=6, loc="lower right")
+        above.set(xscale="log", ylim=(0.2, 1.02), xlabel="rollouts N", ylabel="P(right), precision")
+        above.plot([], [], color=BLACK, linestyle="--", label="precision")
+        above.legend(loc="lower right")
         for (name, y), color in zip(best.items(), ORDER, strict=False):
             below.plot(rounds, y, color=color, label=name)
             top = int(rounds[y.argmax()])

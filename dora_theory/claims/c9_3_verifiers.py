@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
-from functools import partial
 from typing import Any
 
 import jax
@@ -56,7 +55,7 @@ def _means(x: Instances, most: int) -> Array:
 def _margin_thinning(x: Instances) -> Float[Array, " n"]:
     t, f = (jnp.broadcast_to(x[n][:, None], x["weights"].shape) for n in _RATES)
     kappa = x["concentration"][:, None]
-    means = jax.vmap(partial(verifiers.rejection_means, length=_N + 1))
+    means = jax.vmap(lambda w, kappa, t, f: verifiers.rejection_means(w, kappa, t, f, _N + 1))
     found = means(x["weights"], kappa, t, f)
     return -jnp.abs(jnp.swapaxes(found, 1, 2) - _means(x, _N)).max((-1, -2))
 

@@ -233,6 +233,8 @@ def always_proves(right: Function) -> Function:
         found = right(prior, b)
         return found._replace(largest_next=0 * found.largest_next)
 
+    return wrong
+
 
 def values_forgotten(right: Function) -> Function:
     return lambda values, prior, total, **o: right(jnp.ones_like(values), prior, total, **o)
@@ -261,6 +263,8 @@ def half_the_gains(right: Function) -> Function:
         reached = -jnp.expm1(objective_of(prior, b))
         return found._replace(lattice=0.5 * (found.lattice + reached))
 
+    return wrong
+
 
 def smallest_marginal_first(right: Function) -> Function:
     def wrong(values: Any, prior: Any, given: Any, **options: Any) -> Any:
@@ -281,6 +285,8 @@ def gap_halved(right: Function) -> Function:
 def worst_first(right: Function) -> Function:
     def wrong(prior: Any, n: Any) -> Any:
         return right(prior, n)[..., ::-1]
+
+    return wrong
 
 
 def value_forgotten(right: Function) -> Function:
@@ -310,6 +316,8 @@ def magnitude_for_roots(right: Function) -> Function:
         found = right(w, c)
         v = jnp.linalg.solve(c, jnp.ones_like(w)[..., None])[..., 0]
         return found._replace(weights=w * v, exponent=(w * v).sum(-1))
+
+    return wrong
 
 
 def twice_the_bound(right: Function) -> Function:
