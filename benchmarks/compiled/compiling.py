@@ -27,8 +27,6 @@ from compiled.machine_code import (
 from compiled.programs import Program, placed
 
 ENVIRONMENT = {
-    # A cache of compiled programs cannot be read without a device.
-    "JAX_ENABLE_COMPILATION_CACHE": "false",
     "JAX_SKIP_CUDA_CONSTRAINTS_CHECK": "1",
     "CUDA_VISIBLE_DEVICES": "-1",
     "JAX_PLATFORMS": "",
