@@ -31,7 +31,9 @@ def main(out: Path) -> list[Row]:
     with jax.enable_x64(True):
         exact = np.asarray(dt.optimal_allocation(WEIGHTS, CONCENTRATIONS, BUDGET))
         linear = np.asarray(dt.shifted_linear_allocation(WEIGHTS, CONCENTRATIONS, BUDGET))
-        best = dict(zip(few, np.asarray(dt.optimal_allocation(WEIGHTS, few, BUDGET)), strict=True))
+        # As many κ as candidates: the batch axis says that they are not one for each candidate.
+        few_best = np.asarray(dt.optimal_allocation(WEIGHTS[None], few, BUDGET))
+        best = dict(zip(few, few_best, strict=True))
         rule = np.asarray(dt.shifted_linear_allocation(WEIGHTS, 10.0, BUDGET))
         adams, webster, jefferson = (
             np.asarray(dt.apportion(WEIGHTS, BUDGET, divisor=d)) for d in (0, 0.5, 1)
