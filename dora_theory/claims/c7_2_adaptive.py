@@ -275,8 +275,7 @@ CLAIMS = (
         name="the index policy is optimal",
         statement="Rolling the unsolved problem with the largest v times posterior mean has the "
         "largest expected value of all adaptive policies, for every N at once.",
-        latex=r"\max_\pi\mathbb E_\pi\sum_{m\text{ solved}}v_m\ \text{is attained by}\ "
-        r"\arg\max_{m\text{ unsolved}}v_m\,\mathbb E[p_m\mid\text{failures}]",
+        latex=r"\pi^*:\quad\arg\max_{m\text{ unsolved}}v_m\,\mathbb E[p_m\mid\text{failures}]",
         source="new",
         expected="holds",
         assumptions="A verified success ends its problem; independent problems whose hazards fall "
