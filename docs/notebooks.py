@@ -12,6 +12,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jax
+
 FOLDER = Path(__file__).parent / "notebooks"
 
 
@@ -76,7 +78,9 @@ def _lines(text: str) -> list[str]:
 def main() -> None:
     """Runs all notebooks and writes them."""
     for source in sorted(FOLDER.glob("*.py")):
-        ran = run(source.read_text(encoding="utf-8"))
+        # Commands turn x64 on for their process, and other notebooks would draw other numbers.
+        with jax.enable_x64(False):
+            ran = run(source.read_text(encoding="utf-8"))
         text = json.dumps(notebook(ran), indent=1, ensure_ascii=False)
         source.with_suffix(".ipynb").write_text(text + "\n", encoding="utf-8")
         print(source.with_suffix(".ipynb"))
