@@ -4,7 +4,7 @@
 
 * a heap, the textbook greedy in Python, on a 1/1000 of the problems and of the budget, scaled up;
 * a bisection of the price in NumPy, inside which the level of each problem is bisected, on a 1/50:
-  what one writes first. It leaves ties and roundings open, so that its sum misses N by a few.
+  what one writes first. It leaves ties and rounding open, so that its sum misses N by a few.
 
 Ours is checked by its certificate before it is timed, and its time as the problems grow tenfold.
 """

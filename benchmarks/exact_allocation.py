@@ -7,7 +7,7 @@ Integers (4,096 problems, k = 64, N = 256, κ = 1, which is d'Hondt's method) ag
 * 32 halvings of the level that all candidates are filled to, in NumPy and in two jitted loops: the
   plain one, whose sums of rows XLA does not vectorize on a CPU, and one whose sums are products
   with ones, which are. All three do less than an exact answer needs. They settle no ties, nor what
-  roundings leave open: such a row does not sum to N. The share of rows that they leave without an
+  rounding leaves open: such a row does not sum to N. The share of rows that they leave without an
   answer is reported with their times.
 
 Scores that are all different are the easy case. So the same is raced for scores of 2 decimals and

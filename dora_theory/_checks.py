@@ -320,11 +320,6 @@ def common_shape(**shapes: tuple[int, ...]) -> tuple[int, ...]:
         raise ValueError(f"shapes do not fit: {listed}") from None
 
 
-def check_candidates(name: str, x: Any) -> None:
-    """`ValueError` unless `x` has a last axis of candidates with at least one entry."""
-    fit(**{name: (np.shape(x), "k")})
-
-
 def check_whole(name: str, x: Any, low: int = 0, high: int = 2**31 - 1) -> int:
     """`x` as an int; `ValueError` unless it is one integer in [low, high].
 

@@ -33,7 +33,7 @@ def solution_level_shares(
         sizes: k ≥ 0, number of candidates of each direction, shape `(..., g)`.
 
     Returns:
-        Shape `(..., g)`, sum 1 unless every product is 0. Relative error of a few roundings.
+        Shape `(..., g)`, sum 1 unless every product is 0. Relative error of a few ulps.
 
     Raises:
         ValueError: NaN, infinite or negative values, shapes that do not fit.
@@ -62,7 +62,7 @@ def direction_mass(
 
     Returns:
         Shape `(..., g)`, sum 1 unless every product is 0; a direction without candidates has none.
-        Relative error of a few roundings, also as θ → 0 and θ → ∞.
+        Relative error of a few ulps, also as θ → 0 and θ → ∞.
 
     Raises:
         ValueError: NaN or negative values, infinite Q or k, shapes that do not fit.
@@ -158,7 +158,7 @@ def similarity_theta(
 
     Returns:
         θ in [0, ∞], for `direction_mass`; ∞ where it exceeds the working dtype. Relative error
-        below (4 + (1 - s_out)/T_s) roundings of the differences of the cosines.
+        below (4 + (1 - s_out)/T_s) ulps of the differences of the cosines.
 
     Raises:
         ValueError: NaN, infinite or out of range; shapes that do not fit.
@@ -221,7 +221,7 @@ def specht_ratio(imbalance: Real[ArrayLike, "*batch"]) -> Float[Array, "*batch"]
         imbalance: h = k_max/k_min ≥ 1, any shape.
 
     Returns:
-        Same shape, ≥ 1, exactly 1 at h = 1. Relative error of a few roundings.
+        Same shape, ≥ 1, exactly 1 at h = 1. Relative error of a few ulps.
 
     Raises:
         ValueError: NaN, infinite or below 1.
@@ -255,7 +255,7 @@ def sharpened_quality(
 
     Returns:
         Shape `(..., g)`, sum 1 unless all Q are 0; a direction of Q = 0 has none. Relative error
-        below (4 + t |log(Q/max Q)|) roundings.
+        below (4 + t |log(Q/max Q)|) ulps.
 
     Raises:
         ValueError: NaN, infinite or negative values, shapes that do not fit.

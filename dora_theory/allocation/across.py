@@ -99,7 +99,7 @@ def allocate_problems(
 
     Returns:
         `ProblemAllocation`. Its sum is N unless caps forbid it. Marginals that agree to 64
-        roundings of their logarithm (1.4e-14 (1 + |log Δ|) in float64, 7.6e-6 in float32) are a
+        ulps of their logarithm (1.4e-14 (1 + |log Δ|) in float64, 7.6e-6 in float32) are a
         tie; ties go to the lowest problem, inside a problem to the lowest candidate. Where nothing
         is left to be gained the lowest problem with room takes the rest.
 

@@ -15,7 +15,7 @@ from dora_theory.kernels.varying import varying_with
 from dora_theory.model.copula import CORRELATION, check_symmetric, copies
 from dora_theory.model.directions import segment_sum
 
-# Levels within so many roundings are a tie: sums of the same terms in another order.
+# Levels within so many ulps are a tie: sums of the same terms in another order.
 _TIE = 32
 
 

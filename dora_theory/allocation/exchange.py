@@ -14,7 +14,7 @@ from dora_theory.allocation.marginals import Ends, ends
 from dora_theory.allocation.prices import Market, respond, search_price
 from dora_theory.kernels.varying import varying_with
 
-# Marginals so many roundings of their logarithm apart are a tie.
+# Marginals so many ulps of their logarithm apart are a tie.
 _ROUNDINGS = 64
 # Passes of the exchange at most; it needs a handful.
 _PATIENCE = 1 << 16

@@ -53,7 +53,7 @@ def expectation_allocation(
         mask: boolean `(..., k)`, false for padding, which receives nothing.
 
     Returns:
-        int32 `(..., k)` with sum N; ties, to 64 roundings, to the lowest index; copies of equal w
+        int32 `(..., k)` with sum N; ties within 64 ulps go to the lowest index; copies of equal w
         share evenly. Nothing is drawn, so that it is reproducible as it stands; O(k³ N). Exact
         gains for independent candidates, to the 80 nodes; no bound is known elsewhere.
 

@@ -174,7 +174,7 @@ def hierarchical_log_failure(
 
     Returns:
         Shape `(...)`, in [-inf, 0], differentiable in Q, κ and ν. Relative error of tables below 4
-        roundings a rollout: 1e-12 in float64 and 1e-3 in float32 for 1,000 rollouts of a direction.
+        ulps a rollout: 1e-12 in float64 and 1e-3 in float32 for 1,000 rollouts of a direction.
         Of quadrature below 1e-10 and 1e-4, for κ and ν from 1e-6 to 1e6 and 1e6 rollouts.
 
     Raises:

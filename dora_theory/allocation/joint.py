@@ -104,7 +104,7 @@ def draws_allocation(
         weights: of the draws, ≥ 0 on any scale, shape `(..., m)`; equal if None.
 
     Returns:
-        int32 `(..., k)` with sum N; ties, to 64 roundings, to the lowest index. J is at least
+        int32 `(..., k)` with sum N; ties within 64 ulps go to the lowest index. J is at least
         1 - (1 - 1/N)^N of the best on these draws, in practice all of it but 0.0001. O(N m k).
 
     Raises:
@@ -164,7 +164,7 @@ def joint_allocation(
         budget: N ≥ 0, at most `prior.most`, scalar or shape `(...)`.
 
     Returns:
-        int32 `(..., k)` with sum N; ties, to 64 roundings, to the lowest index. Exact for
+        int32 `(..., k)` with sum N; ties within 64 ulps go to the lowest index. Exact for
         independent candidates, one p shared by all and exchangeable priors; else see `certify`.
 
     Raises:
@@ -362,7 +362,7 @@ def _log_failure(prior: JointPrior, b: Array) -> Array:
 
 
 def first_largest(gain: Array) -> Array:
-    """The lowest index whose gain is the largest, to 64 roundings, which is what a sum may lose."""
+    """The lowest index whose gain is the largest, to 64 ulps, which is what a sum may lose."""
     top = gain.max(-1, keepdims=True)
     slack = 64 * jnp.finfo(gain.dtype).eps * jnp.abs(top)
     return (gain >= top - slack).argmax(-1)

@@ -64,7 +64,7 @@ def joint_certificate(
         budget: N of the others, scalar or shape `(...)`; the total of B if None.
 
     Returns:
-        The certificate. Where `optimal`, log F is within 32 k N roundings of the least.
+        The certificate. Where `optimal`, log F is within 32 k N ulps of the least.
 
     Raises:
         ValueError: negative or too many rollouts, shapes that do not fit.

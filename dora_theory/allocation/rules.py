@@ -321,7 +321,7 @@ def sequential_ceiling_allocation(
 ) -> Int[Array, "*batch k"]:
     """In descending order of weight, ⌈what is left of N × share of what is left of the weights⌉.
 
-    A product within 16 roundings of an integer counts as that number: rounding noise, which
+    A product within 16 ulps of an integer counts as that number: rounding noise, which
     the ceiling would turn into a whole rollout.
 
     Args:

@@ -42,7 +42,7 @@ def shared_divisor_allocation(
         mask: boolean `(..., k)`, false for padding, which receives nothing.
 
     Returns:
-        int32 `(..., k)` with sum N; ties, to 32 roundings, to the lowest index; copies of equal w
+        int32 `(..., k)` with sum N; ties within 32 ulps go to the lowest index; copies of equal w
         share evenly. Exactly optimal for independent candidates and for one p per direction; B/N
         tends to the root weights. If all w are 0 the first candidate receives all. O(k N).
 
@@ -77,7 +77,7 @@ def moment_divisor_allocation(
         mask: boolean `(..., k)`, false for padding, which receives nothing.
 
     Returns:
-        int32 `(..., k)` with sum N; ties, to 32 roundings, to the lowest index. With
+        int32 `(..., k)` with sum N; ties within 32 ulps go to the lowest index. With
         D_ij = (E p_i p_j - μ_i μ_j)/(μ_i - E p_i p_j); where the denominator is 0 a rollout of j
         leaves nothing to i. Equal to greedy for N ≤ 2 under any prior. O(k N).
 
@@ -115,7 +115,7 @@ def pair_divisor_allocation(
         mask: boolean `(..., k)`, false for padding, which receives nothing.
 
     Returns:
-        int32 `(..., k)` with sum N; ties, to 32 roundings, to the lowest index; copies of equal w
+        int32 `(..., k)` with sum N; ties within 32 ulps go to the lowest index; copies of equal w
         share evenly. d_ij(b) = μ_i E[q_j^b]/E[p_i q_j^b] - 1 by 24 Hermite polynomials, and b/κ
         for j = i: equal to greedy while one candidate has had all rollouts. O(k² N).
 
@@ -223,7 +223,7 @@ def determinantal_allocation(
         mask: boolean `(..., k)`, false for padding, which receives nothing.
 
     Returns:
-        int32 `(..., k)` with sum N; ties, to 32 roundings, to the lowest index; copies of equal w
+        int32 `(..., k)` with sum N; ties within 32 ulps go to the lowest index; copies of equal w
         share evenly. O(k² N).
 
     Raises:

@@ -10,7 +10,7 @@ weights, would subtract numbers of size κ. Here the differences of weights are 
     B_i = [N w_i + c Σ_j (w_i - w_j)]/W = [N w_i + c (D - m d_i)]/W,
 
 with d_j = max w - w_j and D = Σ d_j over the active ones. As the last active candidate has
-c d ≤ N w, no term exceeds N: the error is a few roundings of N, whatever κ is.
+c d ≤ N w, no term exceeds N: the error is a few ulps of N, whatever κ is.
 """
 
 import jax

@@ -16,7 +16,7 @@ from dora_theory.model import objective
 # Gauss's rule with 8 nodes is exact for (1 - p)^B up to here.
 _NODES = 8
 _MOST = 2 * _NODES - 1
-# From 1 to the float below it is twice as far; twice that, for roundings.
+# From 1 to the float below it is twice as far; twice that, for rounding.
 _HALF_STEP = 2.0**-53
 
 

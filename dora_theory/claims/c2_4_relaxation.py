@@ -324,7 +324,7 @@ CLAIMS = (
         "1/λ = N + kκ for weights of sum 1.",
         draw=_draw_parts,
         margin=_margin_water,
-        # All relative; a level is a quotient of sums with a few roundings of N.
+        # All relative; a level is a quotient of sums with a few ulps of N.
         tolerance=1e-12,
     ),
     Claim(

@@ -283,7 +283,7 @@ CLAIMS = (
         "share is all of it.",
         draw=_draw_scores,
         margin=_margin_sequential,
-        # What counts as an integer: 16 roundings of a product up to 64, doubled.
+        # What counts as an integer: 16 ulps of a product up to 64, doubled.
         tolerance=1e-12,
     ),
     Claim(

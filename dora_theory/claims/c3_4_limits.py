@@ -282,7 +282,7 @@ CLAIMS = (
         proof="There is a level s with w_i s ≤ B_i ≤ w_i s + 1. Sum over i: s ≤ N ≤ s + k.",
         draw=_draw_many,
         margin=_margin_share,
-        # Relative to N: roundings of w.
+        # Relative to N: rounding of w.
         tolerance=1e-14,
     ),
     Claim(

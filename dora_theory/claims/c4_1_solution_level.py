@@ -260,7 +260,7 @@ CLAIMS = (
         "utilities log N drops out.",
         draw=_draw_scores,
         margin=_margin_divergence,
-        # |log Q| is at most 20, of which a few roundings are lost.
+        # |log Q| is at most 20, of which a few ulps are lost.
         tolerance=1e-13,
     ),
     Claim(

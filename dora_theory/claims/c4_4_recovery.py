@@ -359,7 +359,7 @@ CLAIMS = (
         "its largest.",
         draw=_draw_unequal,
         margin=_margin_pools,
-        # A logarithm of a ratio of weights with a few roundings each.
+        # A logarithm of a ratio of weights with a few ulps each.
         tolerance=1e-13,
     ),
 )

@@ -212,7 +212,7 @@ CLAIMS = (
         "makes the falling 1/(k+θ) smaller in the mean (Chebyshev's sum inequality).",
         draw=_draw_theta,
         margin=_margin_theta,
-        # Divergences up to about 1, from shares with a few roundings each.
+        # Divergences up to about 1, from shares with a few ulps each.
         tolerance=1e-14,
     ),
     Claim(

@@ -195,7 +195,7 @@ CLAIMS = (
         draw=_draw_two,
         margin=_margin_even,
         heavy=True,
-        # Logarithms of failures, each with some tens of roundings.
+        # Logarithms of failures, each with some tens of ulps.
         tolerance=1e-13,
     ),
     Claim(
@@ -213,7 +213,7 @@ CLAIMS = (
         draw=_draw_two,
         margin=_margin_greedy,
         heavy=True,
-        # Logarithms of failures, each with some tens of roundings.
+        # Logarithms of failures, each with some tens of ulps.
         tolerance=1e-13,
     ),
     Claim(
@@ -231,7 +231,7 @@ CLAIMS = (
         draw=_draw_one,
         margin=_margin_convex,
         heavy=True,
-        # A second difference of log failures up to 20, each to 16 times 4 roundings.
+        # A second difference of log failures up to 20, each to 16 times 4 ulps.
         tolerance=1e-12,
     ),
     Claim(

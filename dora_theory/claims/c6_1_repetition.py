@@ -205,7 +205,7 @@ CLAIMS = (
         "with N_t = Σ n_j^t and Q ∝ n for small whole n.",
         draw=_draw_rounds,
         margin=_margin_power,
-        # t |log Q| up to 160 roundings.
+        # t |log Q| up to 160 ulps.
         tolerance=1e-13,
     ),
     Claim(
@@ -219,7 +219,7 @@ CLAIMS = (
         proof="(e^{R/T_b})^t = e^{R/(T_b/t)}.",
         draw=_draw_rounds,
         margin=_margin_colder,
-        # t |log Q| up to 160 roundings.
+        # t |log Q| up to 160 ulps.
         tolerance=1e-13,
     ),
     Claim(
@@ -269,7 +269,7 @@ CLAIMS = (
         "out at once.",
         draw=_draw_whole,
         margin=_margin_whole,
-        # N ≤ 16 times roundings of a share.
+        # N ≤ 16 times the rounding of a share.
         tolerance=1e-13,
         confirm=_confirm_whole,
         simpler=_simpler_whole,

@@ -161,7 +161,7 @@ CLAIMS = (
         "D_ij.",
         draw=_draw_priors,
         margin=_margin_moments,
-        # Gains that tie to 32 roundings.
+        # Gains that tie to 32 ulps.
         tolerance=1e-12,
     ),
 )

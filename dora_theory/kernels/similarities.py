@@ -73,7 +73,7 @@ def similarity_sums(
 
     Returns:
         y, shape `(..., k)`. Exponents are off by at most 2u |e_i - e_j|/T_s for embeddings that are
-        rounded, u = 2^-11 or 2^-8, and by (d + 4)/T_s roundings of the dtype for the sums.
+        rounded, u = 2^-11 or 2^-8, and by (d + 4)/T_s ulps of the dtype for the sums.
 
     Raises:
         ValueError: an unknown precision; a coarse one in float64; `"pallas"` where it cannot run.

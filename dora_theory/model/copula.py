@@ -61,7 +61,7 @@ def copula_correlation(
 
     Returns:
         C_ij = exp(-(1 - S_ij)/T_s), lifted by the least δ that leaves it positive semi-definite
-        (to 10 k roundings), and δ.
+        (to 10 k ulps), and δ.
 
     Raises:
         ValueError: NaN, entries outside [-1, 1], S not symmetric or with another diagonal (to

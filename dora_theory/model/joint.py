@@ -119,7 +119,7 @@ class JointPrior:
             sampled: whether y is a sample.
 
         Returns:
-            The prior. Log moments are sums of b terms: exact to b roundings.
+            The prior. Log moments are sums of b terms: exact to b ulps.
 
         Raises:
             ValueError: a budget that is no count, shapes that do not fit.

@@ -83,7 +83,7 @@ def magnitude_weighting_from_similarity(
 
     Returns:
         v ≥ 0, shape `(..., k)`, the maximum of 2 Σv - v'(Z + ridge)v. Equals Z⁻¹1 to cond(Z)
-        (10 k + 100) roundings where that is positive. O(k³) a problem and exchange, typically 2 to
+        (10 k + 100) ulps where that is positive. O(k³) a problem and exchange, typically 2 to
         6 exchanges.
 
     Raises:

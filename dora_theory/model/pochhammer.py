@@ -16,7 +16,7 @@ series is exact to rounding. With y1 = b + m, y2 = y1 + n the difference is
 with d = log1p[a n/(y1 (y2 + a))] and T_k(y) = (y + a)^(1-2k) - y^(1-2k). The head is positive. The
 integral is ∫ log1p(a/y) dy from y1 to y2, and no term of it exceeds twice its value: n log1p(a/y2)
 and a log1p(n/(y1 + a)) are below it because log1p(a/y) falls with y and exceeds a/(y + a), and y1 d
-is their excess. The Stirling terms are small against it. So a few roundings are all the error
+is their excess. The Stirling terms are small against it. So a few ulps are all the error
 there is, n may be any real number ≥ 0, and there is no branch.
 """
 

@@ -26,7 +26,7 @@ def quality_weights(
 
     Returns:
         Shape `(..., k)`, sum 1 in each problem that has a candidate. Relative error of a weight
-        below (8 + k/2 + |R - max R|/T_b) roundings; a weight below the normal numbers is 0.
+        below (8 + k/2 + |R - max R|/T_b) ulps; a weight below the normal numbers is 0.
 
     Raises:
         ValueError: NaN or infinite scores, T_b not positive, an empty problem.

@@ -35,7 +35,7 @@ def cosine_similarity(
         mask: boolean `(..., k)`; rows and columns of padding are 0.
 
     Returns:
-        Shape `(..., k, k)`, diagonal exactly 1. Absolute error below (d + 4) roundings.
+        Shape `(..., k, k)`, diagonal exactly 1. Absolute error below (d + 4) ulps.
 
     Raises:
         ValueError: NaN, infinite or zero embeddings, an empty problem.
@@ -93,7 +93,7 @@ def uniqueness_from_similarity(
         mask: boolean `(..., k)`, false for padding, whose γ is 0.
 
     Returns:
-        Shape `(..., k)`, in [0, 1]. Relative error below (8 + k/2 + d_i/T_s) roundings, where d_i
+        Shape `(..., k)`, in [0, 1]. Relative error below (8 + k/2 + d_i/T_s) ulps, where d_i
         is how far S_ii is below the largest of its row; 0 where exp(-d_i/T_s) is below the normal
         numbers. For cosines d_i is 0 and γ at least 1/k.
 
@@ -133,7 +133,7 @@ def uniqueness(
             the kernel where there is a GPU that runs it. Sums are in another order.
 
     Returns:
-        Shape `(..., k)`, in [1/k, 1]. Relative error below (d + 4)/T_s + k + 4 roundings: 1e-11 in
+        Shape `(..., k)`, in [1/k, 1]. Relative error below (d + 4)/T_s + k + 4 ulps: 1e-11 in
         float64 at the paper's T_s = 0.01 for d and k up to 384, 5e-3 in float32. The coarser
         modes also move the exponent of a pair by at most 2u sqrt(2 (1 - S))/T_s, where u = 2^-11
         for `"tf32"` and 2^-8 for `"bfloat16"`: copies count as copies in any of them, and what

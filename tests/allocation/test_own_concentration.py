@@ -40,7 +40,7 @@ def test_the_optimum_and_its_certificate_are_those_of_brute_force(problem):
         given_w, given_kappa = (np.array(x, np.float64) for x in (w, kappas))
         found = dt.optimal_allocation(given_w, given_kappa, n)
         chance = dt.log_failure(given_w, given_kappa, found)
-        # Products κw of different roundings may tie; the failure is what has to be least.
+        # Products κw of different rounding may tie; the failure is what has to be least.
         exact = joint(w, kappas, np.asarray(found).tolist())
         assert int(found.sum()) == n
         assert float(exact / best) == pytest.approx(1, abs=1e-12)

@@ -209,7 +209,7 @@ def solved_at_budgets(
         found[name] = (*solved, *gain)
     rows = {
         name: {
-            # Without roundings, and without -0.0.
+            # Without rounding errors, and without -0.0.
             str(n): dict(zip(_FIELDS, (float(np.round(x, 12)) + 0.0 for x in cells), strict=True))
             for n, *cells in zip(work.budgets, *columns, strict=True)
         }

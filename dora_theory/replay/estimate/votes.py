@@ -88,6 +88,6 @@ def _elected(
     """Chance that the right answer is elected, a vote of each candidate having such a weight."""
     total = np.einsum("...pk,pka->...pa", weights, ballots.astype(float), optimize=True)
     top = total.max(-1, keepdims=True)
-    # Equal sums in another order differ by roundings.
+    # Equal sums in another order differ by rounding.
     won = (total >= top * (1 - 1e-12)) & (top > 0)
     return won[..., RIGHT] / np.maximum(won.sum(-1), 1)
