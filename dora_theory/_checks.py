@@ -94,6 +94,12 @@ def host_labels(name: str, x: ArrayLike | Array) -> Any:
     array = array_of(x)
     if not jnp.issubdtype(array.dtype, jnp.integer):
         raise ValueError(f"{name}: needs integers, got dtype {array.dtype}")
+    # JAX 0.10.2 remembers in which dtype it took an array, also when x64 has been turned off since.
+    wanted = jax.dtypes.canonicalize_dtype(array.dtype)
+    if array.dtype != wanted and is_host(array):
+        cast = array.astype(wanted)
+        # Others are named as they are in an error, unless they are padding.
+        return cast if (cast == array).all() else array
     return array
 
 

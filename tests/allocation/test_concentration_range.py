@@ -67,3 +67,14 @@ def test_the_ends_of_the_range_have_an_answer(name, x64):
 
 def test_the_command_line_has_the_same_range():
     assert ends(True) == (_LEAST, _MOST_CONCENTRATION)
+
+
+def test_labels_that_a_program_of_the_other_mode_holds_are_taken_in_this_one():
+    labels = np.arange(7) % 2
+    # The program keeps JAX's int64 copy of them alive, which JAX 0.10.2 gives out again.
+    with jax.enable_x64(True):
+        held = jax.make_jaxpr(lambda x: x + labels)(1.0)
+    with jax.enable_x64(False):
+        found = direction_allocation(W, labels, 1.0, 5)
+    assert found.sum() == 5
+    del held
