@@ -5,9 +5,8 @@ argument, the place and the value. A `jax.Array` is not: it may be traced, or st
 a look would wait for it. What a bad value then gives is said by `dora_theory._domains`.
 """
 
-import dataclasses
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +17,6 @@ from numpy.typing import ArrayLike
 from dora_theory._arrays import array_of, is_array, is_host
 from dora_theory._domains import COUNT, FINITE, Domain, Labels, at, budget_domain
 from dora_theory._errors import short
-
-T = TypeVar("T")
 
 _AXES = {"k": "candidates", "g": "directions", "d": "dimensions"}
 
@@ -380,25 +377,3 @@ def check_key(name: str, x: Any) -> None:
 def named(x: Any) -> str:
     """A value as a message of one line can bear it."""
     return short(" ".join(repr(x).split()))
-
-
-def checked_pytree(cls: type[T], *, static: tuple[str, ...] = ()) -> type[T]:
-    """Registers a dataclass as a pytree whose constructor alone checks values.
-
-    What JAX puts into the leaves while it transforms (tracers, axes, placeholders) does not go
-    through the constructor. Fields that are named `static` are no leaves.
-    """
-    leaves = [f.name for f in dataclasses.fields(cast(Any, cls)) if f.name not in static]
-
-    def flatten(x: T) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
-        children = [(jax.tree_util.GetAttrKey(name), getattr(x, name)) for name in leaves]
-        return children, tuple(getattr(x, name) for name in static)
-
-    def unflatten(fixed: tuple[Any, ...], children: Iterable[Any]) -> T:
-        made = object.__new__(cls)
-        for name, value in zip([*leaves, *static], [*children, *fixed], strict=True):
-            object.__setattr__(made, name, value)
-        return made
-
-    jax.tree_util.register_pytree_with_keys(cls, flatten, unflatten)
-    return cls

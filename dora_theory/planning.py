@@ -16,11 +16,8 @@ from jaxtyping import Array, Bool, Float, Int, Real
 
 from dora_theory._checks import Argument, as_mask, check_whole, checked, host_count, is_concrete
 from dora_theory._domains import COUNT, POSITIVE
-from dora_theory.allocation.across import (
-    allocate_problems,
-    expected_value,
-    problem_certificate,
-)
+from dora_theory.allocation.across import allocate_problems, expected_value
+from dora_theory.allocation.across_certificate import problem_certificate
 from dora_theory.allocation.adaptive import index_allocation
 from dora_theory.allocation.exponents import fit_beta
 from dora_theory.allocation.literature import (

@@ -18,6 +18,7 @@ LAYERS = {
     "_arrays": 1,
     "_errors": 1,
     "_checks": 1,
+    "_pytrees": 1,
     "_domains": 1,
     "compilation_cache": 1,
     "io": 2,
@@ -103,7 +104,7 @@ def test_no_file_is_long():
     for name, path in MODULES.items():
         # Examples are documentation, however many there are.
         text = re.sub(r"\n\n    Examples:\n(        .*\n)+", "\n", path.read_text(encoding="utf-8"))
-        assert len(text.splitlines()) <= 420, name
+        assert len(text.splitlines()) <= 400, name
 
 
 def test_every_public_name_is_there_and_listed_once_in_order():

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import dora_theory as dt
-from dora_theory.allocation.across import allocate_problems, expected_value, is_optimal_across
-from dora_theory.allocation.adaptive import adaptive_value
+from dora_theory.allocation.across import allocate_problems, expected_value
+from dora_theory.allocation.across_certificate import is_optimal_across
+from dora_theory.allocation.adaptive_value import adaptive_value
 from dora_theory.model.priors import BetaPrior, KnownPrior
 
 PROOFS = Path(__file__).parent.parent / "proofs"

@@ -8,7 +8,8 @@ from jaxtyping import Bool, Float, Real
 
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import check_type, host_count
-from dora_theory.allocation.joint import checked_rollouts, joint_allocation, prefix_bound
+from dora_theory.allocation.joint import checked_rollouts, joint_allocation
+from dora_theory.allocation.joint_bounds import prefix_bound
 from dora_theory.allocation.joint_certificate import joint_certificate, relaxed_bound
 from dora_theory.model.joint import JointPrior
 from dora_theory.model.priors import BetaPrior

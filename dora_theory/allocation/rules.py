@@ -11,11 +11,17 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import Argument, check_spendable, check_whole, checked, fit
-from dora_theory._domains import COUNT, FINITE, NOT_NEGATIVE, SHARE, Domain, cannot_spend, spoiled
+from dora_theory._checks import check_whole, fit
+from dora_theory._domains import spoiled
 from dora_theory.allocation import on_host
 from dora_theory.allocation.optimal import apportion
-from dora_theory.kernels.varying import varying_with
+from dora_theory.allocation.rounding import (
+    checked_scores,
+    descending,
+    readied,
+    round_allocation,
+    sequential,
+)
 from dora_theory.model.directions import segment_max, segment_min
 from dora_theory.model.magnitude import magnitude_weighting
 from dora_theory.model.quality import quality_weights
@@ -50,7 +56,7 @@ def temperature_allocation(
 
     Source: eq. 1.
     """
-    return _everyone(*_problem(scores, budget, mask), literal)
+    return _everyone(*checked_scores(scores, budget, mask), literal)
 
 
 def beam_allocation(
@@ -84,7 +90,7 @@ def beam_allocation(
 
     Source: eq. 2.
     """
-    r, n, m = _problem(scores, budget, mask)
+    r, n, m = checked_scores(scores, budget, mask)
     return _beam(r, n, m, check_whole("beam_width", beam_width, 1), literal)
 
 
@@ -121,7 +127,7 @@ def dvts_allocation(
 
     Source: eq. 3; Beeching, Tunstall and Rush, Scaling test-time compute with open models (2024).
     """
-    r, n, m = _problem(scores, budget, mask)
+    r, n, m = checked_scores(scores, budget, mask)
     return _dvts(r, n, m, check_whole("beam_width", beam_width, 1), literal)
 
 
@@ -190,9 +196,9 @@ def rebase_sequential_allocation(
     """
     w = quality_weights(scores, quality_temperature, mask=mask)
     # Ranked by score: the softmax may round unequal scores to equal qualities.
-    r, n, m = _problem(scores, budget, mask)
+    r, n, m = checked_scores(scores, budget, mask)
     batch, _ = fit(scores=(w.shape, "k"), budget=(n.shape, ""), mask=(m.shape, "k"))
-    return _sequential(w, r, n, jnp.broadcast_to(m, (*batch, w.shape[-1])))
+    return sequential(w, r, n, jnp.broadcast_to(m, (*batch, w.shape[-1])))
 
 
 @on_host.small_by(on_host.dora_allocation)
@@ -285,93 +291,10 @@ def magnitude_allocation(
     return _share(weighted(w, v), budget, literal, mask)
 
 
-def round_allocation(
-    weights: Real[ArrayLike, "*#batch k"],
-    budget: Real[ArrayLike, "*#batch"],
-    *,
-    mask: Bool[ArrayLike, "*#batch k"] | None = None,
-) -> Int[Array, "*batch k"]:
-    """round(N w_i), halves to even, whose sum may miss N.
-
-    Args:
-        weights: in [0, 1], shape `(..., k)`, as a rule with sum 1.
-        budget: N ≥ 0 rollouts, scalar or shape `(...)`.
-        mask: boolean `(..., k)`, false for padding, which receives nothing.
-
-    Returns:
-        int32 `(..., k)`.
-
-    Raises:
-        ValueError: NaN, weights outside [0, 1], negative N, shapes that do not fit.
-
-    Examples:
-        >>> dt.round_allocation(np.array([1, 1, 1]) / 3, 4)
-        Array([1, 1, 1], dtype=int32)
-
-    Source: eq. 4 and 13; theory 3.2.
-    """
-    return _rounded(*_problem(weights, budget, mask, "weights", SHARE))
-
-
-def sequential_ceiling_allocation(
-    weights: Real[ArrayLike, "*#batch k"],
-    budget: Real[ArrayLike, "*#batch"],
-    *,
-    mask: Bool[ArrayLike, "*#batch k"] | None = None,
-) -> Int[Array, "*batch k"]:
-    """In descending order of weight, ⌈what is left of N × share of what is left of the weights⌉.
-
-    A product within 16 ulps of an integer counts as that number: rounding noise, which
-    the ceiling would turn into a whole rollout.
-
-    Args:
-        weights: ≥ 0, shape `(..., k)`, on any scale; ties go to the lowest index.
-        budget: N ≥ 0 rollouts, scalar or shape `(...)`.
-        mask: boolean `(..., k)`, false for padding, which receives nothing.
-
-    Returns:
-        int32 `(..., k)` with sum N. If all weights are 0, the first candidate receives all.
-
-    Raises:
-        ValueError: NaN or negative weights, negative N, shapes that do not fit.
-
-    Examples:
-        >>> dt.sequential_ceiling_allocation(np.array([1, 1, 1]) / 3, 4)
-        Array([2, 1, 1], dtype=int32)
-
-    Source: theory 3.1b.
-    """
-    w, n, m = _problem(weights, budget, mask, "weights", NOT_NEGATIVE)
-    return _sequential(w, w, n, m)
-
-
 def _share(weights: Array, budget: ArrayLike, literal: bool, mask: ArrayLike | None) -> Array:
     if literal:
         return round_allocation(weights, budget, mask=mask)
     return apportion(weights, budget, mask=mask)
-
-
-def _problem(
-    scores: ArrayLike,
-    budget: ArrayLike,
-    mask: ArrayLike | None,
-    name: str = "scores",
-    domain: Domain = FINITE,
-) -> tuple[Array, Array, Array]:
-    """Scores and N of the shapes that they have, and the mask `(..., k)` of one batch."""
-    r, n, m = checked(
-        mask, **{name: Argument(scores, domain=domain)}, budget=Argument(budget, "", COUNT)
-    )
-    check_spendable(budget, mask)
-    return r, n, m
-
-
-def _readied(
-    r: Array, n: Array, mask: Array, domain: Domain = FINITE
-) -> tuple[Array, Array, Array]:
-    """Scores `(..., k)`, 0 for padding, N `(...)`, and which problems are bad."""
-    bad = domain.fails(r, 1, mask) | cannot_spend(n, mask)
-    return jnp.where(mask, r, 0), jnp.broadcast_to(n, mask.shape[:-1]), bad
 
 
 def _place(mask: Array) -> Array:
@@ -387,32 +310,17 @@ def _evenly(total: Array, parts: Array, part: Array) -> Array:
     return total // parts + (part < total % parts)
 
 
-def _descending(scores: Array, mask: Array) -> Array:
-    """Candidates from the best down, ties by index, padding last."""
-    # Two stable sorts: a finite score must come before padding, however low it is.
-    order = jnp.argsort(-scores, axis=-1, stable=True)
-    padding = jnp.take_along_axis(~mask, order, -1)
-    last = jnp.argsort(padding, axis=-1, stable=True)
-    return jnp.take_along_axis(order, last, -1)
-
-
 @partial(jax.jit, static_argnames=("literal",))
 def _everyone(scores: Array, budget: Array, mask: Array, literal: bool) -> Array:
-    _, n, bad = _readied(scores, budget, mask)
+    _, n, bad = readied(scores, budget, mask)
     each = 1 if literal else _evenly(n[..., None], _count(mask), _place(mask))
     return spoiled(jnp.where(mask, each, 0), bad)
 
 
-@jax.jit
-def _rounded(weights: Array, budget: Array, mask: Array) -> Array:
-    w, n, bad = _readied(weights, budget, mask, SHARE)
-    return spoiled(jnp.round(w * n[..., None].astype(w.dtype)).astype(jnp.int32), bad)
-
-
 @partial(jax.jit, static_argnames=("literal",))
 def _beam(scores: Array, budget: Array, mask: Array, width: Array, literal: bool) -> Array:
-    r, n, bad = _readied(scores, budget, mask)
-    rank = jnp.argsort(_descending(r, mask), axis=-1)
+    r, n, bad = readied(scores, budget, mask)
+    rank = jnp.argsort(descending(r, mask), axis=-1)
     n, k = n[..., None], _count(mask)
     if literal:
         return spoiled(jnp.where(mask & (rank < n // width), width, 0), bad)
@@ -423,7 +331,7 @@ def _beam(scores: Array, budget: Array, mask: Array, width: Array, literal: bool
 
 @partial(jax.jit, static_argnames=("literal",))
 def _dvts(scores: Array, budget: Array, mask: Array, width: Array, literal: bool) -> Array:
-    scores, n, bad = _readied(scores, budget, mask)
+    scores, n, bad = readied(scores, budget, mask)
     n, k, place = n[..., None], _count(mask), _place(mask)
     groups = jnp.minimum(k, n // width if literal else -(-n // width))
     g = jnp.maximum(groups, 1)
@@ -439,26 +347,3 @@ def _dvts(scores: Array, budget: Array, mask: Array, width: Array, literal: bool
     chosen = (index == jnp.take_along_axis(first, group, -1)) & (groups > 0)
     given = jnp.broadcast_to(width, n.shape) if literal else _evenly(n, g, group)
     return spoiled(jnp.where(chosen, given, 0).astype(jnp.int32), bad)
-
-
-@jax.jit
-def _sequential(weights: Array, ranked: Array, budget: Array, mask: Array) -> Array:
-    w, n, bad = _readied(weights, budget, mask, NOT_NEGATIVE)
-    order = _descending(jnp.where(mask, ranked, 0), mask)
-    w = jnp.take_along_axis(w, order, -1)
-    rest = jnp.flip(jnp.cumsum(jnp.flip(w, -1), -1), -1)
-    share = jnp.where(rest > 0, w / jnp.where(rest > 0, rest, 1), 1)
-    noise = 16 * jnp.finfo(w.dtype).eps
-
-    def give(left: Array, part: Array) -> tuple[Array, Array]:
-        exact = left.astype(part.dtype) * part
-        whole = jnp.round(exact)
-        near = jnp.abs(exact - whole) <= noise * exact
-        given = jnp.where(near, whole, jnp.ceil(exact)).astype(jnp.int32)
-        given = jnp.minimum(given, left)
-        return left - given, given
-
-    shares = jnp.moveaxis(share, -1, 0)
-    _, given = jax.lax.scan(give, varying_with(n, shares), shares)
-    given = jnp.take_along_axis(jnp.moveaxis(given, 0, -1), jnp.argsort(order, axis=-1), -1)
-    return spoiled(given, bad)

@@ -20,6 +20,7 @@ _FAMILIES: tuple[str, ...] = (
     "c5_1_correlation",
     "c5_2_adaptivity",
     "c5_3_unknown_concentration",
+    "c5_3_shared_concentration",
     "c5_4_other_goals",
     "c5_5_replay",
     "c5_6_magnitude",

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dora_theory.allocation import optimal
+from dora_theory.allocation import certificate, optimal
 from dora_theory.claims.check import drawing, splits
 from dora_theory.claims.check.claim import Claim, Instances
 
@@ -105,7 +105,7 @@ def _optima(x: Instances) -> Array:
 
 
 def _margin_certificate(x: Instances) -> Float[Array, " n"]:
-    passes = optimal.is_optimal(
+    passes = certificate.is_optimal(
         x["weights"][:, None],
         x["concentration"][:, None],
         jnp.asarray(_EVERY)[None],
@@ -116,7 +116,7 @@ def _margin_certificate(x: Instances) -> Float[Array, " n"]:
 
 
 def _margin_set(x: Instances) -> Float[Array, " n"]:
-    found = optimal.optimal_set(x["weights"], x["concentration"], x["budget"])
+    found = certificate.optimal_set(x["weights"], x["concentration"], x["budget"])
     more = jnp.asarray(_EVERY) - found.base[:, None]
     of_tied = ((more == 0) | ((more == 1) & found.tied[:, None])).all(-1)
     member = of_tied & (more.sum(-1) == found.spare[:, None])

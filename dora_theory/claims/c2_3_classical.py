@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dora_theory.allocation import optimal
+from dora_theory.allocation import certificate, optimal
 from dora_theory.claims.check import drawing
 from dora_theory.claims.check.claim import Claim, Instances
 
@@ -59,7 +59,7 @@ def _margin_winner(x: Instances) -> Float[Array, " n"]:
     alone = n[:, None] * jnp.array([1, 0, 0])
     takes_all = kappa >= threshold
     given = optimal.optimal_allocation(w, kappa, n)
-    certified = optimal.is_optimal(w, kappa, alone) == takes_all
+    certified = certificate.is_optimal(w, kappa, alone) == takes_all
     computed = (given == alone).all(-1) == takes_all
     return jnp.where(certified & computed, 0.0, -1.0)
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dora_theory.allocation import rules as heuristics
+from dora_theory.allocation import rounding, rules
 from dora_theory.claims.check import drawing, rational
 from dora_theory.claims.check.claim import Claim, Instances
 
@@ -30,9 +30,9 @@ def _margin_shapes(x: Instances) -> Float[Array, " n"]:
     each, beam, dvts = (
         rule(scores, budget, literal=True)
         for rule in (
-            heuristics.temperature_allocation,
-            heuristics.beam_allocation,
-            heuristics.dvts_allocation,
+            rules.temperature_allocation,
+            rules.beam_allocation,
+            rules.dvts_allocation,
         )
     )
     rank = (scores[:, None, :] > scores[:, :, None]).sum(-1)
@@ -75,7 +75,7 @@ def _softmax_shares(x: Instances) -> tuple[Array, Array]:
 
 def _all_by_softmax(x: Instances, literal: bool) -> tuple[Array, Array, Array]:
     """REBASE, DORA and magnitude."""
-    rebase = heuristics.rebase_allocation(
+    rebase = rules.rebase_allocation(
         x["scores"], x["budget"], quality_temperature=x["temperature"], literal=literal
     )
     dora, magnitude = (
@@ -87,7 +87,7 @@ def _all_by_softmax(x: Instances, literal: bool) -> tuple[Array, Array, Array]:
             similarity_temperature=x["similarity_temperature"],
             literal=literal,
         )
-        for rule in (heuristics.dora_allocation, heuristics.magnitude_allocation)
+        for rule in (rules.dora_allocation, rules.magnitude_allocation)
     )
     return rebase, dora, magnitude
 
@@ -105,18 +105,16 @@ def _margin_rounded(x: Instances) -> Float[Array, " n"]:
 
 def _margin_exact(x: Instances) -> Float[Array, " n"]:
     scores, n = x["scores"], x["budget"]
-    rules = (
-        heuristics.temperature_allocation,
-        heuristics.beam_allocation,
-        heuristics.dvts_allocation,
+    by_scores = (
+        rules.temperature_allocation,
+        rules.beam_allocation,
+        rules.dvts_allocation,
     )
-    exact = [rule(scores, n) for rule in rules] + list(_all_by_softmax(x, literal=False))
-    literal = [rule(scores, n, literal=True) for rule in rules]
+    exact = [rule(scores, n) for rule in by_scores] + list(_all_by_softmax(x, literal=False))
+    literal = [rule(scores, n, literal=True) for rule in by_scores]
     literal += list(_all_by_softmax(x, literal=True))
     # This one has no other form.
-    ordered = heuristics.rebase_sequential_allocation(
-        scores, n, quality_temperature=x["temperature"]
-    )
+    ordered = rules.rebase_sequential_allocation(scores, n, quality_temperature=x["temperature"])
     wrong = jnp.abs(ordered.sum(-1) - n) + (ordered < 0).any(-1)
     for given, letter in zip(exact, literal, strict=True):
         differs = jnp.abs(given - letter).max(-1)
@@ -136,7 +134,7 @@ def _draw_scores(key: Array, n: int) -> Instances:
 
 def _margin_sequential(x: Instances) -> Float[Array, " n"]:
     scores, t, n = x["scores"], x["temperature"], x["budget"]
-    given = heuristics.rebase_sequential_allocation(scores, n, quality_temperature=t)
+    given = rules.rebase_sequential_allocation(scores, n, quality_temperature=t)
     order = jnp.argsort(-scores, -1)
     served = jnp.take_along_axis(given, order, -1)
     power = jnp.exp((jnp.take_along_axis(scores, order, -1) - 1) / t[:, None])
@@ -158,7 +156,7 @@ def _draw_parts(key: Array, n: int) -> Instances:
 
 def _margin_divisor(x: Instances) -> Float[Array, " n"]:
     w = x["parts"].astype(jnp.result_type(float))
-    b = heuristics.sequential_ceiling_allocation(w, x["budget"])
+    b = rounding.sequential_ceiling_allocation(w, x["budget"])
     # The last of i before the next of j (2.2): κ (w_i - w_j) ≥ w_j (B_i - 1) - w_i B_j.
     slope = w[:, :, None] - w[:, None, :]
     level = w[:, None, :] * (b[:, :, None] - 1) - w[:, :, None] * b[:, None, :]

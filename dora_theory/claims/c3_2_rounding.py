@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dora_theory.allocation import optimal, rules
+from dora_theory.allocation import optimal, rounding, rules
 from dora_theory.claims.check import drawing, rational, shrinking
 from dora_theory.claims.check.claim import Claim, Instances
 
@@ -27,7 +27,7 @@ def _draw_parts(key: Array, n: int) -> Instances:
 
 def _margin_sum(x: Instances) -> Float[Array, " n"]:
     total = x["parts"].sum(-1, keepdims=True)
-    spent = rules.round_allocation(x["parts"] / total, x["budget"]).sum(-1)
+    spent = rounding.round_allocation(x["parts"] / total, x["budget"]).sum(-1)
     # A share that is half of an integer may be rounded either way: no counterexample.
     tied = ((2 * x["budget"][:, None] * x["parts"]) % (2 * total) == total).any(-1)
     return -jnp.where(tied, 0, jnp.abs(spent - x["budget"])).astype(jnp.result_type(float))

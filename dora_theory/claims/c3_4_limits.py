@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dora_theory.allocation import optimal
+from dora_theory.allocation import certificate, optimal
 from dora_theory.claims.check import drawing, rational, shrinking, splits
 from dora_theory.claims.check.claim import Claim, Instances
 from dora_theory.model import objective
@@ -150,7 +150,7 @@ def _winner_takes(w: Array, budget: Array) -> Array:
 
 def _margin_winner(x: Instances) -> Float[Array, " n"]:
     w, kappa = _shares(x["parts"]), x["concentration"]
-    found = optimal.certificate(w, kappa, _winner_takes(w, x["budget"]))
+    found = certificate.certificate(w, kappa, _winner_takes(w, x["budget"]))
     return found.smallest_last / found.largest_next - 1
 
 
@@ -206,7 +206,7 @@ def _margin_threshold(x: Instances) -> Float[Array, " n"]:
     twice = w[:, None], kappa, everything[:, None]
     chosen = (optimal.optimal_allocation(*twice[:2], n[:, None]) == twice[2]).all(-1)
     takes_all = jnp.array([True, False])
-    said = (optimal.is_optimal(*twice) == takes_all) & (chosen == takes_all)
+    said = (certificate.is_optimal(*twice) == takes_all) & (chosen == takes_all)
     # What all other ways to spend N lose against it, by eq. 6 as it stands.
     r = jnp.arange(_SHORT)
     each = jnp.log1p(-kappa[..., None, None] * w[:, None, :, None] / (kappa[..., None, None] + r))

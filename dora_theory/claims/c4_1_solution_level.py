@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dora_theory import bias
-from dora_theory.allocation import hierarchical, optimal
+from dora_theory.allocation import certificate, hierarchical, optimal
 from dora_theory.claims import c1_failure
 from dora_theory.claims.check import drawing, rational, shrinking, splits
 from dora_theory.claims.check.claim import Claim, Instances
@@ -87,7 +87,7 @@ def _share(parts: Array) -> Array:
 
 def _margin_proportional(x: Instances) -> Float[Array, " n"]:
     q = _share(x["parts"])
-    found = optimal.certificate(q, x["concentration"], optimal.apportion(q, x["budget"]))
+    found = certificate.certificate(q, x["concentration"], optimal.apportion(q, x["budget"]))
     return found.smallest_last - found.largest_next
 
 

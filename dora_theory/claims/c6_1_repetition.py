@@ -8,8 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dora_theory import bias
-from dora_theory.allocation import optimal
-from dora_theory.allocation import rules as heuristics
+from dora_theory.allocation import optimal, rules
 from dora_theory.claims.check import drawing, rational, shrinking
 from dora_theory.claims.check.claim import Claim, Instances
 from dora_theory.model import directions as pooling
@@ -62,7 +61,7 @@ def _margin_power(x: Instances) -> Float[Array, " n"]:
     q, t, parts = _quality(x), x["rounds"], x["parts"]
 
     def rebase(owner: Array, there: Array, budget: Array) -> Array:
-        return heuristics.rebase_allocation(
+        return rules.rebase_allocation(
             _scores_of(x, owner),
             budget,
             quality_temperature=x["temperature"],
@@ -113,7 +112,7 @@ def _margin_copies(x: Instances) -> Float[Array, " n"]:
     labels, t, parts = x["labels"], x["temperature"], x["parts"]
 
     def dora(owner: Array, there: Array, budget: Array) -> Array:
-        return heuristics.dora_allocation(
+        return rules.dora_allocation(
             _scores_of(x, owner),
             jax.nn.one_hot(owner, 3),
             budget,

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dora_theory.allocation import across
+from dora_theory.allocation import across, across_certificate
 from dora_theory.claims.check import drawing, shrinking
 from dora_theory.claims.check import many_problems as many
 from dora_theory.claims.check.claim import Claim, Instance, Instances
@@ -31,7 +31,7 @@ def _margin_marginals(x: Instances) -> Float[Array, " n"]:
     n = x["rollouts"].astype(jnp.int32)
     alpha, beta = (jnp.stack([x[k], x[k]], -1)[..., None] for k in ("alpha", "beta"))
     given = jnp.stack([n, n + 2], -1)
-    found = across.problem_certificate(
+    found = across_certificate.problem_certificate(
         1.0, BetaPrior(alpha, beta), given, max_rollouts=jnp.stack([n + 1, n + 2], -1)
     )
     return found.largest_next - found.smallest_last
@@ -85,7 +85,7 @@ def _margin_certificate(x: Instances) -> Float[Array, " n"]:
     given = jnp.maximum(x["given"], x["low"])
     total = given.sum(-1)
     prior = BetaPrior(x["alpha"], x["beta"])
-    passes = across.is_optimal_across(x["values"], prior, given, **_limits(x))
+    passes = across_certificate.is_optimal_across(x["values"], prior, given, **_limits(x))
     gain = _gains(x)
     value = jnp.take_along_axis(gain, given[..., None], -1)[..., 0].sum(-1)
     best = many.best_committed(gain, total, x["low"], x["high"])

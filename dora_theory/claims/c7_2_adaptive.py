@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from dora_theory.allocation import adaptive
+from dora_theory.allocation import adaptive, adaptive_value
 from dora_theory.claims.check import drawing, shrinking
 from dora_theory.claims.check import many_problems as many
 from dora_theory.claims.check.claim import Claim, Instance, Instances
@@ -54,7 +54,7 @@ def _margin_bounds(x: Instances) -> Float[Array, " n"]:
     hazard = many.hazards(x["alpha"], x["beta"], _N)
     best = many.bellman(hazard, x["values"], _N)
     prior = BetaPrior(x["alpha"][..., None], x["beta"][..., None])
-    bound = adaptive.adaptive_bound(x["values"], prior, _N).value
+    bound = adaptive_value.adaptive_bound(x["values"], prior, _N).value
     return bound - best
 
 
@@ -65,7 +65,7 @@ def _margin_gain(x: Instances) -> Float[Array, " n"]:
     none, every = jnp.zeros((n, _M), jnp.int32), jnp.full((n, _M), _N)
     committed = many.best_committed(gain, jnp.full((n,), _N), none, every)
     prior = BetaPrior(x["alpha"][..., None], x["beta"][..., None])
-    bound = adaptive.adaptive_bound(x["values"], prior, _N).value
+    bound = adaptive_value.adaptive_bound(x["values"], prior, _N).value
     return _GAIN * committed - bound
 
 

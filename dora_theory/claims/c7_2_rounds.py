@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dora_theory.allocation import adaptive, rounds, scaling
+from dora_theory.allocation import adaptive_value, fluid_rounds, rounds
 from dora_theory.claims.check import drawing
 from dora_theory.claims.check import many_problems as many
 from dora_theory.claims.check.claim import Claim, Instances
@@ -50,7 +50,7 @@ def _two_rounds(x: Instances) -> Float[Array, " n"]:
 def _margin_bound(x: Instances) -> Float[Array, " n"]:
     prior = BetaPrior(x["alpha"][..., None], x["beta"][..., None])
     bounds = [rounds.rounds_plan(x["values"], prior, _N, r, depth=_N).bound for r in (1, 2, 3)]
-    looking = adaptive.adaptive_bound(x["values"], prior, _N).value
+    looking = adaptive_value.adaptive_bound(x["values"], prior, _N).value
     steps = [bounds[1] - bounds[0], bounds[2] - bounds[1], looking - bounds[2]]
     return jnp.minimum(jnp.stack(steps).min(0), bounds[1] - _two_rounds(x))
 
@@ -107,7 +107,7 @@ def _margin_kept(x: Instances) -> Float[Array, " n"]:
             price = (low + high) / 2
             return price * spent + bound(price, failure)
 
-        kept = 1 - scaling.identical_rounds(r, 1.0).unsolved
+        kept = 1 - fluid_rounds.identical_rounds(r, 1.0).unsolved
         margins.append(jax.vmap(fluid)(f, spent) - kept * solved)
     return jnp.stack(margins).min(0)
 

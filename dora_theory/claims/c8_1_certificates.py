@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dora_theory.allocation import joint, joint_certificate
+from dora_theory.allocation import joint, joint_bounds, joint_certificate
 from dora_theory.claims.check import drawing
 from dora_theory.claims.check.claim import Claim, Instances
 from dora_theory.claims.check.joint_priors import (
@@ -28,8 +28,8 @@ from dora_theory.model.priors import BetaPrior
 def _margin_lattice(x: Instances) -> Float[Array, " n"]:
     prior = points(x)
     best = -jnp.expm1(least(prior))
-    bound = joint.lattice_bound(prior, spent_in(x), budget_of(prior))
-    prefix = joint.prefix_bound(prior, budget_of(prior))
+    bound = joint_bounds.lattice_bound(prior, spent_in(x), budget_of(prior))
+    prefix = joint_bounds.prefix_bound(prior, budget_of(prior))
     nearer = bound.naive - bound.lattice
     return jnp.stack([bound.lattice - best, prefix - best, nearer]).min(0)
 
@@ -40,7 +40,7 @@ def _margin_gap(x: Instances) -> Float[Array, " n"]:
     rates, w = -jnp.log1p(-chances / EIGHTHS), x["weights"].astype(float)
     base = x["allocation"] * 1.5
     n = budget_of(prior)
-    gap = joint.frank_wolfe_gap(rates, base, n, weights=w)
+    gap = joint_bounds.frank_wolfe_gap(rates, base, n, weights=w)
     each = jnp.log(w / w.sum(-1, keepdims=True)) - (rates * base[:, None]).sum(-1)
     here = jax.scipy.special.logsumexp(each, -1)
     best = least(prior)

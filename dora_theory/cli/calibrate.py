@@ -6,8 +6,8 @@ import os
 from typing import Any
 
 from dora_theory._errors import InputError
+from dora_theory.cli.logs import add_reading, all_options_of, each_log, wholes
 from dora_theory.cli.options import add_tables, rows_of_logs, write_tables
-from dora_theory.cli.replay import add_reading, all_options_of, each_log, wholes
 from dora_theory.io.atomic_write import utf8, whole_output
 from dora_theory.io.terminal import say
 from dora_theory.replay.options import ReplayOptions

@@ -11,7 +11,7 @@ from typing import Any
 
 from dora_theory._errors import InputError
 from dora_theory.cli.checkout import run_process
-from dora_theory.cli.replay import add_reading, options_of
+from dora_theory.cli.logs import add_reading, options_of
 
 _HOST = "127.0.0.1"
 

@@ -1,13 +1,13 @@
 """`dora-theory replay --across`: one budget for all problems of a log."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import PurePath
-from typing import IO, Any
+from typing import Any
 
 from dora_theory._errors import InputError
+from dora_theory.cli.logs import as_json, each_log, numbers, report_pages, wholes
 from dora_theory.cli.options import rows_of_logs, write_tables
 from dora_theory.io.atomic_write import utf8, whole_output
 from dora_theory.io.terminal import say
@@ -35,7 +35,7 @@ def add_across(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--rounds",
-        type=_wholes,
+        type=wholes,
         default=_DEFAULT.rounds,
         metavar="R,R",
         help="batches of equal budgets (default 2,4,8)",
@@ -85,8 +85,6 @@ def run_across(
     arguments: argparse.Namespace,
     options: AcrossOptions,
     reading: Sequence[ReplayOptions],
-    each_log: Any,
-    pages_of: Any,
 ) -> int:
     """Runs the command; `InputError` if every log is bad.
 
@@ -94,8 +92,6 @@ def run_across(
         arguments: of the command line.
         options: of the replay.
         reading: how each log is read.
-        each_log: `cli.replay.each_log`.
-        pages_of: `cli.replay.pages_of`.
 
     Returns:
         The exit status.
@@ -107,16 +103,14 @@ def run_across(
 
     with ExitStack() as files:
         file = files.enter_context(whole_output(arguments.out))
-        pages: dict[str, IO[bytes]] = pages_of(files, arguments.report)
+        pages = report_pages(files, arguments.report)
         judge = files.enter_context(Judge())
         found, status = each_log(
             arguments.logs,
             reading,
             lambda log, how: replay_across(log, options, how, note=say, judge=judge),
         )
-        document = json.dumps(
-            found if len(reading) > 1 else found[0], indent=1, allow_nan=False, ensure_ascii=False
-        )
+        document = as_json(found, many=len(reading) > 1)
         if arguments.json:
             text = document
         else:
@@ -153,18 +147,3 @@ def _draw(found: Sequence[dict[str, Any]], path: str) -> None:
     titles = [PurePath(one["log"]).name.split(".jsonl")[0] for one in found]
     files = save(solved_against_rollouts(found, titles), path[:-4])
     say("wrote " + " and ".join(map(str, files)))
-
-
-def _wholes(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: needs integers with commas between") from None
-
-
-def numbers(text: str) -> tuple[float, ...]:
-    """Numbers with commas between; argparse's error if they are none."""
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: needs numbers with commas between") from None

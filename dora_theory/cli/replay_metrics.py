@@ -1,12 +1,11 @@
 """`dora-theory replay --metrics`: exact metrics of plain sampling, and what a verifier is worth."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any
 
 from dora_theory._errors import InputError
+from dora_theory.cli.logs import as_json, each_log
 from dora_theory.io.atomic_write import utf8, whole_output
 from dora_theory.io.terminal import say
 from dora_theory.replay.options import ReplayOptions
@@ -36,15 +35,12 @@ def add_metrics(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_metrics(
-    arguments: argparse.Namespace, reading: Sequence[ReplayOptions], each_log: Any
-) -> int:
+def run_metrics(arguments: argparse.Namespace, reading: Sequence[ReplayOptions]) -> int:
     """Runs the command; `InputError` if an option, or every log, cannot be used.
 
     Args:
         arguments: of the command line.
         reading: how each log is read.
-        each_log: `cli.replay.each_log`.
 
     Returns:
         The exit status.
@@ -75,8 +71,7 @@ def run_metrics(
             ),
         )
         if arguments.json:
-            document = found if len(reading) > 1 else found[0]
-            text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
+            text = as_json(found, many=len(reading) > 1)
         else:
             text = "\n\n".join(map(metrics_table, found))
         file.write(utf8(text) + b"\n")

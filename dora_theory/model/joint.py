@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import check_whole, checked_pytree, host_float, is_host
+from dora_theory._checks import check_whole, host_float, is_host
 from dora_theory._domains import NOT_NEGATIVE, Domain, at
+from dora_theory._pytrees import checked_pytree
 from dora_theory.model.priors import BetaPrior
 
 # x = -log(1 - p), which is infinite for what succeeds for certain.

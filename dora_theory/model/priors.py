@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import Argument, checked, checked_pytree, host_float, is_host
+from dora_theory._checks import Argument, checked, host_float, is_host
 from dora_theory._domains import NOT_NEGATIVE, POSITIVE, SHARE, offset_domain, offset_fails, spoiled
+from dora_theory._pytrees import checked_pytree
 
 
 @checked_pytree

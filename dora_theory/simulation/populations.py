@@ -15,15 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt32
 
-from dora_theory._checks import (
-    check_key,
-    check_number,
-    check_range,
-    check_type,
-    check_whole,
-    checked_pytree,
-    named,
-)
+from dora_theory._checks import check_key, check_number, check_range, check_type, check_whole, named
+from dora_theory._pytrees import checked_pytree
 from dora_theory.allocation.optimal import apportion
 from dora_theory.model.quality import masked_softmax
 from dora_theory.strategies.problems import Problems

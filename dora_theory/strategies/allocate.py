@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int, Real
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import is_concrete, is_host
 from dora_theory.allocation.optimal import apportion
-from dora_theory.allocation.rules import round_allocation
+from dora_theory.allocation.rounding import round_allocation
 from dora_theory.io.correlations import correlation_fault
 from dora_theory.model.directions import direction_totals
 from dora_theory.strategies.choosing import AnyStrategy, as_strategy

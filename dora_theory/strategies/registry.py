@@ -115,10 +115,10 @@ def _quality(p: "Problems", n: "Array", o: "Options") -> Any:
 
 
 def _rebase_sequential(p: "Problems", n: "Array", o: "Options") -> Any:
-    from dora_theory.allocation import rules
+    from dora_theory.allocation import rounding, rules
 
     if p.scores is None:
-        return rules.sequential_ceiling_allocation(p.weights, n, mask=p.mask)
+        return rounding.sequential_ceiling_allocation(p.weights, n, mask=p.mask)
     t = o.quality_temperature
     return rules.rebase_sequential_allocation(p.scores, n, quality_temperature=t, mask=p.mask)
 

@@ -12,14 +12,8 @@ import pytest
 from hypothesis import given, settings
 from oracles import greedy
 
-from dora_theory.allocation.optimal import (
-    apportion,
-    certificate,
-    is_optimal,
-    optimal_allocation,
-    optimal_allocation_beta,
-    optimal_set,
-)
+from dora_theory.allocation.certificate import certificate, is_optimal, optimal_set
+from dora_theory.allocation.optimal import apportion, optimal_allocation, optimal_allocation_beta
 
 KAPPAS = [1e-6, 1e-3, 0.25, 0.5, 1.0, 2.0, 16.0, 1e3, 1e6]
 

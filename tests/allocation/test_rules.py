@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dora_theory.allocation.optimal import apportion, is_optimal
+from dora_theory.allocation.certificate import is_optimal
+from dora_theory.allocation.optimal import apportion
+from dora_theory.allocation.rounding import round_allocation, sequential_ceiling_allocation
 from dora_theory.allocation.rules import (
     beam_allocation,
     dora_allocation,
@@ -17,8 +19,6 @@ from dora_theory.allocation.rules import (
     magnitude_allocation,
     rebase_allocation,
     rebase_sequential_allocation,
-    round_allocation,
-    sequential_ceiling_allocation,
     temperature_allocation,
 )
 from dora_theory.model.quality import quality_weights

@@ -10,11 +10,16 @@ import pytest
 from dora_theory import bias
 from dora_theory.allocation import (
     across,
+    across_certificate,
     adaptive,
+    adaptive_value,
     best_of_n,
+    certificate,
     costs,
+    fluid_rounds,
     hierarchical,
     joint,
+    joint_bounds,
     joint_certificate,
     literature,
     optimal,
@@ -60,7 +65,7 @@ def padding_counted(right: Function) -> Function:
 
 def certificate_turned_round(right: Function) -> Function:
     def wrong(w: Any, kappa: Any, b: Any, budget: Any) -> Any:
-        found = optimal.certificate(w, kappa, b)
+        found = certificate.certificate(w, kappa, b)
         return (found.largest_next >= found.smallest_last) & (jnp.asarray(b).sum(-1) == budget)
 
     return wrong
@@ -506,8 +511,8 @@ PLANTED = [
         "a proof of optimality in O(k)",
     ),
     (joint_certificate, "relaxed_bound", gap_halved, "8.1.9", "the certificate at real bases"),
-    (joint, "lattice_bound", half_the_gains, "8.1.5", "bounds from marginal gains"),
-    (joint, "frank_wolfe_gap", gap_halved, "8.1.6", "bounds from convexity"),
+    (joint_bounds, "lattice_bound", half_the_gains, "8.1.5", "bounds from marginal gains"),
+    (joint_bounds, "frank_wolfe_gap", gap_halved, "8.1.6", "bounds from convexity"),
     (joint, "joint_allocation", worst_first, "8.1.2", "what greedy reaches"),
     (copula, "copula_correlation", kernel_of_the_angle, "8.2.1", "DORA's kernel is a correlation"),
     (beta_quantiles, "quantiles", slope_of_the_table, "8.2.2", "quantiles keep the moments"),
@@ -550,7 +555,7 @@ PLANTED = [
         "3.5",
         "how confident the winner must be",
     ),
-    (optimal, "is_optimal", never_sure, "3.5", "how confident the winner must be"),
+    (certificate, "is_optimal", never_sure, "3.5", "how confident the winner must be"),
     (objective, "log_failure", one_rollout_too_many, "4.1", "direction totals"),
     (bias, "kl_divergence", never_quite_zero, "4.2", "no loss iff sizes are equal"),
     (bias, "kl_divergence", too_little, "4.2", "loss from different sizes"),
@@ -562,8 +567,8 @@ PLANTED = [
     (bias, "direction_mass", theta_turned_over, "5.6", "magnitude is nearer than γ"),
     (rules, "rebase_allocation", at_most_two_copies, "6.1", "repetition sharpens"),
     (rules, "dora_allocation", copies_counted, "6.1", "copies seen as one direction"),
-    (optimal, "is_optimal", certificate_turned_round, "2.2", "the certificate decides"),
-    (optimal, "optimal_set", ties_forgotten, "2.2", "all optima"),
+    (certificate, "is_optimal", certificate_turned_round, "2.2", "the certificate decides"),
+    (certificate, "optimal_set", ties_forgotten, "2.2", "all optima"),
     (waterfill, "waterfill_allocation", unsigned, "2.5", "water-filling"),
     (
         waterfill,
@@ -616,7 +621,7 @@ PLANTED = [
         "mass under magnitude weighting",
     ),
     (
-        across,
+        across_certificate,
         "problem_certificate",
         smallest_marginal_first,
         "7.1",
@@ -624,7 +629,7 @@ PLANTED = [
     ),
     (across, "allocate_problems", values_forgotten, "7.1", "greedy over problems is exact"),
     (
-        across,
+        across_certificate,
         "is_optimal_across",
         limits_forgotten,
         "7.1b",
@@ -633,10 +638,10 @@ PLANTED = [
     (across, "dual_bound", total_not_priced, "7.1c", "price of a rollout"),
     (across, "allocate_problems", last_first, "7.1f", "a common prior is shared evenly"),
     (adaptive, "index_policy", value_forgotten, "7.2", "the index policy is optimal"),
-    (adaptive, "adaptive_bound", a_hundredth_too_low, "7.2d", "a bound of every policy"),
-    (adaptive, "adaptive_bound", twice_the_bound, "7.2e", "what looking can gain"),
+    (adaptive_value, "adaptive_bound", a_hundredth_too_low, "7.2d", "a bound of every policy"),
+    (adaptive_value, "adaptive_bound", twice_the_bound, "7.2e", "what looking can gain"),
     (rounds, "rounds_plan", one_round_less, "7.2f", "a bound of R rounds"),
-    (scaling, "identical_rounds", all_but_a_tenth, "7.2h", "what R rounds keep at least"),
+    (fluid_rounds, "identical_rounds", all_but_a_tenth, "7.2h", "what R rounds keep at least"),
     (
         literature,
         "neyman_allocation",

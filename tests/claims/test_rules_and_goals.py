@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dora_theory import bias, claims
-from dora_theory.allocation import rules as heuristics
+from dora_theory.allocation import rules
 from dora_theory.claims import (
     c3_1_rules,
     c3_2_rounding,
@@ -272,10 +272,10 @@ def off_by_one(function: Callable, **changes: Callable) -> Callable:
         ),
         (
             "REBASE in order of score",
-            heuristics,
+            rules,
             "rebase_sequential_allocation",
             lambda f: (
-                lambda scores, n, *, quality_temperature: heuristics.rebase_allocation(
+                lambda scores, n, *, quality_temperature: rules.rebase_allocation(
                     scores, n, quality_temperature=quality_temperature
                 )
             ),
