@@ -1,6 +1,7 @@
 """Kernels of a sharded batch: each device takes its own problems, and none is sent anywhere."""
 
 import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -8,6 +9,7 @@ import textwrap
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from dora_theory.kernels.by_problems import by_problems
 
@@ -36,9 +38,12 @@ def test_batches_of_batches_are_one_batch():
     np.testing.assert_array_equal(each[1], scaled(x, y, 2 * shared)[0])
 
 
-# On eight devices: kernels are interpreted, and what is compiled for a device is looked at.
+# Kernels are interpreted, and what is compiled for a device is looked at.
 SHARDED = """
     import jax, jax.numpy as jnp, numpy as np, sys
+    place, rank, processes = sys.argv[1], *map(int, sys.argv[2:])
+    if processes > 1:
+        jax.distributed.initialize(place, processes, rank)
     from functools import partial
     from jax.sharding import AxisType, NamedSharding, PartitionSpec
     from dora_theory.kernels.beta_sampler import stream
@@ -48,7 +53,10 @@ SHARDED = """
 
     rng, n = np.random.default_rng(0), 16
     mesh = jax.make_mesh((8,), ("problems",), axis_types=(AxisType.Auto,))
-    split = lambda x, *axes: jax.device_put(x, NamedSharding(mesh, PartitionSpec(*axes)))
+
+    def split(x, *axes):
+        placed = NamedSharding(mesh, PartitionSpec(*axes))
+        return jax.make_array_from_callback(np.shape(x), placed, lambda at: np.asarray(x)[at])
 
     def check(name, function, given, places):
         alone = jax.jit(function)(*given)
@@ -59,7 +67,9 @@ SHARDED = """
         # Inside of an interpreted kernel nothing is sharded either.
         assert "all-gather" not in text and "all-to-all" not in text, name
         for x, y in zip(jax.tree.leaves(program(*sharded)), jax.tree.leaves(alone), strict=True):
-            np.testing.assert_array_equal(x, y)
+            assert len(x.addressable_shards) == 8 // processes
+            for part in x.addressable_shards:
+                np.testing.assert_array_equal(part.data, np.asarray(y)[part.index])
             assert "problems" in str(x.sharding.spec), (name, x.sharding)
         whole = f"f32[{n},"
         local = [line for line in text.splitlines() if line.lstrip().startswith("ENTRY")]
@@ -84,13 +94,25 @@ SHARDED = """
 """
 
 
-def test_no_device_gathers_the_batch_for_a_kernel():
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_no_device_gathers_the_batch_for_a_kernel(processes):
+    """Eight devices of one process, and four of each of two."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{s.getsockname()[1]}"
     flags = os.environ | {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={8 // processes}",
         "JAX_PLATFORMS": "cpu",
     }
-    code = textwrap.dedent(SHARDED)
-    ran = subprocess.run(
-        [sys.executable, "-c", code], env=flags, capture_output=True, text=True, timeout=300
-    )
-    assert ran.stdout == "sharded\n", ran.stderr[-3000:]
+    command = [sys.executable, "-c", textwrap.dedent(SHARDED), place]
+    running = [
+        subprocess.Popen(
+            [*command, str(rank), str(processes)],
+            env=flags, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for rank in range(processes)
+    ]  # fmt: skip
+    for each in running:
+        out, error = each.communicate(timeout=300)
+        # Gloo has its say on standard output too.
+        assert out.splitlines()[-1:] == ["sharded"], error[-3000:]
