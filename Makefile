@@ -33,11 +33,20 @@ $(VENV)/.ready: pyproject.toml
 reproduce: $(VENV)/.ready
 	$(BIN)/dora-theory reproduce --out figures
 
+# Most of a test's time is compiling: programs are kept from run to run, and not optimized
+# (tests/conftest.py), but for the slow tests of numerics and documents, which run them as users do.
+KEEP := JAX_COMPILATION_CACHE_DIR="$${JAX_COMPILATION_CACHE_DIR-$(CURDIR)/.cache/compiled}" \
+  JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
+PYTEST := -m pytest -n auto --dist loadscope
+AS_USED := tests/kernels tests/model tests/allocation tests/docs tests/test_documents.py
+
+# `make test TESTS=tests/kernels` for a part of them.
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest -n auto --dist loadscope -m 'not slow'
+	$(KEEP) UNOPTIMIZED=1 $(BIN)/python $(PYTEST) -m 'not slow' $(TESTS)
 
 test-slow: $(VENV)/.ready
-	$(BIN)/python -m pytest -n auto --dist loadscope -m slow
+	$(KEEP) $(BIN)/python $(PYTEST) -m slow $(AS_USED)
+	$(KEEP) UNOPTIMIZED=1 $(BIN)/python $(PYTEST) -m slow $(AS_USED:%=--ignore=%)
 
 # Without Python; a minute.
 proofs:

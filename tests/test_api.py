@@ -61,25 +61,35 @@ def test_every_exported_name_is_in_the_table_or_has_a_reason_not_to_be():
     assert not {name for name in TABLE if name != "BetaPrior"} & elsewhere
 
 
-@each
-def test_batches_broadcast_and_may_be_empty(name):
-    entry = TABLE[name]
-    parts = [*entry.axes, *(["mask"] if entry.masked else [])]
-    cases = [((), ()), ((2,), (2,)), ((0,), (0,)), ((3, 0), (3, 0)), ((2, 2), (2, 2))]
-    cases = [(dict.fromkeys(parts, batch), whole) for batch, whole in cases]
-    for part in parts:
-        cases += [({part: batch}, batch) for batch in ((2,), (0,), (2, 3))]
-    turns = itertools.cycle([(2, 1), (3,), (1, 1), ()])
-    cases += [(dict(zip(parts, turns, strict=False)), None)]
-    for batches, whole in cases:
+def assert_shapes(entry, cases):
+    for batches in cases:
         given = arguments(entry, batches)
         found = leaves(jax.eval_shape(lambda given=given: entry.call(**given)))
-        if whole is None:
-            whole = np.broadcast_shapes(*batches.values())
+        whole = np.broadcast_shapes(*batches.values())
         shapes = [shape_of(whole, axes) for axes in entry.returns]
         assert [x.shape for x in found] == shapes, batches
 
 
+@each
+def test_batches_broadcast_and_may_be_empty(name):
+    entry = TABLE[name]
+    parts = [*entry.axes, *(["mask"] if entry.masked else [])]
+    turns = itertools.cycle([(2, 1), (3,), (1, 1), ()])
+    assert_shapes(entry, [dict.fromkeys(parts, (3, 0)), dict(zip(parts, turns, strict=False))])
+
+
+@pytest.mark.slow
+@each
+def test_each_argument_may_have_the_batch_alone(name):
+    entry = TABLE[name]
+    parts = [*entry.axes, *(["mask"] if entry.masked else [])]
+    cases = [dict.fromkeys(parts, batch) for batch in ((), (2,), (0,), (2, 2))]
+    for part in parts:
+        cases += [dict.fromkeys(parts, ()) | {part: batch} for batch in ((2,), (0,), (2, 3))]
+    assert_shapes(entry, cases)
+
+
+@pytest.mark.slow
 @each
 def test_a_batch_is_its_problems(name):
     entry = TABLE[name]
@@ -166,6 +176,7 @@ def test_a_bad_value_of_the_host_is_named(name):
     entry.call(**{p: x[0] for p, x in sound.items()})
 
 
+@pytest.mark.slow
 @each
 def test_a_bad_value_of_a_device_gives_nothing_and_leaves_its_neighbors(name):
     entry, sound, given, bad, cases = spoilt(name)
@@ -189,6 +200,7 @@ def test_a_bad_value_of_a_device_gives_nothing_and_leaves_its_neighbors(name):
             assert not is_void(axes_of(x, axes))[~bad].all(-1).all() or x.dtype == bool, way
 
 
+@pytest.mark.slow
 @each
 def test_padding_may_hold_anything(name):
     entry = TABLE[name]
@@ -210,6 +222,7 @@ def test_padding_may_hold_anything(name):
     assert_same(entry.call(**on_device(given)), clean, entry)
 
 
+@pytest.mark.slow
 @each
 def test_shard_map_takes_it_with_its_checks(name):
     entry = TABLE[name]
@@ -232,6 +245,7 @@ def test_shard_map_takes_it_with_its_checks(name):
         assert [x.shape for x in found] == [shape_of((2,), axes) for axes in entry.returns]
 
 
+@pytest.mark.slow
 @each
 def test_checkify_goes_through(name):
     entry = TABLE[name]

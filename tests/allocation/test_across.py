@@ -243,6 +243,7 @@ def test_unequal_costs_spend_in_the_order_of_density(float64):
         assert float(found.unspent) == left
 
 
+@pytest.mark.slow
 def test_batches_equal_their_parts(float64):
     r = np.random.default_rng(6)
     a, b = (jnp.asarray(r.gamma(1, size=(3, MOST, WIDE))) for _ in range(2))
@@ -299,6 +300,7 @@ def test_extreme_priors_pass_the_certificate(float64, total):
     assert dt.allocate_problems(1.0, one, total).rollouts.tolist() == [total]
 
 
+@pytest.mark.slow
 def test_single_precision_is_within_its_rounding_of_the_optimum():
     r = np.random.default_rng(7)
     a, b = (np.float32(r.gamma(x, size=(MOST, WIDE))) for x in (0.5, 1))
@@ -400,6 +402,7 @@ def test_floors_and_caps_that_are_traced_are_held_to_one_another(x64):
         assert run(two(low), two(high), total).tolist() == [-1, -1]
 
 
+@pytest.mark.slow
 def test_too_many_rollouts_of_a_problem_are_no_float32():
     prior = on_device([1.0, 1e-3], [1.0, 1.0])
     assert jnp.result_type(float) == jnp.float32

@@ -70,6 +70,7 @@ def test_identical_known_chances_have_the_law_of_a_binomial(float64):
         assert found == pytest.approx(exact, rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_the_bound_holds_and_is_the_smallest(float64, seed):
     problems, values, prior, v = instance(seed)
@@ -96,6 +97,7 @@ def test_the_bound_holds_and_is_the_smallest(float64, seed):
     assert gained <= best <= float(found.value) <= gained * np.e / (np.e - 1)
 
 
+@pytest.mark.slow
 def test_the_estimate_agrees_with_the_convolution(float64):
     _, _, prior, v = instance(1)
     draws = np.asarray(dt.adaptive_value_estimate(jax.random.key(0), v, prior, 5, 4000))

@@ -37,6 +37,7 @@ def ends(x64):
     return (1e-290, 2.0**52) if x64 else (1e-30, 2.0**23)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OF_KAPPA)
 def test_beyond_the_range_is_an_error_of_host_values_and_poison_of_others(name, x64):
     of, (least, most) = OF_KAPPA[name], ends(x64)

@@ -24,6 +24,7 @@ def test_independent_candidates_get_their_exact_optimum(x64):
     assert (found == best).all(-1).mean() >= (0.95 if x64 else 0.8)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("kappa", [0.5, 2.0])
 def test_it_loses_next_to_nothing_against_greedy_on_draws(kappa):

@@ -109,6 +109,7 @@ def test_the_failure_is_the_rational_one():
     assert worst > 0  # The two are not one computation.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kappa", "nu"), [(0.3, 4.0), (2.0, 0.05), (40.0, 900.0)])
 def test_a_large_budget_agrees_with_an_integral(kappa, nu):
     quality, copies, each = 0.3, 3, 100
@@ -130,6 +131,7 @@ def test_a_large_budget_agrees_with_an_integral(kappa, nu):
     assert float(quadrature) == pytest.approx(truth, rel=1e-9)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.integers(1, 15), min_size=1, max_size=4),
     st.integers(0, 40),

@@ -191,6 +191,7 @@ def test_the_sampling_error_of_a_bound_is_that_of_repeated_samples():
     assert errors.mean() == pytest.approx(regrets.std(), rel=0.35)
 
 
+@pytest.mark.slow
 def test_certify_says_what_is_proved():
     prior = dt.BetaPrior.from_quality(np.array([0.5, 0.3, 0.2]), 1.0)
     best = dt.optimal_allocation([0.5, 0.3, 0.2], 1.0, 8)

@@ -81,6 +81,7 @@ def test_a_loop_compiles_nothing(x64):
             assert found.sum() == 64
 
 
+@pytest.mark.slow
 def test_weights_are_those_of_the_compiled_functions(x64):
     rng = np.random.default_rng(5)
     exact = {"rtol": 1e-9 if x64 else 2e-3, "atol": 1e-12 if x64 else 1e-7}

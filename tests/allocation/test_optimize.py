@@ -78,6 +78,7 @@ class TestSeparable:
         # A relaxation: the real optimum is no worse than the best whole one.
         assert np.all(found.real_value >= found.value * (1 - 1e-13))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("separable", [True, False])
     def test_exchanges_go_on_where_rounding_ends(self, separable):
         """The real optimum is `at`; Webster's method rounds two of it the wrong way."""

@@ -60,6 +60,7 @@ def test_one_uncertain_candidate_gets_its_first_try_and_fewer_repeats(x64):
     np.testing.assert_allclose(dt.priorities(w, kappas, [1, 2]), [0.25, 4.5 / 11], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_batch_of_one_number_is_no_list_of_candidates(x64):
     w, sweep = np.array([0.5, 0.3, 0.2]), np.array([0.25, 1.0, 4.0])
     # As many values as candidates: of each candidate, unless the weights have an axis before.

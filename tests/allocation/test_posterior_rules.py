@@ -15,6 +15,7 @@ def test_no_deviation_is_the_optimum(float64):
     assert given.tolist() == dt.optimal_allocation(w, kappa, 17).tolist()
 
 
+@pytest.mark.slow
 def test_the_losses_are_those_of_the_theory(float64):
     """A few cells of table 9.2.2 on fewer problems, within its own noise."""
     rng = np.random.default_rng(1)

@@ -113,6 +113,7 @@ def test_a_candidate_that_leaves_nothing_is_not_tried_again():
     assert one.tolist() == [5]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 def test_moment_divisors_of_the_copula_are_those_of_its_moments():
     w, c = problems(4, 3, 4, temperature=0.3)

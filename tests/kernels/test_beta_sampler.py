@@ -145,6 +145,7 @@ def test_normals_are_normal_and_independent():
         assert distance(scipy.special.ndtr(z)) < CRITICAL
 
 
+@pytest.mark.slow
 def test_a_draw_depends_on_its_own_numbers_alone():
     """Not on other candidates, nor on how many problems or samples there are, or in what parts."""
     key = jax.random.key(7)

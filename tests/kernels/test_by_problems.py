@@ -94,7 +94,8 @@ SHARDED = """
 """
 
 
-@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
 def test_no_device_gathers_the_batch_for_a_kernel(processes):
     """Eight devices of one process, and four of each of two."""
     with socket.socket() as s:

@@ -102,6 +102,7 @@ def test_draws_have_their_margins_and_correlations():
     np.testing.assert_allclose(np.corrcoef(z), c, atol=0.015)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 def test_log_moments_are_a_prior_whose_failure_is_that_of_draws():
     w, c = np.array([0.5, 0.3, 0.2]), np.array([[1, 0.6, 0.1], [0.6, 1, 0.2], [0.1, 0.2, 1]])

@@ -90,7 +90,9 @@ CORNERS = [
 ]
 
 
-@pytest.mark.parametrize("case", CORNERS)
+@pytest.mark.parametrize(
+    "case", [CORNERS[0], *(pytest.param(x, marks=pytest.mark.slow) for x in CORNERS[1:])]
+)
 def test_priorities_and_failure_have_their_stated_error(case, x64):
     check(*case, x64)
 
@@ -143,6 +145,7 @@ def test_equal_directions_share_what_certainty_is_left(x64):
     assert tie.tolist() == [2, 2, 2, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quality", [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 0.0]])
 def test_edges_of_quality(quality, x64):
     labels = np.array([0, 1, 0])
@@ -157,6 +160,7 @@ def test_edges_of_quality(quality, x64):
         assert (value == 0) == (n == 0 or not any(quality))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 def test_a_million_rollouts_pass_their_certificate():
     """No priority that is not served exceeds one that is, in 50 digits."""
@@ -173,6 +177,7 @@ def test_a_million_rollouts_pass_their_certificate():
     assert max(following) <= min(last) * (1 + mpmath.mpf("1e-12"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 def test_the_gradient_is_that_of_tables():
     problem = np.array([0, 0, 1]), 2.0, 5.0, np.array([3, 4, 2])

@@ -129,6 +129,7 @@ def test_errors_name_argument_place_and_value(arguments, message):
             function(*arguments)
 
 
+@pytest.mark.slow
 def test_the_slope_of_a_sure_success_in_b(float64):
     """1 - Π (b + r)/(a + b + r) at b = 0, where the logarithm has none."""
     for n in (1, 2, 7):

@@ -64,6 +64,7 @@ def test_a_ridge_is_part_of_the_system_for_each_copy():
     assert np.abs(np.where(v > 0, off, np.minimum(off, 0))).max() < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("block", [10, 512])
 def test_gradients_are_those_of_the_factorized_solution(block):
@@ -101,6 +102,7 @@ def test_the_residual_is_that_of_the_system_with_its_ridge():
     np.testing.assert_allclose(found.residual, missed.max(-1), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_backward_too_no_array_of_all_pairs_is_made():
     k, block = 2048, 64
     e = jax.ShapeDtypeStruct((k, 8), jnp.float32)

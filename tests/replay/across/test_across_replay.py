@@ -154,6 +154,7 @@ def test_one_row_per_policy_and_budget_and_a_page(run, tmp_path):
     assert "score ≥ 0.5" in out
 
 
+@pytest.mark.slow
 def test_the_report_of_a_replay_has_it_too(tmp_path, capsys):
     log = write(tmp_path / "log.jsonl", rows(20, 4, scores=True))
     fast = ("--strategies", "rebase", "--budgets", "2", "--report", tmp_path / "r")

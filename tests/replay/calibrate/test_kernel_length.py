@@ -49,6 +49,7 @@ def test_independent_outcomes_support_no_length():
     assert found.temperature < 0.05
 
 
+@pytest.mark.slow
 def test_the_loss_is_that_of_moments_by_draws():
     s, right, rollouts, w = (x[:1, :4] for x in problems(2, 0.2))
     s = s[..., :4]

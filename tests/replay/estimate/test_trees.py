@@ -75,12 +75,15 @@ def line(nodes=NODES):
     return json.dumps({"problem": "p", "tree_nodes": rows}) + "\n"
 
 
+SKIPPING = ReplayOptions(skip_bad=1, budgets=(1,), strategies=("temperature",))
+
+
 def test_a_tree_whose_values_cannot_be_used_is_a_bad_record(tmp_path):
     path = tmp_path / "log.jsonl"
     path.write_text(line() + line((*NODES, Node(0, -1, "6", 60.0))) + line())
     with pytest.raises(InputError, match=r":2: tree_nodes: 60 of node 5 is no number"):
         replay(str(path))
-    found = replay(str(path), ReplayOptions(skip_bad=1, budgets=(1,)))
+    found = replay(str(path), SKIPPING)
     assert len(found.directions) == 2
     assert any("1 bad records skipped, 2 records read" in note for note in found.notes)
 
@@ -91,7 +94,7 @@ def test_what_is_no_tree_among_trees_is_a_bad_record(tmp_path):
     path.write_text(line() + json.dumps({"problem": "p", "samples": [sample]}) + "\n" + line())
     with pytest.raises(InputError, match=r":2: tree_nodes: missing"):
         replay(str(path))
-    assert len(replay(str(path), ReplayOptions(skip_bad=1, budgets=(1,))).directions) == 2
+    assert len(replay(str(path), SKIPPING).directions) == 2
 
 
 def test_replay(tmp_path):

@@ -63,6 +63,7 @@ def test_answers():
     assert answer_labels(samples).tolist() == [RIGHT, 1, 1, NONE, RIGHT, 2]
 
 
+@pytest.mark.slow
 def test_command_line(tmp_path, capsysbinary):
     log = str(tmp_path / "log.jsonl")
     write_synthetic_log(log, problems=40)

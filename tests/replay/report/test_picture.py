@@ -38,10 +38,9 @@ def test_numbers(document):
     assert wanted
 
 
-@pytest.mark.parametrize("count", [1, 2, 4])
-def test_files_are_the_same_each_time(document, tmp_path, count):
+def test_files_are_the_same_each_time(document, tmp_path):
     for name in ("a", "b"):
-        save(success_against_budget([document] * count, ["log"] * count), tmp_path / name)
+        save(success_against_budget([document] * 2, ["log"] * 2), tmp_path / name)
     for kind in ("png", "svg"):
         one, other = ((tmp_path / f"{name}.{kind}").read_bytes() for name in ("a", "b"))
         assert one == other
