@@ -21,6 +21,8 @@ _INNER, _OUTER = 60, 80
 _NEAR = 0.1
 # More than any allocation, in rollouts.
 _MOST = 2.0**32
+# Rollouts by log price up to which single precision is less than half a rollout off.
+_SINGLE = 2.0**15
 # Up to so many candidates the search is short enough without a first one in single precision.
 _FEW = 1 << 14
 
@@ -39,6 +41,22 @@ class Response(NamedTuple):
     slope: Float[Array, " m"]
     level: Float[Array, " m"]
     drift: Float[Array, " m"]
+
+
+class Found(NamedTuple):
+    """Where a search of the price ends.
+
+    Attributes:
+        log_price: y.
+        level: u of each problem.
+        rollouts: n between floor and cap.
+        spread: what an error of y by 1 is in rollouts of some problem.
+    """
+
+    log_price: Float[Array, ""]
+    level: Float[Array, " m"]
+    rollouts: Float[Array, " m"]
+    spread: Float[Array, ""]
 
 
 class Market(NamedTuple):
@@ -75,13 +93,21 @@ def search_price(market: Market, budget: Float[Array, ""]) -> Float[Array, " m"]
     Returns:
         n between floor and cap.
     """
-    start = None
     large = market.hazards.shape[0] * market.hazards.shape[1] > _FEW
-    if large and isinstance(market.hazards, BetaHazards) and market.cost.dtype == jnp.float64:
-        # Single precision costs an eighth, and leaves two or three passes to be done in double.
-        y, u, _ = _search(market.astype(jnp.dtype("float32")), budget.astype(jnp.float32), None)
-        start = y.astype(jnp.float64), u.astype(jnp.float64)
-    return _search(market, budget, start)[2]
+    if not (large and isinstance(market.hazards, BetaHazards) and budget.dtype == jnp.float64):
+        return _search(market, budget).rollouts
+    # Single precision costs an eighth, and is mostly enough: the certificate puts a rollout right.
+    rough = _search(market.astype(jnp.dtype("float32")), budget.astype(jnp.float32))
+    rough = Found(*(x.astype(budget.dtype) for x in rough))
+    left = (market.cost * rough.rollouts).sum() - budget
+    near = (rough.spread < _SINGLE) & (jnp.abs(left) <= 0.5 * market.cost.sum())
+    return jax.lax.cond(
+        near,
+        lambda market, rough: rough.rollouts,
+        lambda market, rough: _search(market, budget, rough).rollouts,
+        market,
+        rough,
+    )
 
 
 def respond(market: Market, log_price: Float[Array, ""], level: Float[Array, " m"]) -> Response:
@@ -157,11 +183,12 @@ def _levels(market: Market, h: BetaHazards, y: Array, level: Array) -> Response:
         u, low, high, passes, *_ = state
         n, by_u, gap, steep = evaluate(u)
         worth = gap > 0
-        low = jnp.where(worth, jnp.maximum(low, u), low)
-        high = jnp.where(worth, high, jnp.minimum(high, u))
+        # The gap falls by more than u rises, so its zero is no farther off than its size.
+        low = jnp.maximum(low, jnp.where(worth, u, u + gap))
+        high = jnp.minimum(high, jnp.where(worth, u + gap, u))
         move = gap / steep
         newton = u + move
-        inside = (newton >= low) & (newton <= high) & (passes % 3 != 2)
+        inside = (newton >= low) & (newton <= high) & (passes % 8 != 7)
         bound = (worth & (n >= market.high)) | (~worth & (n <= market.low))
         # Beyond its ends the level does not move, nor do the rollouts.
         settled = bound | (jnp.abs(move) * by_u < _NEAR) | ((high - low) * by_u < _NEAR)
@@ -172,7 +199,8 @@ def _levels(market: Market, h: BetaHazards, y: Array, level: Array) -> Response:
     def unsettled(state: tuple) -> Array:
         return ~jnp.all(state[4]) & (state[3] < _INNER)
 
-    u = jnp.clip(level, lowest, highest)
+    # Whose first rollout is not worth the price buys none.
+    u = jnp.where(start > 0, jnp.clip(level, lowest, highest), lowest)
     zero = jnp.zeros_like(u)
     first = u, lowest, highest, jnp.zeros((), jnp.int32), zero > 0, zero, zero, zero
     u, *_, n, slope, drift = jax.lax.while_loop(unsettled, step, varying_with(first, market))
@@ -195,45 +223,48 @@ def _equal_levels(market: Market, budget: Array) -> tuple[Array, Array]:
     return worth.mean(), u
 
 
-def _search(market: Market, budget: Array, start: tuple[Array, Array] | None) -> tuple:
-    """Log price, levels, and rollouts between floors and caps."""
+def _search(market: Market, budget: Array, rough: Found | None = None) -> Found:
+    """The price, from what single precision found if there is any."""
+    begin = _equal_levels(market, budget) if rough is None else rough[:2]
     # What single precision did not bear is searched from a level of 0.
-    begin = _equal_levels(market, budget) if start is None else start
     y, u = (jnp.where(jnp.isfinite(x), x, 0) for x in begin)
+    of = y.dtype
     fixed = (market.cost * market.low).sum()
     goal = jnp.maximum(budget - fixed, 0.25 * market.cost.min())
     near = 0.25 * market.cost.sum()
     full = (market.cost * jnp.minimum(market.high, _MOST)).sum() - fixed
 
     def step(state: tuple) -> tuple:
-        y, low, high, u, passes, *_ = state
-        found = respond(market, y, u)
-        n = jnp.clip(found.rollouts, market.low, market.high)
-        free = (found.rollouts > market.low) & (found.rollouts < market.high)
+        found, low, high, passes, _ = state
+        y = found.log_price
+        asked = respond(market, y, found.level)
+        n = jnp.clip(asked.rollouts, market.low, market.high)
+        free = (asked.rollouts > market.low) & (asked.rollouts < market.high)
         spent = (market.cost * n).sum() - fixed
-        slope = (market.cost * jnp.where(free, found.slope, 0)).sum()
+        slope = jnp.where(free, asked.slope, 0)
+        by_price = (market.cost * slope).sum()
         more = spent < goal
         high = jnp.where(more, jnp.minimum(high, y), high)
         low = jnp.where(more, low, jnp.maximum(low, y))
         done = (jnp.abs(spent - goal) <= near) | (spent >= full) & more
         # Spending is nearly a power of the price.
-        newton = y + jnp.log(goal / spent) * spent / slope
+        newton = y + jnp.log(goal / spent) * spent / by_price
         closed = jnp.isfinite(low) & jnp.isfinite(high)
         width = jnp.where(closed, high - low, jnp.inf)
         inside = jnp.isfinite(newton) & (newton > low) & (newton < high) & (passes % 3 != 2)
         middle = jnp.where(
-            closed, (low + high) / 2, y + jnp.where(more, -1, 1) * jnp.exp2(passes.astype(y.dtype))
+            closed, (low + high) / 2, y + jnp.where(more, -1, 1) * jnp.exp2(passes.astype(of))
         )
-        eps = jnp.finfo(y.dtype).eps
-        done |= width <= 4 * eps * (1 + jnp.abs(y))
+        done |= width <= 4 * jnp.finfo(of).eps * (1 + jnp.abs(y))
         following = jnp.where(done, y, jnp.where(inside, newton, middle))
-        moved = jnp.where(jnp.isfinite(found.drift), found.drift * (following - y), 0)
-        return following, low, high, found.level + moved, passes + 1, done, n
+        moved = jnp.where(jnp.isfinite(asked.drift), asked.drift * (following - y), 0)
+        there = Found(following, asked.level + moved, n, jnp.abs(slope).max())
+        return there, low, high, passes + 1, done
 
     def undone(state: tuple) -> Array:
-        return ~state[5] & (state[4] < _OUTER)
+        return ~state[4] & (state[3] < _OUTER)
 
     ends = jnp.full_like(y, -jnp.inf), jnp.full_like(y, jnp.inf)
-    first = y, *ends, u, jnp.zeros((), jnp.int32), jnp.zeros((), bool), jnp.zeros_like(u)
-    y, _, _, u, _, _, n = jax.lax.while_loop(undone, step, varying_with(first, (market, budget)))
-    return y, u, n
+    zero = jnp.zeros_like(u)
+    state = Found(y, u, zero, y), *ends, jnp.zeros((), jnp.int32), jnp.zeros((), bool)
+    return jax.lax.while_loop(undone, step, varying_with(state, (market, budget)))[0]
