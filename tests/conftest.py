@@ -1,5 +1,6 @@
 """Every test sees shapes checked at run time; `x64` is float32, and float64 if slow tests run."""
 
+import gc
 import importlib.metadata
 import itertools
 import os
@@ -24,6 +25,10 @@ with install_import_hook("dora_theory", "beartype.beartype"):
 
 import jax
 import pytest
+
+# Traced programs are many objects that stay: to look through them all again and again takes a tenth
+# of the time.
+gc.set_threshold(200_000, 50, 50)
 
 hypothesis.settings.register_profile(
     "default", deadline=None, derandomize=True, print_blob=True, max_examples=60

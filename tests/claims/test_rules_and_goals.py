@@ -16,6 +16,7 @@ from dora_theory.claims import (
     c3_1_rules,
     c3_2_rounding,
     c3_4_limits,
+    c5_3_shared_concentration,
     c5_3_unknown_concentration,
     c5_4_other_goals,
     c5_5_replay,
@@ -31,6 +32,7 @@ FAMILIES = (
     c3_1_rules,
     c3_2_rounding,
     c3_4_limits,
+    c5_3_shared_concentration,
     c5_3_unknown_concentration,
     c5_4_other_goals,
     c5_5_replay,
@@ -261,6 +263,7 @@ def off_by_one(function: Callable, **changes: Callable) -> Callable:
     return wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("claim", "home", "name", "wrong"),
     [

@@ -132,6 +132,7 @@ def test_a_quality_temperature_near_0_leaves_the_best(allocate, strategy, temper
     assert answers[0]["allocation"] == [0, 16, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kappa", ["1e-6", "0.5", "1e6"])
 @pytest.mark.parametrize("budget", [0, 1, 40])
 @pytest.mark.filterwarnings("error")
