@@ -45,6 +45,7 @@ def test_a_budget_of_cost_is_spent_best_whatever_stands_beside_it(allocate):
         assert allocate([line], *options)[1] == [answer]
 
 
+@pytest.mark.slow
 def test_a_target_is_met_by_the_fewest_rollouts(allocate):
     lines = [
         {"id": "a", "weights": [0.5, 0.3, 0.2]},
