@@ -125,3 +125,7 @@ def _tried(claim: Claim) -> str:
     if claim.confirm is not None:
         how += "; whatever violates it is confirmed in exact or 50-digit arithmetic"
     return how + "."
+
+
+if __name__ == "__main__":
+    print(said_by_the_paper(), counts(), proved(), sep="\n\n")

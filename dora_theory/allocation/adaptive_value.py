@@ -112,28 +112,46 @@ def adaptive_value(
     problem = _one_set(*checked_problems(values, prior, mask=mask))
     found = over_batch(tapes, (), problem, each=True, n=n)
     hazards, failure = (np.asarray(found[i], float) for i in (0, 2))
-    m = hazards.shape[0]
-    v = np.broadcast_to(np.asarray(values, float), (m,))
-    gain = v[:, None] * hazards
-    # Pairs in the order in which the policy comes to them; ties to the lowest problem.
-    order = np.argsort(-gain.reshape(-1), kind="stable")
-    reached, value = np.zeros(m, int), 0.0
-    for pair in order:
-        i, j = divmod(int(pair), n)
-        spent = np.zeros(n + 1)
-        spent[0] = 1
-        for other in range(m):
-            if other != i:
-                spent = np.convolve(spent, _capped(failure[other], reached[other]))[: n + 1]
-        value += gain[i, j] * failure[i, j] * spent[: n - j].sum()
-        reached[i] += 1
-    return float(value)
+    v = np.broadcast_to(np.asarray(values, float), hazards.shape[:1])
+    with jax.enable_x64(True):
+        return float(convolved_value(jnp.asarray(v[:, None] * hazards), jnp.asarray(failure)))
 
 
-def _capped(failure: np.ndarray, cap: int) -> np.ndarray:
-    """Distribution of min(T, cap), T the rollouts until success."""
-    chance = -np.diff(failure[: cap + 1])
-    return np.append(np.insert(chance[: cap - 1], 0, 0), failure[cap - 1]) if cap else np.ones(1)
+@jax.jit
+def convolved_value(gain: Float[Array, "m n"], failure: Float[Array, "m n1"]) -> Float[Array, ""]:
+    """Σ v F(j - 1) h_j P(Σ min(T, c) ≤ N - j) over all pairs of a problem and a rollout of it.
+
+    Args:
+        gain: v h_1 ≥ v h_2 ≥ … of each problem.
+        failure: F(0), …, F(N).
+
+    Returns:
+        V(N). Memory m N².
+    """
+    m, n = gain.shape
+    spendable = jnp.arange(n + 1)
+    rank = jnp.arange(m)
+
+    def beside(other: Array, spent: Array) -> Array:
+        """The distribution of what is spent before each pair, this problem's part added."""
+        at = gain[other]
+        earlier = (at > gain[..., None]) | ((at == gain[..., None]) & (other < rank)[:, None, None])
+        cap = jnp.where((rank == other)[:, None], 0, earlier.sum(-1))[..., None]
+        f = failure[other]
+        solved = jnp.concatenate([jnp.zeros(1), f[:-1] - f[1:]])
+        last = jnp.where(cap > 0, f[jnp.maximum(cap - 1, 0)], 1)
+        chance = jnp.where(spendable < cap, solved, jnp.where(spendable == cap, last, 0))
+
+        def add(t: Array, sums: Array) -> Array:
+            moved = jnp.where(spendable >= t, jnp.roll(spent, t, -1), 0)
+            return sums + jax.lax.dynamic_index_in_dim(chance, t, -1) * moved
+
+        return jax.lax.fori_loop(0, n + 1, add, jnp.zeros_like(spent))
+
+    nothing = jnp.broadcast_to((spendable == 0).astype(gain.dtype), (m, n, n + 1))
+    spent = jax.lax.fori_loop(0, m, beside, nothing)
+    in_time = jnp.where(spendable <= n - 1 - jnp.arange(n)[:, None], spent, 0).sum(-1)
+    return (gain * failure[:, :n] * in_time).sum()
 
 
 def adaptive_value_estimate(

@@ -5,7 +5,7 @@ then leave a share c n^-a unsolved (theory 7.4), so that a is what counts. Host 
 float64.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -209,7 +209,12 @@ def exponent_hazard_line(right: ArrayLike, samples: int, first: int, last: int) 
     # d(1/h)/df(j) = -f(j + 1)/drop², d/df(j + 1) = f(j)/drop².
     by = np.array([-mean[1], mean[0], -mean[3], mean[2]]) / np.repeat(drop, 2) ** 2
     gradient = -(last - first) / gap**2 * by * np.array([-1, -1, 1, 1])
-    return _estimate((last - first) / gap, gradient, covariance)
+    return _estimate(line_through(*mean, last - first), gradient, covariance)
+
+
+def line_through(first: Any, after_first: Any, last: Any, after_last: Any, gap: Any) -> Any:
+    """(j2 - j1)/(1/h(j2) - 1/h(j1)) from f(j1), f(j1 + 1), f(j2), f(j2 + 1)."""
+    return gap / (last / (last - after_last) - first / (first - after_first))
 
 
 def replay_round_robin(right: ArrayLike, samples: int) -> RoundRobinReplay:

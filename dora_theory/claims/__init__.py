@@ -27,6 +27,7 @@ _FAMILIES: tuple[str, ...] = (
     "c6_1_repetition",
     "c7_1_committed",
     "c7_2_adaptive",
+    "c7_2_value",
     "c7_2_rounds",
     "c7_3_literature",
     "c7_4_scaling",
@@ -52,5 +53,5 @@ def claims() -> tuple[Claim, ...]:
 
 def _place(name: str) -> tuple[tuple[int, ...], str]:
     """2.5b as ((2, 5), "b"), so that 2.10 would follow 2.9, and 8.1.10 8.1.9."""
-    numbers = name.rstrip("abcdefgh")
+    numbers = name.rstrip("abcdefghi")
     return tuple(map(int, numbers.split("."))), name[len(numbers) :]

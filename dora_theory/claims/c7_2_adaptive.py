@@ -7,17 +7,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from dora_theory.allocation import adaptive, adaptive_value
+from dora_theory.allocation import adaptive
 from dora_theory.claims.check import drawing, shrinking
 from dora_theory.claims.check import many_problems as many
 from dora_theory.claims.check.claim import Claim, Instance, Instances
 from dora_theory.model.priors import BetaPrior
 
 _M, _N = 3, 4
-_GAIN = jnp.e / (jnp.e - 1)
 
 
-def _draw_beliefs(key: Array, n: int) -> Instances:
+def draw_beliefs(key: Array, n: int) -> Instances:
+    """Beta posteriors, a = 0 among them, and values of three problems."""
     keys = jax.random.split(key, 3)
     return {
         "alpha": drawing.whole(keys[0], (n, _M), 0, 6).astype(float) / 2,
@@ -48,25 +48,6 @@ def _margin_index(x: Instances) -> Float[Array, " n"]:
     hazard = many.hazards(x["alpha"], x["beta"], _N)
     best = many.bellman(hazard, x["values"], _N)
     return many.bellman(hazard, x["values"], _N, _indexed(x)) - best
-
-
-def _margin_bounds(x: Instances) -> Float[Array, " n"]:
-    hazard = many.hazards(x["alpha"], x["beta"], _N)
-    best = many.bellman(hazard, x["values"], _N)
-    prior = BetaPrior(x["alpha"][..., None], x["beta"][..., None])
-    bound = adaptive_value.adaptive_bound(x["values"], prior, _N).value
-    return bound - best
-
-
-def _margin_gain(x: Instances) -> Float[Array, " n"]:
-    hazard = many.hazards(x["alpha"], x["beta"], _N)
-    gain = x["values"][..., None] * (1 - many.unsolved(hazard))
-    n = gain.shape[0]
-    none, every = jnp.zeros((n, _M), jnp.int32), jnp.full((n, _M), _N)
-    committed = many.best_committed(gain, jnp.full((n,), _N), none, every)
-    prior = BetaPrior(x["alpha"][..., None], x["beta"][..., None])
-    bound = adaptive_value.adaptive_bound(x["values"], prior, _N).value
-    return _GAIN * committed - bound
 
 
 def _draw_mixture(key: Array, n: int) -> Instances:
@@ -284,7 +265,7 @@ CLAIMS = (
         "The value of a policy is the expected sum of what it takes off the tapes. On every tape "
         "the index takes the N largest rewards, and none can take more. Checked against Bellman's "
         "equation over three problems and N = 4.",
-        draw=_draw_beliefs,
+        draw=draw_beliefs,
         margin=_margin_index,
         # Values up to 9 after four steps.
         tolerance=1e-13,
@@ -358,42 +339,6 @@ CLAIMS = (
         draw=_draw_mixture,
         margin=_margin_robin,
         # Hazards are quotients of sums; values up to 3.
-        tolerance=1e-12,
-        chunk=512,
-    ),
-    Claim(
-        id="7.2d",
-        name="a bound of every policy",
-        statement="For every price λ no policy has more than λN plus the expected sum of "
-        "max(v h - λ, 0) along all tapes.",
-        latex=r"V(N)\le\min_\lambda\Big[\lambda N+\sum_m\sum_jF_m(j-1)(v_mh_{m,j}-\lambda)^+\Big]",
-        source="new",
-        expected="holds",
-        assumptions="As of the index policy.",
-        proof="Take λ off each of the N rewards that a policy collects and add λN: what is left is "
-        "at most the sum of all positive rests, each reached with probability F(j-1).",
-        draw=_draw_beliefs,
-        margin=_margin_bounds,
-        # Values up to 9.
-        tolerance=1e-13,
-        chunk=512,
-    ),
-    Claim(
-        id="7.2e",
-        name="what looking can gain",
-        statement="Seeing every outcome gains at most a factor e/(e-1) = 1.582 in value over the "
-        "best fixed allocation.",
-        latex=r"V(N)\le\frac{e}{e-1}\,C(N)",
-        source="new",
-        expected="holds",
-        assumptions="As of the index policy; tried on the bound of 7.2d, which is above V.",
-        proof="A problem rolled up to depth c costs ν = Σ F(j-1) and pays q = Σ F(j-1) h_j. The "
-        "weights are at most 1 and h falls, so Σ h_j over j ≤ ν is at least q, and committing ν "
-        "pays at least 1 - e^{-q} ≥ (1 - 1/e) q. C is concave, so Σ ν = N suffices. Known p → 0 "
-        "attains it.",
-        draw=_draw_beliefs,
-        margin=_margin_gain,
-        # Values up to 9.
         tolerance=1e-12,
         chunk=512,
     ),

@@ -16,6 +16,7 @@ from dora_theory.allocation import (
     best_of_n,
     certificate,
     costs,
+    exponents,
     fluid_rounds,
     hierarchical,
     joint,
@@ -433,6 +434,22 @@ def ties_won(right: Function) -> Function:
     return wrong
 
 
+def one_rollout_less(of: Function) -> Function:
+    return lambda gain, failure: of(gain[..., :-1], failure[..., :-1])
+
+
+def first_round_most(of: Function) -> Function:
+    return lambda *args: of(*args)[::-1]
+
+
+def a_percent_more(of: Function) -> Function:
+    return lambda *args: of(*args) + 0.01
+
+
+def one_depth_wider(of: Function) -> Function:
+    return lambda *args: of(*args[:-1], args[-1] + 1)
+
+
 # Where, what, the wrong one, and a claim that must see it.
 PLANTED = [
     (costs, "cost_allocation", all_cost_one, "9.1.1", "greedy at the costs of its prefixes"),
@@ -653,6 +670,22 @@ PLANTED = [
     (scaling, "coverage_cost", one_depth_too_far, "7.4b", "the cost of coverage telescopes"),
     (scaling, "saving_factor", upside_down, "7.4b", "the saving of looking"),
     (scaling, "price_of_not_knowing", without_gamma, "7.4c", "knowing or looking"),
+    (
+        adaptive_value,
+        "convolved_value",
+        one_rollout_less,
+        "7.2d",
+        "the value of the best policy",
+    ),
+    (
+        fluid_rounds,
+        "split_shares",
+        first_round_most,
+        "7.2i",
+        "the best split under a power law",
+    ),
+    (scaling, "dora_constant", a_percent_more, "7.4d", "one problem falls as a power"),
+    (exponents, "line_through", one_depth_wider, "7.4e", "the hazard line finds the exponent"),
 ]
 
 
