@@ -24,8 +24,8 @@ JOBS = {
     "np.asarray(dt.optimal_allocation(np.full((64, 16), 0.5), 1.0, 32))",
     "uniqueness": "import numpy as np, dora_theory as dt\nnp.asarray(dt.uniqueness(np.eye(16)))",
     "simulate": "import jax, dora_theory as dt\n"
-    "population = dt.Population(candidates=8, directions=2)\n"
-    "dt.simulate(jax.random.key(0), population, ('dora',), 16, problems=64)",
+    "population = dt.Population(num_candidates=8, num_directions=2)\n"
+    "dt.simulate(jax.random.key(0), population, ('dora',), 16, num_problems=64)",
 }
 # What compiles nothing starts neither cold nor warm.
 _COMPILES = "optimal_allocation", "uniqueness", "simulate"

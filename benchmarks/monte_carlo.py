@@ -42,7 +42,7 @@ from dora_theory.strategies.registry import STRATEGIES as REGISTRY
 
 KEY = jax.random.key(0)
 STRATEGIES = "rebase", "dora", "oracle"
-POPULATION = Population(candidates=16, directions=4, sizes="zipf", concentration=1.0)
+POPULATION = Population(num_candidates=16, num_directions=4, sizes="zipf", concentration=1.0)
 BUDGET, PROBLEMS, SAMPLES = 64, 4096, 256
 SHAPES = (0.016, 0.984), (0.5, 0.5), (5.0, 3.0), (1000.0, 500.0)
 DRAWS = 1 << 22
@@ -60,7 +60,7 @@ def ours(
     level: Any = "conditional",
 ) -> np.ndarray:
     found = simulate(
-        KEY, population, STRATEGIES, budget, problems=problems, samples=samples, level=level
+        KEY, population, STRATEGIES, budget, num_problems=problems, num_samples=samples, level=level
     )
     return np.array([found.success(s).value for s in STRATEGIES])
 
@@ -70,7 +70,7 @@ def given() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     made = draw_problems(jax.random.split(KEY)[0], POPULATION, PROBLEMS)
     options = Options(max_budget=BUDGET)
     spent = [spend(REGISTRY[s], made, jnp.int32(BUDGET), options)[0] for s in STRATEGIES]
-    g = POPULATION.directions
+    g = POPULATION.num_directions
     totals = [direction_totals(x, made.directions, g, mask=made.mask) for x in spent]
     q = np.asarray(made.quality)
     return q, 1 - q, np.stack([np.asarray(t) for t in totals])
@@ -236,8 +236,8 @@ def run(rounds: int) -> dict[str, Any]:
         "job": {
             "problems": PROBLEMS,
             "samples": SAMPLES,
-            "k": POPULATION.candidates,
-            "g": POPULATION.directions,
+            "k": POPULATION.num_candidates,
+            "g": POPULATION.num_directions,
             "budget": BUDGET,
             "strategies": STRATEGIES,
             "dtype": "float32; numpy float64",

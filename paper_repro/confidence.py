@@ -47,7 +47,7 @@ def losses() -> dict[str, np.ndarray]:
             plans["one κ, geometric mean"] = dt.optimal_allocation(w, middle, n)
             for name, given in plans.items():
                 found[name][i].append(np.exp(dt.log_failure(w, kappa, given)) - best)
-            thompson = dt.thompson_failure(jax.random.key(i), w, kappa, n, runs=RUNS)
+            thompson = dt.thompson_failure(jax.random.key(i), w, kappa, n, num_runs=RUNS)
             found["Thompson"][i].append(np.asarray(thompson) - best)
     return {
         name: np.array([np.concatenate(part).mean() for part in parts])

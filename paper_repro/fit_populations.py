@@ -256,8 +256,8 @@ def population(found: dict[str, float], candidates: int) -> Population:
     numbers: dict[str, Any] = {n: round(float(f"{x:.3g}"), 6) for n, x in found.items()}
     numbers["dimension"] = int(numbers["dimension"])
     return Population(
-        candidates=candidates,
-        directions=candidates,
+        num_candidates=candidates,
+        num_directions=candidates,
         sizes="crp",
         quality_temperature=TEMPERATURE,
         **numbers,

@@ -30,7 +30,9 @@ def shares(draws: int = 40) -> dict[str, dict[str, list[float]]]:
     """Population → rule → share unsolved at each budget."""
     found = {}
     for i, (name, (a, b)) in enumerate(POPULATIONS.items()):
-        made = simulate_benchmark(jax.random.key(i), Difficulty(a, b), budgets=BUDGETS, draws=draws)
+        made = simulate_benchmark(
+            jax.random.key(i), Difficulty(a, b), budgets=BUDGETS, num_draws=draws
+        )
         found[name] = {
             rule: [1 - of[str(n)]["solved"] for n in BUDGETS]
             for rule, of in made.data["rules"].items()

@@ -281,7 +281,9 @@ def test_check_names_what_is_bad_on_a_device(given, message):
 
 def test_check_passes_what_is_sound_and_padding():
     dt.check(scores=jnp.array([0.1, jnp.nan]), mask=jnp.array([True, False]), budget=jnp.array(4))
-    drawn = dt.draw_problems(jax.random.key(0), dt.Population(candidates=6, directions=2), 3)
+    drawn = dt.draw_problems(
+        jax.random.key(0), dt.Population(num_candidates=6, num_directions=2), 3
+    )
     dt.check(drawn)
     with pytest.raises(TypeError, match="score: is none of scores"):
         dt.check(score=[1.0])

@@ -194,7 +194,7 @@ def _simulation() -> Program:
     from dora_theory.simulation.outcomes import Job
     from dora_theory.simulation.populations import Population
 
-    population = Population(candidates=16, directions=4, dimension=8)
+    population = Population(num_candidates=16, num_directions=4, dimension=8)
     job = Job(contenders(("rebase", "dora", "oracle")), "conditional", SAMPLES_IN_CHUNK, 1)
     shapes = jax.eval_shape(
         lambda: (

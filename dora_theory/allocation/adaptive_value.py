@@ -159,7 +159,7 @@ def adaptive_value_estimate(
     values: Real[ArrayLike, " #m"],
     prior: BetaPrior,
     total: int,
-    samples: int,
+    num_samples: int,
     *,
     mask: Bool[ArrayLike, "#m #k"] | None = None,
 ) -> Float[Array, " samples"]:
@@ -170,7 +170,7 @@ def adaptive_value_estimate(
         values: v > 0, shape `(m,)` or a scalar.
         prior: a and b of shape `(m, k)`.
         total: N.
-        samples: how many draws.
+        num_samples: how many draws.
         mask: boolean `(m, k)`.
 
     Returns:
@@ -190,7 +190,7 @@ def adaptive_value_estimate(
     Source: theory 7.2, steps (1) and (2).
     """
     check_key("key", key)
-    n, count = check_whole("total", total, 0, 2**30), check_whole("samples", samples, 1)
+    n, count = check_whole("total", total, 0, 2**30), check_whole("num_samples", num_samples, 1)
     check_type("prior", prior, BetaPrior)
     problem = _one_set(*checked_problems(values, prior, n, mask=mask))
     h = problem.hazards

@@ -37,7 +37,7 @@ def exact_allocation(
     prior: JointPrior,
     budget: Real[ArrayLike, ""],
     *,
-    most_nodes: int = 100_000,
+    max_nodes: int = 100_000,
     start: Real[ArrayLike, " k"] | None = None,
 ) -> ExactAllocation:
     """The allocation of least failure under a joint prior, of one problem, on the host.
@@ -45,7 +45,7 @@ def exact_allocation(
     Args:
         prior: a joint prior of shape `(m, k, n)`, without batch axes.
         budget: N ≥ 0, at most `prior.most`.
-        most_nodes: boxes after which to stop with what is known.
+        max_nodes: boxes after which to stop with what is known.
         start: an allocation to begin with, shape `(k,)`.
 
     Returns:
@@ -70,9 +70,7 @@ def exact_allocation(
         if given.shape != (k,) or given.min() < 0 or given.sum() != n:
             raise ValueError(f"start = {given.tolist()}: needs {k} counts of sum {n}")
         search.consider(given)
-    return search.run(
-        np.zeros(k, np.int64), np.full(k, n), check_whole("most_nodes", most_nodes, 1)
-    )
+    return search.run(np.zeros(k, np.int64), np.full(k, n), check_whole("max_nodes", max_nodes, 1))
 
 
 def _shares(weights: ArrayLike) -> Float[np.ndarray, " m"]:

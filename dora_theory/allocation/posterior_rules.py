@@ -58,7 +58,7 @@ def thompson_failure(
     concentration: Real[ArrayLike, "..."],
     budget: int,
     *,
-    runs: int = 64,
+    num_runs: int = 64,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Float[Array, "*batch"]:
     """P(all fail) of Thompson sampling, which tries the largest of one draw from each posterior.
@@ -68,8 +68,8 @@ def thompson_failure(
         weights: qualities w in [0, 1], shape `(..., k)`.
         concentration: κ > 0, scalar or shape `(...)`, or of each candidate, `(..., k)`.
         budget: N ≥ 0, the same for the batch.
-        runs: how many paths are averaged; the failure of each is exact, so that the standard error
-            is that of its choices alone.
+        num_runs: how many paths are averaged; the failure of each is exact, so that the standard
+            error is that of its choices alone.
         mask: boolean `(..., k)`, false for padding, which is not tried.
 
     Returns:
@@ -82,7 +82,7 @@ def thompson_failure(
     Source: theory 9.2.2.
     """
     check_key("key", key)
-    n, count = check_whole("budget", budget), check_whole("runs", runs, 1)
+    n, count = check_whole("budget", budget), check_whole("num_runs", num_runs, 1)
     w, kappa, m = checked_candidates(weights, concentration, mask, _DOMAINS)
     return _thompson(key, n, count, m, w, kappa)
 

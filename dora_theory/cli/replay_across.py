@@ -56,9 +56,9 @@ def add_across(parser: argparse.ArgumentParser) -> None:
         "quartile and decile)",
     )
     add(
-        "--draws",
+        "--num-draws",
         type=int,
-        default=_DEFAULT.draws,
+        default=_DEFAULT.num_draws,
         metavar="N",
         help="orders of the log, and resamples (default %(default)s)",
     )
@@ -69,7 +69,7 @@ def across_options(arguments: argparse.Namespace, unset: tuple[int, ...]) -> Acr
     return AcrossOptions(
         budgets=BUDGETS if arguments.budgets == unset else arguments.budgets,
         **{x: getattr(arguments, x) for x in ("coverages", "rounds", "by", "accept")},
-        draws=arguments.draws,
+        num_draws=arguments.num_draws,
         seed=arguments.seed,
     )
 

@@ -22,16 +22,16 @@ store, a folder of Parquet files. A run that was stopped or killed goes on where
 A sweep is a TOML file:
 
   strategies = ["rebase", "dora", "oracle"] # oracle: the exact optimum, which knows what is true
-  problems = 1024                           # of each cell
-  samples = 16                              # of each problem
+  num_problems = 1024                           # of each cell
+  num_samples = 16                              # of each problem
   level = "conditional"                     # or "rollouts", "closed": how much is thrown
   seed = 0                                  # one for all cells: common random numbers
   rollouts_lost = false                     # also N less what the optimum needs for the same
 
   [population]                              # fields of dora_theory.Population
   preset = "math500-llama31-8b"             # optional: of dora_theory.PRESETS
-  candidates = 16
-  directions = 4
+  num_candidates = 16
+  num_directions = 4
 
   [options]                                 # quality_temperature, similarity_temperature,
                                             # beam_width, pool, smooth

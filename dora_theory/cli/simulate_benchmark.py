@@ -25,8 +25,8 @@ def add_benchmark(parser: argparse.ArgumentParser) -> None:
     add("--unsolvable", default="0", metavar="Q", help="share of problems without any p (0)")
     add("--budgets", default="8,32", metavar="N,N", help="rollouts per problem (8,32)")
     add("--rules", metavar="R,R", help="default: all")
-    add("--problems", default="400", metavar="M", help="of the benchmark (400)")
-    add("--draws", default="40", metavar="D", help="of problems and outcomes (40)")
+    add("--num-problems", default="400", metavar="M", help="of the benchmark (400)")
+    add("--num-draws", default="40", metavar="D", help="of problems and outcomes (40)")
     add("--seed", default="0", metavar="I", help="of all random numbers (0)")
 
 
@@ -38,8 +38,8 @@ def run_benchmark(arguments: argparse.Namespace) -> int:
     if len({len(part) for part in parts}) > 1:
         raise InputError("--benchmark: needs a share for all parts or for none")
     budgets = [_whole("--budgets", x, 1) for x in arguments.budgets.split(",")]
-    problems = _whole("--problems", arguments.problems, 1)
-    draws = _whole("--draws", arguments.draws, 2)
+    problems = _whole("--num-problems", arguments.num_problems, 1)
+    draws = _whole("--num-draws", arguments.num_draws, 2)
     seed = _whole("--seed", arguments.seed, 0)
     (unsolvable,) = _numbers("--unsolvable", arguments.unsolvable, (1,))
     # Not for `--help`: these load JAX.
@@ -56,7 +56,7 @@ def run_benchmark(arguments: argparse.Namespace) -> int:
             rules=None if arguments.rules is None else arguments.rules.split(","),
             budgets=budgets,
             num_problems=problems,
-            draws=draws,
+            num_draws=draws,
         )
     except ValueError as error:
         raise InputError(f"--{error!s}") from None

@@ -108,7 +108,7 @@ def read_store(path: str | Path) -> tuple[dict[str, Any], Any]:
         >>> import pathlib, tempfile
         >>> store = pathlib.Path(tempfile.mkdtemp()) / 'store'
         >>> sweep = dt.Sweep(axes={"population.concentration": (0.5, 5.0)},
-        ...     strategies=("rebase",), budget=8, problems=16, level="closed")
+        ...     strategies=("rebase",), budget=8, num_problems=16, level="closed")
         >>> _ = dt.run_sweep(sweep, store)
         >>> _, table = dt.read_store(store)
         >>> table.num_rows

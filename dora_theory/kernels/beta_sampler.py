@@ -98,7 +98,7 @@ def sample_log_beta(
     key: Key[Array, ""] | UInt32[Array, "2"],
     alpha: Real[ArrayLike, "*#batch k"],
     beta: Real[ArrayLike, "*#batch k"],
-    samples: int,
+    num_samples: int,
     *,
     first: int = 0,
 ) -> BetaDraws:
@@ -109,7 +109,7 @@ def sample_log_beta(
             candidates (beyond the one in question) or of samples.
         alpha: a ≥ 0, shape `(..., k)`; a = 0 is p = 0.
         beta: b ≥ 0 with a + b > 0, shape `(..., k)`; b = 0 is p = 1.
-        samples: how many.
+        num_samples: how many.
         first: number of the first sample, so that samples can be drawn in parts.
 
     Returns:
@@ -138,7 +138,7 @@ def sample_log_beta(
         key,
         a,
         b,
-        check_whole("samples", samples, 0, _MOST),
+        check_whole("num_samples", num_samples, 0, _MOST),
         jnp.uint32(check_whole("first", first, 0, _MOST)),
     )
 
@@ -146,7 +146,7 @@ def sample_log_beta(
 def sample_log_gamma(
     key: Key[Array, ""] | UInt32[Array, "2"],
     shape: Real[ArrayLike, "*batch k"],
-    samples: int,
+    num_samples: int,
     *,
     first: int = 0,
 ) -> Float[Array, "samples *batch k"]:
@@ -156,7 +156,7 @@ def sample_log_gamma(
         key: JAX random key. Equal keys give equal draws as for `sample_log_beta`, from whose draws
             for the same key they are independent.
         shape: a ≥ 0, shape `(..., k)`; a = 0 is G = 0.
-        samples: how many.
+        num_samples: how many.
         first: number of the first sample.
 
     Returns:
@@ -178,7 +178,7 @@ def sample_log_gamma(
     return _log_gamma(
         key,
         a,
-        check_whole("samples", samples, 0, _MOST),
+        check_whole("num_samples", num_samples, 0, _MOST),
         jnp.uint32(check_whole("first", first, 0, _MOST)),
     )
 

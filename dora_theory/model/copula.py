@@ -121,7 +121,7 @@ def copula_draws(
     weights: Real[ArrayLike, "*#batch k"],
     concentration: Real[ArrayLike, "*#batch"],
     correlation: Real[ArrayLike, "*#batch k k"],
-    draws: int = 4096,
+    num_draws: int = 4096,
 ) -> Float[Array, "*batch draws k"]:
     """Draws of x = -log(1 - p) under the copula prior, in pairs z and -z.
 
@@ -130,7 +130,7 @@ def copula_draws(
         weights: w in [0, 1], shape `(..., k)`.
         concentration: κ > 0, scalar or shape `(...)`.
         correlation: C, positive semi-definite, shape `(..., k, k)`.
-        draws: how many, even.
+        num_draws: how many, even.
 
     Returns:
         Shape `(..., draws, k)`, each x exact to about 1e-7 relatively in float64, 1e-3 in float32.
@@ -149,9 +149,9 @@ def copula_draws(
     Source: theory 8.2.2.
     """
     check_key("key", key)
-    count = check_whole("draws", draws, 2)
+    count = check_whole("num_draws", num_draws, 2)
     if count % 2:
-        raise ValueError(f"draws = {draws}: needs an even number, for pairs")
+        raise ValueError(f"num_draws = {num_draws}: needs an even number, for pairs")
     w, kappa, c, _ = _checked_prior(weights, concentration, correlation)
     return _draws(key, w, kappa, c, count)
 
@@ -162,7 +162,7 @@ def copula_log_moments(
     concentration: Real[ArrayLike, "*#batch"],
     correlation: Real[ArrayLike, "*#batch k k"],
     budget: int,
-    draws: int = 512,
+    num_draws: int = 512,
 ) -> Float[Array, "*batch draws k n"]:
     """Log moments of failure given draws of a latent y: z = y + D^½ ε, D diagonal, C - D still psd.
 
@@ -174,7 +174,7 @@ def copula_log_moments(
             variance that the others leave to a candidate: near-copies have little noise of their
             own, which makes bounds weaker, but the rest keep theirs.
         budget: the largest N that will be asked for.
-        draws: of y.
+        num_draws: of y.
 
     Returns:
         log E[(1 - p_i)^b | y] by 24 Gauss-Hermite nodes, shape `(..., draws, k, budget + 1)`. The
@@ -189,7 +189,7 @@ def copula_log_moments(
     """
     check_key("key", key)
     w, kappa, c, _ = _checked_prior(weights, concentration, correlation)
-    count = check_whole("draws", draws, 1)
+    count = check_whole("num_draws", num_draws, 1)
     return _log_moments(key, w, kappa, c, check_whole("budget", budget), count)
 
 
@@ -199,7 +199,7 @@ def copula_prior(
     concentration: Real[ArrayLike, "*#batch"],
     correlation: Real[ArrayLike, "*#batch k k"],
     budget: int,
-    draws: int = 512,
+    num_draws: int = 512,
 ) -> JointPrior:
     """The copula prior as `certify` takes it: a sample of its latent.
 
@@ -209,7 +209,7 @@ def copula_prior(
         concentration: κ > 0, scalar or shape `(...)`.
         correlation: C, positive semi-definite, shape `(..., k, k)`.
         budget: the largest N that will be asked for.
-        draws: of the latent.
+        num_draws: of the latent.
 
     Returns:
         A sampled `JointPrior`.
@@ -227,7 +227,7 @@ def copula_prior(
 
     Source: theory 8.2.
     """
-    table = copula_log_moments(key, weights, concentration, correlation, budget, draws)
+    table = copula_log_moments(key, weights, concentration, correlation, budget, num_draws)
     return JointPrior(table, jnp.ones(table.shape[:-2], table.dtype), sampled=True)
 
 

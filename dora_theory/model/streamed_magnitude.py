@@ -58,7 +58,7 @@ def streamed_magnitude_weighting(
     ridge: Real[ArrayLike, "*#batch"] = 0.0,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
     tolerance: float | None = None,
-    most: int = 1000,
+    max_iterations: int = 1000,
     block_size: int = 512,
     precision: Precision = "full",
     implementation: Implementation = "auto",
@@ -73,7 +73,7 @@ def streamed_magnitude_weighting(
         mask: boolean `(..., k)`, false for padding, whose v is 0.
         tolerance: a solve ends when no equation is off by more; by default 1e-5 in float32 and
             1e-10 in float64.
-        most: iterations after which a solve ends in any case.
+        max_iterations: iterations after which a solve ends in any case.
         block_size: as `dora_theory.uniqueness`.
         precision: as `dora_theory.uniqueness`.
         implementation: as `dora_theory.uniqueness`.
@@ -111,7 +111,7 @@ def streamed_magnitude_weighting(
         t,
         extra,
         jnp.asarray(tolerance, e.dtype),
-        most=check_whole("most", most, 1),
+        most=check_whole("max_iterations", max_iterations, 1),
         block=check_whole("block_size", block_size, 1),
         precision=precision,
         implementation=implementation,

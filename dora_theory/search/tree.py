@@ -59,7 +59,7 @@ _SWITCH, _DIRECTION, _SURVIVE, _TRAP, _ANSWER, _FINISH, _ERROR, _TEXT = range(8)
         "similarity_within",
         "similarity_between",
     ],
-    meta_fields=["directions", "steps", "first", "answers", "dimension"],
+    meta_fields=["num_directions", "steps", "first", "answers", "dimension"],
 )
 @dataclass(frozen=True)
 class Tree:
@@ -81,7 +81,7 @@ class Tree:
         finish: probability to finish at a step from `first` on.
         similarity_within: s_in, cosine of two paths of one direction.
         similarity_between: s_out, of two of different ones.
-        directions: g.
+        num_directions: g.
         steps: the most steps.
         first: the first step, counted from 1, at which a solution can be complete.
         answers: different answers; 0 is right, 1 to g are the directions' own.
@@ -107,7 +107,7 @@ class Tree:
     finish: Any = 0.3
     similarity_within: Any = 0.95
     similarity_between: Any = 0.75
-    directions: int = 8
+    num_directions: int = 8
     steps: int = 10
     first: int = 6
     answers: int = 64
@@ -115,12 +115,12 @@ class Tree:
 
     def checked(self) -> "Tree":
         """The tree itself, if its values are in their ranges; else `ValueError`."""
-        if not (1 <= self.first <= self.steps and self.directions >= 1):
+        if not (1 <= self.first <= self.steps and self.num_directions >= 1):
             raise ValueError(
-                f"first = {self.first}, steps = {self.steps}, directions = {self.directions}: "
-                "needs 1 ≤ first ≤ steps and a direction"
+                f"first = {self.first}, steps = {self.steps}, "
+                f"num_directions = {self.num_directions}: needs 1 ≤ first ≤ steps and a direction"
             )
-        if self.answers < self.directions + 2 or not 1 <= self.dimension <= 32:
+        if self.answers < self.num_directions + 2 or not 1 <= self.dimension <= 32:
             raise ValueError(
                 f"answers = {self.answers}, dimension = {self.dimension}: needs more answers than "
                 "directions + 1, and a dimension from 1 to 32"
@@ -145,7 +145,7 @@ class Tree:
         return jax.vmap(self._problem, (None, 0, None))(key, number, count)
 
     def _problem(self, key: Array, number: Array, count: int) -> "TreeProblem":
-        g = self.directions
+        g = self.num_directions
         own, order, fooled = jax.random.split(jax.random.fold_in(key, number), 3)
         quantile = (number + 0.5) / count
         z = self.ability + self.spread * ndtri(quantile)
@@ -193,7 +193,7 @@ class Tree:
 
     def extend(self, key: Array, problem: "TreeProblem", state: "Paths", step: Array) -> "Paths":
         """One step: perhaps over to another direction, perhaps wrong, perhaps the last."""
-        slots, g = state.direction.size, self.directions
+        slots, g = state.direction.size, self.num_directions
         # One call for all: generators are most of what there is to compile.
         words = jax.random.bits(key, (8, slots), "uint32")
         u = ((words >> 9) + 0.5) * 2.0**-23  # in the open interval, in float32 too
@@ -247,7 +247,7 @@ class Tree:
             for x in (self.similarity_within, self.similarity_between)
         )
         shared = jnp.broadcast_to(jnp.sqrt(across), (state.direction.size, 1))
-        direction = jax.nn.one_hot(state.direction, self.directions) * jnp.sqrt(inside - across)
+        direction = jax.nn.one_hot(state.direction, self.num_directions) * jnp.sqrt(inside - across)
         length = jnp.sqrt(jnp.maximum(state.depth, 1) * self.dimension).astype(state.text.dtype)
         own = jnp.sqrt(1 - inside) * state.text / length[:, None]
         return jnp.concatenate([shared, direction, own], -1)

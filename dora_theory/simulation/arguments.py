@@ -17,7 +17,7 @@ def check_simulation(
     population: Population,
     strategies: Sequence[AnyStrategy],
     budget: int,
-    samples: int,
+    num_samples: int,
     level: str,
     options: Options | None,
 ) -> None:
@@ -31,7 +31,7 @@ def check_simulation(
     if not isinstance(level, str) or level not in get_args(Level):
         raise ValueError(f"level = {named(level)}: needs one of {', '.join(get_args(Level))}")
     check_whole("budget", budget, 1)
-    check_whole("samples", samples, 1)
+    check_whole("num_samples", num_samples, 1)
 
 
 # A real-valued relaxation gives no rollouts to simulate.

@@ -102,7 +102,7 @@ def simulate_benchmark(
     rules: Sequence[str] | Mapping[str, Rule] | None = None,
     budgets: Sequence[int] = (8, 32),
     num_problems: int = 400,
-    draws: int = 40,
+    num_draws: int = 40,
 ) -> BenchmarkSimulation:
     """Share of problems that each rule solves with one budget for all.
 
@@ -113,7 +113,7 @@ def simulate_benchmark(
             `(draws, m)`, total N and a NumPy generator to shares solved `(draws,)`.
         budgets: n, rollouts per problem on average; N = n m.
         num_problems: m.
-        draws: of all problems and outcomes; all rules see the same problems.
+        num_draws: of all problems and outcomes; all rules see the same problems.
 
     Returns:
         For each rule and budget `solved`, a mean over draws, and its standard error `error`.
@@ -125,7 +125,7 @@ def simulate_benchmark(
     Source: theory 7.3.
     """
     check_key("key", key)
-    m, count = check_whole("num_problems", num_problems, 1), check_whole("draws", draws, 2)
+    m, count = check_whole("num_problems", num_problems, 1), check_whole("num_draws", num_draws, 2)
     named: Mapping[str, Rule]
     if isinstance(rules, Mapping):
         named = rules
@@ -146,7 +146,7 @@ def simulate_benchmark(
                     "solved": float(solved.mean()),
                     "error": float(solved.std(ddof=1) / np.sqrt(count)),
                 }
-    return BenchmarkSimulation({"problems": m, "draws": count, "rules": found})
+    return BenchmarkSimulation({"num_problems": m, "num_draws": count, "rules": found})
 
 
 def _times(p: _Chances, generator: np.random.Generator) -> Int[np.ndarray, "d m"]:

@@ -41,8 +41,8 @@ def simulate(
     strategies: Sequence[AnyStrategy],
     budget: int,
     *,
-    problems: int = 4096,
-    samples: int = 64,
+    num_problems: int = 4096,
+    num_samples: int = 64,
     level: Level = "conditional",
     options: Options | None = None,
     devices: Sequence[Any] | None = None,
@@ -55,8 +55,8 @@ def simulate(
         strategies: names, or rules of your own, see `as_strategy`; `"oracle"` is the exact
             optimum.
         budget: N ≥ 1.
-        problems: how many, at least 2.
-        samples: of each problem; 1 is used at level `"closed"`, which has nothing to sample.
+        num_problems: how many, at least 2.
+        num_samples: of each problem; 1 is used at level `"closed"`, which has nothing to sample.
         level: `"rollouts"` throws every rollout, `"conditional"` takes expectations given p,
             `"closed"` uses the objective. All have the same mean, in falling variance.
         options: of the strategies, the paper's values if None.
@@ -73,14 +73,16 @@ def simulate(
         TypeError: a key, a population, options, strategies or devices of another kind.
 
     Examples:
-        >>> population = dt.Population(candidates=8, directions=2)
+        >>> population = dt.Population(num_candidates=8, num_directions=2)
         >>> found = dt.simulate(jax.random.key(0), population, ["rebase", "dora"], 16,
-        ...     problems=256, level="closed")
+        ...     num_problems=256, level="closed")
         >>> found.strategies
         ('rebase', 'dora')
     """
-    work = _Work(key, population, contenders(strategies), budget, samples, level, options, devices)
-    return work.run(problems)
+    work = _Work(
+        key, population, contenders(strategies), budget, num_samples, level, options, devices
+    )
+    return work.run(num_problems)
 
 
 def simulate_until(
@@ -91,9 +93,9 @@ def simulate_until(
     *,
     half_width: float,
     of: Callable[[Simulation], Sequence[Estimate]] | None = None,
-    start: int = 1024,
-    most: int = 1 << 20,
-    samples: int = 64,
+    min_problems: int = 1024,
+    max_problems: int = 1 << 20,
+    num_samples: int = 64,
     level: Level = "conditional",
     options: Options | None = None,
     devices: Sequence[Any] | None = None,
@@ -110,9 +112,9 @@ def simulate_until(
         budget: as `simulate`.
         half_width: stop when no interval is wider than twice this.
         of: the intervals that count; those of every strategy's success by default.
-        start: problems before the first look.
-        most: problems after which to stop in any case.
-        samples: as `simulate`.
+        min_problems: problems before the first look.
+        max_problems: problems after which to stop in any case.
+        num_samples: as `simulate`.
         level: as `simulate`.
         options: as `simulate`.
         devices: as `simulate`.
@@ -122,32 +124,32 @@ def simulate_until(
 
     Raises:
         ValueError: as `simulate`; a half width that is not positive, a start below 2 or beyond
-            `most`, no interval.
+            `max_problems`, no interval.
         TypeError: as `simulate`; `of` is no function.
 
     Examples:
-        >>> population = dt.Population(candidates=8, directions=2)
+        >>> population = dt.Population(num_candidates=8, num_directions=2)
         >>> found = dt.simulate_until(jax.random.key(0), population, ["rebase"], 16,
         ...     half_width=0.05, level="closed")
-        >>> found.problems
+        >>> found.num_problems
         1024
     """
     check_number("half_width", half_width, 0, low_open=True)
-    count = check_whole("start", start, 2)
-    most = check_whole("most", most, count)
+    count = check_whole("min_problems", min_problems, 2)
+    max_problems = check_whole("max_problems", max_problems, count)
     if of is not None and not callable(of):
         raise TypeError(f"of = {of!r}: needs a function of a simulation")
     chosen = contenders(strategies)
     names = [s.name for s in chosen]
-    work = _Work(key, population, chosen, budget, samples, level, options, devices)
+    work = _Work(key, population, chosen, budget, num_samples, level, options, devices)
     while True:
         found = work.run(count)
         intervals = [found.success(s) for s in names] if of is None else of(found)
         if not intervals:
             raise ValueError("of: gave no interval, needs one or more")
-        if count == most or max(float(e.high - e.low) for e in intervals) <= 2 * half_width:
+        if count == max_problems or max(float(e.high - e.low) for e in intervals) <= 2 * half_width:
             return found
-        count = min(2 * count, most)
+        count = min(2 * count, max_problems)
 
 
 def rollouts_lost(
@@ -180,9 +182,9 @@ def rollouts_lost(
         ValueError: as `simulate`.
 
     Examples:
-        >>> population = dt.Population(candidates=8, directions=2)
+        >>> population = dt.Population(num_candidates=8, num_directions=2)
         >>> found = dt.simulate(jax.random.key(0), population, ["rebase", "oracle"], 16,
-        ...     problems=256, level="closed")
+        ...     num_problems=256, level="closed")
         >>> lost = dt.rollouts_lost(jax.random.key(0), population, found, "rebase")
         >>> bool(lost.value >= 0)
         True
@@ -193,7 +195,7 @@ def rollouts_lost(
     regret = found.regret(strategy, level=level)
     oracle = (STRATEGIES[ORACLE],)
     work = _Work(key, population, oracle, found.budget, 1, "closed", options, devices)
-    curve = lru_cache(None)(lambda n: float(work.run(found.problems, budget=n).mean[0, 0]))
+    curve = lru_cache(None)(lambda n: float(work.run(found.num_problems, budget=n).mean[0, 0]))
     top = curve(found.budget)
     value, low, high = (
         found.budget - _needed(curve, top - float(loss), found.budget)
@@ -223,7 +225,7 @@ class _Work:
     population: Population
     strategies: tuple[Strategy, ...]
     budget: int
-    samples: int
+    num_samples: int
     level: Level
     options: Options | None
     devices: Sequence[Any] | None
@@ -232,25 +234,30 @@ class _Work:
     def __post_init__(self) -> None:
         check_key("key", self.key)
         check_simulation(
-            self.population, self.strategies, self.budget, self.samples, self.level, self.options
+            self.population,
+            self.strategies,
+            self.budget,
+            self.num_samples,
+            self.level,
+            self.options,
         )
         devices = np.asarray(chosen_devices(self.devices))
         # Frozen for its users, not for its maker. 16.0 is an integer, and no shape.
         for name, value in (
             ("budget", int(self.budget)),
-            ("samples", int(self.samples)),
+            ("num_samples", int(self.num_samples)),
             ("mesh", Mesh(devices, ("chunks",))),
         ):
             object.__setattr__(self, name, value)
 
-    def run(self, problems: int, *, budget: int | None = None) -> Simulation:
-        """Simulates problems 0 to `problems - 1`."""
-        problems = check_whole("problems", problems, 2)
+    def run(self, num_problems: int, *, budget: int | None = None) -> Simulation:
+        """Simulates problems 0 to `num_problems - 1`."""
+        num_problems = check_whole("num_problems", num_problems, 2)
         n = self.budget if budget is None else budget
         m = len(self.strategies)
         count, mean, scatter = 0, np.zeros((2, m)), np.zeros((2, m, m))
         gains = np.zeros((2, m, m))
-        for values in self.blocks(problems, n):
+        for values in self.blocks(num_problems, n):
             # Chan, Golub and LeVeque (1983): no difference of large sums.
             size = values.shape[-1]
             own = values.mean(-1)
@@ -274,7 +281,7 @@ class _Work:
 
     @property
     def _samples(self) -> int:
-        return 1 if self.level == "closed" else self.samples
+        return 1 if self.level == "closed" else self.num_samples
 
     def blocks(self, problems: int, budget: int) -> Iterator[Float[np.ndarray, "2 m n"]]:
         """Means over samples of success and number correct, block of problems by block."""
@@ -370,7 +377,7 @@ def _power(n: int) -> int:
 
 def _problems_in_chunk(population: Population, job: Job, problems: int) -> int:
     """As many problems as keep a chunk within `_CHUNK` numbers, whatever there is to compute."""
-    k, g, d = population.candidates, population.directions, population.dimension
+    k, g, d = population.num_candidates, population.num_directions, population.dimension
     units = g if population.within_concentration is None else k
     needs = (
         max(units, 8) * job.samples,

@@ -31,7 +31,7 @@ _ANY = "level", "slope", "offset"
 _OPTIONAL = "within_concentration", "level"
 
 
-_STATIC = "candidates", "directions", "sizes", "fewest", "quality", "dimension"
+_STATIC = "num_candidates", "num_directions", "sizes", "min_candidates", "quality", "dimension"
 
 
 @partial(checked_pytree, static=_STATIC)
@@ -42,8 +42,8 @@ class Population:
     What is positive is from 1e-12 to 1e12, what may be 0 or negative at most 1e12 in size.
 
     Attributes:
-        candidates: k ≥ 1, the most candidates of a problem.
-        directions: g from 1 to k, the most directions of a problem.
+        num_candidates: k ≥ 1, the most candidates of a problem.
+        num_directions: g from 1 to k, the most directions of a problem.
         sizes: how candidates are shared among directions: `"equal"`; `"zipf"`, in proportion to
             j^-skew with at least one each; `"crp"`, the Chinese restaurant process of concentration
             `skew`, which opens no table beyond g; or the sizes themselves, g positive integers
@@ -51,8 +51,8 @@ class Population:
         skew: positive: exponent of `"zipf"`, concentration of `"crp"`.
         discount: of `"crp"`, in [0, 1): above 0 it is Pitman and Yor's process, with more of the
             smallest tables beside the same large ones.
-        fewest: the fewest candidates of a problem, from 1 to k; their number is uniform from here
-            to k, and the candidates beyond it are padding. None for k.
+        min_candidates: the fewest candidates of a problem, from 1 to k; their number is uniform
+            from here to k, and the candidates beyond it are padding. None for k.
         quality: Q of the directions, g numbers in [0, 1], the same in every problem; None for
             qualities made of latent scores r_j uniform in [0, spread].
         level: None for Q = softmax(r/T), of which a problem's sum to 1. A number for problems whose
@@ -78,17 +78,17 @@ class Population:
         ValueError: a value out of its range.
 
     Examples:
-        >>> population = dt.Population(candidates=8, directions=2)
+        >>> population = dt.Population(num_candidates=8, num_directions=2)
         >>> dt.draw_problems(jax.random.key(0), population, 4).scores.shape
         (4, 8)
     """
 
-    candidates: int = 16
-    directions: int = 4
+    num_candidates: int = 16
+    num_directions: int = 4
     sizes: Sizes | tuple[int, ...] = "zipf"
     skew: Any = 1.0
     discount: Any = 0.0
-    fewest: int | None = None
+    min_candidates: int | None = None
     quality: tuple[float, ...] | None = None
     quality_temperature: Any = 0.1
     spread: Any = 0.3
@@ -134,16 +134,16 @@ class Population:
 def draw_problems(
     key: Key[Array, ""] | UInt32[Array, "2"],
     population: Population,
-    count: int,
+    num_problems: int,
     *,
     first: int = 0,
 ) -> Problems:
-    """Problems number `first` to `first + count - 1` of a population.
+    """Problems number `first` to `first + num_problems - 1` of a population.
 
     Args:
         key: JAX random key.
         population: how they are made.
-        count: how many, at least one.
+        num_problems: how many, at least one.
         first: number of the first; problem n is the same whatever else is drawn.
 
     Returns:
@@ -155,16 +155,18 @@ def draw_problems(
         TypeError: a key or a population that is none.
 
     Examples:
-        >>> population = dt.Population(candidates=8, directions=2)
+        >>> population = dt.Population(num_candidates=8, num_directions=2)
         >>> dt.draw_problems(jax.random.key(0), population, 4).scores.shape
         (4, 8)
     """
     check_key("key", key)
     check_type("population", population, Population)
     population.checked()
-    count = check_whole("count", count, 1, 2**32 - 1)
-    first = check_whole("first", first, 0, 2**32 - count)
-    return problems_at(key, population, jnp.arange(count, dtype=jnp.uint32) + np.uint32(first))
+    num_problems = check_whole("num_problems", num_problems, 1, 2**32 - 1)
+    first = check_whole("first", first, 0, 2**32 - num_problems)
+    return problems_at(
+        key, population, jnp.arange(num_problems, dtype=jnp.uint32) + np.uint32(first)
+    )
 
 
 @jax.jit
@@ -174,11 +176,11 @@ def problems_at(key: Array, population: Population, numbers: UInt32[Array, " n"]
 
 
 def _problem(key: Array, population: Population, number: Array) -> Problems:
-    k, g = population.candidates, population.directions
+    k, g = population.num_candidates, population.num_directions
     keys = jax.random.split(jax.random.fold_in(key, number), 7)
     # In random order, so that neither padding nor contiguous groups see directions.
     labels = jax.random.permutation(keys[0], _labels(keys[1], population))
-    fewest = k if population.fewest is None else population.fewest
+    fewest = k if population.min_candidates is None else population.min_candidates
     mask = jnp.arange(k) < jax.random.randint(keys[2], (), fewest, k + 1)
     exists = jnp.zeros(g, bool).at[labels].max(mask)
 
@@ -209,7 +211,7 @@ def _problem(key: Array, population: Population, number: Array) -> Problems:
 
 def _labels(key: Array, population: Population) -> Int[Array, " k"]:
     """The direction of each candidate, before they are shuffled."""
-    k, g = population.candidates, population.directions
+    k, g = population.num_candidates, population.num_directions
     place = jnp.arange(k, dtype=jnp.int32)
     if population.sizes == "equal":
         return place % g
@@ -266,7 +268,7 @@ def _embeddings(key: Array, population: Population, labels: Array) -> Float[Arra
     Three orthogonal parts: one coordinate in common, whose square is s_out; a random direction of
     each direction, s_in - s_out; a random direction of each candidate, 1 - s_in.
     """
-    g, d = population.directions, population.dimension
+    g, d = population.num_directions, population.dimension
     inside, across = population.similarity_within, population.similarity_between
     parts = jax.random.normal(key, (g + labels.size, d))
     parts = parts / jnp.linalg.norm(parts, axis=-1, keepdims=True)
@@ -277,12 +279,17 @@ def _embeddings(key: Array, population: Population, labels: Array) -> Float[Arra
 
 
 def _check_shapes(population: Population) -> None:
-    k = check_whole("candidates", population.candidates, 1)
-    g = check_whole("directions", population.directions, 1)
+    k = check_whole("num_candidates", population.num_candidates, 1)
+    g = check_whole("num_directions", population.num_directions, 1)
     if g > k:
-        raise ValueError(f"directions = {g}: needs 1 to {k}, the number of candidates")
-    if population.fewest is not None and check_whole("fewest", population.fewest, 1) > k:
-        raise ValueError(f"fewest = {population.fewest}: needs 1 to {k}, the number of candidates")
+        raise ValueError(f"num_directions = {g}: needs 1 to {k}, num_candidates")
+    if (
+        population.min_candidates is not None
+        and check_whole("min_candidates", population.min_candidates, 1) > k
+    ):
+        raise ValueError(
+            f"min_candidates = {population.min_candidates}: needs 1 to {k}, num_candidates"
+        )
     check_whole("dimension", population.dimension)
     sizes, quality = population.sizes, population.quality
     if isinstance(sizes, str):

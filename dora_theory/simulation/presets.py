@@ -26,7 +26,7 @@ class Preset:
         moments: of the log, means over problems, by the names of `fit_populations.FITTED`.
 
     Examples:
-        >>> dt.PRESETS["math500-llama31-8b"].population.candidates
+        >>> dt.PRESETS["math500-llama31-8b"].population.num_candidates
         19
     """
 
@@ -42,8 +42,8 @@ class Preset:
 PRESETS = {
     "math500-llama31-8b": Preset(
         population=Population(
-            candidates=19,
-            directions=19,
+            num_candidates=19,
+            num_directions=19,
             sizes="crp",
             skew=0.12,
             discount=0.615,
@@ -78,8 +78,8 @@ PRESETS = {
     ),
     "humaneval-codegen16b": Preset(
         population=Population(
-            candidates=66,
-            directions=66,
+            num_candidates=66,
+            num_directions=66,
             sizes="crp",
             skew=2.55,
             discount=0.547,
@@ -127,7 +127,7 @@ def preset(name: str) -> Population:
         ValueError: an unknown name.
 
     Examples:
-        >>> dt.preset("math500-llama31-8b").candidates
+        >>> dt.preset("math500-llama31-8b").num_candidates
         19
     """
     if not isinstance(name, str) or name not in PRESETS:

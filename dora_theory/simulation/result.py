@@ -21,8 +21,8 @@ class Simulation(Tabular):
     Attributes:
         strategies: m names.
         budget: N.
-        problems: n, how many.
-        samples: of each problem.
+        num_problems: n, how many.
+        num_samples: of each problem.
         level: of randomness.
         mean: mean over problems of success and of the number correct, shape `(2, m)`.
         scatter: sums over problems of products of deviations, shape `(2, m, m)`.
@@ -30,17 +30,17 @@ class Simulation(Tabular):
             where it is, and of the squares of that, shape `(2, m, m)`.
 
     Examples:
-        >>> population = dt.Population(candidates=8, directions=2)
+        >>> population = dt.Population(num_candidates=8, num_directions=2)
         >>> found = dt.simulate(jax.random.key(0), population, ["rebase", "dora"], 16,
-        ...     problems=256, level="closed")
-        >>> found.budget, found.problems
+        ...     num_problems=256, level="closed")
+        >>> found.budget, found.num_problems
         (16, 256)
     """
 
     strategies: tuple[str, ...]
     budget: int
-    problems: int
-    samples: int
+    num_problems: int
+    num_samples: int
     level: Level
     mean: Float[np.ndarray, "2 m"]
     scatter: Float[np.ndarray, "2 m m"]
@@ -49,18 +49,18 @@ class Simulation(Tabular):
     def success(self, strategy: str, *, level: float = 0.95) -> Estimate:
         """Probability that at least one rollout is correct, with Wilson's interval."""
         i = self._index(strategy)
-        return wilson(self.mean[0, i], self._error(0, i), self.problems, level=level)
+        return wilson(self.mean[0, i], self._error(0, i), self.num_problems, level=level)
 
     def correct(self, strategy: str, *, level: float = 0.95) -> Estimate:
         """Expected number of correct rollouts of a problem."""
         i = self._index(strategy)
-        return student(self.mean[1, i], self._error(1, i), self.problems, level=level)
+        return student(self.mean[1, i], self._error(1, i), self.num_problems, level=level)
 
     def pass_rate(self, strategy: str, *, level: float = 0.95) -> Estimate:
         """Share of correct rollouts among all, with Wilson's interval."""
         i = self._index(strategy)
         mean, error = self.mean[1, i] / self.budget, self._error(1, i) / self.budget
-        return wilson(mean, error, self.problems, level=level)
+        return wilson(mean, error, self.num_problems, level=level)
 
     def difference(self, strategy: str, other: str, *, level: float = 0.95) -> Estimate:
         """Success of one strategy less that of another, paired: on the same problems and draws.
@@ -73,7 +73,7 @@ class Simulation(Tabular):
         if i == j:
             return Estimate(*map(np.asarray, (mean, mean, mean, error)))
         gains, losses = self.gains[:, i, j], self.gains[:, j, i]
-        return paired(mean, error, self.problems, gains, losses, level=level)
+        return paired(mean, error, self.num_problems, gains, losses, level=level)
 
     def regret(self, strategy: str, *, level: float = 0.95) -> Estimate:
         """Success of the exact optimum, which knows what is true, less that of a strategy."""
@@ -87,7 +87,7 @@ class Simulation(Tabular):
     def _error(self, metric: int, i: int, j: int | None = None) -> float:
         s = self.scatter[metric]
         total = s[i, i] if j is None else s[i, i] + s[j, j] - 2 * s[i, j]
-        return float(np.sqrt(max(total, 0.0) / (self.problems - 1) / self.problems))
+        return float(np.sqrt(max(total, 0.0) / (self.num_problems - 1) / self.num_problems))
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each strategy and metric: estimate, 95% interval, standard error."""
@@ -119,4 +119,4 @@ class Simulation(Tabular):
         return cls(**{**data, **arrays, "strategies": tuple(data["strategies"])})
 
     def _title(self) -> str:
-        return f"simulation of {self.problems} problems, N = {self.budget}, level {self.level}"
+        return f"simulation of {self.num_problems} problems, N = {self.budget}, level {self.level}"

@@ -17,7 +17,7 @@ from dora_theory.simulation.presets import preset
 from dora_theory.simulation.sweeps import Sweep, arguments
 from dora_theory.strategies.registry import ORACLE
 
-_WHOLE = "candidates", "directions", "fewest", "dimension", "beam_width"
+_WHOLE = "num_candidates", "num_directions", "min_candidates", "dimension", "beam_width"
 # Numbers of problems and samples are words of 32 bits; an axis of more values is a slip.
 _MOST, _MOST_VALUES = 2**31 - 1, 10**6
 _WAYS: dict[str, Callable[..., Any]] = {"linear": np.linspace, "log": np.geomspace}
@@ -78,13 +78,15 @@ def _checked(given: dict[str, Any]) -> Sweep:
     fitted = {name: x for name, x in fitted.items() if name not in taken}
     fixed["population"] = fitted | fixed["population"]
     sweep = Sweep(axes=axes, **fixed, **values)
-    if sweep.problems < 2:
-        raise ValueError(f"problems = {sweep.problems}: needs at least 2")
+    if sweep.num_problems < 2:
+        raise ValueError(f"num_problems = {sweep.num_problems}: needs at least 2")
     if sweep.rollouts_lost and ORACLE not in sweep.strategies:
         raise ValueError("rollouts_lost = true: needs oracle among the strategies")
     for place in sweep.places():
         population, options, budget = arguments(sweep, place)
-        check_simulation(population, sweep.strategies, budget, sweep.samples, sweep.level, options)
+        check_simulation(
+            population, sweep.strategies, budget, sweep.num_samples, sweep.level, options
+        )
     return sweep
 
 
@@ -211,8 +213,8 @@ def _truth(where: str, value: Any) -> bool:
 _FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "strategies": _names,
     "budget": _positive,
-    "problems": _positive,
-    "samples": _positive,
+    "num_problems": _positive,
+    "num_samples": _positive,
     "level": _text,
     "seed": lambda where, value: _between(where, value, 0, 2**63 - 1),
     "rollouts_lost": _truth,

@@ -42,8 +42,8 @@ class Sweep:
         strategies: names, or `package.module:function`. With `"oracle"` rows have the regret of
             the others.
         budget: N.
-        problems: of each cell.
-        samples: of each problem.
+        num_problems: of each cell.
+        num_samples: of each problem.
         level: of randomness.
         seed: of the key of all cells.
         rollouts_lost: whether rows have the rollouts that strategies lose, which takes about log N
@@ -60,8 +60,8 @@ class Sweep:
     options: Mapping[str, Any] = field(default_factory=dict)
     strategies: tuple[str, ...] = ("rebase", "dora", ORACLE)
     budget: int = 64
-    problems: int = 1024
-    samples: int = 16
+    num_problems: int = 1024
+    num_samples: int = 16
     level: Level = "conditional"
     seed: int = 0
     rollouts_lost: bool = False
@@ -109,8 +109,8 @@ def simulate_cell(sweep: Sweep, place: Mapping[str, Any], **options: Any) -> Row
     key = jax.random.key(sweep.seed)
     population, given, budget = arguments(sweep, place)
     found = simulate(
-        key, population, sweep.strategies, budget, problems=sweep.problems,
-        samples=sweep.samples, level=sweep.level, options=given, **options,
+        key, population, sweep.strategies, budget, num_problems=sweep.num_problems,
+        num_samples=sweep.num_samples, level=sweep.level, options=given, **options,
     )  # fmt: skip
     row: Row = {"key": bytes(np.asarray(jax.random.key_data(key)).astype(">u4")).hex()}
     for strategy in names_of(sweep.strategies):
@@ -168,7 +168,7 @@ def run_sweep(
         >>> import pathlib, tempfile
         >>> store = pathlib.Path(tempfile.mkdtemp()) / 'store'
         >>> sweep = dt.Sweep(axes={"population.concentration": (0.5, 5.0)},
-        ...     strategies=("rebase",), budget=8, problems=16, level="closed")
+        ...     strategies=("rebase",), budget=8, num_problems=16, level="closed")
         >>> _ = dt.run_sweep(sweep, store)
         >>> _, table = dt.read_store(store)
         >>> table.num_rows

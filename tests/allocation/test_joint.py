@@ -168,7 +168,7 @@ def test_branch_and_bound_finds_the_optimum(finite, mixture):
             assert found.allocation.sum() == N
             same = found.log_failure == best[i]
             assert same or found.log_failure == pytest.approx(best[i], abs=1e-11)
-    stopped = dt.exact_allocation(one, N, most_nodes=1, start=[N, 0, 0])
+    stopped = dt.exact_allocation(one, N, max_nodes=1, start=[N, 0, 0])
     assert stopped.bound <= best[59] + 1e-12
     with pytest.raises(ValueError, match=r"start = \[1, 0, 0\]"):
         dt.exact_allocation(one, N, start=[1, 0, 0])

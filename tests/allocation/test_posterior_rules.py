@@ -28,7 +28,7 @@ def test_the_losses_are_those_of_the_theory(float64):
         for name, c in (("ucb 1", 1.0), ("ucb 2", 2.0), ("lcb 1/2", -0.5), ("lcb 1", -1.0)):
             given = dt.confidence_bound_allocation(w, kappa, n, c)
             lost[name].append(np.exp(dt.log_failure(w, kappa, given)) - best)
-        found = dt.thompson_failure(jax.random.key(0), w, kappa, n, runs=16)
+        found = dt.thompson_failure(jax.random.key(0), w, kappa, n, num_runs=16)
         lost["thompson"].append(np.asarray(found) - best)
     mean = {name: float(np.mean(np.concatenate(x))) for name, x in lost.items()}
     table = {"ucb 1": 0.0037, "ucb 2": 0.0059, "lcb 1/2": 0.029, "lcb 1": 0.140, "thompson": 0.010}
@@ -47,7 +47,7 @@ def test_thompson_on_what_is_known_and_what_is_padding(x64):
     with pytest.raises(TypeError, match="key"):
         dt.thompson_failure(0, [0.5], 1.0, 2)
     with pytest.raises(ValueError, match="runs = 0"):
-        dt.thompson_failure(key, [0.5], 1.0, 2, runs=0)
+        dt.thompson_failure(key, [0.5], 1.0, 2, num_runs=0)
     assert np.isnan(dt.thompson_failure(key, jnp.array([0.5, 2.0]), 1.0, 2))
     given = dt.confidence_bound_allocation([0.5, np.nan], 1.0, 3, 1.0, mask=[True, False])
     assert given.tolist() == [3, 0]

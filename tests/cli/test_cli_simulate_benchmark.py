@@ -8,7 +8,16 @@ import pytest
 import dora_theory as dt
 from dora_theory.cli.main import main
 
-FAST = ("--problems", "50", "--draws", "4", "--rules", "uniform,round-robin", "--budgets", "2,4")
+FAST = (
+    "--num-problems",
+    "50",
+    "--num-draws",
+    "4",
+    "--rules",
+    "uniform,round-robin",
+    "--budgets",
+    "2,4",
+)
 
 
 def test_the_document_is_that_of_python(capsys, tmp_path):
@@ -21,7 +30,7 @@ def test_the_document_is_that_of_python(capsys, tmp_path):
         rules=["uniform", "round-robin"],
         budgets=(2, 4),
         num_problems=50,
-        draws=4,
+        num_draws=4,
     )
     assert found == want.data
     out = tmp_path / "table.txt"

@@ -44,7 +44,7 @@ def test_a_place_that_cannot_be_written_is_named(write, tmp_path):
 def store(tmp_path):
     """Of two budgets and two κ, all done, with figures made up."""
     axes = {"population.concentration": (0.5, 2.0), "budget": (4, 8, 16)}
-    sweep = Sweep(axes=axes, strategies=("rebase", "dora"), problems=4)
+    sweep = Sweep(axes=axes, strategies=("rebase", "dora"), num_problems=4)
     path = tmp_path / "store"
     with open_store(path, sweep.definition(), sweep.columns(), len(sweep)) as kept:
         rows = []

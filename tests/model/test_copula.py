@@ -106,7 +106,7 @@ def test_draws_have_their_margins_and_correlations():
 @pytest.mark.usefixtures("float64")
 def test_log_moments_are_a_prior_whose_failure_is_that_of_draws():
     w, c = np.array([0.5, 0.3, 0.2]), np.array([[1, 0.6, 0.1], [0.6, 1, 0.2], [0.1, 0.2, 1]])
-    prior = dt.copula_prior(jax.random.key(2), w, 0.5, c, 12, draws=20_000)
+    prior = dt.copula_prior(jax.random.key(2), w, 0.5, c, 12, num_draws=20_000)
     x = dt.copula_draws(jax.random.key(3), w, 0.5, c, 200_000)
     for b in ([4, 4, 4], [12, 0, 0], [0, 1, 0]):
         drawn = dt.draws_failure(x, b)

@@ -52,7 +52,7 @@ def test_float32_reaches_its_tolerance_and_says_what_it_missed():
     found = streamed_magnitude_weighting(e, 0.1, mask=mask)
     assert found.weighting.dtype == np.float32
     assert found.residual.max() < 1e-4
-    hasty = streamed_magnitude_weighting(e, 0.1, mask=mask, most=1, block_size=1)
+    hasty = streamed_magnitude_weighting(e, 0.1, mask=mask, max_iterations=1, block_size=1)
     assert hasty.residual.max() > 1e-2
 
 
@@ -95,7 +95,7 @@ def test_gradients_are_those_of_the_factorized_solution(block):
 
 def test_the_residual_is_that_of_the_system_with_its_ridge():
     e, mask = problems(np.float32)
-    found = streamed_magnitude_weighting(e, 0.1, ridge=2.0, mask=mask, most=3)
+    found = streamed_magnitude_weighting(e, 0.1, ridge=2.0, mask=mask, max_iterations=3)
     v = np.asarray(found.weighting, float)
     off = np.einsum("bij,bj->bi", kernel(e.astype(float), 0.1, mask) + 2 * np.eye(24), v) - 1
     missed = np.where(v > 0, np.abs(off), np.maximum(-off, 0)) * mask

@@ -170,7 +170,7 @@ def test_a_bad_file_is_one_line(tmp_path, lines, message):
         read_panels(str(path))
 
 
-TINY = Tree(steps=3, first=2, directions=2, answers=5, dimension=4)
+TINY = Tree(steps=3, first=2, num_directions=2, answers=5, dimension=4)
 
 
 def test_a_design_is_searches_of_the_tree_under_each_rule():

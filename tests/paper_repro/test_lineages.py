@@ -15,7 +15,7 @@ from paper_repro.lineages import Unchanging, ancestors, concentration, sharpened
 
 pytestmark = pytest.mark.slow
 
-WORLD = Tree(ability=0.3, spread=1.0, directions=3, steps=4, first=3, switch=0.3, answers=6)
+WORLD = Tree(ability=0.3, spread=1.0, num_directions=3, steps=4, first=3, switch=0.3, answers=6)
 SLOTS, RULE = 8, as_rule("rebase", literal=True)
 
 

@@ -189,7 +189,7 @@ def test_a_users_function_is_a_rule():
         run(HAND(), as_rule("rebase"), width="ful")
 
 
-TREE = Tree(ability=0.5, steps=4, first=2, directions=3, answers=6, dimension=8)
+TREE = Tree(ability=0.5, steps=4, first=2, num_directions=3, answers=6, dimension=8)
 
 
 @partial(jax.jit, static_argnames=("name", "literal", "width", "padding", "slots"))

@@ -13,7 +13,7 @@ from dora_theory.search.tree import Tree
 
 pytestmark = pytest.mark.slow
 
-WORLD = Tree(ability=0.3, spread=1.0, directions=3, steps=5, first=3, switch=0.3, answers=6)
+WORLD = Tree(ability=0.3, spread=1.0, num_directions=3, steps=5, first=3, switch=0.3, answers=6)
 
 
 def test_independent_walks_end_right_as_often_as_the_values_say():

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 KEY = jax.random.key(5)
 # Each problem of it is the same but for the order of candidates, which these two do not see.
 KNOWN = Population(
-    candidates=8, directions=3, sizes=(5, 2, 1), quality=(0.5, 0.3, 0.2), concentration=0.5
+    num_candidates=8, num_directions=3, sizes=(5, 2, 1), quality=(0.5, 0.3, 0.2), concentration=0.5
 )
 STRATEGIES = "temperature", ORACLE
 BUDGET = 16
@@ -61,7 +61,9 @@ def test_intervals_cover_the_truth_as_often_as_they_say(level):
     success, correct, regret = truth()
     hits = np.zeros(4)
     for key in jax.random.split(KEY, 1000):
-        found = simulate(key, KNOWN, STRATEGIES, BUDGET, problems=128, samples=2, level=level)
+        found = simulate(
+            key, KNOWN, STRATEGIES, BUDGET, num_problems=128, num_samples=2, level=level
+        )
         estimates = [
             (found.success("temperature"), success),
             (found.correct("temperature"), correct),
@@ -77,7 +79,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say(level):
 
 def test_closed_form_is_the_rational_truth():
     success, correct, regret = truth()
-    found = simulate(KEY, KNOWN, STRATEGIES, BUDGET, problems=64, level="closed")
+    found = simulate(KEY, KNOWN, STRATEGIES, BUDGET, num_problems=64, level="closed")
     np.testing.assert_allclose(found.success("temperature").value, success, rtol=1e-6)
     np.testing.assert_allclose(found.correct("temperature").value, correct, rtol=1e-6)
     np.testing.assert_allclose(found.regret("temperature").value, regret, atol=1e-6)
@@ -85,7 +87,12 @@ def test_closed_form_is_the_rational_truth():
 
 
 MIXED = Population(
-    candidates=10, directions=4, fewest=6, sizes="crp", noise=0.05, within_concentration=1.5
+    num_candidates=10,
+    num_directions=4,
+    min_candidates=6,
+    sizes="crp",
+    noise=0.05,
+    within_concentration=1.5,
 )
 
 
@@ -142,18 +149,18 @@ def test_moments_of_blocks_are_those_of_all_problems():
 
 def test_a_look_at_which_no_difference_has_shown_does_not_stop():
     """Of one rollout each problem has one outcome, whoever spends it on equal candidates."""
-    same = Population(candidates=2, directions=1, sizes="equal", quality=(0.5,))
+    same = Population(num_candidates=2, num_directions=1, sizes="equal", quality=(0.5,))
     options = {"level": "rollouts", "samples": 1}
-    found = simulate(KEY, same, ("rebase", "temperature"), 2, problems=16, **options)
+    found = simulate(KEY, same, ("rebase", "temperature"), 2, num_problems=16, **options)
     gap = found.difference("rebase", "temperature")
     assert (gap.value, gap.error) == (0, 0)
     assert gap.low == -gap.high < -0.2
     found = simulate_until(
-        KEY, same, ("rebase", "temperature"), 2, half_width=0.02, start=16, **options,
+        KEY, same, ("rebase", "temperature"), 2, half_width=0.02, min_problems=16, **options,
         of=lambda r: [r.difference("rebase", "temperature")],
     )  # fmt: skip
     # 3.7/n is 0.02 at 185 problems.
-    assert found.problems == 256
+    assert found.num_problems == 256
 
 
 def test_memory_does_not_grow_with_problems_or_samples(monkeypatch):
@@ -173,27 +180,33 @@ def test_memory_does_not_grow_with_problems_or_samples(monkeypatch):
 
 def test_stops_when_the_interval_is_as_narrow_as_asked():
     arguments = KEY, KNOWN, STRATEGIES, BUDGET
-    found = simulate_until(*arguments, half_width=0.015, start=200, samples=4)
+    found = simulate_until(*arguments, half_width=0.015, min_problems=200, num_samples=4)
 
     def widest(of):
         return max(of.success(s).high - of.success(s).low for s in STRATEGIES)
 
     assert widest(found) <= 0.03
-    before = simulate(*arguments, problems=found.problems // 2, samples=4)
+    before = simulate(*arguments, num_problems=found.num_problems // 2, num_samples=4)
     assert widest(before) > 0.03
-    whole = simulate(*arguments, problems=found.problems, samples=4)
+    whole = simulate(*arguments, num_problems=found.num_problems, num_samples=4)
     np.testing.assert_array_equal(found.mean, whole.mean)
-    least = simulate_until(*arguments, half_width=1e-9, start=150, most=200, samples=4)
-    assert least.problems == 200
-    regret = simulate_until(
-        *arguments, half_width=0.03, start=200, samples=4, of=lambda r: [r.regret("temperature")]
+    least = simulate_until(
+        *arguments, half_width=1e-9, min_problems=150, max_problems=200, num_samples=4
     )
-    assert regret.problems <= found.problems
+    assert least.num_problems == 200
+    regret = simulate_until(
+        *arguments,
+        half_width=0.03,
+        min_problems=200,
+        num_samples=4,
+        of=lambda r: [r.regret("temperature")],
+    )
+    assert regret.num_problems <= found.num_problems
 
 
 def test_rollouts_lost_are_where_the_optimum_has_the_same_success():
     """KNOWN's curve in rationals, inverted by hand: the budget whose optimum does as well."""
-    found = simulate(KEY, KNOWN, STRATEGIES, BUDGET, problems=64, level="closed")
+    found = simulate(KEY, KNOWN, STRATEGIES, BUDGET, num_problems=64, level="closed")
     own, _, _ = truth()
     curve = [float(best_in_rationals(n)) for n in range(BUDGET + 1)]
     expected = BUDGET - np.interp(own, curve, np.arange(BUDGET + 1))
@@ -212,10 +225,10 @@ def test_rollouts_lost_are_where_the_optimum_has_the_same_success():
         ({"strategies": ()}, "needs one or more"),
         *(
             ({name: value}, f"{name} = {value!r}: needs an integer in ")
-            for name in ("budget", "samples", "problems")
+            for name in ("budget", "num_samples", "num_problems")
             for value in (0, 2.5, True, "x", None, float("nan"), float("inf"), 2**31)
         ),
-        ({"problems": 1}, r"problems = 1: needs an integer in \[2, "),
+        ({"num_problems": 1}, r"num_problems = 1: needs an integer in \[2, "),
         ({"level": "guess"}, "level = 'guess'"),
         ({"level": None}, "level = None: needs one of rollouts"),
         (
@@ -252,8 +265,8 @@ def test_arguments_of_another_type_are_named(changes, says):
 
 def test_whole_numbers_may_be_floats():
     options = {"level": "closed"}
-    found = simulate(KEY, KNOWN, STRATEGIES, 16.0, problems=64.0, samples=2.0, **options)
-    same = simulate(KEY, KNOWN, STRATEGIES, 16, problems=64, samples=2, **options)
+    found = simulate(KEY, KNOWN, STRATEGIES, 16.0, num_problems=64.0, num_samples=2.0, **options)
+    same = simulate(KEY, KNOWN, STRATEGIES, 16, num_problems=64, num_samples=2, **options)
     np.testing.assert_array_equal(found.mean, same.mean)
     assert found.budget == 16
 
@@ -279,7 +292,7 @@ def test_bad_arguments_of_the_sequential_mode_are_named(changes, kind, says):
 def test_rollouts_lost_wants_a_simulation_with_the_oracle_and_a_level_in_range():
     with pytest.raises(TypeError, match="found = None: needs a Simulation"):
         rollouts_lost(KEY, KNOWN, None, "temperature")
-    found = simulate(KEY, KNOWN, ("temperature",), BUDGET, problems=64, level="closed")
+    found = simulate(KEY, KNOWN, ("temperature",), BUDGET, num_problems=64, level="closed")
     with pytest.raises(ValueError, match="'oracle' was not simulated; temperature were"):
         rollouts_lost(KEY, KNOWN, found, "temperature")
     with pytest.raises(ValueError, match="level = 'x': needs a number in"):
@@ -296,7 +309,9 @@ def test_rollouts_lost_cover_the_truth_as_often_as_they_say():
     lost = BUDGET - np.interp(own, curve, np.arange(BUDGET + 1))
     hits = 0
     for key in jax.random.split(KEY, 300):
-        found = simulate(key, KNOWN, STRATEGIES, BUDGET, problems=128, samples=2, level="rollouts")
+        found = simulate(
+            key, KNOWN, STRATEGIES, BUDGET, num_problems=128, num_samples=2, level="rollouts"
+        )
         estimate = rollouts_lost(key, KNOWN, found, "temperature")
         hits += bool(estimate.low <= lost <= estimate.high)
     assert abs(hits / 300 - 0.95) < 4.2 * np.sqrt(0.95 * 0.05 / 300), hits
@@ -308,10 +323,10 @@ import jax
 from dora_theory.simulation.montecarlo import simulate
 from dora_theory.simulation.populations import Population
 def moments(devices):
-    made = Population(candidates=6, directions=3, sizes="equal", noise=0.1)
+    made = Population(num_candidates=6, num_directions=3, sizes="equal", noise=0.1)
     found = simulate(
-        jax.random.key(1), made, ("rebase",), 7, problems=150, samples=3000, level="rollouts",
-        devices=devices,
+        jax.random.key(1), made, ("rebase",), 7, num_problems=150, num_samples=3000,
+        level="rollouts", devices=devices,
     )
     return found.mean.tobytes().hex() + found.scatter.tobytes().hex()
 """

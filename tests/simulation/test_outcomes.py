@@ -29,7 +29,13 @@ KEY = jax.random.key(21)
 STRATEGIES = "temperature", "rebase", "oracle"
 PROBLEMS, SAMPLES, BUDGET = 24, 4096, 11
 POPULATION = Population(
-    candidates=7, directions=3, fewest=4, noise=0.1, concentration=0.75, sizes="crp", skew=2.0
+    num_candidates=7,
+    num_directions=3,
+    min_candidates=4,
+    noise=0.1,
+    concentration=0.75,
+    sizes="crp",
+    skew=2.0,
 )
 # Of 24 × 3 × 2 numbers one of a right sampler is beyond this once in 10,000 keys.
 SIGMAS = 5.2
@@ -129,8 +135,8 @@ def test_rollouts_and_expectations_belong_to_the_same_draws():
 def test_units_follow_the_hierarchy():
     """Success of a direction is Beta(κQ, κ(1-Q)); of its candidates, Beta(νm, ν(1-m)) around it."""
     made = Population(
-        candidates=4, directions=2, sizes=(2, 2), quality=(0.7, 0.3), within_concentration=15.0,
-        concentration=20.0,
+        num_candidates=4, num_directions=2, sizes=(2, 2), quality=(0.7, 0.3),
+        within_concentration=15.0, concentration=20.0,
     )  # fmt: skip
     numbers = jnp.arange(1, dtype=jnp.uint32)
     problems = problems_at(KEY, made, numbers)
@@ -187,7 +193,7 @@ def test_samples_in_parts_add_up(level):
 @pytest.mark.parametrize("level", ["rollouts", "conditional", "closed"])
 def test_certain_and_impossible_directions(level):
     """Q = 1 always succeeds, Q = 0 never, and 0 rollouts of a sure thing are no NaN."""
-    made = Population(candidates=2, directions=2, sizes="equal", quality=(1.0, 0.0))
+    made = Population(num_candidates=2, num_directions=2, sizes="equal", quality=(1.0, 0.0))
     job = Job(contenders(("temperature", "oracle")), level, 8, 4)
     numbers = jnp.arange(3, dtype=jnp.uint32)
     counts = jnp.uint32(0), jnp.uint32(8)

@@ -18,24 +18,26 @@ def sizes(problems, directions):
 
 
 def test_sizes_equal_zipf_and_given():
-    equal = draw_problems(KEY, Population(candidates=11, directions=4, sizes="equal"), 3)
+    equal = draw_problems(KEY, Population(num_candidates=11, num_directions=4, sizes="equal"), 3)
     assert np.all(sizes(equal, 4) == [3, 3, 3, 2])
-    given = draw_problems(KEY, Population(candidates=9, directions=3, sizes=(1, 6, 2)), 3)
+    given = draw_problems(KEY, Population(num_candidates=9, num_directions=3, sizes=(1, 6, 2)), 3)
     assert np.all(sizes(given, 3) == [1, 6, 2])
     # Adams: of shares 6 : 3 : 2, ten seats are 5, 3, 2, since 6/5 > 3/3 = 1 = 2/2 are left over.
-    zipf = draw_problems(KEY, Population(candidates=10, directions=3, sizes="zipf"), 3)
+    zipf = draw_problems(KEY, Population(num_candidates=10, num_directions=3, sizes="zipf"), 3)
     assert np.all(sizes(zipf, 3) == [5, 3, 2])
-    steep = draw_problems(KEY, Population(candidates=10, directions=4, sizes="zipf", skew=9.0), 3)
+    steep = draw_problems(
+        KEY, Population(num_candidates=10, num_directions=4, sizes="zipf", skew=9.0), 3
+    )
     assert np.all(sizes(steep, 4) == [7, 1, 1, 1])
     # j^-skew is 0 in floats, and each direction has its candidate all the same.
-    steepest = draw_problems(KEY, Population(candidates=10, directions=4, skew=1e12), 3)
+    steepest = draw_problems(KEY, Population(num_candidates=10, num_directions=4, skew=1e12), 3)
     assert np.all(sizes(steepest, 4) == [7, 1, 1, 1])
 
 
 def test_the_restaurant_seats_guests_as_chinese_restaurants_do():
     """Tables by Antoniak's law: P(t tables) = |s(n, t)| θ^t / (θ)_n, Stirling's first kind."""
     n, theta, count = 6, 1.7, 40_000
-    made = Population(candidates=n, directions=n, sizes="crp", skew=theta)
+    made = Population(num_candidates=n, num_directions=n, sizes="crp", skew=theta)
     tables = (sizes(draw_problems(KEY, made, count), n) > 0).sum(1)
     stirling = np.abs(np.poly(np.arange(0, -n, -1)))[-2::-1]
     expected = stirling * theta ** np.arange(1, n + 1) / scipy.special.poch(theta, n)
@@ -47,7 +49,9 @@ def test_the_restaurant_seats_guests_as_chinese_restaurants_do():
 def test_a_discount_makes_it_pitman_and_yors():
     """P(same table) = (1 - d)/(1 + θ), and (θ/d)(Π (θ + d + i)/(θ + i) - 1) tables on average."""
     n, theta, discount, count = 6, 0.8, 0.4, 40_000
-    made = Population(candidates=n, directions=n, sizes="crp", skew=theta, discount=discount)
+    made = Population(
+        num_candidates=n, num_directions=n, sizes="crp", skew=theta, discount=discount
+    )
     seen = sizes(draw_problems(KEY, made, count), n)
     same = (seen * (seen - 1)).sum(1) / (n * (n - 1))
     steps = np.prod([(theta + discount + i) / (theta + i) for i in range(n)])
@@ -59,19 +63,19 @@ def test_a_discount_makes_it_pitman_and_yors():
 
 
 def test_no_more_tables_than_directions():
-    made = Population(candidates=12, directions=3, sizes="crp", skew=50.0)
+    made = Population(num_candidates=12, num_directions=3, sizes="crp", skew=50.0)
     assert np.all(sizes(draw_problems(KEY, made, 50), 3).sum(1) == 12)
 
 
 def test_candidates_are_shuffled():
     """Each place holds each direction in proportion to its size."""
-    made = Population(candidates=6, directions=2, sizes=(4, 2))
+    made = Population(num_candidates=6, num_directions=2, sizes=(4, 2))
     share = np.asarray(draw_problems(KEY, made, 20_000).directions).mean(0)
     np.testing.assert_allclose(share, 1 / 3, atol=5 * np.sqrt(2 / 9 / 20_000))
 
 
 def test_quality_is_the_softmax_of_latent_scores_which_a_calibrated_prm_shows():
-    made = Population(candidates=8, directions=3, spread=0.5, quality_temperature=0.2)
+    made = Population(num_candidates=8, num_directions=3, spread=0.5, quality_temperature=0.2)
     p = draw_problems(KEY, made, 500)
     scores, labels = np.asarray(p.scores, np.float64), np.asarray(p.directions)
     latent = np.zeros((500, 3))
@@ -85,9 +89,9 @@ def test_quality_is_the_softmax_of_latent_scores_which_a_calibrated_prm_shows():
 def test_a_level_lets_all_directions_be_good_or_bad():
     """Logits are level + shift + r/T: the shift is normal and one for all of a problem."""
     made = Population(
-        candidates=6,
-        directions=3,
-        fewest=1,
+        num_candidates=6,
+        num_directions=3,
+        min_candidates=1,
         sizes="equal",
         spread=0.5,
         level=-0.7,
@@ -108,7 +112,7 @@ def test_a_level_lets_all_directions_be_good_or_bad():
 
 
 def test_given_quality_is_the_same_in_every_problem_and_scores_tell_it():
-    made = Population(candidates=6, directions=3, sizes="equal", quality=(0.6, 0.3, 0.1))
+    made = Population(num_candidates=6, num_directions=3, sizes="equal", quality=(0.6, 0.3, 0.1))
     p = draw_problems(KEY, made, 4)
     np.testing.assert_allclose(p.quality, np.tile([0.6, 0.3, 0.1], (4, 1)), rtol=1e-6)
     weights = np.exp(np.asarray(p.scores) / 0.1)
@@ -119,8 +123,8 @@ def test_given_quality_is_the_same_in_every_problem_and_scores_tell_it():
 def test_scores_are_biased_and_noisy_as_stated():
     """Per direction: offset + slope r + shared noise; inside it, noise of a candidate's own."""
     made = Population(
-        candidates=4,
-        directions=1,
+        num_candidates=4,
+        num_directions=1,
         sizes="equal",
         quality=(1.0,),
         slope=0.5,
@@ -139,7 +143,7 @@ def test_scores_are_biased_and_noisy_as_stated():
 
 
 def test_ragged_problems_are_masked():
-    made = Population(candidates=9, directions=5, fewest=3, sizes="equal")
+    made = Population(num_candidates=9, num_directions=5, min_candidates=3, sizes="equal")
     p = draw_problems(KEY, made, 7000)
     counts = np.asarray(p.mask).sum(1)
     assert scipy.stats.chisquare(np.bincount(counts, minlength=10)[3:]).pvalue > 1e-5
@@ -154,7 +158,9 @@ def test_ragged_problems_are_masked():
 
 
 def test_expected_similarities_are_as_stated():
-    made = Population(candidates=5, directions=2, similarity_within=0.9, similarity_between=0.4)
+    made = Population(
+        num_candidates=5, num_directions=2, similarity_within=0.9, similarity_between=0.4
+    )
     p = draw_problems(KEY, made, 3)
     labels = np.asarray(p.directions)
     same = labels[:, :, None] == labels[:, None, :]
@@ -166,8 +172,8 @@ def test_expected_similarities_are_as_stated():
 @pytest.mark.parametrize(("inside", "across"), [(0.95, 0.7), (0.3, 0.0), (1.0, 0.5), (0.5, 0.5)])
 def test_embeddings_have_exactly_the_stated_expected_cosines(inside, across, float64):
     made = Population(
-        candidates=4,
-        directions=2,
+        num_candidates=4,
+        num_directions=2,
         sizes="equal",
         dimension=6,
         similarity_within=inside,
@@ -186,7 +192,7 @@ def test_embeddings_have_exactly_the_stated_expected_cosines(inside, across, flo
 
 
 def test_a_problem_depends_on_its_number_alone():
-    made = Population(fewest=4, noise=0.1, dimension=3, sizes="crp")
+    made = Population(min_candidates=4, noise=0.1, dimension=3, sizes="crp")
     whole = draw_problems(KEY, made, 10)
     part = draw_problems(KEY, made, 4, first=5)
     for name in ("scores", "directions", "mask", "quality", "embeddings"):
@@ -217,8 +223,8 @@ def test_a_population_is_a_pytree_whose_numbers_are_traced():
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"directions": 20}, "directions = 20: needs 1 to 16"),
-        ({"fewest": 0}, "fewest = 0"),
+        ({"num_directions": 20}, "num_directions = 20: needs 1 to 16"),
+        ({"min_candidates": 0}, "min_candidates = 0"),
         ({"sizes": "even"}, "sizes = 'even': needs one of equal, zipf, crp"),
         ({"sizes": (10, 4, 1, 2)}, "needs 4 positive numbers of sum 16"),
         ({"quality": (0.5, 0.5)}, "needs a tuple of 4 numbers"),
@@ -230,12 +236,12 @@ def test_a_population_is_a_pytree_whose_numbers_are_traced():
         ({"level": float("inf")}, "level = inf"),
         ({"level": 0.0, "quality": (0.1,) * 4}, "level = 0.0: quality is given"),
         ({"discount": 1.0}, r"discount = 1.0: needs a finite number in \[0, 1\)"),
-        ({"candidates": 0}, r"candidates = 0: needs an integer in \[1, "),
-        ({"candidates": 2**31}, "candidates = 2147483648: needs an integer"),
-        ({"candidates": 2.5}, "candidates = 2.5: needs an integer"),
-        ({"directions": 0}, r"directions = 0: needs an integer in \[1, "),
-        ({"fewest": True}, "fewest = True: needs an integer"),
-        ({"fewest": 17}, "fewest = 17: needs 1 to 16"),
+        ({"num_candidates": 0}, r"num_candidates = 0: needs an integer in \[1, "),
+        ({"num_candidates": 2**31}, "num_candidates = 2147483648: needs an integer"),
+        ({"num_candidates": 2.5}, "num_candidates = 2.5: needs an integer"),
+        ({"num_directions": 0}, r"num_directions = 0: needs an integer in \[1, "),
+        ({"min_candidates": True}, "min_candidates = True: needs an integer"),
+        ({"min_candidates": 17}, "min_candidates = 17: needs 1 to 16"),
         ({"sizes": 3}, "sizes = 3: needs a tuple of 4"),
         ({"sizes": [4, 4, 4, 4]}, r"sizes = \[4, 4, 4, 4\]: needs a tuple of 4"),
         ({"sizes": (4, 4, 4.5, 3.5)}, r"sizes\[2\] = 4.5: needs an integer"),
@@ -273,7 +279,7 @@ def test_bad_arguments_are_named():
 
 def test_a_quality_is_at_most_1_in_whatever_program():
     """A single direction has quality 1, also where 1 - Q is fused with what makes Q."""
-    made = Population(candidates=10, fewest=6, sizes="crp", within_concentration=1.5)
+    made = Population(num_candidates=10, min_candidates=6, sizes="crp", within_concentration=1.5)
 
     @jax.jit
     def rest(numbers):

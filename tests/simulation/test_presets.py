@@ -46,8 +46,8 @@ def test_an_unknown_preset_is_named():
 def test_the_fit_finds_what_a_population_was_made_with():
     """Of 6,000 problems of one population, to a few standard errors of what the equations give."""
     made = Population(
-        candidates=12,
-        directions=12,
+        num_candidates=12,
+        num_directions=12,
         sizes="crp",
         skew=1.5,
         discount=0.3,
@@ -77,7 +77,7 @@ def test_the_fit_finds_what_a_population_was_made_with():
 def test_scores_that_say_nothing_are_noise():
     """No score tells a direction: spread is 0, and what differs between directions is an error."""
     made = Population(
-        candidates=8, directions=4, sizes="equal", level=0.5, difficulty=1.0, spread=0.0,
+        num_candidates=8, num_directions=4, sizes="equal", level=0.5, difficulty=1.0, spread=0.0,
         noise=0.1,
     )  # fmt: skip
     table = Table.of(drawn(made, 300))

@@ -29,12 +29,12 @@ pytestmark = pytest.mark.slow
 
 TOML = """
 strategies = ["rebase", "oracle"]
-problems = 40
-samples = 2
+num_problems = 40
+num_samples = 2
 seed = 9
 [population]
-candidates = 5
-directions = 2
+num_candidates = 5
+num_directions = 2
 within_concentration = inf
 [grid]
 budget = [5, 6]
@@ -73,14 +73,14 @@ def test_a_file_says_what_it_says(sweep_file):
     assert [p["population.concentration"] for p in places[:3]] == pytest.approx([0.1, 1, 10])
     assert [p["budget"] for p in places] == [5] * 6 + [6] * 6
     assert sweep.population == {
-        "candidates": 5, "directions": 2, "within_concentration": float("inf"),
+        "num_candidates": 5, "num_directions": 2, "within_concentration": float("inf"),
     }  # fmt: skip
 
 
 def test_sequences_are_values_and_lists_of_them_axes(tmp_path):
     path = tmp_path / "s.toml"
     path.write_text(
-        "[population]\ncandidates = 6\ndirections = 2\nquality = [0.6, 0.4]\n"
+        "[population]\nnum_candidates = 6\nnum_directions = 2\nquality = [0.6, 0.4]\n"
         '[grid.population]\nsizes = ["equal", [5, 1]]\n'
     )
     sweep = read_sweep(path)
@@ -109,9 +109,9 @@ def test_a_preset_is_its_attributes_and_what_is_said_takes_their_place(tmp_path)
 def test_a_row_is_what_simulate_says(sweep_file):
     sweep = read_sweep(sweep_file)
     (row,) = simulate_cells(sweep, frozenset(range(11)))
-    made = Population(candidates=5, directions=2, concentration=10.0)
+    made = Population(num_candidates=5, num_directions=2, concentration=10.0)
     found = simulate(
-        jax.random.key(9), made, ("rebase", "oracle"), 6, problems=40, samples=2,
+        jax.random.key(9), made, ("rebase", "oracle"), 6, num_problems=40, num_samples=2,
         options=Options(quality_temperature=0.3),
     )  # fmt: skip
     assert row["cell"] == 11
@@ -123,10 +123,10 @@ def test_a_row_is_what_simulate_says(sweep_file):
 
 
 def test_rollouts_lost_are_in_the_row_if_asked():
-    sweep = Sweep(strategies=("rebase", "oracle"), budget=6, problems=40, rollouts_lost=True)
+    sweep = Sweep(strategies=("rebase", "oracle"), budget=6, num_problems=40, rollouts_lost=True)
     (row,) = simulate_cells(sweep)
     key = jax.random.key(0)
-    found = simulate(key, Population(), sweep.strategies, 6, problems=40, samples=16)
+    found = simulate(key, Population(), sweep.strategies, 6, num_problems=40, num_samples=16)
     assert row["rebase.lost"] == rollouts_lost(key, Population(), found, "rebase").value
     assert set(row) == set(sweep.columns())
 
@@ -173,12 +173,12 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path, sweep_file):
         (("seed = 9", "seed = 9.5"), "seed = 9.5: needs an integer"),
         (("seed = 9", f"seed = {10**20}"), f"seed = {10**20}: needs an integer from 0"),
         (("count = 3", "count = 1e11"), "concentration.count = 1[0-9e.+]*: needs an integer"),
-        (("problems = 40", "problems = 1"), "problems = 1: needs at least 2"),
-        (("problems = 40", 'problems = "many"'), "problems = 'many': needs an integer"),
+        (("num_problems = 40", "num_problems = 1"), "num_problems = 1: needs at least 2"),
+        (("num_problems = 40", 'num_problems = "many"'), "num_problems = 'many': needs an integer"),
         (('"rebase"', '"random"'), "strategies: 'random' is none of temperature"),
-        (("directions = 2", "directions = 9"), "directions = 9: needs 1 to 5"),
-        (("directions = 2", "direction = 2"), "population.direction: unknown"),
-        (("directions = 2", "directions = true"), "population.directions = True"),
+        (("num_directions = 2", "num_directions = 9"), "num_directions = 9: needs 1 to 5"),
+        (("num_directions = 2", "direction = 2"), "population.direction: unknown"),
+        (("num_directions = 2", "num_directions = true"), "population.num_directions = True"),
         (("[5, 6]", "[5, 0]"), r"grid.budget\[1\] = 0: needs an integer from 1 to 2147483647"),
         (("[5, 6]", "[]"), "grid.budget: needs a list of values"),
         (("[5, 6]", "[5, 5]"), "grid.budget: a value is there twice"),
@@ -193,7 +193,7 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path, sweep_file):
             "rollouts_lost = true: needs oracle",
         ),
         (
-            ("candidates = 5", "candidates = 5\nconcentration = 1"),
+            ("num_candidates = 5", "num_candidates = 5\nconcentration = 1"),
             "concentration: is fixed as well",
         ),
         (("budget =", "budgets ="), "grid.budgets: unknown"),
@@ -307,7 +307,7 @@ def test_two_processes_share_the_cells_and_one_keeps_the_store(tmp_path, sweep_f
 
 def test_smooth_is_true_or_false(tmp_path):
     path = tmp_path / "sweep.toml"
-    text = 'strategies = ["shared-divisors"]\nproblems = 4\n[options]\nsmooth = '
+    text = 'strategies = ["shared-divisors"]\nnum_problems = 4\n[options]\nsmooth = '
     path.write_text(text + "true\n", encoding="utf-8")
     assert read_sweep(path).options["smooth"] is True
     path.write_text(text + "1\n", encoding="utf-8")

@@ -82,10 +82,10 @@ def test_another_shape_is_named():
 
 
 def test_in_simulate(module):
-    population = dt.Population(candidates=4, directions=2)
+    population = dt.Population(num_candidates=4, num_directions=2)
     rules = ["rebase", squared, f"{module}:to_the_first"]
     found = dt.simulate(
-        jax.random.key(0), population, rules, 4, problems=64, samples=4, level="closed"
+        jax.random.key(0), population, rules, 4, num_problems=64, num_samples=4, level="closed"
     )
     assert found.strategies == ("rebase", "squared", "to_the_first")
     assert 0 < found.success("to_the_first").value < found.success("rebase").value
@@ -93,7 +93,7 @@ def test_in_simulate(module):
     assert names == set(found.strategies)
     with pytest.raises(ValueError, match=r"strategy broken: .* spend N = 3"):
         dt.simulate(
-            jax.random.key(0), population, [f"{module}:broken"], 3, problems=64, level="closed"
+            jax.random.key(0), population, [f"{module}:broken"], 3, num_problems=64, level="closed"
         )
 
 
@@ -108,7 +108,7 @@ def test_in_replay(tmp_path, module):
 
 
 def test_in_search():
-    world = dt.Tree(steps=2, directions=2, answers=3, dimension=4)
+    world = dt.Tree(steps=2, num_directions=2, answers=3, dimension=4)
     found = dt.search(world, ["rebase", squared], 4, num_problems=2)
     assert {row["strategy"] for row in found.rows()} == {"rebase", "squared"}
 

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("float64")]
 BUDGET = 13
 GIVEN = Options(quality_temperature=0.2, similarity_temperature=0.05, beam_width=3, pool="mean")
 POPULATION = Population(
-    candidates=9, directions=4, fewest=5, sizes="crp", noise=0.05, concentration=0.8
+    num_candidates=9, num_directions=4, min_candidates=5, sizes="crp", noise=0.05, concentration=0.8
 )
 # Populations, and the strategies that they make a difference to.
 KINDS = {

@@ -84,7 +84,7 @@ class Budgets:
         m, k = self.problems.correct.shape
         generator = np.random.default_rng([self.options.seed, 4 + resampled])
         size = max(1, _CHUNK // (m * k))
-        found, left = [], self.options.draws
+        found, left = [], self.options.num_draws
         while left > 0:
             count = min(size, left)
             place = np.broadcast_to(np.arange(m), (count, m))
@@ -103,7 +103,7 @@ class Budgets:
         most = int(self.problems.logged.sum())
         totals = np.unique(np.geomspace(max(1, m // 20), most, 1000).astype(int))
         generator = np.random.default_rng([self.options.seed, 7])
-        place = np.broadcast_to(np.arange(m), (min(self.options.draws, 100), m))
+        place = np.broadcast_to(np.arange(m), (min(self.options.num_draws, 100), m))
         curves = self._with_priors(*self._order(place, generator), totals, generator)
         found: dict[str, list[float | None]] = {}
         for name, curve in curves.items():

@@ -23,7 +23,7 @@ class AcrossOptions:
             that falls with failures and their mean scores; empty for one common prior.
         accept: scores from which a solution is believed to be right; empty for the median and the
             upper quartile and decile of all scores.
-        draws: orders of the log, and resamples of its problems.
+        num_draws: orders of the log, and resamples of its problems.
         seed: of orders, folds and resamples.
 
     Raises:
@@ -39,7 +39,7 @@ class AcrossOptions:
     rounds: tuple[int, ...] = (2, 4, 8)
     by: tuple[str, ...] = ()
     accept: tuple[float, ...] = ()
-    draws: int = 400
+    num_draws: int = 400
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -63,8 +63,8 @@ class AcrossOptions:
                 raise InputError(f"--by: {x!r} is none of {known}")
         if len(set(self.by)) < len(self.by):
             raise InputError(f"--by: {','.join(self.by)}: needs different columns")
-        if not 20 <= self.draws <= 100_000:
-            raise InputError(f"--draws: {self.draws}: needs an integer in [20, 100000]")
+        if not 20 <= self.num_draws <= 100_000:
+            raise InputError(f"--num-draws: {self.num_draws}: needs an integer in [20, 100000]")
         if not 0 <= self.seed < 2**31:
             raise InputError(f"--seed: {self.seed}: needs an integer in [0, {2**31 - 1}]")
 

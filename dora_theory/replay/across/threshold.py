@@ -41,7 +41,7 @@ def stopping(problems: LoggedProblems, options: AcrossOptions) -> dict[str, Any]
     accept = options.accept or tuple(np.unique(np.quantile(p.scores[inside], _QUANTILES)).tolist())
     budgets = [n for n in options.budgets if n <= k]
     generator = np.random.default_rng([options.seed, 6])
-    draws = max(20, min(options.draws, (1 << 22) // (m * k)))
+    draws = max(20, min(options.num_draws, (1 << 22) // (m * k)))
     order = shuffled(p, draws, generator)
 
     def ordered(x: np.ndarray) -> np.ndarray:

@@ -68,7 +68,7 @@ def _regrets(
     both = leads[..., :, None] & leads[..., None, :]
     c, _ = repaired(jnp.where(both | jnp.eye(w.shape[-1], dtype=bool), c, 0))
     kappa = jnp.asarray(concentration(problems, options))
-    prior = copula_prior(key, w, kappa, c, most + 1, draws=_DRAWS)
+    prior = copula_prior(key, w, kappa, c, most + 1, num_draws=_DRAWS)
 
     def regret(given: Array) -> Array:
         merged = segment_sum(given, leader, w.shape[-1])

@@ -51,7 +51,7 @@ def rows(problems=40, samples=12, *, scores=False, seed=0):
 @pytest.fixture
 def run(capsys):
     def call(*options):
-        status = main(["replay", "--across", *map(str, options), "--draws", "60"])
+        status = main(["replay", "--across", *map(str, options), "--num-draws", "60"])
         out, err = capsys.readouterr()
         return status, out, err
 
@@ -90,7 +90,7 @@ def test_the_document_of_a_log_without_scores(run, tmp_path):
 
 def test_the_order_of_a_log_changes_nothing(tmp_path):
     made = rows(30, 6, scores=True)
-    options = AcrossOptions(budgets=(1, 2, 4), by=("level", "score"), draws=40)
+    options = AcrossOptions(budgets=(1, 2, 4), by=("level", "score"), num_draws=40)
     first = dt.replay_across(write(tmp_path / "a.jsonl", made), across=options)
     r = random.Random(0)
     for row in made:
@@ -109,7 +109,7 @@ def test_a_score_that_is_the_verdict_is_a_perfect_verifier():
     answers = np.where(correct, 0, 1 + np.arange(8))
     problems = LoggedProblems(np.full(60, 8), correct, correct * 0.8 + 0.1, answers, {})
     found = threshold.stopping(
-        problems, AcrossOptions(budgets=(1, 2, 4, 8), accept=(0.5,), draws=60)
+        problems, AcrossOptions(budgets=(1, 2, 4, 8), accept=(0.5,), num_draws=60)
     )
     of = found["thresholds"]["0.5"]
     assert (of["true_accept"], of["false_accept"]) == (1, 0)
@@ -129,7 +129,7 @@ def test_believed_is_not_right_where_wrong_solutions_score_high():
     correct = r.random((4000, 12)) < p
     scores = np.where(r.random(correct.shape) < np.where(correct, t, phi), 0.9, 0.1)
     problems = LoggedProblems(np.full(4000, 12), correct, scores, np.where(correct, 0, 1), {})
-    found = threshold.stopping(problems, AcrossOptions(budgets=(2, 8), accept=(0.5,), draws=20))
+    found = threshold.stopping(problems, AcrossOptions(budgets=(2, 8), accept=(0.5,), num_draws=20))
     cell = found["thresholds"]["0.5"]["budget"]["8"]
     want = p * t / (p * t + (1 - p) * phi)
     assert cell["right"] == pytest.approx(want, abs=0.015)
