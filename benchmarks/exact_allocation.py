@@ -139,7 +139,7 @@ def weights(problems: int, k: int, decimals: int | None = None) -> jax.Array:
     scores = np.random.default_rng(0).uniform(size=(problems, k))
     if decimals is not None:
         scores = scores.round(decimals)
-    return dt.quality_weights(scores.astype(np.float32), 0.1)
+    return dt.quality_weights(scores.astype(np.float32), quality_temperature=0.1)
 
 
 def integers(w: jax.Array, kappa: float, rounds: int, *, rivals: Sequence[str]) -> dict[str, Any]:

@@ -129,7 +129,10 @@ def _allocation(k: int, weights: int, dry: bool, *, ties: bool = False) -> dict[
     rows = weights // k
     shape = min(rows, 4096), k
     if ties:
-        made = np.asarray(dt.quality_weights(rng.uniform(size=shape).round(1), 0.1), np.float32)
+        made = np.asarray(
+            dt.quality_weights(rng.uniform(size=shape).round(1), quality_temperature=0.1),
+            np.float32,
+        )
     else:
         made = rng.dirichlet(np.full(k, 0.3), size=shape[0]).astype(np.float32)
     repeats = -(-rows // shape[0])

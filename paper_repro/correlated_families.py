@@ -105,8 +105,8 @@ def truth(family: str, seed: int, problem: Instance, draws: int) -> jax.Array:
 def _copula(key: Any, problem: Instance, draws: int) -> jax.Array:
     w, kappa = jnp.asarray(problem.weights), jnp.asarray(problem.concentration)
     s, length = jnp.asarray(problem.similarity), jnp.asarray(problem.length)
-    c = dt.copula_correlation(s, length, mask=problem.mask).correlation
-    return dt.copula_draws(key, w, kappa, c, draws)
+    c = dt.copula_correlation(s, similarity_temperature=length, mask=problem.mask).correlation
+    return dt.copula_draws(key, w, kappa, c, num_draws=draws)
 
 
 def _softmax(scores: np.ndarray) -> np.ndarray:

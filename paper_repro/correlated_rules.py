@@ -57,8 +57,10 @@ def blind_rules(w: Any, s: Any, mask: Any, kappa: Any, n: Any) -> dict[str, Any]
     found = {"rebase": spent(w)}
     for t in TEMPERATURES:
         c = copula_kernel(s, t, mask=mask)
-        found[f"dora {t:g}"] = spent(w * dt.uniqueness_from_similarity(s, t, mask=mask))
-        v = dt.magnitude_weighting_from_similarity(s, t, mask=mask)
+        found[f"dora {t:g}"] = spent(
+            w * dt.uniqueness_from_similarity(s, similarity_temperature=t, mask=mask)
+        )
+        v = dt.magnitude_weighting_from_similarity(s, similarity_temperature=t, mask=mask)
         found[f"magnitude {t:g}"] = spent(w * v)
         found[f"shared {t:g}"] = dt.shared_divisor_allocation(w, c, kappa, n, mask=mask)
         found[f"smooth {t:g}"] = dt.shared_divisor_allocation(
@@ -77,8 +79,10 @@ def informed_rules(w: Any, s: Any, mask: Any, kappa: Any, n: Any, length: Any) -
     found = {}
     for name, t in (("T", length), ("T/2", length / 2), ("T/4", length / 4)):
         c = copula_kernel(s, t, mask=mask)
-        found[f"dora {name}"] = spent(w * dt.uniqueness_from_similarity(s, t, mask=mask))
-        v = dt.magnitude_weighting_from_similarity(s, t, mask=mask)
+        found[f"dora {name}"] = spent(
+            w * dt.uniqueness_from_similarity(s, similarity_temperature=t, mask=mask)
+        )
+        v = dt.magnitude_weighting_from_similarity(s, similarity_temperature=t, mask=mask)
         found[f"magnitude {name}"] = spent(w * v)
         if name != "T/4":
             found[f"root {name}"] = dt.root_weight_allocation(w, c, kappa, n, mask=mask)

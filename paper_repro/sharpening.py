@@ -45,7 +45,12 @@ def main(out: Path) -> list[Row]:
     with jax.enable_x64(True):
         shares = np.asarray(dt.sharpened_quality(QUALITY, ROUNDS))
         colder = np.stack(
-            [dt.quality_weights(TEMPERATURE * np.log(QUALITY), TEMPERATURE / t) for t in ROUNDS]
+            [
+                dt.quality_weights(
+                    TEMPERATURE * np.log(QUALITY), quality_temperature=TEMPERATURE / t
+                )
+                for t in ROUNDS
+            ]
         )
         prices = {name: price(q, ROUNDS) for name, q in OTHERS.items()}
         table = price(QUALITY, TABLE)

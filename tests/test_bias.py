@@ -112,7 +112,7 @@ def test_theta_at_its_ends():
 def test_theta_gives_the_mass_of_dora_s_weights():
     similarity, labels = block_similarity(SIZES, 0.95, 0.7)
     for t in (0.01, 0.05, 0.2, 2.0):
-        gamma = uniqueness_from_similarity(similarity, t)
+        gamma = uniqueness_from_similarity(similarity, similarity_temperature=t)
         mass = np.bincount(labels, gamma) / np.sum(gamma)
         got = direction_mass(EQUAL, SIZES, similarity_theta(16, 0.95, 0.7, t))
         assert np.allclose(got, mass, rtol=1e-12)

@@ -177,12 +177,14 @@ def functions(devices: int) -> Iterator[Program]:
     share = rows // devices * k * (4 * 4 * d + 256)
     yield Program(
         "similarity_sums", "uniqueness",
-        lambda e, m: dt.uniqueness(e, 0.01, mask=m), (embeddings, mask),
+        lambda e, m: dt.uniqueness(e, similarity_temperature=0.01, mask=m), (embeddings, mask),
         devices=devices, precision="full", linear=share, whole=True,
     )  # fmt: skip
     yield Program(
         "similarity_sums", "streamed_magnitude_weighting",
-        lambda e, m: dt.streamed_magnitude_weighting(e, 0.01, mask=m, precision="tf32"),
+        lambda e, m: dt.streamed_magnitude_weighting(
+            e, similarity_temperature=0.01, mask=m, precision="tf32"
+        ),
         (embeddings, mask), devices=devices, precision="tf32", linear=share, whole=True,
     )  # fmt: skip
 

@@ -31,9 +31,11 @@ same = directions[:, None] == directions
 similarity = np.where(same, similarity_within, similarity_between)
 np.fill_diagonal(similarity, 1.0)
 
-quality = dt.quality_weights(direction_scores, quality_temperature)
-weights = dt.quality_weights(direction_scores[directions], quality_temperature)
-uniqueness = dt.uniqueness_from_similarity(similarity, similarity_temperature)
+quality = dt.quality_weights(direction_scores, quality_temperature=quality_temperature)
+weights = dt.quality_weights(direction_scores[directions], quality_temperature=quality_temperature)
+uniqueness = dt.uniqueness_from_similarity(
+    similarity, similarity_temperature=similarity_temperature
+)
 allocations = {
     "REBASE": dt.apportion(weights, budget),
     "DORA": dt.apportion(weights * uniqueness, budget),

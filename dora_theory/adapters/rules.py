@@ -62,7 +62,7 @@ def allocator(
         elif rule == "rebase":
             found = rebase_allocation(r, budget, quality_temperature=quality_temperature)
         else:
-            w = quality_weights(r, quality_temperature)
+            w = quality_weights(r, quality_temperature=quality_temperature)
             found = optimal_allocation(w, concentration, budget)
         return np.asarray(found)
 

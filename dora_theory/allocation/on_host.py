@@ -64,7 +64,7 @@ def rebase_allocation(
     """`rules.rebase_allocation` of one small problem; None of anything else."""
     if literal or not is_small(scores, budget, mask=mask):
         return None
-    w = on_host.quality_weights(scores, quality_temperature, mask=mask)
+    w = on_host.quality_weights(scores, quality_temperature=quality_temperature, mask=mask)
     return None if w is None else apportion(w, budget, mask=mask)
 
 

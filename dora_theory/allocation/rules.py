@@ -163,7 +163,12 @@ def rebase_allocation(
 
     Source: eq. 4; theory 3.3.
     """
-    return _share(quality_weights(scores, quality_temperature, mask=mask), budget, literal, mask)
+    return _share(
+        quality_weights(scores, quality_temperature=quality_temperature, mask=mask),
+        budget,
+        literal,
+        mask,
+    )
 
 
 def rebase_sequential_allocation(
@@ -194,7 +199,7 @@ def rebase_sequential_allocation(
 
     Source: theory 3.1b; Wu et al., Inference scaling laws (arXiv 2408.00724).
     """
-    w = quality_weights(scores, quality_temperature, mask=mask)
+    w = quality_weights(scores, quality_temperature=quality_temperature, mask=mask)
     # Ranked by score: the softmax may round unequal scores to equal qualities.
     r, n, m = checked_scores(scores, budget, mask)
     batch, _ = fit(scores=(w.shape, "k"), budget=(n.shape, ""), mask=(m.shape, "k"))
@@ -286,8 +291,8 @@ def magnitude_allocation(
     r, e, t, t_s, m = checked_both(
         scores, embeddings, quality_temperature, similarity_temperature, mask
     )
-    w = quality_weights(r, t, mask=m)
-    v = magnitude_weighting(e, t_s, mask=m)
+    w = quality_weights(r, quality_temperature=t, mask=m)
+    v = magnitude_weighting(e, similarity_temperature=t_s, mask=m)
     return _share(weighted(w, v), budget, literal, mask)
 
 

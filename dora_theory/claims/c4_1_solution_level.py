@@ -135,7 +135,7 @@ def _draw_scores(key: Array, n: int) -> Instances:
 def _margin_divergence(x: Instances) -> Float[Array, " n"]:
     t, labels = x["temperature"], x["labels"]
     scores = jnp.take_along_axis(x["scores"], labels, -1)
-    solution = pooling.direction_totals(quality_weights(scores, t), labels, 4)
+    solution = pooling.direction_totals(quality_weights(scores, quality_temperature=t), labels, 4)
     sizes = drawing.sizes_of(labels, 4)
     q = drawing.present(jax.nn.softmax(x["scores"] / t[:, None], -1), sizes)
     shares = bias.solution_level_shares(q, sizes)

@@ -27,7 +27,7 @@ def _draw_block(key: Array, n: int) -> Instances:
 
 def _uniqueness(x: Instances, temperature: Array) -> Array:
     similarity = drawing.block_similarity(x["labels"], x["inside"], x["across"])
-    return directions.uniqueness_from_similarity(similarity, temperature)
+    return directions.uniqueness_from_similarity(similarity, similarity_temperature=temperature)
 
 
 def _mass(x: Instances, temperature: Array) -> tuple[Array, Array]:
@@ -116,7 +116,7 @@ def _margin_merging(x: Instances) -> Float[Array, " n"]:
     mask = jnp.arange(8) < copies[:, None]
     one = jnp.zeros(mask.shape, jnp.int32)
     similarity = drawing.block_similarity(one, s, s)
-    gamma = directions.uniqueness_from_similarity(similarity, t, mask=mask)
+    gamma = directions.uniqueness_from_similarity(similarity, similarity_temperature=t, mask=mask)
     above = jnp.sign(s - (1 - t * jnp.log(copies - 1)))
     return above * (copies / 2 - gamma.sum(-1))
 
@@ -142,7 +142,9 @@ def _margin_cooling(x: Instances) -> Float[Array, " n"]:
     half = jnp.full(sizes.shape, 0.5)
 
     def divergence(temperature: Array) -> Array:
-        gamma = directions.uniqueness_from_similarity(similarity, temperature, mask=mask)
+        gamma = directions.uniqueness_from_similarity(
+            similarity, similarity_temperature=temperature, mask=mask
+        )
         mass = (jax.nn.one_hot(labels, 2) * gamma[..., None]).sum(-2)
         return bias.kl_divergence(half, mass / mass.sum(-1, keepdims=True))
 

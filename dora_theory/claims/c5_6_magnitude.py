@@ -29,7 +29,7 @@ def _draw_block(key: Array, n: int) -> Instances:
 def _margin_mass(x: Instances) -> Float[Array, " n"]:
     t = x["temperature"]
     similarity = drawing.block_similarity(x["labels"], x["inside"], x["across"])
-    v = magnitude.magnitude_weighting_from_similarity(similarity, t)
+    v = magnitude.magnitude_weighting_from_similarity(similarity, similarity_temperature=t)
     z = jnp.exp((similarity - 1) / t[:, None, None])
     off = jnp.abs((z * v[:, None, :]).sum(-1) - 1).max(-1)
     of = jax.nn.one_hot(x["labels"], 3)

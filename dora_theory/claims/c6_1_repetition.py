@@ -88,7 +88,7 @@ def _margin_power(x: Instances) -> Float[Array, " n"]:
 
 
 def _margin_colder(x: Instances) -> Float[Array, " n"]:
-    colder = quality_weights(x["scores"], x["temperature"] / x["rounds"])
+    colder = quality_weights(x["scores"], quality_temperature=x["temperature"] / x["rounds"])
     return -jnp.abs(bias.sharpened_quality(_quality(x), x["rounds"]) - colder).max(-1)
 
 

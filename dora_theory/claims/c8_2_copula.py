@@ -30,11 +30,13 @@ def _draw_similar(key: Array, n: int) -> Instances:
 
 
 def _correlation(x: Instances) -> Array:
-    return copula.copula_correlation(x["similarity"], x["temperature"]).correlation
+    return copula.copula_correlation(
+        x["similarity"], similarity_temperature=x["temperature"]
+    ).correlation
 
 
 def _margin_psd(x: Instances) -> Float[Array, " n"]:
-    found = copula.copula_correlation(x["similarity"], x["temperature"])
+    found = copula.copula_correlation(x["similarity"], similarity_temperature=x["temperature"])
     kernel = jnp.exp((x["similarity"] - 1) / x["temperature"][:, None, None])
     off = jnp.abs(found.correlation - kernel).max((-1, -2))
     return jnp.minimum(jnp.linalg.eigvalsh(kernel)[:, 0], -jnp.maximum(off, found.lift))

@@ -73,7 +73,9 @@ _LONG = 2000
 
 def _margin_limit(x: Instances) -> Float[Array, " n"]:
     w = x["weights"]
-    c = copula.copula_correlation(x["similarity"], x["temperature"]).correlation
+    c = copula.copula_correlation(
+        x["similarity"], similarity_temperature=x["temperature"]
+    ).correlation
     n = jnp.full(w.shape[:1], _LONG, jnp.int32)
     given = shared_divisors.shared_divisor_allocation(w, c, x["concentration"], n)
     y = given / _LONG / jnp.sqrt(w)

@@ -176,7 +176,9 @@ def _state(
             alpha[i, here], beta[i, here] = line.alpha, line.beta
         elif line.weights is not None or line.scores is not None:
             w = np.asarray(
-                line.weights if line.scores is None else quality_weights(line.scores, temperature)
+                line.weights
+                if line.scores is None
+                else quality_weights(line.scores, quality_temperature=temperature)
             )
             assert kappa is not None
             alpha[i, here], beta[i, here] = kappa * w, kappa * (1 - w)

@@ -192,9 +192,10 @@ directions = np.repeat(np.arange(len(sizes)), sizes)
 scores = {scores}
 similarity = np.where(directions[:, None] == directions, {scene.inside!r}, {scene.across!r})
 np.fill_diagonal(similarity, 1.0)
-quality = dt.quality_weights(np.array({_listed(scene.scores)}), {scene.quality_temperature!r})
-weights = dt.quality_weights(scores, {scene.quality_temperature!r})
-uniqueness = dt.uniqueness_from_similarity(similarity, {scene.similarity_temperature!r})
+t_b, t_s = {scene.quality_temperature!r}, {scene.similarity_temperature!r}
+quality = dt.quality_weights(np.array({_listed(scene.scores)}), quality_temperature=t_b)
+weights = dt.quality_weights(scores, quality_temperature=t_b)
+uniqueness = dt.uniqueness_from_similarity(similarity, similarity_temperature=t_s)
 allocations = {{
     "rebase": dt.apportion(weights, budget),
     "dora": dt.apportion(weights * uniqueness, budget),
@@ -215,10 +216,12 @@ def as_command(scene: Scene, strategy: str) -> str:
             "correlated".
     """
     nu, t_b = scene.within_concentration, scene.quality_temperature
-    quality = np.asarray(quality_weights(np.asarray(scene.scores), t_b)).tolist()
+    quality = np.asarray(
+        quality_weights(np.asarray(scene.scores), quality_temperature=t_b)
+    ).tolist()
     problem = {
         # Qualities, for noise may take a score out of [0, 1].
-        "weights": np.asarray(quality_weights(scene.observed, t_b)).tolist(),
+        "weights": np.asarray(quality_weights(scene.observed, quality_temperature=t_b)).tolist(),
         "directions": scene.labels.tolist(),
         "direction_weights": dict(zip(map(str, range(len(quality))), quality, strict=True)),
         "similarity": scene.similarity.tolist(),

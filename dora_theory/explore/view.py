@@ -101,7 +101,9 @@ class PriceMap(NamedTuple):
 
 def subject(scene: Scene) -> Subject:
     """The problem that a setting describes."""
-    quality = quality_weights(np.asarray(scene.scores), scene.quality_temperature)
+    quality = quality_weights(
+        np.asarray(scene.scores), quality_temperature=scene.quality_temperature
+    )
     return Subject(scene.observed, scene.labels, scene.similarity, np.asarray(quality))
 
 
@@ -177,7 +179,9 @@ def price_map(scene: Scene) -> PriceMap:
     if scene.across == 1:
         return PriceMap(_MAP_TEMPERATURES, np.zeros(0), np.zeros((0, _MAP_TEMPERATURES.size)))
     inside = 1 - (1 - scene.across) * _MAP_GAPS
-    quality = np.asarray(quality_weights(np.asarray(scene.scores), scene.quality_temperature))
+    quality = np.asarray(
+        quality_weights(np.asarray(scene.scores), quality_temperature=scene.quality_temperature)
+    )
     room = (0, MOST_DIRECTIONS - quality.size)
     with _ONE_AT_A_TIME:
         price = _prices(
@@ -214,12 +218,12 @@ def _look(
     members = segment_sum(mask.astype(jnp.int32), labels, g)
     curve = _optimum(quality, kappa, nu, members)
 
-    w = quality_weights(problems.scores[0], t_b, mask=mask)
+    w = quality_weights(problems.scores[0], quality_temperature=t_b, mask=mask)
     assert problems.similarity is not None
     s = problems.similarity[0]
     every = jnp.append(jnp.asarray(TEMPERATURES, s.dtype), t_s)
-    gamma = uniqueness_from_similarity(s, every, mask=mask)
-    v = magnitude_weighting_from_similarity(s, every, mask=mask)
+    gamma = uniqueness_from_similarity(s, similarity_temperature=every, mask=mask)
+    v = magnitude_weighting_from_similarity(s, similarity_temperature=every, mask=mask)
     divergence = {
         name: kl_divergence(quality, normalized(segment_sum(w * share, labels, g)))
         for name, share in (("rebase", mask + 0 * gamma), ("dora", gamma), ("magnitude", v))

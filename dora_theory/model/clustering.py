@@ -7,7 +7,7 @@ from dora_theory._arrays import ArrayLike
 
 
 def hard_directions(
-    embeddings: Real[ArrayLike, "k d"], threshold: float = 0.3
+    embeddings: Real[ArrayLike, "k d"], *, threshold: float = 0.3
 ) -> Int[np.ndarray, " k"]:
     """Direction of each candidate of one problem.
 

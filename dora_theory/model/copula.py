@@ -47,8 +47,8 @@ class CopulaCorrelation(NamedTuple):
 
 def copula_correlation(
     similarity: Real[ArrayLike, "*#batch k k"],
-    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.1,
     *,
+    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.1,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> CopulaCorrelation:
     """The correlation of latent normals that a similarity stands for.
@@ -121,6 +121,7 @@ def copula_draws(
     weights: Real[ArrayLike, "*#batch k"],
     concentration: Real[ArrayLike, "*#batch"],
     correlation: Real[ArrayLike, "*#batch k k"],
+    *,
     num_draws: int = 4096,
 ) -> Float[Array, "*batch draws k"]:
     """Draws of x = -log(1 - p) under the copula prior, in pairs z and -z.
@@ -162,6 +163,7 @@ def copula_log_moments(
     concentration: Real[ArrayLike, "*#batch"],
     correlation: Real[ArrayLike, "*#batch k k"],
     budget: int,
+    *,
     num_draws: int = 512,
 ) -> Float[Array, "*batch draws k n"]:
     """Log moments of failure given draws of a latent y: z = y + D^½ ε, D diagonal, C - D still psd.
@@ -199,6 +201,7 @@ def copula_prior(
     concentration: Real[ArrayLike, "*#batch"],
     correlation: Real[ArrayLike, "*#batch k k"],
     budget: int,
+    *,
     num_draws: int = 512,
 ) -> JointPrior:
     """The copula prior as `certify` takes it: a sample of its latent.
@@ -227,7 +230,9 @@ def copula_prior(
 
     Source: theory 8.2.
     """
-    table = copula_log_moments(key, weights, concentration, correlation, budget, num_draws)
+    table = copula_log_moments(
+        key, weights, concentration, correlation, budget, num_draws=num_draws
+    )
     return JointPrior(table, jnp.ones(table.shape[:-2], table.dtype), sampled=True)
 
 

@@ -32,8 +32,8 @@ _PATIENCE = 3
 
 def magnitude_weighting(
     embeddings: Real[ArrayLike, "*batch k d"],
-    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
     *,
+    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
     ridge: Real[ArrayLike, "*#batch"] = 0.0,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Float[Array, "*batch k"]:
@@ -61,14 +61,14 @@ def magnitude_weighting(
     """
     similarity = cosine_similarity(embeddings, mask=mask)
     return magnitude_weighting_from_similarity(
-        similarity, similarity_temperature, ridge=ridge, mask=mask
+        similarity, similarity_temperature=similarity_temperature, ridge=ridge, mask=mask
     )
 
 
 def magnitude_weighting_from_similarity(
     similarity: Real[ArrayLike, "*#batch k k"],
-    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
     *,
+    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
     ridge: Real[ArrayLike, "*#batch"] = 0.0,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Float[Array, "*batch k"]:

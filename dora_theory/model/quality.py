@@ -13,8 +13,8 @@ from dora_theory.model import on_host
 @on_host.small_by(on_host.quality_weights)
 def quality_weights(
     scores: Real[ArrayLike, "*#batch k"],
-    quality_temperature: Real[ArrayLike, "*#batch"] = 0.1,
     *,
+    quality_temperature: Real[ArrayLike, "*#batch"] = 0.1,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Float[Array, "*batch k"]:
     """Qualities w = softmax(R/T_b) of PRM scores.

@@ -52,8 +52,8 @@ def cosine_similarity(
 
 def affinity(
     similarity: Real[ArrayLike, "*#batch k k"],
-    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
     *,
+    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Float[Array, "*batch k k"]:
     """Affinity P: softmax of each row of S/T_s.
@@ -81,8 +81,8 @@ def affinity(
 
 def uniqueness_from_similarity(
     similarity: Real[ArrayLike, "*#batch k k"],
-    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
     *,
+    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Float[Array, "*batch k"]:
     """Uniqueness γ from similarities: the diagonal of the row softmax of S/T_s.
@@ -113,8 +113,8 @@ def uniqueness_from_similarity(
 @on_host.small_by(on_host.uniqueness)
 def uniqueness(
     embeddings: Real[ArrayLike, "*batch k d"],
-    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
     *,
+    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
     block_size: int = _BLOCK,
     precision: Precision = "full",

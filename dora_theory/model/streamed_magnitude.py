@@ -53,8 +53,8 @@ class StreamedWeighting(NamedTuple):
 
 def streamed_magnitude_weighting(
     embeddings: Real[ArrayLike, "*batch k d"],
-    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
     *,
+    similarity_temperature: Real[ArrayLike, "*#batch"] = 0.01,
     ridge: Real[ArrayLike, "*#batch"] = 0.0,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
     tolerance: float | None = None,

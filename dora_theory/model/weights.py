@@ -46,8 +46,8 @@ def dora_weights(
     r, e, t, t_s, m = checked_both(
         scores, embeddings, quality_temperature, similarity_temperature, mask
     )
-    w = quality_weights(r, t, mask=m)
-    gamma = uniqueness(e, t_s, mask=m)
+    w = quality_weights(r, quality_temperature=t, mask=m)
+    gamma = uniqueness(e, similarity_temperature=t_s, mask=m)
     return weighted(w, gamma)
 
 

@@ -107,7 +107,7 @@ def quality(p: "Problems", o: "Options") -> Any:
         return p.weights
     from dora_theory.model.quality import quality_weights
 
-    return quality_weights(p.scores, o.quality_temperature, mask=p.mask)
+    return quality_weights(p.scores, quality_temperature=o.quality_temperature, mask=p.mask)
 
 
 def _quality(p: "Problems", n: "Array", o: "Options") -> Any:
@@ -130,9 +130,11 @@ def _dora(p: "Problems", n: "Array", o: "Options") -> Any:
 
     t = o.similarity_temperature
     if p.embeddings is not None:
-        share = similarity.uniqueness(p.embeddings, t, mask=p.mask)
+        share = similarity.uniqueness(p.embeddings, similarity_temperature=t, mask=p.mask)
     else:
-        share = similarity.uniqueness_from_similarity(p.similarity, t, mask=p.mask)
+        share = similarity.uniqueness_from_similarity(
+            p.similarity, similarity_temperature=t, mask=p.mask
+        )
     return weighted(quality(p, o), share)
 
 
@@ -142,9 +144,11 @@ def _magnitude(p: "Problems", n: "Array", o: "Options") -> Any:
 
     t = o.similarity_temperature
     if p.embeddings is not None:
-        share = magnitude.magnitude_weighting(p.embeddings, t, mask=p.mask)
+        share = magnitude.magnitude_weighting(p.embeddings, similarity_temperature=t, mask=p.mask)
     else:
-        share = magnitude.magnitude_weighting_from_similarity(p.similarity, t, mask=p.mask)
+        share = magnitude.magnitude_weighting_from_similarity(
+            p.similarity, similarity_temperature=t, mask=p.mask
+        )
     return weighted(quality(p, o), share)
 
 

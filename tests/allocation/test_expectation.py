@@ -12,7 +12,7 @@ def problems(seed, rows, k, temperature):
     w = rng.dirichlet(np.ones(k), rows)
     e = rng.normal(size=(rows, k, 4))
     s = np.asarray(dt.cosine_similarity(e))
-    return w, np.asarray(dt.copula_correlation(s, temperature).correlation)
+    return w, np.asarray(dt.copula_correlation(s, similarity_temperature=temperature).correlation)
 
 
 def test_independent_candidates_get_their_exact_optimum(x64):
@@ -32,9 +32,9 @@ def test_it_loses_next_to_nothing_against_greedy_on_draws(kappa):
     budgets = np.resize([4, 12, 24], 12)
     found = dt.expectation_allocation(w, c, kappa, budgets)
     np.testing.assert_array_equal(np.asarray(found).sum(-1), budgets)
-    x = dt.copula_draws(jax.random.key(0), w, kappa, c, 8192)
+    x = dt.copula_draws(jax.random.key(0), w, kappa, c, num_draws=8192)
     greedy = dt.draws_allocation(x, budgets)
-    fresh = dt.copula_draws(jax.random.key(1), w, kappa, c, 40_000)
+    fresh = dt.copula_draws(jax.random.key(1), w, kappa, c, num_draws=40_000)
     mine, theirs = (np.exp(dt.draws_failure(fresh, b).log_failure) for b in (found, greedy))
     assert (mine - theirs).mean() < 2e-4
     # Not by chance: a rule without correlation loses more.

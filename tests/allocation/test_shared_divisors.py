@@ -24,7 +24,7 @@ def problems(seed, rows, k, temperature=0.1):
     e[:, 1::2] = e[:, ::2][:, : k // 2] + 0.3 * e[:, 1::2]
     e /= np.linalg.norm(e, axis=-1, keepdims=True)
     s = np.clip(e @ np.swapaxes(e, -1, -2), -1, 1)
-    return w, np.asarray(dt.copula_correlation(s, temperature).correlation)
+    return w, np.asarray(dt.copula_correlation(s, similarity_temperature=temperature).correlation)
 
 
 def plainly(w, c, kappa, n, smooth=False):
@@ -117,7 +117,7 @@ def test_a_candidate_that_leaves_nothing_is_not_tried_again():
 @pytest.mark.usefixtures("float64")
 def test_moment_divisors_of_the_copula_are_those_of_its_moments():
     w, c = problems(4, 3, 4, temperature=0.3)
-    x = dt.copula_draws(jax.random.key(0), w, 1.0, c, 200_000)
+    x = dt.copula_draws(jax.random.key(0), w, 1.0, c, num_draws=200_000)
     p = -np.expm1(-np.asarray(x))
     second = np.einsum("rmi,rmj->rij", p, p) / p.shape[1]
     second[:, range(4), range(4)] = w * (w + 1) / 2

@@ -138,7 +138,9 @@ def failures_forgotten(right: Function) -> Function:
 
 def kernel_not_inverted(right: Function) -> Function:
     # γ in place of v.
-    return lambda similarity, t: directions.uniqueness_from_similarity(similarity, t)
+    return lambda similarity, t: directions.uniqueness_from_similarity(
+        similarity, similarity_temperature=t
+    )
 
 
 def weights_not_rounded_but_cut(right: Function) -> Function:

@@ -108,10 +108,12 @@ def of_the_package(every, shown):
     same = labels[:, :, None] == labels[:, None]
     similarity = np.where(np.eye(64) == 1, 1.0, np.where(same, within, between))
     real = real.astype(bool)
-    quality = dt.quality_weights(own, t_b, mask=real)
-    weights = dt.quality_weights(scores, t_b, mask=mask)
-    unique = dt.uniqueness_from_similarity(similarity, t_s, mask=mask)
-    magnitude = dt.magnitude_weighting_from_similarity(similarity, t_s, mask=mask)
+    quality = dt.quality_weights(own, quality_temperature=t_b, mask=real)
+    weights = dt.quality_weights(scores, quality_temperature=t_b, mask=mask)
+    unique = dt.uniqueness_from_similarity(similarity, similarity_temperature=t_s, mask=mask)
+    magnitude = dt.magnitude_weighting_from_similarity(
+        similarity, similarity_temperature=t_s, mask=mask
+    )
     allocations = {
         "temperature": dt.temperature_allocation(scores, n, mask=mask),
         "beam": dt.beam_allocation(scores, n, mask=mask),

@@ -75,7 +75,9 @@ def test_allocation_and_success_are_those_of_the_public_functions(nu):
     problem = subject(scene)
     view = look(problem, scene)
     r, labels, n, kappa = problem.scores, problem.labels, scene.budget, scene.concentration
-    gamma = dt.uniqueness_from_similarity(problem.similarity, scene.similarity_temperature)
+    gamma = dt.uniqueness_from_similarity(
+        problem.similarity, similarity_temperature=scene.similarity_temperature
+    )
     w = dt.quality_weights(r)
     pooled = dt.direction_weights(r, labels, 3)
     expected = {

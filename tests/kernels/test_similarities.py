@@ -69,7 +69,7 @@ def test_copies_stay_copies_when_rounded(problems):
     """Alone among strangers, five copies count as five, not as what rounding makes of 5."""
     unit = np.eye(40, dtype=np.float32)[:20].repeat(1, 0)
     unit[:5] = problems[0][0, 3]
-    gamma = np.asarray(uniqueness(unit, 0.01, precision="bfloat16"))
+    gamma = np.asarray(uniqueness(unit, similarity_temperature=0.01, precision="bfloat16"))
     np.testing.assert_allclose(gamma[:5], 0.2, rtol=1e-4)
 
 
@@ -134,17 +134,20 @@ def test_many_narrow_problems_on_any_scale_are_as_one_by_one():
     mask = rng.uniform(size=e.shape[:2]) < 0.9
     mask[:, 0] = True
     e[~mask] = np.nan
-    plain = np.asarray(uniqueness(jnp.asarray(e), 0.1, mask=mask))
+    plain = np.asarray(uniqueness(jnp.asarray(e), similarity_temperature=0.1, mask=mask))
     scaled = e.copy()
     scaled[10], scaled[20], scaled[30] = e[10] * 1e-25, e[20] * 1e30, e[30] * 3e9
     scaled[40, 0], scaled[50, 0] = 0, np.inf
-    got = np.asarray(uniqueness(jnp.asarray(scaled), 0.1, mask=mask))
+    got = np.asarray(uniqueness(jnp.asarray(scaled), similarity_temperature=0.1, mask=mask))
     assert np.isnan(got[[40, 50]]).all()
     good = np.setdiff1d(np.arange(600), [40, 50])
     np.testing.assert_allclose(got[good], plain[good], rtol=1e-4)
-    one_by_one = [np.asarray(uniqueness(jnp.asarray(e[i]), 0.1, mask=mask[i])) for i in (0, 10)]
+    one_by_one = [
+        np.asarray(uniqueness(jnp.asarray(e[i]), similarity_temperature=0.1, mask=mask[i]))
+        for i in (0, 10)
+    ]
     np.testing.assert_allclose(plain[[0, 10]], one_by_one, rtol=1e-4)
-    slope = jax.grad(lambda e: uniqueness(e, 0.1, mask=mask)[good].sum())
+    slope = jax.grad(lambda e: uniqueness(e, similarity_temperature=0.1, mask=mask)[good].sum())
     slopes = np.asarray(slope(jnp.asarray(scaled)))
     assert np.isfinite(slopes[good]).all()
     np.testing.assert_allclose(slopes[20] * 1e30, np.asarray(slope(jnp.asarray(e)))[20], atol=1e-3)

@@ -16,13 +16,13 @@ def partition(labels):
 
 def test_copies_and_neighbors_are_one_direction():
     embeddings = [[1, 0], [0, 2], [1, 0.1], [5, 0], [-1, 0], [0.1, 3]]
-    assert hard_directions(embeddings, 0.3).tolist() == [0, 1, 0, 0, 2, 1]
+    assert hard_directions(embeddings, threshold=0.3).tolist() == [0, 1, 0, 0, 2, 1]
 
 
 def test_thresholds_at_their_ends():
     embeddings = np.array([[1.0, 0.0], [1.0, 1e-3], [3.0, 0.0], [-1.0, 0.0]])
-    assert hard_directions(embeddings, 0).tolist() == [0, 1, 0, 2]
-    assert hard_directions(embeddings, 2).tolist() == [0, 0, 0, 0]
+    assert hard_directions(embeddings, threshold=0).tolist() == [0, 1, 0, 2]
+    assert hard_directions(embeddings, threshold=2).tolist() == [0, 0, 0, 0]
 
 
 def test_one_candidate():
@@ -33,8 +33,8 @@ def test_one_candidate():
 
 def test_a_distance_at_the_threshold_joins():
     # Cosine 0 exactly, so distance 1 exactly.
-    assert hard_directions([[1, 0], [0, 1]], 1).tolist() == [0, 0]
-    assert hard_directions([[1, 0], [0, 1]], 0.999).tolist() == [0, 1]
+    assert hard_directions([[1, 0], [0, 1]], threshold=1).tolist() == [0, 0]
+    assert hard_directions([[1, 0], [0, 1]], threshold=0.999).tolist() == [0, 1]
 
 
 def joined(distance, threshold):
@@ -54,7 +54,7 @@ def joined(distance, threshold):
 def test_it_is_the_definition(seed, size, threshold):
     rows = np.random.default_rng(seed).normal(size=(size, 3))
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    labels = hard_directions(rows, threshold)
+    labels = hard_directions(rows, threshold=threshold)
     assert partition(labels) == joined(1 - unit @ unit.T, threshold)
     # Numbered by first appearance.
     firsts = [int(np.flatnonzero(labels == j)[0]) for j in range(labels.max() + 1)]
@@ -66,8 +66,8 @@ def test_order_and_length_of_embeddings_do_not_matter(seed, power):
     generator = np.random.default_rng(seed)
     rows = generator.normal(size=(12, 3))
     order = generator.permutation(12)
-    labels = hard_directions(rows, 0.4)
-    moved = hard_directions(rows[order] * 10.0**power, 0.4)
+    labels = hard_directions(rows, threshold=0.4)
+    moved = hard_directions(rows[order] * 10.0**power, threshold=0.4)
     assert partition(labels[order]) == partition(moved)
 
 
@@ -83,4 +83,4 @@ def test_order_and_length_of_embeddings_do_not_matter(seed, power):
 )
 def test_bad_input(embeddings, threshold, message):
     with pytest.raises(ValueError, match=message):
-        hard_directions(embeddings, threshold)
+        hard_directions(embeddings, threshold=threshold)

@@ -56,11 +56,11 @@ def test_correlation_of_cosines_needs_no_lift_and_any_other_matrix_what_it_lacks
     e = rng.normal(size=(5, 6, 4))
     s = np.asarray(dt.cosine_similarity(e))
     for temperature in (0.01, 0.1, 3.0):
-        found = dt.copula_correlation(s, temperature)
+        found = dt.copula_correlation(s, similarity_temperature=temperature)
         assert np.all(np.asarray(found.lift) == 0)
         np.testing.assert_allclose(found.correlation, np.exp((s - 1) / temperature), atol=1e-5)
     bad = np.array([[1, 0.99, -1], [0.99, 1, 0.99], [-1, 0.99, 1.0]])
-    found = dt.copula_correlation(bad, 0.1)
+    found = dt.copula_correlation(bad, similarity_temperature=0.1)
     c = np.exp((bad - 1) / 0.1)
     lowest = np.linalg.eigvalsh(c)[0]
     assert float(found.lift) == pytest.approx(-lowest, rel=1e-4)
@@ -86,13 +86,13 @@ def test_what_is_far_from_a_correlation_is_refused_and_says_how_far():
     with pytest.raises(ValueError, match=r"has the eigenvalue -0.8, needs a positive semi-def"):
         dt.copula_draws(jax.random.key(0), [0.3, 0.3, 0.3], 1.0, far)
     with pytest.raises(ValueError, match="draws = 3: needs an even number"):
-        dt.copula_draws(jax.random.key(0), [0.3], 1.0, [[1.0]], 3)
+        dt.copula_draws(jax.random.key(0), [0.3], 1.0, [[1.0]], num_draws=3)
 
 
 @pytest.mark.usefixtures("float64")
 def test_draws_have_their_margins_and_correlations():
     w, c = np.array([0.5, 0.3, 0.2]), np.array([[1, 0.6, 0], [0.6, 1, 0.2], [0, 0.2, 1]])
-    x = np.asarray(dt.copula_draws(jax.random.key(1), w, 1.5, c, 40_000))
+    x = np.asarray(dt.copula_draws(jax.random.key(1), w, 1.5, c, num_draws=40_000))
     p = -np.expm1(-x)
     np.testing.assert_allclose(p.mean(0), w, atol=0.006)
     np.testing.assert_allclose(p.var(0), w * (1 - w) / 2.5, rtol=0.03)
@@ -107,7 +107,7 @@ def test_draws_have_their_margins_and_correlations():
 def test_log_moments_are_a_prior_whose_failure_is_that_of_draws():
     w, c = np.array([0.5, 0.3, 0.2]), np.array([[1, 0.6, 0.1], [0.6, 1, 0.2], [0.1, 0.2, 1]])
     prior = dt.copula_prior(jax.random.key(2), w, 0.5, c, 12, num_draws=20_000)
-    x = dt.copula_draws(jax.random.key(3), w, 0.5, c, 200_000)
+    x = dt.copula_draws(jax.random.key(3), w, 0.5, c, num_draws=200_000)
     for b in ([4, 4, 4], [12, 0, 0], [0, 1, 0]):
         drawn = dt.draws_failure(x, b)
         smooth = np.exp(float(dt.joint_log_failure(prior, b)))
@@ -159,7 +159,9 @@ def test_root_weights_of_a_pair_and_of_independence():
 def test_root_weights_solve_their_program():
     rng = np.random.default_rng(1)
     e = rng.normal(size=(20, 6, 3))
-    c = np.asarray(dt.copula_correlation(dt.cosine_similarity(e), 0.5).correlation)
+    c = np.asarray(
+        dt.copula_correlation(dt.cosine_similarity(e), similarity_temperature=0.5).correlation
+    )
     w = rng.dirichlet(np.ones(6), 20)
     found = dt.root_weights(w, c)
     v = np.asarray(found.weights) / np.sqrt(w)
@@ -171,5 +173,7 @@ def test_root_weights_solve_their_program():
     np.testing.assert_allclose(found.exponent, value, rtol=1e-9)
     # Equal weights: magnitude weighting.
     same = dt.root_weights(np.full(6, 0.3), c)
-    v = dt.magnitude_weighting_from_similarity(np.asarray(dt.cosine_similarity(e)), 0.5)
+    v = dt.magnitude_weighting_from_similarity(
+        np.asarray(dt.cosine_similarity(e)), similarity_temperature=0.5
+    )
     np.testing.assert_allclose(same.weights, 0.3 * np.asarray(v), atol=1e-9)

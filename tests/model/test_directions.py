@@ -37,7 +37,7 @@ def test_dora_s_mass_of_a_direction_is_its_quality_when_copies_are_perfect():
     labels = np.array([0, 0, 0, 1, 1, 2])
     embeddings = np.eye(3)[labels]
     for scores in (np.array([0.9, 0.4, 0.7])[labels], rng.random(6)):
-        w = quality_weights(scores) * uniqueness(embeddings, 1e-3)
+        w = quality_weights(scores) * uniqueness(embeddings, similarity_temperature=1e-3)
         mass = np.asarray(direction_totals(np.asarray(w), labels, 3))
         assert np.allclose(mass / mass.sum(), direction_weights(scores, labels, 3), rtol=1e-12)
 

@@ -51,10 +51,12 @@ def test_uniqueness_is_what_equations_10_to_12_say():
         s = unit @ unit.T
         p = np.exp(s / t) / np.exp(s / t).sum(1, keepdims=True)
         assert np.allclose(cosine_similarity(e), s, atol=1e-14)
-        assert np.allclose(affinity(s, t), p, rtol=1e-11)
-        assert np.allclose(uniqueness_from_similarity(s, t), np.diag(p), rtol=1e-11)
+        assert np.allclose(affinity(s, similarity_temperature=t), p, rtol=1e-11)
+        assert np.allclose(
+            uniqueness_from_similarity(s, similarity_temperature=t), np.diag(p), rtol=1e-11
+        )
         for block_size in (1, 3, 512):
-            gamma = uniqueness(e, t, block_size=block_size)
+            gamma = uniqueness(e, similarity_temperature=t, block_size=block_size)
             assert np.allclose(gamma, np.diag(p), rtol=1e-11)
 
 
@@ -72,7 +74,7 @@ def test_float32_uniqueness_at_the_paper_s_temperature():
 def test_a_candidate_is_one_with_itself_whatever_rounding_says(block_size):
     # A rounding of the own cosine would be a hundred times T_s.
     e = np.random.default_rng(0).normal(size=(100, 50)).astype(np.float32)
-    assert uniqueness(e, 1e-9, block_size=block_size).tolist() == [1.0] * 100
+    assert uniqueness(e, similarity_temperature=1e-9, block_size=block_size).tolist() == [1.0] * 100
 
 
 @pytest.mark.parametrize(("problems", "k", "d"), [(700, 16, 64), (701, 40, 20)])
@@ -113,7 +115,7 @@ def test_the_bias_is_u_shaped_in_the_temperature(inside, across, golden):
     sizes = np.array([12, 3, 1])
     e, labels = block_embeddings(sizes, inside, across)
     for t, divergence in zip((0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5), golden, strict=True):
-        gamma = np.asarray(uniqueness(e, t))
+        gamma = np.asarray(uniqueness(e, similarity_temperature=t))
         a, b = np.exp(-(1 - inside) / t), np.exp(-(1 - across) / t)
         own = sizes[labels]
         assert np.allclose(gamma, 1 / (1 + (own - 1) * a + (16 - own) * b), rtol=1e-9)
@@ -128,7 +130,11 @@ def test_the_bias_is_u_shaped_in_the_temperature(inside, across, golden):
 def test_uniqueness_lies_between_one_kth_and_one(k, seed, temperature):
     rng = np.random.default_rng(seed)
     with jax.enable_x64(True):
-        gamma = np.asarray(uniqueness(rng.normal(size=(9, 2)), temperature, mask=np.arange(9) < k))
+        gamma = np.asarray(
+            uniqueness(
+                rng.normal(size=(9, 2)), similarity_temperature=temperature, mask=np.arange(9) < k
+            )
+        )
     assert np.all(gamma[k:] == 0)
     assert np.all((gamma[:k] >= (1 - 1e-12) / k) & (gamma[:k] <= 1))
 
@@ -147,12 +153,16 @@ def test_scale_and_padding_change_nothing(x64):
     assert not np.asarray(full)[1, 4:].any()
     large, small = (1e150, 1e-150) if x64 else (1e18, 1e-18)
     scaled = e * np.where(np.arange(6) % 2, large, small).astype(dtype)[:, None]
-    assert np.allclose(uniqueness(scaled, 0.1), uniqueness(e, 0.1), rtol=1e-5)
+    assert np.allclose(
+        uniqueness(scaled, similarity_temperature=0.1),
+        uniqueness(e, similarity_temperature=0.1),
+        rtol=1e-5,
+    )
 
 
 def test_quality_of_scores_far_apart_is_finite(x64):
     dtype = float if x64 else np.float32
-    w = quality_weights(np.array([0.0, 1.0, 1.0], dtype), 1e-6)
+    w = quality_weights(np.array([0.0, 1.0, 1.0], dtype), quality_temperature=1e-6)
     assert np.array_equal(w, np.array([0, 0.5, 0.5], dtype))
     assert quality_weights(np.array([0.3], dtype)).tolist() == [1]
 
@@ -190,7 +200,7 @@ def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match=r"scores\[1\] = nan"):
         quality_weights(np.array([0.5, np.nan]))
     with pytest.raises(ValueError, match="temperature = 0"):
-        quality_weights(np.array([0.5]), 0.0)
+        quality_weights(np.array([0.5]), quality_temperature=0.0)
     with pytest.raises(ValueError, match=r"embeddings\[1\] is zero"):
         uniqueness(np.array([[1.0, 0], [0, 0]]))
     with pytest.raises(ValueError, match=r"embeddings\[0, 1\] = inf"):
@@ -230,9 +240,13 @@ def test_quality_has_its_stated_error_at_any_temperature(x64, compiled):
 
 @pytest.mark.parametrize("temperature", [1e-10, 1e-20, 1e-37])
 def test_a_temperature_near_0_leaves_the_best(x64, temperature):
-    assert quality_weights([0.2, 0.9, 0.5], temperature).tolist() == [0, 1, 0]
+    assert quality_weights([0.2, 0.9, 0.5], quality_temperature=temperature).tolist() == [0, 1, 0]
     assert quality_weights([1e9, 3e9, 2e9]).tolist() == [0, 1, 0]
     # Ties stay ties.
-    assert quality_weights([0.7, 0.1, 0.7], temperature).tolist() == [0.5, 0, 0.5]
-    slopes = jax.grad(lambda r, t: quality_weights(r, t)[1], (0, 1))
+    assert quality_weights([0.7, 0.1, 0.7], quality_temperature=temperature).tolist() == [
+        0.5,
+        0,
+        0.5,
+    ]
+    slopes = jax.grad(lambda r, t: quality_weights(r, quality_temperature=t)[1], (0, 1))
     assert all(np.isfinite(x).all() for x in slopes(jnp.array([0.2, 0.9, 0.5]), temperature))

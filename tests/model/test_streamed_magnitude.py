@@ -31,8 +31,13 @@ def kernel(e, temperature, mask):
 def test_it_is_the_factorized_solution(temperature):
     """Some candidates are dropped; the optimality conditions and the value are checked apart."""
     e, mask = problems(float)
-    found = streamed_magnitude_weighting(e, temperature, mask=mask, block_size=10)
-    v, theirs = np.asarray(found.weighting), magnitude_weighting(e, temperature, mask=mask)
+    found = streamed_magnitude_weighting(
+        e, similarity_temperature=temperature, mask=mask, block_size=10
+    )
+    v, theirs = (
+        np.asarray(found.weighting),
+        magnitude_weighting(e, similarity_temperature=temperature, mask=mask),
+    )
     assert np.all(v[~mask] == 0)
     assert found.residual.max() < 1e-8
     z = kernel(e, temperature, mask)
@@ -49,16 +54,20 @@ def test_it_is_the_factorized_solution(temperature):
 
 def test_float32_reaches_its_tolerance_and_says_what_it_missed():
     e, mask = problems(np.float32)
-    found = streamed_magnitude_weighting(e, 0.1, mask=mask)
+    found = streamed_magnitude_weighting(e, similarity_temperature=0.1, mask=mask)
     assert found.weighting.dtype == np.float32
     assert found.residual.max() < 1e-4
-    hasty = streamed_magnitude_weighting(e, 0.1, mask=mask, max_iterations=1, block_size=1)
+    hasty = streamed_magnitude_weighting(
+        e, similarity_temperature=0.1, mask=mask, max_iterations=1, block_size=1
+    )
     assert hasty.residual.max() > 1e-2
 
 
 def test_a_ridge_is_part_of_the_system_for_each_copy():
     e, mask = problems(np.float32)
-    v = np.asarray(streamed_magnitude_weighting(e, 0.1, ridge=0.5, mask=mask).weighting)
+    v = np.asarray(
+        streamed_magnitude_weighting(e, similarity_temperature=0.1, ridge=0.5, mask=mask).weighting
+    )
     z = kernel(e.astype(float), 0.1, mask) + 0.5 * np.eye(24)
     off = np.where(mask, np.einsum("bij,bj->bi", z, v) - 1, 0)
     assert np.abs(np.where(v > 0, off, np.minimum(off, 0))).max() < 1e-4
@@ -76,10 +85,12 @@ def test_gradients_are_those_of_the_factorized_solution(block):
 
     def streamed(e, temperature, ridge):
         options = {"ridge": ridge, "mask": mask, "block_size": block, "tolerance": 1e-13}
-        return streamed_magnitude_weighting(e, temperature, **options).weighting
+        return streamed_magnitude_weighting(
+            e, similarity_temperature=temperature, **options
+        ).weighting
 
     def factorized(e, temperature, ridge):
-        return magnitude_weighting(e, temperature, ridge=ridge, mask=mask)
+        return magnitude_weighting(e, similarity_temperature=temperature, ridge=ridge, mask=mask)
 
     # Without the copies, to which the two add a ridge in different ways.
     e[1, 5:8] += 0.3 * np.random.default_rng(4).normal(size=(3, 16))
@@ -95,7 +106,9 @@ def test_gradients_are_those_of_the_factorized_solution(block):
 
 def test_the_residual_is_that_of_the_system_with_its_ridge():
     e, mask = problems(np.float32)
-    found = streamed_magnitude_weighting(e, 0.1, ridge=2.0, mask=mask, max_iterations=3)
+    found = streamed_magnitude_weighting(
+        e, similarity_temperature=0.1, ridge=2.0, mask=mask, max_iterations=3
+    )
     v = np.asarray(found.weighting, float)
     off = np.einsum("bij,bj->bi", kernel(e.astype(float), 0.1, mask) + 2 * np.eye(24), v) - 1
     missed = np.where(v > 0, np.abs(off), np.maximum(-off, 0)) * mask
@@ -129,7 +142,7 @@ def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match=r"tolerance = 0: needs a finite number in \(0, inf\)"):
         streamed_magnitude_weighting(np.eye(2), tolerance=0)
     with pytest.raises(ValueError, match="temperature = 0"):
-        streamed_magnitude_weighting(np.eye(2), 0)
+        streamed_magnitude_weighting(np.eye(2), similarity_temperature=0)
     if unavailable():
         with pytest.raises(ValueError, match="implementation='pallas'"):
             streamed_magnitude_weighting(np.eye(2), implementation="pallas")

@@ -43,7 +43,7 @@ def alone(strategy, scores, labels, similar, true_quality, nu):
     t, k, g = GIVEN.quality_temperature, len(scores), true_quality.size
     kappa = 0.8
     pooled = dt.direction_weights(scores, labels, g, pool="mean", quality_temperature=t)
-    weights = dt.quality_weights(scores, t)
+    weights = dt.quality_weights(scores, quality_temperature=t)
 
     def by_direction(quality):
         if nu is None:
@@ -56,7 +56,7 @@ def alone(strategy, scores, labels, similar, true_quality, nu):
 
     def correlated(rule, **more):
         cosines = dt.cosine_similarity(similar) if embedded else similar
-        c = dt.copula_correlation(cosines, 0.05).correlation
+        c = dt.copula_correlation(cosines, similarity_temperature=0.05).correlation
         return getattr(dt, rule)(weights, c, kappa, BUDGET, **more)
 
     embedded = similar.shape != (k, k)

@@ -98,7 +98,7 @@ def candidates(
         problem_id=record.problem_id,
         scores=np.full(len(parts), 0.5) if scores is None else scores,
         embeddings=embeddings,
-        directions=hard_directions(embeddings, threshold),
+        directions=hard_directions(embeddings, threshold=threshold),
         correct=np.array([bool(sample.correct) for sample in record.samples]),
         scored=scores is not None,
         finished=np.array([len(p) <= steps for p in parts]),

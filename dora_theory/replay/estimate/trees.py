@@ -81,7 +81,7 @@ def _decision(
     embeddings = compact(encoder([node.text for node in nodes]))
     states = [node.state for node in nodes]
     if None in states:
-        directions = hard_directions(embeddings, options.threshold)
+        directions = hard_directions(embeddings, threshold=options.threshold)
     else:
         numbers: dict[tuple[str, ...] | None, int] = {}
         directions = np.array([numbers.setdefault(s, len(numbers)) for s in states], np.int32)

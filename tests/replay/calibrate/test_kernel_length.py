@@ -23,10 +23,10 @@ def problems(seed, length, rollouts=4):
     e = np.take_along_axis(e, labels[..., None], 1) + 0.35 * rng.normal(size=(N, K, 16))
     s = np.asarray(dt.cosine_similarity(e))
     w = rng.uniform(0.1, 0.6, (N, K))
-    c = dt.copula_correlation(s, length).correlation
+    c = dt.copula_correlation(s, similarity_temperature=length).correlation
     # Problems of one call share their normals, so each is called by itself.
     keys = jax.random.split(jax.random.key(seed), N)
-    draw = jax.vmap(lambda key, w, c: dt.copula_draws(key, w, 1.0, c, 2)[0])
+    draw = jax.vmap(lambda key, w, c: dt.copula_draws(key, w, 1.0, c, num_draws=2)[0])
     x = draw(keys, jnp.asarray(w), c)
     right = rng.binomial(rollouts, -np.expm1(-np.asarray(x)))
     return s, right, np.full((N, K), rollouts), w
@@ -57,8 +57,8 @@ def test_the_loss_is_that_of_moments_by_draws():
     given = (jnp.asarray(x) for x in (s, right, rollouts, w, np.ones(1), told))
     found = np.asarray(pair_losses(*given))[0]
     place = 30
-    c = dt.copula_correlation(s[0], LENGTHS[place]).correlation
-    p = -np.expm1(-np.asarray(dt.copula_draws(jax.random.key(5), w[0], 1.0, c, 400_000)))
+    c = dt.copula_correlation(s[0], similarity_temperature=LENGTHS[place]).correlation
+    p = -np.expm1(-np.asarray(dt.copula_draws(jax.random.key(5), w[0], 1.0, c, num_draws=400_000)))
     moments = p.T @ p / len(p)
     share = right[0] / rollouts[0]
     each = (np.outer(share, share) - moments) ** 2 / np.outer(w[0], w[0])

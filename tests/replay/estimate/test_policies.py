@@ -62,6 +62,6 @@ def test_against_the_rules(float64, problems):
     ):
         np.testing.assert_array_equal(allocate(strategy, batch, OPTIONS), expected)
     other = ReplayOptions(budgets=(1, 7, 32), concentration=200.0, quality_temperature=0.5)
-    w = quality_weights(scores, 0.5, mask=mask)
+    w = quality_weights(scores, quality_temperature=0.5, mask=mask)
     expected = optimal_allocation(w, 200.0, budgets, mask=mask)
     np.testing.assert_array_equal(allocate("optimal", batch, other), expected)
