@@ -24,12 +24,12 @@ _TEMPERATURE = Domain(0, 1e30, low_open=True)
 
 
 def solution_level_shares(
-    quality: Real[ArrayLike, "*#batch g"], sizes: Real[ArrayLike, "*#batch g"]
+    direction_weights: Real[ArrayLike, "*#batch g"], sizes: Real[ArrayLike, "*#batch g"]
 ) -> Float[Array, "*batch g"]:
     """Shares Q̂_j = k_j Q_j / Σ k_l Q_l that directions receive when candidates are counted.
 
     Args:
-        quality: Q ≥ 0 of each direction, shape `(..., g)`, on any scale.
+        direction_weights: Q ≥ 0 of each direction, shape `(..., g)`, on any scale.
         sizes: k ≥ 0, number of candidates of each direction, shape `(..., g)`.
 
     Returns:
@@ -45,18 +45,18 @@ def solution_level_shares(
 
     Source: Proposition 2; theory 4.2.
     """
-    return direction_mass(quality, sizes, jnp.inf)
+    return direction_mass(direction_weights, sizes, jnp.inf)
 
 
 def direction_mass(
-    quality: Real[ArrayLike, "*#batch g"],
+    direction_weights: Real[ArrayLike, "*#batch g"],
     sizes: Real[ArrayLike, "*#batch g"],
     theta: Real[ArrayLike, "*#batch"],
 ) -> Float[Array, "*batch g"]:
     """Share of each direction under similarity weights, ∝ Q_j k_j/(k_j + θ).
 
     Args:
-        quality: Q ≥ 0 of each direction, shape `(..., g)`, on any scale.
+        direction_weights: Q ≥ 0 of each direction, shape `(..., g)`, on any scale.
         sizes: k ≥ 0, number of candidates of each direction, shape `(..., g)`.
         theta: θ in [0, ∞], scalar or shape `(...)`: 0 gives Q, ∞ the solution-level shares.
 
@@ -76,7 +76,7 @@ def direction_mass(
     """
     q, k, t, _ = checked(
         promote=True,
-        quality=Argument(quality, "g", NOT_NEGATIVE),
+        direction_weights=Argument(direction_weights, "g", NOT_NEGATIVE),
         sizes=Argument(sizes, "g", NOT_NEGATIVE),
         theta=Argument(theta, "", _THETA),
     )
@@ -140,7 +140,7 @@ def _kl_divergence(a: Array, b: Array) -> Array:
 
 
 def similarity_theta(
-    candidates: Real[ArrayLike, "*#batch"],
+    num_candidates: Real[ArrayLike, "*#batch"],
     similarity_within: Real[ArrayLike, "*#batch"],
     similarity_between: Real[ArrayLike, "*#batch"],
     similarity_temperature: Real[ArrayLike, "*#batch"],
@@ -151,7 +151,7 @@ def similarity_theta(
     also as T_s → 0 unless s_in = 1.
 
     Args:
-        candidates: K ≥ 1, number of candidates of all directions together.
+        num_candidates: K ≥ 1, number of candidates of all directions together.
         similarity_within: s_in in (-1, 1], cosine of two candidates of one direction.
         similarity_between: s_out in [-1, s_in), cosine of candidates of different directions.
         similarity_temperature: T_s in (0, 1e30].
@@ -174,7 +174,7 @@ def similarity_theta(
             similarity_within,
             similarity_between,
             similarity_temperature,
-            Argument(candidates, "", _AT_LEAST_ONE),
+            Argument(num_candidates, "", _AT_LEAST_ONE),
         )
     )
 
@@ -245,12 +245,12 @@ def _specht_ratio(h: Array) -> Array:
 
 
 def sharpened_quality(
-    quality: Real[ArrayLike, "*#batch g"], rounds: Real[ArrayLike, "*#batch"]
+    direction_weights: Real[ArrayLike, "*#batch g"], rounds: Real[ArrayLike, "*#batch"]
 ) -> Float[Array, "*batch g"]:
     """Shares ∝ Q_j^t of directions after t rounds in which copies keep the score of their origin.
 
     Args:
-        quality: Q ≥ 0, shape `(..., g)`, on any scale.
+        direction_weights: Q ≥ 0, shape `(..., g)`, on any scale.
         rounds: t ≥ 0, whole or real, scalar or shape `(...)`.
 
     Returns:
@@ -268,7 +268,7 @@ def sharpened_quality(
     """
     q, t, _ = checked(
         promote=True,
-        quality=Argument(quality, "g", NOT_NEGATIVE),
+        direction_weights=Argument(direction_weights, "g", NOT_NEGATIVE),
         rounds=Argument(rounds, "", NOT_NEGATIVE),
     )
     return _sharpened(q, t)
@@ -346,7 +346,7 @@ def _block_model(
         similarity_within=Argument(similarity_within, "", _COSINE),
         similarity_between=Argument(similarity_between, "", _COSINE),
         similarity_temperature=Argument(similarity_temperature, "", _TEMPERATURE),
-        **({"candidates": more[0]} if more else {}),
+        **({"num_candidates": more[0]} if more else {}),
     )
     if is_host(similarity_within) and is_host(similarity_between):
         gap = np.subtract(similarity_within, similarity_between, dtype=s.dtype)

@@ -29,7 +29,7 @@ class BiasReport(Tabular):
     Attributes:
         directions: a label of each direction.
         sizes: k, candidates of each direction.
-        quality: Q of each direction, sum 1: what they should get.
+        direction_weights: Q of each direction, sum 1: what they should get.
         counted: Q̂ ∝ k Q: what they get when candidates are counted, as REBASE does.
         dora: what they get by DORA's weights.
         kl: KL(Q‖Q̂), the loss in log utility.
@@ -43,7 +43,7 @@ class BiasReport(Tabular):
 
     directions: tuple[Any, ...]
     sizes: Int[np.ndarray, " g"]
-    quality: Float[np.ndarray, " g"]
+    direction_weights: Float[np.ndarray, " g"]
     counted: Float[np.ndarray, " g"]
     dora: Float[np.ndarray, " g"]
     kl: float
@@ -65,7 +65,7 @@ class BiasReport(Tabular):
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each direction: its size, and its share by Q, by counting and by DORA."""
-        columns = self.directions, self.sizes, self.quality, self.counted, self.dora
+        columns = self.directions, self.sizes, self.direction_weights, self.counted, self.dora
         names = "direction", "candidates", "quality", "counted", "dora"
         return [
             {name: getattr(x, "item", lambda x=x: x)() for name, x in zip(names, row, strict=True)}
@@ -77,7 +77,7 @@ class BiasReport(Tabular):
         with plots.style():
             figure, (shares, success) = plots.column(2, height=1.8)
             place = np.arange(len(self.directions))
-            of = {"optimal": self.quality, "rebase": self.counted, "dora": self.dora}
+            of = {"optimal": self.direction_weights, "rebase": self.counted, "dora": self.dora}
             names = {"optimal": "Q", "rebase": "counted (REBASE)", "dora": "DORA"}
             for i, rule in enumerate(_RULES):
                 at = place + 0.28 * (i - 1)
@@ -192,7 +192,7 @@ def bias_report(
     return BiasReport(
         directions=tuple(names),
         sizes=counts.astype(int),
-        quality=quality,
+        direction_weights=quality,
         counted=counted,
         dora=dora,
         kl=kl,

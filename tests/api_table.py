@@ -111,6 +111,8 @@ _FLOOR = "min_rollouts:p max_rollouts:p"
 _RULE, _PROBLEM = "scores:k budget", "weights:k concentration budget"
 _SPENT = "weights:k concentration allocation:k"
 _GROUPS = "direction_weights:g directions:k concentration"
+# Q on any scale: what is bad is NaN, infinite or negative.
+_ANY_SCALE = {"direction_weights": "quality"}
 _T = "quality_temperature similarity_temperature"
 TABLE = {
     "affinity": _entry("affinity", "similarity:k*k similarity_temperature", "k*k"),
@@ -154,7 +156,9 @@ TABLE = {
     ),
     "cosine_similarity": _entry("cosine_similarity", "embeddings:k*d", "k*k"),
     "direction_allocation": _entry("direction_allocation", f"{_GROUPS} budget", "k"),
-    "direction_mass": _entry("direction_mass", "quality:g sizes:g theta", "g", False),
+    "direction_mass": _entry(
+        "direction_mass", "direction_weights:g sizes:g theta", "g", False, likes=_ANY_SCALE
+    ),
     "direction_totals": _entry("direction_totals", "values:k directions:k", "g", num_directions=G),
     "direction_weights": _entry(
         "direction_weights", "scores:k directions:k quality_temperature", "g", num_directions=G
@@ -222,23 +226,27 @@ TABLE = {
         "regret_of_concentration", "weights:k assumed concentration budget", "", False
     ),
     "rollouts_to_match": _entry(
-        "rollouts_to_match", "quality:g shares:g concentration budget", "", False
+        "rollouts_to_match", "direction_weights:g shares:g concentration budget", "", False
     ),
     "round_allocation": _entry("round_allocation", "weights:k budget", "k"),
     "rounded_waterfill_allocation": _entry("rounded_waterfill_allocation", _PROBLEM, "k"),
     "sequential_ceiling_allocation": _entry(
         "sequential_ceiling_allocation", "weights:k budget", "k"
     ),
-    "sharpened_quality": _entry("sharpened_quality", "quality:g rounds", "g", False),
+    "sharpened_quality": _entry(
+        "sharpened_quality", "direction_weights:g rounds", "g", False, likes=_ANY_SCALE
+    ),
     "shifted_linear_allocation": _entry("shifted_linear_allocation", _PROBLEM, "k"),
     "similarity_theta": _entry(
         "similarity_theta",
-        "candidates similarity_within similarity_between similarity_temperature",
+        "num_candidates similarity_within similarity_between similarity_temperature",
         "",
         False,
     ),
     "smallest_budget": _entry("smallest_budget", "weights:k concentration target", ", "),
-    "solution_level_shares": _entry("solution_level_shares", "quality:g sizes:g", "g", False),
+    "solution_level_shares": _entry(
+        "solution_level_shares", "direction_weights:g sizes:g", "g", False, likes=_ANY_SCALE
+    ),
     "specht_ratio": _entry("specht_ratio", "imbalance", "", False),
     "spread_evenly": _entry("spread_evenly", "totals:g directions:k", "k"),
     "streamed_magnitude_weighting": _entry(
@@ -445,7 +453,7 @@ VALUES: dict[str, tuple[Callable[..., np.ndarray], tuple[Any, ...]]] = {
     "ridge": (lambda rng, s: 0.1 * rng.random(s), _NOT_NEGATIVE),
     "similarity_within": (lambda rng, s: 0.8 + 0.2 * rng.random(s), (nan, 1.5)),
     "similarity_between": (lambda rng, s: 0.8 * rng.random(s), (nan, 1.0)),
-    "candidates": (lambda rng, s: 4.0 + rng.integers(0, 5, s), (nan, inf, 0.0)),
+    "num_candidates": (lambda rng, s: 4.0 + rng.integers(0, 5, s), (nan, inf, 0.0)),
     "imbalance": (lambda rng, s: 1 + rng.random(s), (nan, inf, 0.5)),
     "rounds": (lambda rng, s: 3 * rng.random(s), _NOT_NEGATIVE),
     "noise": (lambda rng, s: rng.random(s), _NOT_NEGATIVE),

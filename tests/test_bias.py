@@ -281,7 +281,7 @@ def test_float32_and_tracing():
         (lambda: direction_mass([1.0], [1], np.nan), "theta = nan"),
         (lambda: direction_mass([1.0], [1], -1.0), "theta = -1"),
         (lambda: kl_divergence([0.5, 0.5], [np.nan, 1]), r"q\[0\] = nan"),
-        (lambda: similarity_theta(0, 0.9, 0.5, 0.1), "candidates = 0"),
+        (lambda: similarity_theta(0, 0.9, 0.5, 0.1), "num_candidates = 0"),
         (lambda: similarity_theta(4, 0.5, 0.5, 0.1), "similarity_within - similarity_between = 0"),
         (lambda: magnitude_theta(1.5, 0.5, 0.1), "similarity_within = 1.5"),
         (lambda: magnitude_theta(0.9, 0.5, 0.0), "temperature = 0"),

@@ -48,7 +48,7 @@ def test_a_block_model_that_sees_no_copies_is_counting():
 
 def test_a_direction_without_candidates_has_no_bound():
     report = dt.bias_report([0.2, 0.8], sizes=[0, 2])
-    np.testing.assert_allclose(report.quality, [0, 1])
+    np.testing.assert_allclose(report.direction_weights, [0, 1])
     assert np.isnan(report.specht)
     assert report.kl == 0
 

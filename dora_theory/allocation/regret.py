@@ -18,7 +18,7 @@ _MOST = {"float32": 2**22, "float64": 2**30}
 
 
 def rollouts_to_match(
-    quality: Real[ArrayLike, "*#batch g"],
+    direction_weights: Real[ArrayLike, "*#batch g"],
     shares: Real[ArrayLike, "*#batch g"],
     concentration: Real[ArrayLike, "*#batch"],
     budget: Real[ArrayLike, "*#batch"],
@@ -28,7 +28,7 @@ def rollouts_to_match(
     Over N it is the rollout efficiency N_sol/N_dir, which tends to exp KL(Q‖shares).
 
     Args:
-        quality: Q in [0, 1] of each direction, shape `(..., g)`.
+        direction_weights: Q in [0, 1] of each direction, shape `(..., g)`.
         shares: ≥ 0, shape `(..., g)`, on any scale; apportioned by Webster's method.
         concentration: κ > 0, scalar or shape `(...)`.
         budget: N ≥ 0 rollouts of the optimum, scalar or shape `(...)`.
@@ -49,7 +49,7 @@ def rollouts_to_match(
     Source: theory 4.3, 4.7.
     """
     q, s, kappa, n, _ = checked(
-        quality=Argument(quality, "g", SHARE),
+        direction_weights=Argument(direction_weights, "g", SHARE),
         shares=Argument(shares, "g", NOT_NEGATIVE),
         concentration=Argument(concentration, "", offset_domain),
         budget=Argument(budget, "", COUNT),

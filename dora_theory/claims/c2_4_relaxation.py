@@ -374,6 +374,6 @@ CLAIMS = (
         draw=_draw_rounded,
         margin=_margin_nearer,
         test="mean",
-        least=65536,
+        min_instances=65536,
     ),
 )

@@ -130,7 +130,7 @@ CLAIMS = (
         draw=_draw_scores,
         margin=_margin_often,
         test="mean",
-        least=65536,
+        min_instances=65536,
         bounds=(-_OFTEN, 1 - _OFTEN),
     ),
     Claim(
@@ -145,7 +145,7 @@ CLAIMS = (
         draw=_draw_scores,
         margin=_margin_seldom,
         test="mean",
-        least=65536,
+        min_instances=65536,
         bounds=(_SELDOM - 1, _SELDOM),
     ),
     Claim(

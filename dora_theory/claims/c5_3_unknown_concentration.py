@@ -183,7 +183,7 @@ CLAIMS = (
         margin=_margin_half,
         heavy=True,
         test="mean",
-        least=65536,
+        min_instances=65536,
         bounds=(_COSTS - 1, _COSTS),
     ),
     Claim(

@@ -197,6 +197,6 @@ CLAIMS = (
         draw=_draw_samples,
         margin=_margin_sampling,
         test="mean",
-        least=32768,
+        min_instances=32768,
     ),
 )

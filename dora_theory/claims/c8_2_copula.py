@@ -226,6 +226,6 @@ CLAIMS = (
         # A central difference with steps of 1e-3.
         tolerance=2e-5,
         chunk=64,
-        least=512,
+        min_instances=512,
     ),
 )

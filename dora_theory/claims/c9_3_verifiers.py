@@ -342,7 +342,7 @@ CLAIMS = (
         # 1e-11 of the continued fraction.
         tolerance=1e-10,
         chunk=128,
-        least=128,
+        min_instances=128,
     ),
     Claim(
         id="9.3.4",
@@ -393,6 +393,6 @@ CLAIMS = (
         margin=_margin_ends,
         tolerance=1e-7,
         chunk=256,
-        least=256,
+        min_instances=256,
     ),
 )

@@ -134,7 +134,7 @@ CLAIMS = (
         margin=_margin_pass,
         tolerance=1e-12,
         chunk=512,
-        least=512,
+        min_instances=512,
     ),
     Claim(
         id="9.4.2",
@@ -151,7 +151,7 @@ CLAIMS = (
         margin=_margin_majority,
         tolerance=1e-12,
         chunk=512,
-        least=512,
+        min_instances=512,
     ),
     Claim(
         id="9.4.3",
@@ -166,6 +166,6 @@ CLAIMS = (
         margin=_margin_hoeffding,
         tolerance=1e-12,
         chunk=512,
-        least=512,
+        min_instances=512,
     ),
 )

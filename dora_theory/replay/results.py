@@ -105,15 +105,14 @@ class CalibrationResult(Document):
     def rows(self) -> list[dict[str, Any]]:
         """A row for each mean over the whole log, then for each depth and each difficulty: κ."""
         data = self.data
-        parts = [("log", mean, fit) for mean, fit in data["kappa"].items()]
+        parts = [("log", mean, fit) for mean, fit in data["concentration"].items()]
         parts += [(f"depth {m}", data["best"], fit) for m, fit in data["depth"].items()]
         parts += [(f"level {m}", data["best"], fit) for m, fit in data["level"].items()]
         return [
             {
                 "part": part,
                 "mean": mean,
-                "concentration": fit["kappa"],
-                **{k: v for k, v in fit.items() if k != "kappa" and not isinstance(v, dict | list)},
+                **{k: v for k, v in fit.items() if not isinstance(v, dict | list)},
             }
             for part, mean, fit in parts
         ]

@@ -35,7 +35,7 @@ def below_ninety(expected: str = "refuted", **changes: object) -> Claim:
         confirm=lambda x: x["number"] >= 90,
         simpler=simpler,
         explain=lambda x: f"{x['number']} is not below 90",
-        least=1,
+        min_instances=1,
     )
     return dataclasses.replace(claim, **changes)  # type: ignore[arg-type]
 

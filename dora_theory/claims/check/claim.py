@@ -34,7 +34,7 @@ class Claim:
         chunk: most instances drawn at once.
         heavy: whether 100,000 instances run for longer than LLVM takes to optimize the program a
             little.
-        least: instances below which there is no verdict; fewer are not drawn.
+        min_instances: instances below which there is no verdict; fewer are not drawn.
         test: "all": every instance obeys. "mean": the expected margin is ≥ 0, which is decided
             by an exact binomial test.
         bounds: between which the margin lies, for "mean" only.
@@ -65,7 +65,7 @@ class Claim:
     tolerance: float = 0.0
     chunk: int = 4096
     heavy: bool = False
-    least: int = 4096
+    min_instances: int = 4096
     test: Literal["all", "mean"] = "all"
     bounds: tuple[float, float] = (-1.0, 1.0)
     confirm: Callable[[Instance], bool] | None = None

@@ -102,7 +102,7 @@ def verify(
     Args:
         claims: any number of them; error rates are corrected for it.
         instances: at least so many of each claim, and at least as many as it needs for a verdict
-            (`Claim.least`), in whole batches.
+            (`Claim.min_instances`), in whole batches.
         seed: of all random numbers.
         budget_seconds: after so long no further batch is begun, but each claim sees one. A mean
             may then stay undecided.
@@ -157,7 +157,7 @@ def _try_claim(
     start = time.monotonic()
     # The setting belongs to a thread.
     with jax.enable_x64(True):
-        wanted = max(instances, claim.least)
+        wanted = max(instances, claim.min_instances)
         size = min(claim.chunk, wanted)
         key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(claim.name.encode()))
         program = _program(claim, size, key, optimize)

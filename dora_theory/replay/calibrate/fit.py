@@ -78,13 +78,13 @@ def calibrate(
         judge: compares answers, one that may know some already; one of its own if None.
 
     Returns:
-        The JSON document: `kappa` by mean, with `best` the one of the highest likelihood; `use`,
-        the κ for `allocate`, which sees the softmax of scores: that of `quality`; `depth` and
-        `level`, the fits of the best mean by m and by difficulty; `scores`, calibration after step
-        m (`step`) and after the last one (`final`); `length`, the T_s of the similarity kernel that
-        outcomes of like candidates support, null if no problem has two; `replayed`, success if the
-        optimum for the κ to use is, beside REBASE and the optimum for κ = 1/2; `checks`, as of a
-        replay; `notes`, `caveat`.
+        The JSON document: `concentration` by mean, with `best` the one of the highest likelihood;
+        `use`, the κ for `allocate`, which sees the softmax of scores: that of `quality`; `depth`
+        and `level`, the fits of the best mean by m and by difficulty; `scores`, calibration after
+        step m (`step`) and after the last one (`final`); `length`, the T_s of the similarity kernel
+        that outcomes of like candidates support, null if no problem has two; `replayed`, success if
+        the optimum for the κ to use is, beside REBASE and the optimum for κ = 1/2; `checks`, as of
+        a replay; `notes`, `caveat`.
 
     Raises:
         InputError: the log cannot be read, judged or used, or has no scores.
@@ -132,9 +132,9 @@ def _calibrated(
         "log": path,
         "problems": problems,
         "steps": options.steps,
-        "kappa": fits,
+        "concentration": fits,
         "best": best,
-        "use": {name: fits["quality"][name] for name in ("kappa", "low", "high")},
+        "use": {name: fits["quality"][name] for name in ("concentration", "low", "high")},
         "depth": {str(m): _fit(c, best) for m, c in counts.items() if len(c.score)},
         "level": {
             str(level): _fit(_of_level(main, level), best)
@@ -143,7 +143,7 @@ def _calibrated(
         },
         "length": length_of_log(pairs, concentration_of(main, "calibrated")),
         "scores": {"step": _scores(outcomes, "score"), "final": _scores(outcomes, "final")},
-        "replayed": _replayed(path, options, fits["quality"]["kappa"], judge),
+        "replayed": _replayed(path, options, fits["quality"]["concentration"], judge),
         "checks": [asdict(finding) for finding in log.findings()],
         "notes": notes,
         "caveat": CAVEAT,
@@ -159,7 +159,7 @@ def _replayed(path: str, options: ReplayOptions, kappa: float, judge: Judge) -> 
         for k in (kappa, 0.5)
     ]
     return {
-        "kappa": kappa,
+        "concentration": kappa,
         "fitted": {name: both[0]["strategies"][name]["budget"] for name in names},
         "webster": {name: both[1]["strategies"][name]["budget"] for name in names[1:]},
         "paired": both[0]["paired"],

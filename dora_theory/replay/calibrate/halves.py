@@ -57,6 +57,6 @@ def fitted_halves(
             )
             found.append(options)
         else:
-            length = float(np.clip(fit["temperature"], 1e-6, 1e6))
+            length = float(np.clip(fit["similarity_temperature"], 1e-6, 1e6))
             found.append(replace(options, similarity_temperature=length))
     return found[0], found[1]

@@ -31,25 +31,25 @@ class KernelLength:
     """A fitted T_s and what the log says for it.
 
     Attributes:
-        temperature: T_s of the least loss.
+        similarity_temperature: T_s of the least loss.
         lower_quartile: of the fit, by bootstrap over problems.
         upper_quartile: likewise.
         low: lower end of its 95% interval.
         high: upper end.
         supported: whether the interval lies inside the lengths that are tried, 0.003 to 10; else
             the log supports no length.
-        problems: with two or more candidates that were tried.
-        pairs: of candidates.
+        num_problems: with two or more candidates that were tried.
+        num_pairs: of candidates.
     """
 
-    temperature: float
+    similarity_temperature: float
     lower_quartile: float
     upper_quartile: float
     low: float
     high: float
     supported: bool
-    problems: int
-    pairs: int
+    num_problems: int
+    num_pairs: int
 
 
 def fit_similarity_temperature(

@@ -67,7 +67,7 @@ def log_losses(
             similarity[i, :size, :size] = p.similarity
         mean = np.clip(mean, 1e-6, 1 - 1e-6)
         with jax.enable_x64(True):
-            kappa = np.full(_BATCH, fit.kappa)
+            kappa = np.full(_BATCH, fit.concentration)
             found = pair_losses(similarity, right, told.astype(float), mean, kappa, told)
         losses[rows] = np.asarray(found)[: rows.size]
     return losses, int((sizes * (sizes - 1) // 2).sum())

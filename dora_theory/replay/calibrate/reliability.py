@@ -33,7 +33,7 @@ class Concentration:
     """A fitted κ.
 
     Attributes:
-        kappa: its maximum-likelihood estimate in [LEAST, MOST].
+        concentration: its maximum-likelihood estimate in [LEAST, MOST].
         low: lower end of the 95% profile-likelihood interval, 0 if the likelihood does not fall.
         high: upper end, ∞ if the likelihood does not fall.
         intercept: α of logit μ = α + β logit m, 0 if the means were taken as they are.
@@ -44,7 +44,7 @@ class Concentration:
         warnings: what keeps κ from being known.
     """
 
-    kappa: float
+    concentration: float
     low: float
     high: float
     intercept: float
@@ -130,7 +130,7 @@ def fit_concentration(
         low, high = (_end(heights, height, log_kappa, side, profile) for side in (-1, 1))
     telling = int((n >= 2).sum())
     return Concentration(
-        kappa=float(np.exp(log_kappa)),
+        concentration=float(np.exp(log_kappa)),
         low=low,
         high=high,
         intercept=float(line[0]) if recalibrate else 0.0,

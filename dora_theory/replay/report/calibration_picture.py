@@ -49,7 +49,9 @@ def _curve(axes: Axes, found: dict[str, Any], title: str) -> None:
 
 def _depths(axes: Axes, fits: dict[str, Any]) -> None:
     depth = np.array([int(m) for m in fits])
-    kappa, low = (np.array([fit[name] for fit in fits.values()]) for name in ("kappa", "low"))
+    kappa, low = (
+        np.array([fit[name] for fit in fits.values()]) for name in ("concentration", "low")
+    )
     high = np.array([fit["high"] or np.inf for fit in fits.values()])
     # What the likelihood does not bound runs out of the picture.
     floor, top = kappa.min() / 5, kappa.max() * 5

@@ -24,7 +24,7 @@ def calibration_table(document: dict[str, Any]) -> str:
         Lines without an end of line at the last.
     """
     steps, best = document["steps"], document["best"]
-    means = {_HOW[name]: fit for name, fit in document["kappa"].items()}
+    means = {_HOW[name]: fit for name, fit in document["concentration"].items()}
     lines = [
         f"{document['log']}: {document['problems']} problems, cut after step {steps}",
         "",
@@ -44,8 +44,8 @@ def calibration_table(document: dict[str, Any]) -> str:
         lines.append(f"  {at:24}{_scores(document['scores'][name])}")
     lines += [
         "",
-        f"success, % of problems [95% interval], with κ = {document['replayed']['kappa']:.3g} as "
-        "fitted, and with Webster's 0.5",
+        "success, % of problems [95% interval], with "
+        f"κ = {document['replayed']['concentration']:.3g} as fitted, and with Webster's 0.5",
         *_replayed(document["replayed"]),
         "",
         *textwrap.wrap(document["caveat"], _WIDTH),
@@ -70,9 +70,10 @@ def length_in_words(found: Mapping[str, Any] | None) -> str:
     if found is None:
         return "T_s of the similarity kernel: no problem has two candidates to compare."
     fit = (
-        f"{found['temperature']:.3g}, half of all resamples in {found['lower_quartile']:.3g} to "
-        f"{found['upper_quartile']:.3g}, 95% in {found['low']:.3g} to {found['high']:.3g}, from "
-        f"{found['pairs']} pairs in {found['problems']} problems"
+        f"{found['similarity_temperature']:.3g}, half of all resamples in "
+        f"{found['lower_quartile']:.3g} to {found['upper_quartile']:.3g}, 95% in "
+        f"{found['low']:.3g} to {found['high']:.3g}, "
+        f"from {found['num_pairs']} pairs in {found['num_problems']} problems"
     )
     if found["supported"]:
         return f"T_s of the similarity kernel: {fit}. Where unsure, {ADVICE}."
@@ -85,7 +86,7 @@ def length_in_words(found: Mapping[str, Any] | None) -> str:
 def _fit(name: str, fit: Mapping[str, Any]) -> str:
     high = "∞" if fit["high"] is None else f"{fit['high']:.3g}"
     line = (
-        f"  {name:24}{fit['kappa']:9.3g} [{fit['low']:.3g}, {high}]  {fit['divisor']}; "
+        f"  {name:24}{fit['concentration']:9.3g} [{fit['low']:.3g}, {high}]  {fit['divisor']}; "
         f"{fit['telling']} of {fit['groups']} directions tell"
     )
     if (fit["intercept"], fit["slope"]) != (0, 1):

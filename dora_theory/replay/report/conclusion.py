@@ -40,7 +40,7 @@ def conclusion(summary: dict[str, Any]) -> list[str]:
 def use_in_words(fit: dict[str, Any]) -> str:
     """The κ for `allocate` as its flag, with its interval."""
     high = "∞" if fit["high"] is None else f"{fit['high']:.3g}"
-    return f"--kappa {fit['kappa']:.3g} (95%: {fit['low']:.3g} to {high})"
+    return f"--kappa {fit['concentration']:.3g} (95%: {fit['low']:.3g} to {high})"
 
 
 def problems_needed(cell: dict[str, Any]) -> float | None:

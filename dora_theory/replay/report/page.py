@@ -53,7 +53,7 @@ def _overview(summaries: Sequence[dict[str, Any]], titles: Sequence[str]) -> str
     for i, (summary, title) in enumerate(zip(summaries, titles, strict=True)):
         doubtful = sum(check["verdict"] == "doubtful" for check in summary["checks"])
         similarity = summary["similarity"]
-        called = similarity["temperature"]
+        called = similarity["similarity_temperature"]
         rows.append(
             [
                 f"<a href='#log{i}'>{escape(title)}</a>",

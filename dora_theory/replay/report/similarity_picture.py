@@ -47,20 +47,20 @@ def _cosines(axes: Axes, found: dict[str, Any]) -> None:
 
 
 def _losses(axes: Axes, found: dict[str, Any]) -> None:
-    if found["temperature"] is None:
+    if found["similarity_temperature"] is None:
         axes.text(0.5, 0.5, "no problem has two directions", ha="center", color=_GRAY)
         axes.set_axis_off()
         return
     t, mean, low, high = (
         np.array([cell[name] for cell in found["loss"]])
-        for name in ("temperature", "mean", "low", "high")
+        for name in ("similarity_temperature", "mean", "low", "high")
     )
     axes.fill_between(t, low, high, color=_WITHIN, alpha=0.15, linewidth=0)
     axes.plot(t, mean, color=_WITHIN, label="uniqueness γ")
     axes.axhline(found["counting"]["mean"], color=_ACROSS, label="counting candidates (REBASE)")
     axes.axvline(PAPER, color=_GRAY, linestyle=":", linewidth=1)
     axes.annotate("paper", (PAPER, 0), (3, 3), textcoords="offset points", color=_GRAY, fontsize=7)
-    axes.plot(found["temperature"], mean.min(), "o", color=_WITHIN)
+    axes.plot(found["similarity_temperature"], mean.min(), "o", color=_WITHIN)
     axes.set(xscale="log", xlabel="$T_s$", ylabel="nats from equal shares")
     axes.set_ylim(0, 1.45 * max(high.max(), found["counting"]["mean"]) or 1)
     axes.legend(loc="upper right")

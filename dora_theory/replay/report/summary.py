@@ -182,16 +182,21 @@ def _similarity(result: Replay) -> dict[str, Any]:
         "sizes": {str(k + 1): int(n) for k, n in enumerate(found.sizes) if n},
         "effective": dict(zip(("mean", "low", "high"), map(float, effective), strict=True)),
         "telling": int(found.counting.size),
-        "temperature": None,
+        "similarity_temperature": None,
     }
     if found.counting.size:
         loss, counting = mean(found.loss), mean(found.counting)
         best = int(loss.mean.argmin())
         cells = zip(TEMPERATURES, *loss, strict=True)
         document |= {
-            "temperature": float(TEMPERATURES[best]),
+            "similarity_temperature": float(TEMPERATURES[best]),
             "loss": [
-                {"temperature": float(t), "mean": float(m), "low": float(a), "high": float(b)}
+                {
+                    "similarity_temperature": float(t),
+                    "mean": float(m),
+                    "low": float(a),
+                    "high": float(b),
+                }
                 for t, m, a, b in cells
             ],
             "counting": dict(zip(("mean", "low", "high"), map(float, counting), strict=True)),

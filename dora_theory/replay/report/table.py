@@ -120,11 +120,11 @@ def similarity_in_words(found: dict[str, Any]) -> str:
         if found[name][0] is not None:
             low, middle, high = found[name]
             sentences.append(f"Cosine {where}: {middle:.2f}, 90% in {low:.2f} to {high:.2f}.")
-    if found["temperature"] is None:
+    if found["similarity_temperature"] is None:
         return " ".join([*sentences, "No problem has two directions."])
-    loss = {cell["temperature"]: cell["mean"] for cell in found["loss"]}
+    loss = {cell["similarity_temperature"]: cell["mean"] for cell in found["loss"]}
     paper = min(loss, key=lambda t: abs(t - PAPER))
-    best = found["temperature"]
+    best = found["similarity_temperature"]
     return " ".join(
         [
             *sentences,

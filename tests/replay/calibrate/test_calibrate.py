@@ -48,13 +48,13 @@ def test_the_fit_is_that_of_the_true_directions(path, truths, document):
                 logged.append(mine.sum())
                 correct.append(right[mine].sum())
     wanted = fit_concentration(np.clip(mean, EDGE, 1 - EDGE), np.array(logged), np.array(correct))
-    found = document["kappa"]["score"]
+    found = document["concentration"]["score"]
     assert found["groups"] == wanted.groups
-    assert found["kappa"] == pytest.approx(wanted.kappa, rel=1e-6)
+    assert found["concentration"] == pytest.approx(wanted.concentration, rel=1e-6)
     assert found["low"] < 2 < found["high"]
-    assert document["kappa"]["calibrated"]["slope"] == pytest.approx(1, abs=0.25)
+    assert document["concentration"]["calibrated"]["slope"] == pytest.approx(1, abs=0.25)
     # Means that sum to 1 over a problem are not these problems' chances.
-    quality = document["kappa"]["quality"]["log_likelihood"]
+    quality = document["concentration"]["quality"]["log_likelihood"]
     assert quality < found["log_likelihood"] - 20
     assert document["best"] in ("score", "calibrated")
 
@@ -76,11 +76,11 @@ def test_scores_know_more_at_the_end(document):
 
 def test_table(document):
     text = calibration_table(document)
-    assert f"{document['kappa']['score']['kappa']:.3g} [" in text
+    assert f"{document['concentration']['score']['concentration']:.3g} [" in text
     assert "optimal, fitted" in text
     assert "independent given their means" in " ".join(text.split())
-    unknown = document["kappa"]["score"] | {"high": None, "warnings": ["nobody knows"]}
-    doubtful = document | {"kappa": document["kappa"] | {"score": unknown}}
+    unknown = document["concentration"]["score"] | {"high": None, "warnings": ["nobody knows"]}
+    doubtful = document | {"concentration": document["concentration"] | {"score": unknown}}
     assert ", ∞]" in calibration_table(doubtful)
     assert "! nobody knows" in calibration_table(doubtful)
 
@@ -93,7 +93,7 @@ def test_picture(document):
     drawn = step.collections[-1].get_offsets()
     assert {tuple(p) for p in np.round(points, 9)} <= {tuple(p) for p in np.round(drawn, 9)}
     (line,) = (c[0] for c in depth.containers)
-    assert list(line.get_ydata()) == [fit["kappa"] for fit in document["depth"].values()]
+    assert list(line.get_ydata()) == [fit["concentration"] for fit in document["depth"].values()]
     # No interval at all is drawn where the likelihood does not end.
     open_ = {m: fit | {"low": 0, "high": None} for m, fit in document["depth"].items()}
     calibration_panels(document | {"depth": open_}, "").draw_without_rendering()
@@ -123,7 +123,7 @@ def test_command_line(path, truths, capsysbinary, tmp_path):
     options = ["--budgets", "2,4", "--json", "--out", str(out), *picture]
     assert main(["calibrate", path, *options]) == 0
     assert (tmp_path / "a.svg").exists()
-    assert json.loads(out.read_text())["kappa"]["score"]["kappa"] > 0
+    assert json.loads(out.read_text())["concentration"]["score"]["concentration"] > 0
     assert main(["calibrate", str(tmp_path / "nowhere"), "--out", str(out)]) == 2
     assert b"No such file" in capsysbinary.readouterr().err
     assert json.loads(out.read_text())["steps"] == 2

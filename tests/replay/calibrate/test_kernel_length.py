@@ -37,8 +37,8 @@ def test_the_length_that_made_the_outcomes_is_found(length):
     found = dt.fit_similarity_temperature(*problems(0, length), 1.0)
     assert found.low <= found.lower_quartile <= found.upper_quartile <= found.high
     assert found.low < length < found.high
-    assert length / 2.5 < found.temperature < 2.5 * length
-    assert found.problems == N
+    assert length / 2.5 < found.similarity_temperature < 2.5 * length
+    assert found.num_problems == N
     assert found.pairs == N * K * (K - 1) // 2
 
 
@@ -46,7 +46,7 @@ def test_independent_outcomes_support_no_length():
     s, right, rollouts, w = problems(1, 1e-4)
     found = dt.fit_similarity_temperature(s, right, rollouts, w, 1.0)
     assert not found.supported
-    assert found.temperature < 0.05
+    assert found.similarity_temperature < 0.05
 
 
 @pytest.mark.slow

@@ -43,12 +43,12 @@ def test_as_scipy_finds_it(kappa):
         lambda x: -reference(np.exp(x), *data), bounds=(-7, 9), method="bounded",
         options={"xatol": 1e-10},
     )  # fmt: skip
-    assert np.log(found.kappa) == pytest.approx(best.x, abs=1e-5)
+    assert np.log(found.concentration) == pytest.approx(best.x, abs=1e-5)
     assert found.log_likelihood == pytest.approx(-best.fun, rel=1e-10)
     assert (found.intercept, found.slope, found.warnings) == (0, 1, ())
     for end in (found.low, found.high):
         assert reference(end, *data) == pytest.approx(-best.fun - 3.841458820694124 / 2, abs=1e-4)
-    assert found.low < found.kappa < found.high
+    assert found.low < found.concentration < found.high
     assert found.telling == (data[1] >= 2).sum()
 
 
@@ -63,9 +63,11 @@ def test_recalibration_as_scipy_finds_it():
         return -reference(np.exp(x[0]), mean, logged, correct)
 
     best = minimize(loss, [0, 0, 1], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-8})
-    assert [np.log(found.kappa), found.intercept, found.slope] == pytest.approx(best.x, abs=1e-4)
+    assert [np.log(found.concentration), found.intercept, found.slope] == pytest.approx(
+        best.x, abs=1e-4
+    )
     assert found.slope == pytest.approx(1 / 1.8, rel=0.2)
-    assert found.kappa == pytest.approx(3, rel=0.4)
+    assert found.concentration == pytest.approx(3, rel=0.4)
     raw = fit_concentration(stated, logged, correct)
     assert raw.log_likelihood < found.log_likelihood - 50
     # The interval allows for α and β being unknown.

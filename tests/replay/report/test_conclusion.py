@@ -73,7 +73,7 @@ def test_one_budget_for_all_and_kappa_are_told_where_they_are_known():
                 "oracle": {"4": {"solved": 0.9}},
             }
         },
-        "calibration": {"use": {"kappa": 3.2, "low": 2.5, "high": None}},
+        "calibration": {"use": {"concentration": 3.2, "low": 2.5, "high": None}},
     }
     *_, across, use = conclusion(made(beam=pair(-0.01, -0.05, 0.03)) | more)
     assert across.endswith("round-robin solves 62.0%, +12.0 points to equal shares.")
