@@ -69,7 +69,6 @@ from .allocation.literature import level_allocation as level_allocation
 from .allocation.literature import neyman_allocation as neyman_allocation
 from .allocation.optimal import apportion as apportion
 from .allocation.optimal import optimal_allocation as optimal_allocation
-from .allocation.optimal import optimal_allocation_beta as optimal_allocation_beta
 from .allocation.optimize import Optimized as Optimized
 from .allocation.optimize import optimize_allocation as optimize_allocation
 from .allocation.posterior_rules import confidence_bound_allocation as confidence_bound_allocation
@@ -146,7 +145,6 @@ from .model.magnitude import (
 )
 from .model.objective import candidate_log_failure as candidate_log_failure
 from .model.objective import log_failure as log_failure
-from .model.objective import log_failure_beta as log_failure_beta
 from .model.objective import priorities as priorities
 from .model.objective import success_probability as success_probability
 from .model.priors import BetaPrior as BetaPrior

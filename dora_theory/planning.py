@@ -26,7 +26,7 @@ from dora_theory.allocation.literature import (
     level_allocation,
     neyman_allocation,
 )
-from dora_theory.allocation.optimal import optimal_allocation_beta
+from dora_theory.allocation.optimal import optimal_allocation
 from dora_theory.model.priors import BetaPrior
 from dora_theory.strategies.plans import PLANS
 
@@ -223,8 +223,7 @@ def plan(
         split = index_allocation(values, state.posterior, here, **limits, **known)
     else:
         rollouts = _literature(strategy, state, here, limits)
-        alpha, beta = state.posterior.alpha, state.posterior.beta
-        split = optimal_allocation_beta(alpha, beta, rollouts, mask=state.mask)
+        split = optimal_allocation(state.posterior, None, rollouts, mask=state.mask)
     rollouts = split.sum(-1, dtype=jnp.int32)
     if not optimal:
         log_price = problem_certificate(

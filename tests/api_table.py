@@ -71,6 +71,12 @@ def _of_set(function: Callable[..., Any], **arguments: Any) -> Any:
     return function(prior=prior, **arguments)
 
 
+def _of_betas(function: Callable[..., Any], **arguments: Any) -> Any:
+    """A call with a `BetaPrior` for weights and concentration."""
+    prior = dt.BetaPrior(arguments.pop("alpha"), arguments.pop("beta"))
+    return function(weights=prior, concentration=None, **arguments)
+
+
 def _of_one(function: Callable[..., Any], **arguments: Any) -> Any:
     """The same for functions of each problem alone: a batch of sets of one."""
     whole = {name: arguments.pop(name) for name in ("depth", "log_price") if name in arguments}
@@ -186,12 +192,14 @@ TABLE = {
         "samples k, samples k",
         False,
         key=jax.random.key(0),
-        samples=2,
+        num_samples=2,
     ),
     "log_failure": _entry("log_failure", _SPENT, ""),
-    "log_failure_beta": _entry("log_failure_beta", "alpha:k beta:k allocation:k", ""),
+    "log_failure.BetaPrior": _entry(
+        "log_failure", "alpha:k beta:k allocation:k", "", call=_of_betas
+    ),
     "sample_log_gamma": _entry(
-        "sample_log_gamma", "shape:k", "samples k", False, key=jax.random.key(0), samples=2
+        "sample_log_gamma", "shape:k", "samples k", False, key=jax.random.key(0), num_samples=2
     ),
     "magnitude_allocation": _entry("magnitude_allocation", f"{_RULE} embeddings:k*d {_T}", "k"),
     "magnitude_theta": _entry(
@@ -211,7 +219,9 @@ TABLE = {
         max_rollouts=SIZES["m"],
     ),
     "optimal_allocation": _entry("optimal_allocation", _PROBLEM, "k"),
-    "optimal_allocation_beta": _entry("optimal_allocation_beta", "alpha:k beta:k budget", "k"),
+    "optimal_allocation.BetaPrior": _entry(
+        "optimal_allocation", "alpha:k beta:k budget", "k", call=_of_betas
+    ),
     "optimal_set": _entry("optimal_set", _PROBLEM, "k, k, "),
     "optimize_allocation": Entry(
         _optimize, {"budget": "", "initial": "k"}, ("k", "", "k", "", "", "", ""), "k"
@@ -253,7 +263,7 @@ TABLE = {
         "streamed_magnitude_weighting",
         "embeddings:k*d similarity_temperature ridge",
         "k, , ",
-        most=20,
+        max_iterations=20,
     ),
     "success_probability": _entry("success_probability", _SPENT, ""),
     "temperature_allocation": _entry("temperature_allocation", _RULE, "k"),
@@ -352,11 +362,7 @@ LOOPS_UNDER_VMAP = {
 }
 
 # What takes a `BetaPrior`, which has no mask: host values of padding are checked with it.
-OF_PRIOR = {
-    name
-    for name, entry in TABLE.items()
-    if "alpha" in entry.axes and entry.masked and not name.endswith("_beta")
-}
+OF_PRIOR = {name for name, entry in TABLE.items() if "alpha" in entry.axes and entry.masked}
 
 # What is exported and is no function of batches, and why.
 ELSEWHERE = {

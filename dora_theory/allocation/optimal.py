@@ -26,12 +26,14 @@ from dora_theory._domains import (
 from dora_theory.allocation import on_host
 from dora_theory.kernels.dispatch import Implementation
 from dora_theory.kernels.divisor_pallas import allocate
+from dora_theory.model.objective import check_alone
+from dora_theory.model.priors import BetaPrior
 
 
 @on_host.small_by(on_host.optimal_allocation)
 def optimal_allocation(
-    weights: Real[ArrayLike, "*#batch k"],
-    concentration: Real[ArrayLike, "..."],
+    weights: Real[ArrayLike, "*#batch k"] | BetaPrior,
+    concentration: Real[ArrayLike, "..."] | None,
     budget: Real[ArrayLike, "*#batch"],
     *,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
@@ -45,11 +47,12 @@ def optimal_allocation(
     digits.
 
     Args:
-        weights: qualities w in [0, 1], shape `(..., k)`; they need not sum to 1.
+        weights: qualities w in [0, 1], shape `(..., k)`, which need not sum to 1; or a `BetaPrior`,
+            whose priorities are a_i/(a_i + b_i + r).
         concentration: κ > 0, scalar or shape `(...)`; at most 2^23 in float32, 2^52 in float64. Or
             of each candidate, `(..., k)`, if it has the last axis of the weights and at least as
             many axes: then priorities are κ_i w_i/(κ_i + r). For k values of κ on one problem of k
-            candidates, give the weights as `(1, k)`.
+            candidates, give the weights as `(1, k)`. None with a `BetaPrior`.
         budget: N ≥ 0 rollouts, scalar or shape `(...)`; at most 2^22 in float32.
         mask: boolean `(..., k)`, false for padding, which receives nothing.
         implementation: `"pallas"` for the GPU kernel, `"reference"` for `jax.numpy`, `"auto"` for
@@ -67,54 +70,24 @@ def optimal_allocation(
         >>> weights = np.array([0.46, 0.27, 0.17, 0.08, 0.02])
         >>> dt.optimal_allocation(weights, 5.0, 32)
         Array([19,  9,  4,  0,  0], dtype=int32)
+        >>> prior = dt.BetaPrior(np.array([2.0, 1.0]), np.array([2.0, 3.0]))
+        >>> dt.optimal_allocation(prior, None, 10)
+        Array([8, 2], dtype=int32)
 
     Source: theory 2.1; no loop over N, and O(k) a pass of the search for the level.
     """
+    if isinstance(weights, BetaPrior):
+        check_alone(concentration)
+        a, b, n, m = checked(
+            mask,
+            alpha=Argument(weights.alpha, domain=NOT_NEGATIVE),
+            beta=Argument(weights.beta, domain=NOT_NEGATIVE),
+            budget=Argument(budget, "", COUNT),
+        )
+        check_budget(budget, mask, a.dtype)
+        return _optimal_beta(a, b, n, m)
     problem = checked_problem(weights, concentration, budget, mask, whole=False)
     return solved(*problem, implementation)
-
-
-def optimal_allocation_beta(
-    alpha: Real[ArrayLike, "*#batch k"],
-    beta: Real[ArrayLike, "*#batch k"],
-    budget: Real[ArrayLike, "*#batch"],
-    *,
-    mask: Bool[ArrayLike, "*#batch k"] | None = None,
-) -> Int[Array, "*batch k"]:
-    """Integer allocation that maximizes P(at least one success) under p_i ~ Beta(a_i, b_i).
-
-    The priorities are a_i/(a_i + b_i + r): a divisor method with divisors of each candidate's own.
-
-    Args:
-        alpha: a ≥ 0, shape `(..., k)`.
-        beta: b ≥ 0 with a + b > 0, shape `(..., k)`.
-        budget: N ≥ 0 rollouts, scalar or shape `(...)`; at most 2^22 in float32.
-        mask: boolean `(..., k)`, false for padding, which receives nothing.
-
-    Returns:
-        Rollouts of each candidate, int32 `(..., k)`, with sum N; ties as in `optimal_allocation`.
-
-    Raises:
-        ValueError: NaN or negative values, a + b = 0, an empty problem, shapes that do not fit.
-
-    Examples:
-        >>> dt.optimal_allocation_beta(np.array([2.0, 1.0]), np.array([2.0, 3.0]), 10)
-        Array([8, 2], dtype=int32)
-
-    Source: theory 2.1.
-    """
-    a, b, n, m = checked(
-        mask,
-        alpha=Argument(alpha, domain=NOT_NEGATIVE),
-        beta=Argument(beta, domain=NOT_NEGATIVE),
-        budget=Argument(budget, "", COUNT),
-    )
-    if is_host(alpha) and is_host(beta):
-        # Sums as they are computed with.
-        both = np.add(alpha, beta, dtype=a.dtype)
-        offset_domain(a.dtype).check("alpha + beta", both, mask)
-    check_budget(budget, mask, a.dtype)
-    return _optimal_beta(a, b, n, m)
 
 
 @on_host.small_by(on_host.apportion)

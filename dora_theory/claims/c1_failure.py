@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from dora_theory.claims.check import drawing, rational, shrinking
 from dora_theory.claims.check.claim import Claim, Instances
 from dora_theory.model import objective
+from dora_theory.model.priors import BetaPrior
 
 # Gauss's rule with 8 nodes is exact for (1 - p)^B up to here.
 _NODES = 8
@@ -87,7 +88,7 @@ def _margin_joint(x: Instances) -> Float[Array, " n"]:
 
 def _margin_general(x: Instances) -> Float[Array, " n"]:
     a, b = x["alpha"], x["beta"]
-    found = objective.log_failure_beta(a, b, x["allocation"], mask=x["mask"])
+    found = objective.log_failure(BetaPrior(a, b), None, x["allocation"], mask=x["mask"])
     return -jnp.abs(jnp.exp(found) - _failure(a, b, x))
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 from dora_theory.allocation import certificate, optimal
 from dora_theory.claims.check import drawing, splits
 from dora_theory.claims.check.claim import Claim, Instances
+from dora_theory.model.priors import BetaPrior
 
 _BUDGET = 12
 # Every allocation of up to six rollouts to three candidates, (84, 3).
@@ -62,7 +63,7 @@ def _draw_beta(key: Array, n: int) -> Instances:
 
 def _margin_beta(x: Instances) -> Float[Array, " n"]:
     a, b, n = x["alpha"], x["beta"], x["budget"]
-    given = optimal.optimal_allocation_beta(a, b, n)
+    given = optimal.optimal_allocation(BetaPrior(a, b), None, n)
     return _against_all(a / (a + b), a + b, n, given)
 
 

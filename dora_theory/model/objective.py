@@ -7,11 +7,10 @@ add, and all have one sign: sums over candidates keep the relative accuracy of t
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import Argument, checked, is_host
+from dora_theory._checks import Argument, checked
 from dora_theory._domains import (
     NOT_NEGATIVE,
     POSITIVE,
@@ -21,11 +20,12 @@ from dora_theory._domains import (
     spoiled,
 )
 from dora_theory.model.pochhammer import log_failure_of, log_rising_ratio
+from dora_theory.model.priors import BetaPrior
 
 
 def log_failure(
-    weights: Real[ArrayLike, "*#batch k"],
-    concentration: Real[ArrayLike, "..."],
+    weights: Real[ArrayLike, "*#batch k"] | BetaPrior,
+    concentration: Real[ArrayLike, "..."] | None,
     allocation: Real[ArrayLike, "*#batch k"],
     *,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
@@ -33,9 +33,10 @@ def log_failure(
     """Log probability that every rollout fails, under p_i ~ Beta(κw_i, κ(1-w_i)).
 
     Args:
-        weights: qualities w in [0, 1], shape `(..., k)`; they need not sum to 1.
+        weights: qualities w in [0, 1], shape `(..., k)`, which need not sum to 1; or a `BetaPrior`.
         concentration: κ > 0, scalar or shape `(...)`, or of each candidate, `(..., k)` (see
-            `optimal_allocation`); from 1e-30 to 2^23 in float32, 1e-290 to 2^52 in float64.
+            `optimal_allocation`); from 1e-30 to 2^23 in float32, 1e-290 to 2^52 in float64. None
+            with a `BetaPrior`, which has its own.
         allocation: rollouts B ≥ 0, whole or real, shape `(..., k)`.
         mask: boolean `(..., k)`; candidates that are false count for nothing.
 
@@ -44,6 +45,7 @@ def log_failure(
         to a w = 1. Relative error below 1e-14 in float64 and 1e-6 in float32 (for κ in [1e-6, 1e6],
         B to 1e6), w being taken as it is. Differentiable in weights, concentration and real
         allocations, to 1e-11 and 1e-4; a candidate with w = 1 has derivative 0 by convention.
+        Of a `BetaPrior` in all arguments, to 1e-14 and 1e-6, for a + b in [1e-6, 1e6].
 
     Raises:
         ValueError: NaN, negative or too large a value, an empty problem, shapes that do not fit.
@@ -51,9 +53,23 @@ def log_failure(
     Examples:
         >>> round(float(dt.log_failure(np.array([0.7, 0.3]), 1.0, np.array([4, 1]))), 4)
         -2.4495
+        >>> prior = dt.BetaPrior(np.array([0.5]), np.array([1.0]))
+        >>> round(float(dt.log_failure(prior, None, np.array([8]))), 4)
+        -1.2055
 
     Source: eq. 7 in logarithms, theory 1.
     """
+    if isinstance(weights, BetaPrior):
+        check_alone(concentration)
+        return _joint_beta(
+            *checked(
+                mask,
+                promote=True,
+                alpha=Argument(weights.alpha, domain=NOT_NEGATIVE),
+                beta=Argument(weights.beta, domain=NOT_NEGATIVE),
+                allocation=Argument(allocation, domain=NOT_NEGATIVE),
+            )
+        )
     return _joint(*_arguments(weights, concentration, allocation, mask))
 
 
@@ -121,46 +137,6 @@ def candidate_log_failure(
     Source: eq. 6, theory 1.
     """
     return each_log_failure(*_arguments(weights, concentration, allocation, mask))
-
-
-def log_failure_beta(
-    alpha: Real[ArrayLike, "*#batch k"],
-    beta: Real[ArrayLike, "*#batch k"],
-    allocation: Real[ArrayLike, "*#batch k"],
-    *,
-    mask: Bool[ArrayLike, "*#batch k"] | None = None,
-) -> Float[Array, "*batch"]:
-    """Log probability that every rollout fails, under p_i ~ Beta(a_i, b_i).
-
-    Args:
-        alpha: a ≥ 0, shape `(..., k)`.
-        beta: b ≥ 0 with a + b > 0, shape `(..., k)`.
-        allocation: rollouts B ≥ 0, whole or real, shape `(..., k)`.
-        mask: boolean `(..., k)`; candidates that are false count for nothing.
-
-    Returns:
-        Shape `(...)`, in [-inf, 0]; relative error below 1e-14 in float64 and 1e-6 in float32 for
-        a + b in [1e-6, 1e6], B to 1e6. Differentiable in all arguments, to 1e-14 and 1e-6.
-
-    Raises:
-        ValueError: NaN or negative values, a + b = 0, an empty problem, shapes that do not fit.
-
-    Examples:
-        >>> round(float(dt.log_failure_beta(np.array([0.5]), np.array([1.0]), np.array([8]))), 4)
-        -1.2055
-
-    Source: theory 1.
-    """
-    a, b, n, m = checked(
-        mask,
-        promote=True,
-        alpha=Argument(alpha, domain=NOT_NEGATIVE),
-        beta=Argument(beta, domain=NOT_NEGATIVE),
-        allocation=Argument(allocation, domain=NOT_NEGATIVE),
-    )
-    if is_host(alpha) and is_host(beta):
-        POSITIVE.check("alpha + beta", np.add(alpha, beta, dtype=a.dtype), mask)
-    return _joint_beta(a, b, n, m)
 
 
 def priorities(
@@ -284,8 +260,17 @@ def numerators(w: Float[Array, "*#batch k"], kappa: Float[Array, "*#batch n"]) -
     return w if kappa.shape[-1] == 1 else kappa * w
 
 
+def check_alone(concentration: object) -> None:
+    """`ValueError` for a κ beside a `BetaPrior`, which has its own."""
+    if concentration is not None:
+        raise ValueError("concentration: a BetaPrior has its own, so it needs None")
+
+
 def _arguments(
-    weights: ArrayLike, concentration: ArrayLike, allocation: ArrayLike, mask: ArrayLike | None
+    weights: ArrayLike,
+    concentration: ArrayLike | None,
+    allocation: ArrayLike,
+    mask: ArrayLike | None,
 ) -> tuple[Array, Array, Array, Array]:
     """Checked w, κ and B, which fit the shape `(..., k)` of the mask."""
     return checked(

@@ -73,7 +73,7 @@ def test_failure_is_that_of_exact_rationals(finite):
 
 def test_moments_of_a_beta_mixture_are_the_closed_form(mixture):
     a, b = np.random.default_rng(1).uniform(0.02, 2, (2, ROWS, M, K))
-    found = dt.log_failure_beta(a[0, 0], b[0, 0], ALL[7])
+    found = dt.log_failure(dt.BetaPrior(a[0, 0], b[0, 0]), None, ALL[7])
     table = np.asarray(mixture.log_moments)[0, 0]
     assert table[np.arange(K), ALL[7]].sum() == pytest.approx(float(found), rel=1e-13)
 

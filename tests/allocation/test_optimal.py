@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from oracles import greedy
 
 from dora_theory.allocation.certificate import certificate, is_optimal, optimal_set
-from dora_theory.allocation.optimal import apportion, optimal_allocation, optimal_allocation_beta
+from dora_theory.allocation.optimal import apportion, optimal_allocation
+from dora_theory.model.priors import BetaPrior
 
 KAPPAS = [1e-6, 1e-3, 0.25, 0.5, 1.0, 2.0, 16.0, 1e3, 1e6]
 
@@ -106,7 +107,8 @@ class TestAgainstBruteForce:
         s = [Fraction(x + y, 4) for x, y in ab]
         alpha, mask = padded([[float(x) for x in a]])
         beta, _ = padded([[y / 4 for _, y in ab]])
-        got = optimal_allocation_beta(alpha, beta, n, mask=mask)[0, : len(ab)]
+        prior = BetaPrior(alpha, np.where(mask, beta, 1))
+        got = optimal_allocation(prior, None, n, mask=mask)[0, : len(ab)]
         assert tuple(map(int, got)) in optima(a, s, n)
 
 

@@ -47,7 +47,7 @@ def test_the_optimum_and_its_certificate_are_those_of_brute_force(problem):
         np.testing.assert_allclose(np.exp(chance), float(exact), rtol=1e-13)
         assert bool(dt.is_optimal(given_w, given_kappa, found))
         beta = dt.BetaPrior.from_quality(given_w, given_kappa)
-        np.testing.assert_allclose(dt.log_failure_beta(beta.alpha, beta.beta, found), chance)
+        np.testing.assert_allclose(dt.log_failure(beta, None, found), chance)
 
 
 def test_one_uncertain_candidate_gets_its_first_try_and_fewer_repeats(x64):

@@ -557,7 +557,7 @@ PLANTED = [
     (objective, "candidate_log_failure", one_rollout_too_many, "1", "failure of one candidate"),
     (
         objective,
-        "log_failure_beta",
+        "log_failure",
         padding_counted,
         "1",
         "failure of all under any Beta priors",

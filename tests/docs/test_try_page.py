@@ -177,7 +177,9 @@ def test_many_problems_have_the_numbers_of_the_package(page, n, rounds):
     depth = 256
     a, b = np.array([[0.417, 0.55], [0.254, 0.9], [0.215, 5.1], [1, 1], [3, 2]]).T
     unsolved = np.asarray(
-        dt.log_failure_beta(a[:, None, None], b[:, None, None], np.arange(depth + 1)[:, None])
+        dt.log_failure(
+            dt.BetaPrior(a[:, None, None], b[:, None, None]), None, np.arange(depth + 1)[:, None]
+        )
     )
     unsolved = np.exp(unsolved)
     plan = dt.rounds_plan(

@@ -18,7 +18,8 @@ from dora_theory.kernels.outcomes import (
     expected_outcomes_reference,
     outcomes_of_logits,
 )
-from dora_theory.model.objective import log_failure_beta
+from dora_theory.model.objective import log_failure
+from dora_theory.model.priors import BetaPrior
 
 ON_GPU = unavailable() is None
 UNITS, STRATEGIES, PROBLEMS = 3, 3, 5
@@ -59,7 +60,9 @@ def test_it_equals_the_reference(results):
 def test_it_estimates_the_objective(results):
     """E[1 - Π (1 - p)^B] in closed form, within five standard errors of 290 samples."""
     _, alpha, beta, spent, *_ = given(300, 290)
-    total = np.stack([log_failure_beta(alpha.T, beta.T, s.T) for s in spent.swapaxes(0, 1)])
+    total = np.stack(
+        [log_failure(BetaPrior(alpha.T, beta.T), None, s.T) for s in spent.swapaxes(0, 1)]
+    )
     truth = -np.expm1(total)
     mean = np.asarray(results[0].success) / 290
     assert np.all(np.abs(mean - truth) <= 5 * np.sqrt(truth * (1 - truth) / 290) + 1e-6)

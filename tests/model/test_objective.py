@@ -17,10 +17,10 @@ from dora_theory.model.objective import (
     any_hit_beta,
     candidate_log_failure,
     log_failure,
-    log_failure_beta,
     priorities,
     success_probability,
 )
+from dora_theory.model.priors import BetaPrior
 
 
 def failure(w: Fraction, kappa: Fraction, n: int) -> Fraction:
@@ -100,7 +100,9 @@ def test_batches_broadcast_and_transform(x64):
     np.testing.assert_allclose(whole, candidate_log_failure(w, kappa, n).sum(-1), rtol=1e-6)
     np.testing.assert_allclose(whole[1, 2], log_failure(w[1, 2], kappa[1, 2], n[1, 2]), rtol=1e-6)
     np.testing.assert_allclose(
-        whole, log_failure_beta(kappa[..., None] * w, kappa[..., None] * (1 - w), n), rtol=1e-5
+        whole,
+        log_failure(BetaPrior(kappa[..., None] * w, kappa[..., None] * (1 - w)), None, n),
+        rtol=1e-5,
     )
     assert log_failure(w[0, 0], kappa, n[0]).shape == (2, 3)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from dora_theory.model.objective import log_failure, log_failure_beta, priorities
+from dora_theory.model.objective import log_failure, priorities
 from dora_theory.model.priors import BetaPrior
 
 
@@ -27,7 +27,7 @@ def test_posterior_mean_is_the_next_priority_and_failures_chain():
     prior = BetaPrior.from_quality(w, kappa)
     after = prior.after_failures(first)
     np.testing.assert_allclose(after.mean, kappa * priorities(w, kappa, first), rtol=1e-6)
-    chained = log_failure(w, kappa, first) + log_failure_beta(after.alpha, after.beta, second)
+    chained = log_failure(w, kappa, first) + log_failure(after, None, second)
     np.testing.assert_allclose(chained, log_failure(w, kappa, first + second), rtol=1e-6)
 
 
