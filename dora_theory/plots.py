@@ -98,6 +98,11 @@ def label(strategy: str) -> str:
     return STRATEGIES[strategy].label if strategy in STRATEGIES else strategy
 
 
+def look(strategy: str) -> Strategy:
+    """What has a strategy's color, line and marker: for a rule of your own the defaults."""
+    return STRATEGIES.get(strategy) or Strategy(strategy, lambda *_: None)
+
+
 def save(figure: Figure, stem: str | Path) -> tuple[Path, Path]:
     """Writes a picture as `stem.png` and `stem.svg`, each whole or not at all.
 
@@ -142,10 +147,9 @@ def draw_strategy(
         name: of the strategy.
         band: lower and upper end at each point, shape `(points, 2)`, drawn as a band.
     """
-    look = STRATEGIES.get(name) or Strategy(name, lambda *_: None)
-    color, line, marker = look.color, look.line, look.marker
+    own = look(name)
     x, y = np.asarray(x), np.asarray(y)
-    axes.plot(x, y, color=color, linestyle=line, marker=marker, label=label(name))
+    axes.plot(x, y, color=own.color, linestyle=own.line, marker=own.marker, label=label(name))
     if band is not None:
         ends = np.asarray(band)
-        axes.fill_between(x, ends[:, 0], ends[:, 1], color=color, alpha=0.12, lw=0)
+        axes.fill_between(x, ends[:, 0], ends[:, 1], color=own.color, alpha=0.12, lw=0)

@@ -277,7 +277,7 @@ def test_float32_and_tracing():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: solution_level_shares([0.5, -0.1], [1, 1]), r"quality\[1\] = -0.1"),
+        (lambda: solution_level_shares([0.5, -0.1], [1, 1]), r"direction_weights\[1\] = -0.1"),
         (lambda: direction_mass([1.0], [1], np.nan), "theta = nan"),
         (lambda: direction_mass([1.0], [1], -1.0), "theta = -1"),
         (lambda: kl_divergence([0.5, 0.5], [np.nan, 1]), r"q\[0\] = nan"),
@@ -287,7 +287,7 @@ def test_float32_and_tracing():
         (lambda: magnitude_theta(0.9, 0.5, 0.0), "temperature = 0"),
         (lambda: specht_ratio([2, 0.5]), r"imbalance\[1\] = 0.5"),
         (lambda: rollouts_to_match([0.5, 0.5], [1, -1], 1.0, 4), r"shares\[1\] = -1"),
-        (lambda: rollouts_to_match([0.5, 1.5], [1, 1], 1.0, 4), r"quality\[1\] = 1.5"),
+        (lambda: rollouts_to_match([0.5, 1.5], [1, 1], 1.0, 4), r"direction_weights\[1\] = 1.5"),
         (lambda: regret_of_concentration([0.5], 0.0, 1.0, 4), "assumed = 0"),
         (lambda: sharpened_quality([0.5], -1), "rounds = -1"),
         (lambda: noise_inflation(-0.1, 0.1, 1), "noise = -0.1"),

@@ -45,6 +45,7 @@ class Strategy:
         literal: has a form with the paper's own rounding.
         smooths: has a form for scores whose differences among like candidates are noise.
         real: its rollouts are real numbers.
+        blind: sees nothing of the candidates, so that a replay takes them for one direction.
         oracle: sees the true qualities, and so exists for synthetic problems only.
 
     Examples:
@@ -71,6 +72,7 @@ class Strategy:
     literal: bool = False
     smooths: bool = False
     real: bool = False
+    blind: bool = False
     oracle: bool = False
 
     def __post_init__(self) -> None:
@@ -250,7 +252,7 @@ def _ranked(p: "Problems") -> Any:
 _BUILT_IN = (
     Strategy(
         "temperature", _temperature, "the same for every candidate",
-        color=GRAY, line="-", marker="o", literal=True,
+        color=GRAY, line="-", marker="o", literal=True, blind=True,
     ),
     Strategy("beam", _beam, "M each to the best", color=ORANGE, line="-", marker="s", literal=True),
     Strategy(

@@ -705,7 +705,7 @@ def test_verify_sees_it(
     claim: str,
 ) -> None:
     monkeypatch.setattr(home, name, wrong(getattr(home, name)))
-    [found] = verify([replace(CLAIMS[claim], least=128)], instances=128, workers=1)
+    [found] = verify([replace(CLAIMS[claim], min_instances=128)], instances=128, workers=1)
     assert found.claim.id == id_
     assert not found.as_expected
     assert found.violations > 0

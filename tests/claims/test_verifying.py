@@ -108,7 +108,7 @@ def test_a_budget_leaves_each_claim_one_batch() -> None:
 
 
 def test_no_claim_is_judged_by_fewer_than_it_needs() -> None:
-    claim = below_ninety(chunk=64, least=150)
+    claim = below_ninety(chunk=64, min_instances=150)
     assert run(claim, instances=1)[0].instances == 192
     assert run(claim, instances=200)[0].instances == 256
     assert run(claim, instances=1, budget_seconds=1e-9)[0].instances == 64

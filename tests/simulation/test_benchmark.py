@@ -62,7 +62,7 @@ def test_levels_and_unsolvable_problems():
     assert (p == 0).mean() == pytest.approx(0.3, abs=0.005)
     mean = 0.7 * (0.25 * 2 / 3 + 0.75 * 0.2 / 5.2)
     assert p.mean() == pytest.approx(mean, abs=0.003)
-    found = solved(mixed, ["round-robin", "index"], draws=10)
+    found = solved(mixed, ["round-robin", "index"], num_draws=10)
     assert all(share < 0.7 for share, _ in found.values())
 
 
@@ -73,9 +73,9 @@ def test_sure_and_hopeless_problems():
     easy = dt.Difficulty(1e3, 1e-6)
     # For these two a problem without variance is worth nothing.
     rules = [r for r in RULES if r not in ("neyman", "knapsack-rl")]
-    found = solved(easy, rules, (2,), num_problems=20, draws=3)
+    found = solved(easy, rules, (2,), num_problems=20, num_draws=3)
     assert all(share == 1 for share, _ in found.values())
-    assert solved(easy, {"none": none}, (2,), draws=2)["none", 2] == (0, 0)
+    assert solved(easy, {"none": none}, (2,), num_draws=2)["none", 2] == (0, 0)
 
 
 @pytest.mark.parametrize(

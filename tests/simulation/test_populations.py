@@ -266,7 +266,7 @@ def test_bad_values_are_named(changes, says):
 
 def test_bad_arguments_are_named():
     for count in (0, 2.5, "x", None, True, 2**32):
-        with pytest.raises(ValueError, match=f"count = {count!r}: needs an integer in "):
+        with pytest.raises(ValueError, match=f"num_problems = {count!r}: needs an integer in "):
             draw_problems(KEY, Population(), count)
     for first in (-1, 2.5, "x", 2**32 - 1):
         with pytest.raises(ValueError, match=f"first = {first!r}: needs an integer in "):

@@ -102,9 +102,9 @@ def pooled(strategy: Strategy, batch: Batch) -> Batch:
         batch: the problems.
 
     Returns:
-        The batch, for temperature sampling with one direction for each problem.
+        The batch, for a blind strategy with one direction for each problem.
     """
-    if strategy.name != "temperature":
+    if not strategy.blind:
         return batch
     return batch._replace(directions=np.zeros_like(batch.directions))
 

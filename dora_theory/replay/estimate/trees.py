@@ -173,7 +173,7 @@ def _alive(options: ReplayOptions, batch: "Batch") -> tuple[np.ndarray]:
     found = []
     for strategy in options.strategies:
         given = allocate(strategy, batch, options)
-        if strategy.name == "temperature":
+        if strategy.blind:
             one = pooled(strategy, batch).directions
             alive = replayed_success(given, one, batch.correct, 1, mask=batch.mask).lower
         else:

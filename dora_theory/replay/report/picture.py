@@ -1,7 +1,7 @@
 """Success against budget, one panel a log, and below it what the log surely tells apart."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -11,23 +11,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
 from dora_theory import plots
+from dora_theory.replay.options import BASELINE
 
 _COLUMNS = 3
 _NEUTRAL = "#666666"
-# Strategies that share a color differ in line and marker.
-_Dashes = Literal["-", "--", ":"]
-_LINES: tuple[_Dashes, ...] = ("-", "--", ":")
-_MARKERS = {
-    "temperature": "o",
-    "beam": "s",
-    "dvts": "^",
-    "rebase": "D",
-    "rebase-sequential": "v",
-    "dora": "o",
-    "magnitude": "X",
-    "optimal": "o",
-    "direction-optimal": "s",
-}
 # Up to this share of problems a lower bound is as good as the estimate.
 _FEW = 0.05
 # Over fewer problems an interval of differences says little.
@@ -76,12 +63,13 @@ def _success(axes: Axes, summary: dict[str, Any], title: str) -> dict[str, Line2
     """Draws one log; label → handle for the legend."""
     handles: dict[str, Line2D] = {}
     for names, points in _curves(summary["strategies"], ("success", "low", "high", "clipped")):
-        color, line, marker = _look(names[0])
+        own = plots.look(names[0])
+        color, line, marker = own.color, own.line, own.marker
         budgets, success, low, high, clipped = points.T
         sure = clipped <= _FEW
         # Faint all the way, and strong as far as both ends are estimates.
-        axes.plot(budgets, success, line, color=color, alpha=0.3, linewidth=0.8)
-        axes.plot(budgets, np.where(sure, success, np.nan), line, color=color)
+        axes.plot(budgets, success, color=color, linestyle=line, alpha=0.3, linewidth=0.8)
+        axes.plot(budgets, np.where(sure, success, np.nan), color=color, linestyle=line)
         axes.fill_between(budgets, low, high, color=color, alpha=0.05, linewidth=0)
         axes.fill_between(budgets, low, high, where=sure, color=color, alpha=0.1, linewidth=0)
         for at, face in ((sure, color), (~sure, "white")):
@@ -104,7 +92,7 @@ def _success(axes: Axes, summary: dict[str, Any], title: str) -> dict[str, Line2
 
 
 def _differences(axes: Axes, summary: dict[str, Any]) -> None:
-    axes.axhline(0, color=plots.COLORS["rebase"], linewidth=1)
+    axes.axhline(0, color=plots.COLORS[BASELINE], linewidth=1)
     curves = [
         (names, points)
         for names, points in _curves(summary["paired"], ("difference", "low", "high", "problems"))
@@ -112,12 +100,18 @@ def _differences(axes: Axes, summary: dict[str, Any]) -> None:
     ]
     widest = 0.0
     for place, (names, points) in enumerate(curves):
-        color, _, marker = _look(names[0].removesuffix("-rebase"))
+        own = plots.look(names[0].removesuffix(f"-{BASELINE}"))
         budgets, mean, low, high, _ = points[points[:, 4] >= _ENOUGH].T
         # Beside each other around the budget.
         at = budgets * 2 ** (0.09 * (place - (len(curves) - 1) / 2))
         axes.errorbar(
-            at, mean, [mean - low, high - mean], color=color, marker=marker, linestyle="", lw=1
+            at,
+            mean,
+            [mean - low, high - mean],
+            color=own.color,
+            marker=own.marker,
+            linestyle="",
+            lw=1,
         )
         widest = max(widest, *np.abs([*low, *high, 0.0]))
     if widest == 0:
@@ -156,10 +150,3 @@ def _curves(
         else:
             curves.append(([name], points))
     return curves
-
-
-def _look(strategy: str) -> tuple[str, _Dashes, str]:
-    """Color, line and marker: solid for the first strategy of a color, broken for its kin."""
-    color = plots.COLORS[strategy]
-    kin = [name for name, other in plots.COLORS.items() if other == color]
-    return color, _LINES[kin.index(strategy)], _MARKERS.get(strategy, "o")

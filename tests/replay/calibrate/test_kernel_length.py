@@ -39,7 +39,7 @@ def test_the_length_that_made_the_outcomes_is_found(length):
     assert found.low < length < found.high
     assert length / 2.5 < found.similarity_temperature < 2.5 * length
     assert found.num_problems == N
-    assert found.pairs == N * K * (K - 1) // 2
+    assert found.num_pairs == N * K * (K - 1) // 2
 
 
 def test_independent_outcomes_support_no_length():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dora_theory import plots
 from dora_theory.plots import save
 from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.report.picture import success_against_budget
@@ -36,6 +37,20 @@ def test_numbers(document):
     wanted = {round(c["difference"], 12) for c in cells if c["problems"] >= 30 and c["difference"]}
     assert wanted <= shown
     assert wanted
+
+
+def test_every_strategy_and_a_rule_of_ones_own_has_its_look(document):
+    (first, *_), strategies = STRATEGIES, document["strategies"]
+    names = [*plots.COLORS, "mine:rule"]
+    shifted = {
+        name: {"budget": {n: c | {"low": i / 99} for n, c in strategies[first]["budget"].items()}}
+        for i, name in enumerate(names)
+    }
+    figure = success_against_budget([document | {"strategies": shifted}], ["all"])
+    handles = figure.legends[0].legend_handles
+    looks = {(h.get_color(), h.get_linestyle(), h.get_marker()) for h in handles[: len(names)]}
+    assert len(looks) == len(names)
+    assert {plots.label(name) for name in names} <= {h.get_label() for h in handles}
 
 
 def test_files_are_the_same_each_time(document, tmp_path):
