@@ -32,7 +32,7 @@ def test_independent_walks_end_right_as_often_as_the_values_say():
 
 def test_values_against_enumeration_of_all_paths():
     """Two steps at most, two directions: all paths written out."""
-    world = WORLD.with_changes(directions=2, steps=2, first=1, finish=0.4, switch=0.25)
+    world = WORLD.with_changes(num_directions=2, steps=2, first=1, finish=0.4, switch=0.25)
     problem = jax.tree.map(lambda x: np.asarray(x[0], float), world.problems(jax.random.key(1), 1))
     s, p = problem.survival, problem.popularity
     go = 0.75 * np.eye(2) + 0.25 * p
