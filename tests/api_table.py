@@ -233,7 +233,7 @@ TABLE = {
         "rebase_sequential_allocation", f"{_RULE} quality_temperature", "k"
     ),
     "regret_of_concentration": _entry(
-        "regret_of_concentration", "weights:k assumed concentration budget", "", False
+        "regret_of_concentration", "weights:k assumed concentration budget", ""
     ),
     "rollouts_to_match": _entry(
         "rollouts_to_match", "direction_weights:g shares:g concentration budget", "", False
@@ -337,7 +337,7 @@ TABLE = {
     "rounds_plan": _set("rounds_plan", "multiplicity:p", "p, , , ", total=5, rounds=2, depth=4),
     # Laws of scale.
     "coverage_cost": _entry("coverage_cost", "alpha beta depth", "", False),
-    "dora_constant": _entry("dora_constant", "weights:k concentration", "", False),
+    "dora_constant": _entry("dora_constant", "weights:k concentration", ""),
     "price_of_not_knowing": _entry(
         "price_of_not_knowing", "alpha", "", False, likes={"alpha": "target"}
     ),

@@ -202,7 +202,7 @@ def _largest(
 
 def checked_problem(
     weights: Real[ArrayLike, "*#batch k"],
-    concentration: Real[ArrayLike, "..."],
+    concentration: Real[ArrayLike, "..."] | None,
     budget: Real[ArrayLike, "*#batch"],
     mask: Bool[ArrayLike, "*#batch k"] | None,
     *,

@@ -4,7 +4,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, Bool, Float, Real
 
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import Argument, check_budget, checked
@@ -63,6 +63,8 @@ def regret_of_concentration(
     assumed: Real[ArrayLike, "..."],
     concentration: Real[ArrayLike, "..."],
     budget: Real[ArrayLike, "*#batch"],
+    *,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Float[Array, "*batch"]:
     """Success lost by the optimum of an assumed κ' when κ is true, J_κ(B*_κ) - J_κ(B*_κ').
 
@@ -71,6 +73,7 @@ def regret_of_concentration(
         assumed: κ' > 0, scalar or shape `(...)`, or of each candidate, `(..., k)`.
         concentration: κ > 0, scalar or shape `(...)`, or of each candidate, `(..., k)`.
         budget: N ≥ 0 rollouts, scalar or shape `(...)`.
+        mask: boolean `(..., k)`, false for padding, which receives nothing.
 
     Returns:
         Shape `(...)`, ≥ 0 (a difference below rounding of the log failures counts as 0), without
@@ -87,12 +90,13 @@ def regret_of_concentration(
     Source: theory 5.3.
     """
     w, other, kappa, n, m = checked(
+        mask,
         weights=Argument(weights, domain=SHARE),
         assumed=Argument(assumed, "?k", offset_domain),
         concentration=Argument(concentration, "?k", offset_domain),
         budget=Argument(budget, "", COUNT),
     )
-    check_budget(budget, None, w.dtype)
+    check_budget(budget, mask, w.dtype)
     plans = [optimal.solved(w, x, n, m) for x in (kappa, other)]
     return _regret(w, kappa, *plans, m)
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.special
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, Bool, Float, Real
 
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import Argument, check_number, checked, is_host
@@ -182,13 +182,17 @@ def _not_knowing(a: Array, _: Array) -> Array:
 
 
 def dora_constant(
-    weights: Real[ArrayLike, "*batch k"], concentration: Real[ArrayLike, "*#batch"]
+    weights: Real[ArrayLike, "*#batch k"],
+    concentration: Real[ArrayLike, "*#batch"],
+    *,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Float[Array, "*batch"]:
     """Log C of F ~ C N^-κ, the failure of one DORA problem in the optimal order.
 
     Args:
         weights: qualities w > 0 of sum 1, shape `(..., k)`, each below 1.
         concentration: κ > 0.
+        mask: boolean `(..., k)`, false for padding, which counts for nothing.
 
     Returns:
         κ H(w) + Σ [lgamma κ - lgamma κ(1 - w)], shape `(...)`.
@@ -202,24 +206,29 @@ def dora_constant(
 
     Source: theory 7.4d.
     """
-    w, kappa, _ = checked(
+    w, kappa, m = checked(
+        mask,
         promote=True,
         weights=Argument(weights, domain=_EXPONENT),
         concentration=Argument(concentration, "", offset_domain),
     )
-    if is_host(weights):
-        _WHOLE.check("sum of weights", np.asarray(weights, float).sum(-1))
-    return _constant(w, kappa)
+    if is_host(weights) and is_host(mask):
+        values = np.asarray(weights, float)
+        kept = values if mask is None else np.where(mask, values, 0)
+        _WHOLE.check("sum of weights", kept.sum(-1))
+    return _constant(w, kappa, m)
 
 
 @jax.jit
-def _constant(w: Array, kappa: Array) -> Array:
+def _constant(w: Array, kappa: Array, mask: Array) -> Array:
     from jax.scipy.special import gammaln
 
-    bad = _EXPONENT.fails(w, 1) | _WHOLE.fails(w.sum(-1)) | offset_domain(w.dtype).fails(kappa)
-    entropy = -(w * jnp.log(w)).sum(-1)
+    bad = _EXPONENT.fails(w, 1, mask) | offset_domain(w.dtype).fails(kappa)
+    bad |= _WHOLE.fails(jnp.where(mask, w, 0).sum(-1))
+    w = jnp.where(mask, w, 0.5)
+    entropy = -jnp.where(mask, w * jnp.log(w), 0).sum(-1)
     kappa = kappa[..., None]
-    terms = gammaln(kappa) - gammaln(kappa * (1 - w))
+    terms = jnp.where(mask, gammaln(kappa) - gammaln(kappa * (1 - w)), 0)
     return spoiled(kappa[..., 0] * entropy + terms.sum(-1), bad, 0)
 
 

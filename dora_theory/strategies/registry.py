@@ -9,7 +9,7 @@ JAX is loaded when a rule runs, not when this module is imported.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from jaxtyping import Array
@@ -62,7 +62,7 @@ class Strategy:
     about: str = "a rule of your own"
     label: str = ""
     color: str = BLACK
-    line: str = "-."
+    line: Literal["-", "--", "-.", ":"] = "-."
     marker: str = "."
     geometry: bool = False
     correlation: bool = False
