@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool
 from numpy.typing import ArrayLike
 
 from dora_theory._arrays import array_of, is_array, is_host
@@ -22,7 +22,12 @@ _AXES = {"k": "candidates", "g": "directions", "d": "dimensions"}
 
 
 def host_float(name: str, x: ArrayLike | Array) -> Any:
-    """`x` in the working float dtype, a NumPy array unless it is a `jax.Array`; see `as_float`."""
+    """`x` in the working float dtype, a NumPy array unless it is a `jax.Array`; else `ValueError`.
+
+    float32 stays what it is, and so does float64 if JAX's x64 is on; if it is off, float64 is
+    rounded to float32, as by `jax.numpy`. float16, bfloat16, integers and Python numbers take JAX's
+    default float.
+    """
     try:
         array = array_of(x)
     except ValueError as error:
@@ -40,18 +45,12 @@ def _cast(array: Any, dtype: np.dtype) -> Any:
         return array.astype(dtype)
 
 
-def as_float(name: str, x: ArrayLike | Array) -> Float[Array, "..."]:
-    """`x` as a JAX array of the working float dtype; `ValueError` if it is not of real numbers.
-
-    float32 stays what it is, and so does float64 if JAX's x64 is on; if it is off, float64 is
-    rounded to float32, as by `jax.numpy`. float16, bfloat16, integers and Python numbers take JAX's
-    default float.
-    """
-    return jnp.asarray(host_float(name, x))
-
-
 def host_count(name: str, x: ArrayLike | Array) -> Any:
-    """`x` as int32, a NumPy array unless it is a `jax.Array`; see `as_count`."""
+    """`x` as int32, a NumPy array unless it is a `jax.Array`; else `ValueError`.
+
+    Floats are taken if every value is whole, so that 16.0 is a budget and 16.5 is not. What is no
+    count in a `jax.Array` becomes a negative number.
+    """
     array = array_of(x)
     whole = jnp.issubdtype(array.dtype, jnp.integer)
     if not whole and not jnp.issubdtype(array.dtype, jnp.floating):
@@ -66,15 +65,6 @@ def host_count(name: str, x: ArrayLike | Array) -> Any:
             raise ValueError(f"{at(name, place)} = {array[place]}: needs an integer")
     COUNT.check(name, array)
     return array.astype(np.int32)
-
-
-def as_count(name: str, x: ArrayLike | Array) -> Any:
-    """`x` as an int32 JAX array of counts; `ValueError` if it is not.
-
-    Floats are taken if every value is whole, so that 16.0 is a budget and 16.5 is not. What is no
-    count in a `jax.Array` becomes a negative number.
-    """
-    return jnp.asarray(host_count(name, x))
 
 
 @jax.jit

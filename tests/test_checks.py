@@ -7,8 +7,6 @@ import pytest
 
 from dora_theory._checks import (
     Argument,
-    as_count,
-    as_float,
     as_mask,
     check_key,
     check_number,
@@ -17,23 +15,25 @@ from dora_theory._checks import (
     check_whole,
     checked,
     fit,
+    host_count,
+    host_float,
 )
 from dora_theory._domains import NOT_NEGATIVE, SHARE
 
 
-def test_as_float_keeps_float_dtypes_and_promotes_the_rest(x64):
+def test_host_float_keeps_float_dtypes_and_promotes_the_rest(x64):
     default = jnp.float64 if x64 else jnp.float32
-    assert as_float("x", np.ones(2, np.float32)).dtype == jnp.float32
-    assert as_float("x", np.ones(2)).dtype == default
-    assert as_float("x", np.ones(2, np.int8)).dtype == default
-    assert as_float("x", jnp.ones(2, jnp.bfloat16)).dtype == default
-    assert as_float("x", 3).dtype == default
+    assert host_float("x", np.ones(2, np.float32)).dtype == jnp.float32
+    assert host_float("x", np.ones(2)).dtype == default
+    assert host_float("x", np.ones(2, np.int8)).dtype == default
+    assert host_float("x", jnp.ones(2, jnp.bfloat16)).dtype == default
+    assert host_float("x", 3).dtype == default
 
 
 @pytest.mark.parametrize("bad", [np.array(["a"]), np.array([1j]), np.array([True]), None])
-def test_as_float_refuses_what_is_not_a_real_number(bad):
+def test_host_float_refuses_what_is_not_a_real_number(bad):
     with pytest.raises(ValueError, match="scores: needs real numbers"):
-        as_float("scores", bad)
+        host_float("scores", bad)
 
 
 def test_check_range_names_the_first_place():
@@ -52,11 +52,11 @@ def test_traced_values_pass():
 
 
 def test_counts():
-    assert as_count("budget", 16.0).dtype == jnp.int32
-    assert as_count("budget", np.array([1, 2])).tolist() == [1, 2]
+    assert host_count("budget", 16.0).dtype == jnp.int32
+    assert host_count("budget", np.array([1, 2])).tolist() == [1, 2]
     for bad in (1.5, -1, np.nan, np.inf, 2**31, np.array([True]), np.array(["3"])):
         with pytest.raises(ValueError, match="budget"):
-            as_count("budget", bad)
+            host_count("budget", bad)
 
 
 def test_mask_and_candidates():
@@ -90,7 +90,13 @@ def test_what_is_on_a_device_is_not_looked_at():
     assert np.isnan(x[0])
     assert m.tolist() == [True, False]
     NOT_NEGATIVE.check("x", jnp.array(np.nan))
-    assert as_count("n", jnp.array([2.0, 2.5, np.nan, 2.0**31, -1])).tolist() == [2, -1, -1, -1, -1]
+    assert host_count("n", jnp.array([2.0, 2.5, np.nan, 2.0**31, -1])).tolist() == [
+        2,
+        -1,
+        -1,
+        -1,
+        -1,
+    ]
 
 
 def test_an_open_end_is_not_in_the_range():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dora_theory import _arrays
-from dora_theory._checks import Argument, as_float, check_vectors, checked, host_float
+from dora_theory._checks import Argument, check_vectors, checked, host_float
 from dora_theory.allocation.optimal import optimal_allocation
 from dora_theory.allocation.rules import dora_allocation, rebase_allocation
 
@@ -59,7 +59,7 @@ def test_bfloat16_is_read_too():
     found = host_float("x", Tensor(x))
     assert isinstance(found, np.ndarray)
     np.testing.assert_array_equal(found, np.asarray(x, np.float32))
-    assert as_float("x", Tensor(x)).dtype == jnp.result_type(float)
+    assert host_float("x", Tensor(x)).dtype == jnp.result_type(float)
 
 
 def test_a_tensor_on_a_device_is_jax_s_and_not_looked_at(monkeypatch):
