@@ -44,7 +44,7 @@ def exact_allocation(
 
     Args:
         prior: a joint prior of shape `(m, k, n)`, without batch axes.
-        budget: N ≥ 0, at most `prior.most`.
+        budget: N ≥ 0, at most `prior.max_rollouts`.
         max_nodes: boxes after which to stop with what is known.
         start: an allocation to begin with, shape `(k,)`.
 
@@ -62,7 +62,7 @@ def exact_allocation(
     table = np.asarray(prior.log_moments, np.float64)
     if table.ndim != 3 or np.ndim(prior.weights) != 1:
         raise ValueError(f"log_moments: needs shape (m, k, n), got {table.shape}")
-    n = check_whole("budget", np.asarray(budget).item(), 0, prior.most)
+    n = check_whole("budget", np.asarray(budget).item(), 0, prior.max_rollouts)
     search = _Search(table, np.log(_shares(prior.weights)), n)
     k = table.shape[1]
     if start is not None:

@@ -110,7 +110,7 @@ def joint_log_failure(
 
     Args:
         prior: a joint prior.
-        allocation: B ≥ 0, at most `prior.most` each, shape `(..., k)`.
+        allocation: B ≥ 0, at most `prior.max_rollouts` each, shape `(..., k)`.
 
     Returns:
         log F in [-inf, 0], shape `(...)`.
@@ -141,7 +141,7 @@ def joint_allocation(
 
     Args:
         prior: a joint prior.
-        budget: N ≥ 0, at most `prior.most`, scalar or shape `(...)`.
+        budget: N ≥ 0, at most `prior.max_rollouts`, scalar or shape `(...)`.
 
     Returns:
         int32 `(..., k)` with sum N; ties within 64 ulps go to the lowest index. Exact for
@@ -165,11 +165,12 @@ def joint_allocation(
 def checked_rollouts(prior: JointPrior, allocation: ArrayLike) -> Array:
     """B as int32, at most what the moments suffice for; -1 is never an index of them."""
     b = host_count("allocation", allocation)
-    if np.ndim(b) < 1 or b.shape[-1] != prior.candidates:
+    if np.ndim(b) < 1 or b.shape[-1] != prior.num_candidates:
         raise ValueError(
-            f"allocation: shape {np.shape(b)}, where log_moments has {prior.candidates} candidates"
+            f"allocation: shape {np.shape(b)}, where log_moments has {prior.num_candidates}"
+            " candidates"
         )
-    most = COUNT._replace(high=prior.most, hint=", the depth of the log moments")
+    most = COUNT._replace(high=prior.max_rollouts, hint=", the depth of the log moments")
     most.check("allocation", b)
     return jnp.asarray(b)
 
@@ -177,7 +178,9 @@ def checked_rollouts(prior: JointPrior, allocation: ArrayLike) -> Array:
 def checked_total(prior: JointPrior, budget: ArrayLike) -> Array:
     """N as int32, at most what the moments suffice for."""
     n = host_count("budget", budget)
-    COUNT._replace(high=prior.most, hint=", the depth of the log moments").check("budget", n)
+    COUNT._replace(high=prior.max_rollouts, hint=", the depth of the log moments").check(
+        "budget", n
+    )
     return jnp.asarray(n)
 
 
@@ -244,7 +247,7 @@ def _draws_greedy(x: Array, w: Array, n: Array) -> Array:
 @jax.jit
 def _log_failure(prior: JointPrior, b: Array) -> Array:
     found = log_average(prior.log_weights, prior.conditional(b))
-    return spoiled(found, (b < 0).any(-1) | (b > prior.most).any(-1), 0)
+    return spoiled(found, (b < 0).any(-1) | (b > prior.max_rollouts).any(-1), 0)
 
 
 def first_largest(gain: Array) -> Array:
@@ -266,21 +269,21 @@ def _next(prior: JointPrior, b: Array) -> Array:
     table = jnp.broadcast_to(prior.log_moments, (*batch, *prior.log_moments.shape[-3:]))
     place = jnp.broadcast_to(b[..., None, :, None], (*table.shape[:-1], 1))
     now = jnp.take_along_axis(table, place, -1)[..., 0]
-    then = jnp.take_along_axis(table, jnp.minimum(place + 1, prior.most), -1)[..., 0]
+    then = jnp.take_along_axis(table, jnp.minimum(place + 1, prior.max_rollouts), -1)[..., 0]
     return jnp.where(now > -jnp.inf, then - now, 0)
 
 
 @jax.jit
 def _greedy(prior: JointPrior, n: Array) -> Array:
     batch = np.broadcast_shapes(prior.log_moments.shape[:-3], prior.weights.shape[:-1], n.shape)
-    spent = jnp.zeros((*batch, prior.candidates), jnp.int32)
+    spent = jnp.zeros((*batch, prior.num_candidates), jnp.int32)
     log_f = jnp.broadcast_to(prior.log_weights, (*batch, prior.weights.shape[-1]))
 
     def give(r: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
         return greedy_step(prior, *state, r < n)
 
     spent, _ = jax.lax.fori_loop(0, n.max(initial=0), give, (spent, log_f))
-    return spoiled(spent, jnp.broadcast_to((n < 0) | (n > prior.most), batch))
+    return spoiled(spent, jnp.broadcast_to((n < 0) | (n > prior.max_rollouts), batch))
 
 
 def greedy_step(prior: JointPrior, spent: Array, log_f: Array, going: Array) -> tuple[Array, Array]:
@@ -290,7 +293,7 @@ def greedy_step(prior: JointPrior, spent: Array, log_f: Array, going: Array) -> 
     f = jnp.exp(log_f - jnp.where(jnp.isfinite(top), top, 0))
     gain = (f[..., None] * -jnp.expm1(more)).sum(-2)
     best = first_largest(gain)[..., None]
-    step = jax.nn.one_hot(best[..., 0], prior.candidates, dtype=jnp.int32)
+    step = jax.nn.one_hot(best[..., 0], prior.num_candidates, dtype=jnp.int32)
     own = jnp.take_along_axis(more, jnp.broadcast_to(best[..., None, :], (*log_f.shape, 1)), -1)
     going = going[..., None]
     return spent + step * going, jnp.where(going, log_f + own[..., 0], log_f)

@@ -77,7 +77,7 @@ def prefix_bound(prior: JointPrior, budget: Real[ArrayLike, "*#batch"]) -> Float
 
     Args:
         prior: a joint prior.
-        budget: N ≥ 0, at most `prior.most`, scalar or shape `(...)`.
+        budget: N ≥ 0, at most `prior.max_rollouts`, scalar or shape `(...)`.
 
     Returns:
         The bound on J*, at most 1, shape `(...)`.
@@ -142,7 +142,7 @@ def _lattice(prior: JointPrior, b: Array, n: Array) -> JointBound:
     table = jnp.broadcast_to(prior.log_moments, (*log_f.shape, *prior.log_moments.shape[-2:]))
     place = jnp.broadcast_to(b[..., None, :, None], (*table.shape[:-1], 1))
     now = jnp.take_along_axis(table, place, -1)
-    steps = jnp.arange(prior.most)
+    steps = jnp.arange(prior.max_rollouts)
     ratio = jnp.exp(jnp.where(now > -jnp.inf, table - now, 0))
     along = (jnp.where(f > 0, f, 0)[..., None, None] * ratio).sum(-3)
     gains = jnp.where(steps >= b[..., None], along[..., :-1] - along[..., 1:], 0)
@@ -151,14 +151,14 @@ def _lattice(prior: JointPrior, b: Array, n: Array) -> JointBound:
     success = 1 - f.sum(-1)
     naive = success + n * flat[..., 0] if flat.shape[-1] else success
     lattice = success + jnp.where(counted, flat, 0).sum(-1)
-    bad = (b < 0).any(-1) | (n < 0) | (b > prior.most).any(-1) | (n > prior.most)
+    bad = (b < 0).any(-1) | (n < 0) | (b > prior.max_rollouts).any(-1) | (n > prior.max_rollouts)
     return JointBound(*(spoiled(jnp.broadcast_to(x, batch), bad, 0) for x in (naive, lattice)))
 
 
 @jax.jit
 def _prefix_bound(prior: JointPrior, n: Array) -> Array:
     batch = np.broadcast_shapes(prior.log_moments.shape[:-3], prior.weights.shape[:-1], n.shape)
-    spent = jnp.zeros((*batch, prior.candidates), jnp.int32)
+    spent = jnp.zeros((*batch, prior.num_candidates), jnp.int32)
     log_f = jnp.broadcast_to(prior.log_weights, (*batch, prior.weights.shape[-1]))
 
     def give(r: Array, state: tuple) -> tuple:
@@ -169,7 +169,7 @@ def _prefix_bound(prior: JointPrior, n: Array) -> Array:
     one = jnp.ones(batch, prior.log_moments.dtype)
     best, spent, _ = jax.lax.fori_loop(0, n.max(initial=0), give, (one, spent, log_f))
     best = jnp.minimum(best, _lattice(prior, spent, n).lattice)
-    return spoiled(best, (n < 0) | (n > prior.most), 0)
+    return spoiled(best, (n < 0) | (n > prior.max_rollouts), 0)
 
 
 @jax.jit

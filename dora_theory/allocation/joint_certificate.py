@@ -155,7 +155,7 @@ def _certificate(prior: JointPrior, b: Array, n: Array) -> JointCertificate:
     sure = log_failure == -jnp.inf
     gap = jnp.where(sure, 0, jnp.where(exact, jnp.maximum(gap, 0), gap))
 
-    after = _at(e, jnp.minimum(b + 1, prior.most))
+    after = _at(e, jnp.minimum(b + 1, prior.max_rollouts))
     before = _at(e, jnp.maximum(b - 1, 0))
     following = jnp.where(here == after, 0, here - after)
     last = jnp.where(b > 0, before - here, jnp.inf)
@@ -181,7 +181,7 @@ def _certificate(prior: JointPrior, b: Array, n: Array) -> JointCertificate:
 
 
 def _bad(b: Array, n: Array, prior: JointPrior) -> Array:
-    return (b < 0).any(-1) | (b > prior.most).any(-1) | (n < 0) | (n > prior.most)
+    return (b < 0).any(-1) | (b > prior.max_rollouts).any(-1) | (n < 0) | (n > prior.max_rollouts)
 
 
 def _or_nan(x: Array, b: Array, n: Array, prior: JointPrior) -> Array:

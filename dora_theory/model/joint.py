@@ -148,12 +148,12 @@ class JointPrior:
         )
 
     @property
-    def candidates(self) -> int:
+    def num_candidates(self) -> int:
         """k, the number of candidates."""
         return self.log_moments.shape[-2]
 
     @property
-    def most(self) -> int:
+    def max_rollouts(self) -> int:
         """The largest budget that the moments suffice for."""
         return self.log_moments.shape[-1] - 1
 
