@@ -3,6 +3,7 @@
 from typing import Any
 
 from dora_theory.plots import label
+from dora_theory.replay.options import BASELINE
 
 # Of a 95% interval, and of a test that finds a difference four times in five.
 _INTERVAL, _POWER = 1.959963984540054, 0.8416212335729143
@@ -107,9 +108,9 @@ def _differences(summary: dict[str, Any], budget: str) -> list[str]:
 def _headroom(summary: dict[str, Any], budget: str) -> list[str]:
     strategies = summary["strategies"]
     solvable = summary.get("solvable")
-    if "rebase" not in strategies or solvable is None:
+    if BASELINE not in strategies or solvable is None:
         return []
-    base = strategies["rebase"]["budget"][budget]
+    base = strategies[BASELINE]["budget"][budget]
     room = solvable - base["success"]
     bound = "at least " if base["clipped"] else ""
     start = (

@@ -10,6 +10,7 @@ from typing import Any
 
 from dora_theory.plots import label
 from dora_theory.replay.cut.similarity import PAPER
+from dora_theory.replay.options import BASELINE
 from dora_theory.replay.report.across_page import across_parts
 from dora_theory.replay.report.calibration_picture import calibration_panels
 from dora_theory.replay.report.calibration_table import calibration_table
@@ -100,7 +101,7 @@ def _section(number: int, summary: dict[str, Any], title: str) -> str:
     ]
     parts += _votes(strategies, budgets)
     parts += _certified(summary, budgets)
-    for key, base in (("paired", "rebase"), ("paired_to_dora", "dora")):
+    for key, base in (("paired", BASELINE), ("paired_to_dora", "dora")):
         if not summary.get(key):
             continue
         paired = [
