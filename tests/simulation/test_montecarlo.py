@@ -276,11 +276,15 @@ def test_whole_numbers_may_be_floats():
     [
         ({"half_width": 0}, ValueError, "half_width = 0: needs a finite number in \\(0, inf\\)"),
         ({"half_width": "x"}, ValueError, "half_width = 'x': needs a number"),
-        ({"start": 1}, ValueError, r"start = 1: needs an integer in \[2, "),
-        ({"start": 200, "most": 100}, ValueError, r"most = 100: needs an integer in \[200, "),
-        ({"most": None}, ValueError, "most = None: needs an integer"),
+        ({"min_problems": 1}, ValueError, r"min_problems = 1: needs an integer in \[2, "),
+        (
+            {"min_problems": 200, "max_problems": 100},
+            ValueError,
+            r"max_problems = 100: needs an integer in \[200, ",
+        ),
+        ({"max_problems": None}, ValueError, "max_problems = None: needs an integer"),
         ({"of": 3}, TypeError, "of = 3: needs a function"),
-        ({"of": lambda _: [], "start": 64}, ValueError, "of: gave no interval"),
+        ({"of": lambda _: [], "min_problems": 64}, ValueError, "of: gave no interval"),
     ],
 )
 def test_bad_arguments_of_the_sequential_mode_are_named(changes, kind, says):

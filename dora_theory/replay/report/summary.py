@@ -95,7 +95,7 @@ def summary(result: Replay) -> dict[str, Any]:
         "kind": result.kind,
         "problems": len(result.directions),
         "samples": result.samples,
-        "directions": {"least": int(low), "median": float(middle), "most": int(high)},
+        "directions": {"min": int(low), "median": float(middle), "max": int(high)},
         "strategies": strategies,
         "paired": paired,
         **({"paired_to_dora": beside} if beside else {}),

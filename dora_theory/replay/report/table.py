@@ -25,7 +25,7 @@ def table(summary: dict[str, Any]) -> str:
         f"{summary['log']}: {summary['problems']} problems, {summary['samples']} "
         f"{'nodes' if tree else 'solutions'}, "
         f"{directions['median']:g} directions a {'decision' if tree else 'problem'} "
-        f"({directions['least']} to {directions['most']})",
+        f"({directions['min']} to {directions['max']})",
         "",
         *(
             line
