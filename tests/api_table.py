@@ -337,7 +337,7 @@ TABLE = {
     "rounds_plan": _set("rounds_plan", "multiplicity:p", "p, , , ", total=5, rounds=2, depth=4),
     # Laws of scale.
     "coverage_cost": _entry("coverage_cost", "alpha beta depth", "", False),
-    "dora_constant": _entry("dora_constant", "weights:k concentration", ""),
+    "dora_constant": _entry("dora_constant", "weights:k concentration", "", False),
     "price_of_not_knowing": _entry(
         "price_of_not_knowing", "alpha", "", False, likes={"alpha": "target"}
     ),

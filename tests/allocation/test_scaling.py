@@ -55,6 +55,8 @@ def test_the_constant_of_a_dora_problem(float64):
     """F N^κ/C of theory 7.4d at N = 10³ and 10⁵."""
     w = np.array([0.5, 0.3, 0.2])
     c = float(dt.dora_constant(w, 1.0))
+    padded = dt.dora_constant([*w, np.nan], 1.0, mask=[*np.ones(len(w), bool), False])
+    assert float(padded) == pytest.approx(c, rel=1e-13)
     for n, want in ((10**3, 0.9990), (10**5, 0.99999)):
         best = dt.optimal_allocation(w, 1.0, n)
         found = np.exp(float(dt.log_failure(w, 1.0, best)) + np.log(n) - c)

@@ -150,7 +150,7 @@ def test_moments_of_blocks_are_those_of_all_problems():
 def test_a_look_at_which_no_difference_has_shown_does_not_stop():
     """Of one rollout each problem has one outcome, whoever spends it on equal candidates."""
     same = Population(num_candidates=2, num_directions=1, sizes="equal", quality=(0.5,))
-    options = {"level": "rollouts", "samples": 1}
+    options = {"level": "rollouts", "num_samples": 1}
     found = simulate(KEY, same, ("rebase", "temperature"), 2, num_problems=16, **options)
     gap = found.difference("rebase", "temperature")
     assert (gap.value, gap.error) == (0, 0)
