@@ -27,10 +27,13 @@ from dora_theory.allocation.literature import (
     neyman_allocation,
 )
 from dora_theory.allocation.optimal import optimal_allocation
+from dora_theory.allocation.rounds import rounds_plan
 from dora_theory.model.priors import BetaPrior
-from dora_theory.strategies.plans import PLANS
+from dora_theory.strategies.plans import PLANS, SEVERAL
 
 _NO_CAP = 2**31 - 1
+# How deep stages look at the most, and so many numbers of all tapes at once.
+_DEPTH, _NUMBERS = 512, 2**24
 
 
 @partial(
@@ -174,12 +177,15 @@ def plan(
     Args:
         state: what is known.
         total: N; for `rounds` the budget of all rounds together, of which this batch spends its
-            equal share, for every other strategy the budget of this batch. With costs N is in
-            their unit, and only `committed` and `rounds` know costs.
+            equal share; for `stages` what is left for this round and the later ones; for every
+            other strategy the budget of this batch. With costs N is in their unit, and only
+            `committed` and `rounds` know costs.
         strategy: `uniform`, `committed` (the exact optimum for this batch), `rounds` (the same for
-            an equal share of N), `round-robin` (fewest attempts first), `index` (largest v times
-            posterior mean), `neyman`, `hora`, `knapsack-rl`. Solved problems receive nothing.
-        rounds: R ≥ 1, for `rounds`.
+            an equal share of N), `stages` (the same for the share that the best plan of the rounds
+            to come begins with, looking 512 rollouts ahead, and less where more than 64 posteriors
+            differ; of a concrete state), `round-robin` (fewest attempts first), `index` (largest v
+            times posterior mean), `neyman`, `hora`, `knapsack-rl`. Solved problems receive nothing.
+        rounds: R ≥ 1, for `rounds` and `stages`.
         batch: r in [1, R], which round this is.
 
     Returns:
@@ -195,21 +201,25 @@ def plan(
         >>> dt.plan(state, 8).rollouts
         Array([8, 0, 0], dtype=int32)
 
-    Source: theory 7.1 to 7.3, 7.2i for equal rounds.
+    Source: theory 7.1 to 7.3, 7.2f for stages, 7.2i for equal rounds.
     """
     if strategy not in PLANS:
         raise ValueError(f"strategy: {strategy!r} is none of {', '.join(PLANS)}")
     check_whole("rounds", rounds, 1)
     check_whole("batch", batch, 1, rounds)
-    if strategy != "rounds" and rounds > 1:
-        raise ValueError(f"rounds: strategy {strategy} plans one batch, only rounds plans several")
-    optimal = strategy in ("committed", "rounds")
-    if state.costs is not None and not optimal:
+    if strategy not in SEVERAL and rounds > 1:
+        several = " and ".join(SEVERAL)
+        raise ValueError(f"rounds: strategy {strategy} plans one batch, only {several} plan more")
+    optimal = strategy in ("committed", *SEVERAL)
+    if state.costs is not None and strategy not in ("committed", "rounds"):
         raise ValueError(f"costs: strategy {strategy} knows none, committed and rounds do")
     here: float = total / rounds
     if state.costs is None:
         whole = check_whole("total", total, 0, 2**30)
-        here = whole * batch // rounds - whole * (batch - 1) // rounds
+        if strategy == "stages":
+            here = _first_stage(state, whole, rounds - batch + 1)
+        else:
+            here = whole * batch // rounds - whole * (batch - 1) // rounds
     values, costs = _seen(state.values), _seen(state.costs)
     low, high = (
         _seen(jnp.where(state.solved, 0, x)) for x in (state.min_rollouts, state.max_rollouts)
@@ -243,6 +253,31 @@ def plan(
 def _seen(x: Array | None) -> Any:
     """An array where functions look at it, if it is known."""
     return x if x is None or not is_concrete(x) else np.asarray(x)
+
+
+def _first_stage(state: PlanState, total: int, rounds: int) -> int:
+    """The budget of the first of the rounds to come, at least what the floors ask for."""
+    todo = ~np.asarray(state.solved)
+    if rounds == 1 or total == 0 or not todo.any():
+        return total
+    there = np.asarray(state.mask)
+    rows = [np.where(there, x, 0) for x in (state.posterior.alpha, state.posterior.beta)]
+    known = np.concatenate([np.asarray(state.values)[:, None], *rows], -1)[todo]
+    known, many = np.unique(known, axis=0, return_counts=True)
+    # Few sizes, so that few programs are compiled.
+    size = 1 << (len(known) - 1).bit_length()
+    known = np.pad(known, ((0, size - len(known)), (0, 0)), mode="edge")
+    k = there.shape[-1]
+    alpha, beta = known[:, 1 : 1 + k], known[:, 1 + k :]
+    mask = alpha + beta > 0
+    deep = max(1, min(_DEPTH, int((_NUMBERS / size) ** 0.5)))
+    prior = BetaPrior(jnp.asarray(alpha), jnp.asarray(np.where(mask, beta, 1)))
+    counts = np.pad(many, (0, size - len(many)))
+    found = rounds_plan(
+        known[:, 0], prior, total, rounds, depth=deep, multiplicity=counts, mask=mask
+    )
+    first = int((np.asarray(found.first, np.int64) * counts).sum())
+    return min(max(first, int(np.asarray(state.min_rollouts)[todo].sum())), total)
 
 
 def _literature(strategy: str, state: PlanState, total: float, limits: dict) -> Int[Array, " m"]:

@@ -86,7 +86,9 @@ def rounds_plan(
     problem, batch, many = checked_problems(
         values, prior, mask=mask, multiplicity=Argument(multiplicity, "", NOT_NEGATIVE)
     )
-    return RoundsPlan(*over_batch(_planned, batch, problem, many, n=n, rounds=r, depth=s))
+    # Not static: every round of a harness has another N.
+    budget = jnp.broadcast_to(jnp.asarray(n, problem.log_value.dtype), batch)
+    return RoundsPlan(*over_batch(_planned, batch, problem, many, budget, rounds=r, depth=s))
 
 
 def rounds_bound(
@@ -155,7 +157,7 @@ def _stages(value: Array, failure: Array, price: Array | float, rounds: int) -> 
     return gain[:, 0], first[:, 0], cost[:, 0]
 
 
-def _planned(x: Instance, many: Array, *, n: int, rounds: int, depth: int) -> tuple:
+def _planned(x: Instance, many: Array, n: Array, *, rounds: int, depth: int) -> tuple:
     hazards, _, failure = tapes(x, depth)
     value = jnp.exp(x.log_value)
 

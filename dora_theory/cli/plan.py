@@ -4,14 +4,15 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dora_theory._errors import InputError
 from dora_theory.io.atomic_write import whole_output
-from dora_theory.io.state_lines import MOST_ROLLOUTS, StateLine, read_state
-from dora_theory.strategies.plans import PLANS
+from dora_theory.io.state_lines import MOST_ROLLOUTS, StateLine, read_state, with_priors
+from dora_theory.strategies.plans import PLANS, SEVERAL
 
 if TYPE_CHECKING:
     from dora_theory.planning import Plan, PlanState
@@ -49,16 +50,22 @@ def add_parser(commands: Any) -> None:
     )
     add = parser.add_argument
     add("file", metavar="FILE.jsonl", help="problems, gzip-compressed or not; - is standard input")
-    add("--total", required=True, metavar="N", help="rollouts of this batch, for rounds of all R")
+    add(
+        "--total",
+        required=True,
+        metavar="N",
+        help="rollouts of this batch; for rounds of all R, for stages of what is left",
+    )
     add("--strategy", default="rounds", choices=list(PLANS), metavar="S", help="default rounds")
-    add("--rounds", default="1", metavar="R", help="for rounds: into how many N is split (1)")
+    add("--rounds", default="1", metavar="R", help="for rounds and stages: how many (1)")
     add("--round", default="1", metavar="r", help="which of them this batch is, from 1 (1)")
     add(
         "--prior",
         default="fit",
-        metavar="fit|A,B",
+        metavar="fit|A,B|FILE",
         help="Beta(a, b) of problems with neither alpha nor weights; fit (the default) takes the "
-        "most likely one for right and attempts",
+        "most likely one for right and attempts; FILE has a line for each of these problems, with "
+        "its id, alpha and beta",
     )
     add(
         "--kappa",
@@ -84,21 +91,29 @@ def run(arguments: argparse.Namespace) -> int:
     batch = _integer("--round", arguments.round, 1)
     if batch > rounds:
         raise InputError(f"--round: {batch}: needs an integer in [1, {rounds}], --rounds")
-    if rounds > 1 and strategy != "rounds":
-        raise InputError(f"--rounds: strategy {strategy} plans one batch, needs --strategy rounds")
+    if rounds > 1 and strategy not in SEVERAL:
+        several = " or ".join(SEVERAL)
+        raise InputError(
+            f"--rounds: strategy {strategy} plans one batch, needs --strategy {several}"
+        )
     kappa = None if arguments.kappa is None else _positive("--kappa", arguments.kappa)
     temperature = _positive("--quality-temperature", arguments.quality_temperature)
-    prior = _prior(arguments.prior)
+    prior, prior_file = _prior(arguments.prior)
     total: float = _amount("--total", arguments.total)
     with whole_output(arguments.out) as file:
         lines = read_state(arguments.file)
+        unknown = ""
+        if prior_file is not None:
+            lines, unknown = with_priors(lines, prior_file)
         costly = any(line.cost != 1 for line in lines)
         if not costly:
             total = _integer("--total", arguments.total, 0)
         _check(lines, strategy, costly, kappa)
-        share = (
-            total / rounds if costly else total * batch // rounds - total * (batch - 1) // rounds
-        )
+        share: float = total / rounds
+        if strategy == "stages":
+            share = total
+        elif not costly:
+            share = total * batch // rounds - total * (batch - 1) // rounds
         floors = sum(x.floor * x.cost for x in lines if not x.solved)
         if floors > share:
             raise InputError(f"--total: {share:g} for this batch, less than all floors, {floors:g}")
@@ -121,7 +136,7 @@ def run(arguments: argparse.Namespace) -> int:
     if strategy in ("hora", "round-robin") and unrolled:
         said += "\n" if said else ""
         said += f"{unrolled} problems have no right and attempts: {strategy} takes them as unrolled"
-    for text in (said, *_summary(lines, found, costly)):
+    for text in (unknown, said, *_summary(lines, found, costly)):
         if text:
             print(text, file=sys.stderr)
     return 0
@@ -266,14 +281,17 @@ def _summary(lines: Sequence[StateLine], found: "Plan", costly: bool) -> list[st
     return said
 
 
-def _prior(text: str) -> tuple[float, float] | None:
+def _prior(text: str) -> tuple[tuple[float, float] | None, str | None]:
+    """A pair, a file of priors, or neither, which is to fit."""
     if text == "fit":
-        return None
+        return None, None
     parts = text.split(",")
-    if len(parts) != 2:
-        raise InputError(f"--prior: {text!r}: needs fit, or two numbers A,B")
+    if len(parts) != 2 or Path(text).is_file():
+        if not Path(text).is_file():
+            raise InputError(f"--prior: {text!r}: needs fit, or two numbers A,B, or a file")
+        return None, text
     a, b = (_positive("--prior", part) for part in parts)
-    return a, b
+    return (a, b), None
 
 
 def _amount(option: str, text: str) -> float:

@@ -4,7 +4,8 @@ NumPy only: a bad file is reported before JAX is loaded.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,46 @@ def read_state(path: str) -> list[StateLine]:
     if not lines:
         raise InputError(f"{'<stdin>' if path == '-' else path}: is empty, needs a problem")
     return lines
+
+
+def with_priors(lines: Sequence[StateLine], path: str) -> tuple[list[StateLine], str]:
+    """The problems with the priors that a file has for those without one of their own.
+
+    Args:
+        lines: the problems.
+        path: a file like theirs, of lines with `id`, `alpha` and `beta`.
+
+    Returns:
+        The problems, and what is to be said of priors that belong to none.
+
+    Raises:
+        InputError: as `read_state`; a line without alpha, a problem without a prior, or one with
+            another number of candidates.
+    """
+    priors = {}
+    for line in read_state(path):
+        if line.alpha is None:
+            raise InputError(f"{line.place}: alpha: missing, needs alpha and beta")
+        priors[shown(line.id)] = line
+    found = []
+    for line in lines:
+        own = any(x is not None for x in (line.alpha, line.weights, line.scores))
+        prior = priors.pop(shown(line.id), None)
+        if own:
+            found.append(line)
+            continue
+        if prior is None:
+            raise InputError(f"{line.place}: id: {short(shown(line.id))} has no prior in {path}")
+        assert prior.alpha is not None
+        assert prior.beta is not None
+        if prior.size not in (1, line.size):
+            raise InputError(
+                f"{prior.place}: alpha: has {prior.size} candidates, but {line.place} {line.size}"
+            )
+        size = (line.size,)
+        alpha, beta = np.broadcast_to(prior.alpha, size), np.broadcast_to(prior.beta, size)
+        found.append(replace(line, alpha=alpha, beta=beta))
+    return found, f"{len(priors)} priors of {path} belong to no problem" if priors else ""
 
 
 def parse_state(place: str, text: bytes) -> StateLine:

@@ -3,6 +3,7 @@
 # What plans a batch, and one line of help for each.
 PLANS = {
     "rounds": "the exact optimum for an equal share of N in each of R rounds",
+    "stages": "as rounds; N is what is left, of which this round spends what theory 7.2f plans",
     "committed": "the exact optimum for one batch of N",
     "uniform": "the same for every unsolved problem",
     "round-robin": "to the unsolved problem with the fewest attempts",
@@ -11,3 +12,6 @@ PLANS = {
     "hora": "the optimum on posteriors Beta(1 + right, 1 + wrong)",
     "knapsack-rl": "Knapsack RL's value p q² of a mixed group",
 }
+
+# Those that plan more than one batch.
+SEVERAL = ("rounds", "stages")

@@ -253,3 +253,41 @@ def test_one_document(run, capsys, monkeypatch, tmp_path):
     path.write_text("".join(json.dumps(x) + "\n" for x in STATE))
     assert main(["plan", str(path), "--total", "5", "--prior", "1,1", "--json"]) == 0
     assert [x["id"] for x in json.loads(capsys.readouterr().out)] == list(range(6))
+
+
+def test_priors_of_a_file_are_those_of_the_lines(run, tmp_path):
+    priors = tmp_path / "priors.jsonl"
+    priors.write_text(
+        '{"id": "b", "alpha": 1, "beta": 3}\n'
+        '{"id": "a", "alpha": 0.5, "beta": 2}\n'
+        '{"id": "z", "alpha": 1, "beta": 1}\n'
+    )
+    counts = [
+        {"id": "a", "right": 0, "attempts": 2},
+        {"id": "b", "right": [0, 1], "attempts": [1, 1]},
+        {"id": "c", "alpha": 2, "beta": 2},
+    ]
+    status, found, err = run(counts, "--total", 9, "--prior", priors)
+    assert status == 0
+    assert f"1 priors of {priors} belong to no problem" in err
+    own = [
+        counts[0] | {"alpha": 0.5, "beta": 2},
+        counts[1] | {"alpha": [1, 1], "beta": [3, 3]},
+        counts[2],
+    ]
+    assert run(own, "--total", 9)[1] == found
+    lines = priors.read_text().splitlines(keepends=True)
+    for kept, place, said in (
+        (lines[:1], "<stdin>:1", 'id: "a" has no prior'),
+        ([*lines, '{"id": "c", "right": 0, "attempts": 1}\n'], f"{priors}:4", "alpha: missing"),
+        (
+            [lines[0], '{"id": "a", "alpha": [1, 1], "beta": [1, 1]}\n'],
+            f"{priors}:2",
+            "alpha: has 2 candidates",
+        ),
+    ):
+        priors.write_text("".join(kept))
+        status, found, err = run(counts, "--total", 9, "--prior", priors)
+        assert (status, found) == (2, [])
+        assert place in err
+        assert said in err

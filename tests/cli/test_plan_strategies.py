@@ -1,4 +1,4 @@
-"""All eight strategies of `dora-theory plan` against rules written out in exact rationals."""
+"""All strategies of `dora-theory plan` against rules written out in exact rationals."""
 
 import json
 import random
@@ -87,6 +87,7 @@ def rule(strategy, lines):
     return {
         "committed": marginal,
         "rounds": marginal,
+        "stages": marginal,
         "index": lambda i, n: values[i] * hazard(*beliefs[i], n),
         "uniform": lambda i, n: -n,
         "round-robin": lambda i, n: -(n + counts[i][1]),
