@@ -67,13 +67,25 @@ def run_benchmark(arguments: argparse.Namespace) -> int:
 
 
 def _table(data: Any) -> str:
-    """% solved ± its standard error, a rule per line."""
+    """% solved ± its standard error, a rule per line, and how much more than the first solves."""
     budgets = list(next(iter(data["rules"].values())))
-    lines = [f"{'% solved by rollouts per problem':34}" + "".join(f"{n:>14}" for n in budgets)]
-    for rule, of in data["rules"].items():
-        cells = (f"{100 * of[n]['solved']:.1f} ± {100 * of[n]['error']:.1f}" for n in budgets)
-        lines.append(f"{rule:34}" + "".join(f"{cell:>14}" for cell in cells))
-    return "\n".join(lines)
+
+    def lines(title: str, of: Any, name: str, form: str) -> list[str]:
+        head = f"{title:34}" + "".join(f"{n:>14}" for n in budgets)
+        rows = (
+            f"{rule:34}" + "".join(f"{_cell(cells[n], name, form):>14}" for n in budgets)
+            for rule, cells in of.items()
+        )
+        return [head, *rows]
+
+    found = lines("% solved by rollouts per problem", data["rules"], "solved", ".1f")
+    if data["paired"]:
+        found += ["", *lines("the same outcomes, paired", data["paired"], "difference", "+.1f")]
+    return "\n".join(found)
+
+
+def _cell(cell: Any, name: str, form: str) -> str:
+    return f"{100 * cell[name]:{form}} ± {100 * cell['error']:.1f}"
 
 
 def _numbers(flag: str, text: str, counts: tuple[int, ...]) -> list[float]:

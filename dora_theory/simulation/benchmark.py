@@ -113,10 +113,14 @@ def simulate_benchmark(
             `(draws, m)`, total N and a NumPy generator to shares solved `(draws,)`.
         budgets: n, rollouts per problem on average; N = n m.
         num_problems: m.
-        num_draws: of all problems and outcomes; all rules see the same problems.
+        num_draws: of all problems and outcomes. All rules see the same problems, and a generator in
+            the same state, from which those of `RULES` draw first when each problem is solved
+            (`solving_times`): so rules differ by what they roll, and not by luck.
 
     Returns:
-        For each rule and budget `solved`, a mean over draws, and its standard error `error`.
+        In `rules`, for each rule and budget, `solved`, a mean over draws, and its standard error
+        `error`; in `paired`, for each rule after the first, what it solves more than the first,
+        `difference`, and the standard error of that.
 
     Raises:
         ValueError: an unknown rule, or numbers out of range.
@@ -128,6 +132,8 @@ def simulate_benchmark(
     m, count = check_whole("num_problems", num_problems, 1), check_whole("num_draws", num_draws, 2)
     named: Mapping[str, Rule]
     if isinstance(rules, Mapping):
+        if not rules:
+            raise ValueError("rules: needs at least one")
         named = rules
     else:
         unknown = [r for r in rules or () if r not in RULES]
@@ -137,20 +143,34 @@ def simulate_benchmark(
     seeds = np.asarray(jax.random.bits(key, (4,))).tolist()
     p = difficulty.draw(np.random.default_rng(seeds), (count, m))
     found: dict[str, dict[str, Any]] = {name: {} for name in named}
+    first, *others = named
+    paired: dict[str, dict[str, Any]] = {f"{name}-{first}": {} for name in others}
     with jax.enable_x64(True):
         for n in budgets:
             total = check_whole("budgets", n, 1) * m
-            for i, (name, rule) in enumerate(named.items()):
-                solved = np.asarray(rule(p, total, np.random.default_rng([*seeds, n, i])))
-                found[name][str(n)] = {
-                    "solved": float(solved.mean()),
-                    "error": float(solved.std(ddof=1) / np.sqrt(count)),
-                }
-    return BenchmarkSimulation({"num_problems": m, "num_draws": count, "rules": found})
+            solved = {
+                name: np.asarray(rule(p, total, np.random.default_rng([*seeds, 1])))
+                for name, rule in named.items()
+            }
+            for name, share in solved.items():
+                found[name][str(n)] = _mean("solved", share)
+            for name in others:
+                more = solved[name] - solved[first]
+                paired[f"{name}-{first}"][str(n)] = _mean("difference", more)
+    return BenchmarkSimulation(
+        {"num_problems": m, "num_draws": count, "rules": found, "paired": paired}
+    )
 
 
-def _times(p: _Chances, generator: np.random.Generator) -> Int[np.ndarray, "d m"]:
-    """Rollouts until solved."""
+def _mean(name: str, draws: Float[np.ndarray, " d"]) -> dict[str, float]:
+    return {
+        name: float(draws.mean()),
+        "error": float(draws.std(ddof=1) / np.sqrt(draws.size)),
+    }
+
+
+def solving_times(p: _Chances, generator: np.random.Generator) -> Int[np.ndarray, "d m"]:
+    """Rollouts until each problem of chance p is solved, `NEVER` for p = 0."""
     with np.errstate(divide="ignore"):
         # p = 1 has log 0, and is solved by the first; p = 0 never.
         t = 1 + np.floor(np.log(generator.random(p.shape)) / np.log1p(-p))
@@ -161,7 +181,7 @@ def _fixed(allocation: Callable[[_Chances, int], Any]) -> Rule:
     """A rule that knows p and looks at nothing."""
 
     def rule(p: _Chances, total: int, generator: np.random.Generator) -> np.ndarray:
-        return (_times(p, generator) <= np.asarray(allocation(p, total))).mean(-1)
+        return (solving_times(p, generator) <= np.asarray(allocation(p, total))).mean(-1)
 
     return rule
 
@@ -176,28 +196,32 @@ def _uniform(p: _Chances, total: int) -> Int[np.ndarray, "d m"]:
 
 
 def _noisy(p: _Chances, total: int, generator: np.random.Generator) -> np.ndarray:
+    times = solving_times(p, generator)
     # What is believed of p is off by a standard normal in the log odds, and taken at its word.
     with np.errstate(divide="ignore"):
         odds = np.log(p) - np.log1p(-p) + generator.standard_normal(p.shape)
     believed = 1 / (1 + np.exp(-odds))
-    return (_times(p, generator) <= np.asarray(_committed(believed, total))).mean(-1)
+    return (times <= np.asarray(_committed(believed, total))).mean(-1)
 
 
 def _hora(*, drop: bool) -> Rule:
     def rule(p: _Chances, total: int, generator: np.random.Generator) -> np.ndarray:
+        times = solving_times(p, generator)
         before = np.minimum(_uniform(p, total), _BEFORE)
-        right = generator.binomial(before, p)
+        # After the first right one the others come as they may.
+        hit = times <= before
+        right = np.where(hit, 1 + generator.binomial(np.where(hit, before - times, 0), p), 0)
         most = np.where(right > 0, 0, NEVER) if drop else np.full(p.shape, NEVER)
         left = total - before.sum(-1)
         more = np.asarray(hora_allocation(right, before, left, max_rollouts=most))
-        return ((right > 0) | (_times(p, generator) <= more)).mean(-1)
+        return (times <= before + more).mean(-1)
 
     return rule
 
 
 def _rounds(rounds: int) -> Rule:
     def rule(p: _Chances, total: int, generator: np.random.Generator) -> np.ndarray:
-        times = _times(p, generator)
+        times = solving_times(p, generator)
         most = np.full_like(times, NEVER)
         return in_rounds(times, most, np.array([total]), rounds, generator)[:, 0]
 
@@ -205,12 +229,12 @@ def _rounds(rounds: int) -> Rule:
 
 
 def _round_robin(p: _Chances, total: int, generator: np.random.Generator) -> np.ndarray:
-    times = _times(p, generator)
+    times = solving_times(p, generator)
     return (times <= round_robin_depths(times, total, generator)).mean(-1)
 
 
 def _index(p: _Chances, total: int, generator: np.random.Generator) -> np.ndarray:
-    return easiest_first(_times(p, generator), p, np.array([total]), generator)[:, 0]
+    return easiest_first(solving_times(p, generator), p, np.array([total]), generator)[:, 0]
 
 
 # Rules by name: what knows p is `known` or `index`, what looks at outcomes adapts.

@@ -56,6 +56,34 @@ def test_uniform_and_round_robin_have_closed_forms():
         assert mean == pytest.approx(1 - np.interp(n, spent, f), abs=4 * error + 1e-3)
 
 
+def test_rules_are_compared_on_the_same_outcomes():
+    every = {}
+
+    def kept(name):
+        def rule(p, total, generator):
+            every[name] = RULES[name](p, total, generator)
+            return every[name]
+
+        return rule
+
+    names = "uniform", "rounds-2", "round-robin"
+    rules = {name: kept(name) for name in names}
+    difficulty = dt.Difficulty(0.5, 0.7)
+    found = dt.simulate_benchmark(
+        jax.random.key(0), difficulty, rules=rules, budgets=(8,), num_draws=20
+    ).data
+    assert list(found["paired"]) == ["rounds-2-uniform", "round-robin-uniform"]
+    for name in names[1:]:
+        # Whoever rolls a solved problem no more gives every other at least as many, in each draw.
+        more = every[name] - every["uniform"]
+        assert np.all(more >= 0)
+        of = found["paired"][f"{name}-uniform"]["8"]
+        assert of["difference"] == pytest.approx(more.mean(), rel=1e-12)
+        assert of["error"] == pytest.approx(more.std(ddof=1) / 20**0.5, rel=1e-12)
+    with pytest.raises(ValueError, match="rules: needs at least one"):
+        dt.simulate_benchmark(jax.random.key(0), difficulty, rules={})
+
+
 def test_levels_and_unsolvable_problems():
     mixed = dt.Difficulty([2, 0.2], [1, 5], shares=[0.25, 0.75], unsolvable=0.3)
     p = mixed.draw(np.random.default_rng(0), (400, 1000))
