@@ -64,6 +64,7 @@ def test_the_optimum_is_that_of_exact_rationals(run, strategy):
         assert ("remain unspent" in err) == (sum(want) < total)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", list(PLANS))
 def test_every_strategy_spends_the_batch_and_leaves_the_solved_alone(run, strategy):
     lines = [*STATE, {"id": "done", "right": 3, "attempts": 3, "solved": True, "floor": 2}]

@@ -50,6 +50,7 @@ def test_two_logs_make_an_array_and_two_tables(run, log):
     assert out.count("difference to REBASE") == 2
 
 
+@pytest.mark.slow
 def test_a_bad_log_does_not_stop_the_report_of_a_good_one(run, log, tmp_path):
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"problem": 1}\n', encoding="utf-8")
@@ -78,6 +79,7 @@ def test_a_report_that_cannot_be_written_is_named_at_once(run, log):
     assert (status, err) == (2, f"--report: {log}: File exists\n")
 
 
+@pytest.mark.slow
 def test_half_a_surrogate_pair_is_written_as_json_writes_it(run, log, tmp_path):
     rows = [json.loads(line) for line in gzip.decompress(log.read_bytes()).splitlines()]
     for row in rows:

@@ -62,6 +62,7 @@ def test_a_signal_while_modules_load_ends_with_one_line(module, number, status, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
@@ -81,6 +82,7 @@ def test_so_it_does_for_every_command(command):
     assert err.startswith("interrupted")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", [0.0, 0.3, 0.6])
 def test_a_signal_while_jax_compiles_does_not_crash_at_exit(delay):
     before = AT_COMPILING.format(delay=delay, number=int(signal.SIGTERM))
