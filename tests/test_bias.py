@@ -167,6 +167,7 @@ def test_specht_s_ratio_is_the_largest_price_of_two_directions():
     assert float(price.max()) == pytest.approx(float(specht_ratio(16)), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_rollouts_to_match_against_a_walk_through_all_budgets():
     rng = np.random.default_rng(3)
     quality = rng.dirichlet(np.ones(3), size=12) * 0.9
@@ -255,6 +256,7 @@ def test_noise_inflates_the_mean_of_exponentials():
     assert [float(y) for y in noise_inflation(0.0, 0.1, 3)] == [1, 0]
 
 
+@pytest.mark.slow
 def test_float32_and_tracing():
     q, sizes = np.float32([0.2, 0.3, 0.5]), np.float32([12, 3, 1])
 

@@ -158,6 +158,7 @@ def test_rounds_spend_equal_shares_that_sum_to_the_total(planned, total, rounds)
     assert max(spent) - min(spent) <= 1
 
 
+@pytest.mark.slow
 def test_candidates_share_a_problem_as_their_merged_hazards(planned):
     """Ties inside a problem go to the lowest candidate; weights are κw, κ(1 - w)."""
     r = random.Random(1)

@@ -32,6 +32,7 @@ TABLE = {
 }
 
 
+@pytest.mark.slow
 def test_the_rules_leave_what_the_table_says():
     found = solved(dt.Difficulty(0.42, 0.55), None)
     assert set(TABLE) == set(RULES)

@@ -81,6 +81,7 @@ def test_another_shape_is_named():
         dt.allocate(dt.Problems.from_rows(ROWS), short, 8)
 
 
+@pytest.mark.slow
 def test_in_simulate(module):
     population = dt.Population(num_candidates=4, num_directions=2)
     rules = ["rebase", squared, f"{module}:to_the_first"]
@@ -107,6 +108,7 @@ def test_in_replay(tmp_path, module):
         dt.replay(log, strategies=[f"{module}:broken"], budgets=[2])
 
 
+@pytest.mark.slow
 def test_in_search():
     world = dt.Tree(steps=2, num_directions=2, answers=3, dimension=4)
     found = dt.search(world, ["rebase", squared], 4, num_problems=2)
