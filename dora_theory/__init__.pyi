@@ -73,6 +73,7 @@ from .allocation.optimize import Optimized as Optimized
 from .allocation.optimize import optimize_allocation as optimize_allocation
 from .allocation.posterior_rules import confidence_bound_allocation as confidence_bound_allocation
 from .allocation.posterior_rules import thompson_failure as thompson_failure
+from .allocation.posterior_rules import ucb1_allocation as ucb1_allocation
 from .allocation.regret import regret_of_concentration as regret_of_concentration
 from .allocation.regret import rollouts_to_match as rollouts_to_match
 from .allocation.rounding import round_allocation as round_allocation
@@ -163,6 +164,8 @@ from .planning import Plan as Plan
 from .planning import PlanState as PlanState
 from .planning import plan as plan
 from .replay.across.options import AcrossOptions as AcrossOptions
+from .replay.calibrate.confidence import ConfidenceMap as ConfidenceMap
+from .replay.calibrate.confidence import fit_confidence_map as fit_confidence_map
 from .replay.calibrate.kernel_length import KernelLength as KernelLength
 from .replay.calibrate.kernel_length import (
     fit_similarity_temperature as fit_similarity_temperature,
@@ -174,10 +177,12 @@ from .replay.estimate.metrics import pass_hat as pass_hat
 from .replay.options import ReplayOptions as ReplayOptions
 from .replay.results import AcrossResult as AcrossResult
 from .replay.results import CalibrationResult as CalibrationResult
+from .replay.results import MetricsResult as MetricsResult
 from .replay.results import ReplayResult as ReplayResult
 from .replay.results import calibrate as calibrate
 from .replay.results import replay as replay
 from .replay.results import replay_across as replay_across
+from .replay.results import replay_metrics as replay_metrics
 from .search.game24 import game24 as game24
 from .search.results import SearchResult as SearchResult
 from .search.results import search as search

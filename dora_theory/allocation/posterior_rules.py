@@ -52,6 +52,37 @@ def confidence_bound_allocation(
     return on_each(_by_bound, (n, float(deviations)), _DOMAINS, m, w, kappa)
 
 
+def ucb1_allocation(
+    weights: Real[ArrayLike, "*#batch k"],
+    concentration: Real[ArrayLike, "..."],
+    budget: int,
+    *,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
+) -> Int[Array, "*batch k"]:
+    """Rollouts one by one by UCB1: the posterior mean plus sqrt(2 log(1 + t)/(1 + r)).
+
+    After t failures in all, r of them the candidate's own. One rollout more is counted than was
+    made, so that first tries go by the means.
+
+    Args:
+        weights: qualities w in [0, 1], shape `(..., k)`.
+        concentration: κ > 0, scalar or shape `(...)`, or of each candidate, `(..., k)`.
+        budget: N ≥ 0, the same for the batch.
+        mask: boolean `(..., k)`, false for padding, which receives nothing.
+
+    Returns:
+        Rollouts, int32 `(..., k)`, with sum N; ties go to the lowest index.
+
+    Raises:
+        ValueError: values out of range, shapes that do not fit.
+
+    Source: Auer, Cesa-Bianchi and Fischer (2002); theory 9.2.2.
+    """
+    n = check_whole("budget", budget)
+    w, kappa, m = checked_candidates(weights, concentration, mask, _DOMAINS)
+    return on_each(_by_bound, (n, None), _DOMAINS, m, w, kappa)
+
+
 def thompson_failure(
     key: Array,
     weights: Real[ArrayLike, "*#batch k"],
@@ -87,12 +118,17 @@ def thompson_failure(
     return _thompson(key, n, count, m, w, kappa)
 
 
-def _by_bound(n: int, deviations: float, mask: Array, w: Array, kappa: Array) -> Array:
-    def take(_: int, given: Array) -> Array:
+def _by_bound(n: int, deviations: float | None, mask: Array, w: Array, kappa: Array) -> Array:
+    """By standard deviations, or by UCB1 for None."""
+
+    def take(t: Array, given: Array) -> Array:
         r = given.astype(w.dtype)
         mean = kappa * w / (kappa + r)
-        spread = jnp.sqrt(mean * (1 - mean) / (kappa + r + 1))
-        best = jnp.argmax(jnp.where(mask, mean + deviations * spread, -jnp.inf))
+        if deviations is None:
+            bonus = jnp.sqrt(2 * jnp.log1p(jnp.asarray(t, w.dtype)) / (1 + r))
+        else:
+            bonus = deviations * jnp.sqrt(mean * (1 - mean) / (kappa + r + 1))
+        best = jnp.argmax(jnp.where(mask, mean + bonus, -jnp.inf))
         return given + (jnp.arange(w.size) == best)
 
     return jax.lax.fori_loop(0, n, take, varying_with(jnp.zeros(w.shape, jnp.int32), w))

@@ -1,7 +1,9 @@
 """Costs, targets and κ of each candidate (theory 9.1, 9.2)."""
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -196,6 +198,71 @@ def _margin_own(x: Instances) -> Float[Array, " n"]:
     return jnp.where(spent, least_sum(_table(x), n) - reached, -1)
 
 
+def _draw_bound(key: Array, n: int) -> Instances:
+    x = _draw_own(key, n)
+    return {
+        "sixteenths": jnp.rint(16 * x["weights"]).astype(int),
+        "log2_kappa": jnp.rint(jnp.log2(x["concentrations"])).astype(int),
+        "budget": x["budget"],
+    }
+
+
+def _margin_bound_rule(x: Instances) -> Float[Array, " n"]:
+    w, kappa = x["sixteenths"] / 16, 2.0 ** x["log2_kappa"]
+    table = _table({"weights": w, "concentrations": kappa})
+    given = jnp.zeros(w.shape, int)
+    for t in range(_MOST):
+        mean = kappa * w / (kappa + given)
+        bound = mean - jnp.sqrt(mean * (1 - mean) / (kappa + given + 1))
+        more = jax.nn.one_hot(bound.argmax(-1), _K, dtype=int)
+        given = given + more * (t < x["budget"])[:, None]
+    reached = jnp.take_along_axis(table, given[..., None], -1)[..., 0].sum(-1)
+    return least_sum(table, x["budget"]) - reached
+
+
+def _bound_rule(x: dict) -> tuple[list[int], Fraction, list[int], Fraction]:
+    """What the bound and the optimum give, and how each fails."""
+    w = [Fraction(y, 16) for y in x["sixteenths"]]
+    kappa = [Fraction(2) ** y for y in x["log2_kappa"]]
+    found: list[Any] = []
+    for deviations in (-1.0, 0.0):
+        given, failure = [0] * len(w), Fraction(1)
+        for _ in range(x["budget"]):
+            mean = [k * y / (k + r) for k, y, r in zip(kappa, w, given, strict=True)]
+            index = [
+                m + deviations * Fraction(math.sqrt(m * (1 - m) / (k + r + 1))) if deviations else m
+                for m, k, r in zip(mean, kappa, given, strict=True)
+            ]
+            i = index.index(max(index))
+            failure *= 1 - mean[i]
+            given[i] += 1
+        found += [given, failure]
+    return tuple(found)
+
+
+def _confirm_bound(x: dict) -> bool:
+    _, cautious, _, best = _bound_rule(x)
+    return cautious > best
+
+
+def _simpler_bound(x: dict) -> Iterator[dict]:
+    yield from ({**x, "budget": n} for n in range(1, x["budget"]))
+    for name, middle in (("sixteenths", 8), ("log2_kappa", 0)):
+        for i, now in enumerate(x[name]):
+            if now != middle:
+                yield {**x, name: [middle if j == i else y for j, y in enumerate(x[name])]}
+
+
+def _explain_bound(x: dict) -> str:
+    cautious, fails, best, less = _bound_rule(x)
+    w = rational.listed([Fraction(y, 16) for y in x["sixteenths"]])
+    kappa = rational.listed([Fraction(2) ** y for y in x["log2_kappa"]])
+    return (
+        f"w = {w}, κ = {kappa}, N = {x['budget']}: the bound gives {tuple(cautious)} and fails "
+        f"with {fails}, {tuple(best)} with {less}"
+    )
+
+
 # Sums of up to twelve logarithms below 3.
 _SUMS = 1e-12
 CLAIMS = (
@@ -296,5 +363,23 @@ CLAIMS = (
         draw=_draw_own,
         margin=_margin_own,
         tolerance=_SUMS,
+    ),
+    Claim(
+        id="9.2.2",
+        name="the lower confidence bound",
+        statement="With κ_i of their own, rollouts by the largest posterior mean less a standard "
+        "deviation are an optimum.",
+        latex=r"B^*:\ \text{each rollout to }\arg\max_i\,(\mu_i-\sigma_i)",
+        source="new",
+        expected="refuted",
+        assumptions="Independent candidates, p_i ~ Beta(κ_i w_i, κ_i(1-w_i)).",
+        proof="The bound withholds first tries from what is uncertain, and these are worth as much "
+        "as others: w = 1/2 twice, κ = 1 and 9, N = 2 fails with 11/40 by (0, 2), 1/4 by (1, 1).",
+        draw=_draw_bound,
+        margin=_margin_bound_rule,
+        tolerance=_SUMS,
+        confirm=_confirm_bound,
+        simpler=_simpler_bound,
+        explain=_explain_bound,
     ),
 )

@@ -22,7 +22,7 @@ from dora_theory.cli.replay_across import (
     run_across,
     shared,
 )
-from dora_theory.cli.replay_metrics import add_metrics, run_metrics
+from dora_theory.cli.replay_metrics import add_metrics, run_metrics, worth_of
 from dora_theory.io.atomic_write import utf8, whole_output
 from dora_theory.io.terminal import say
 from dora_theory.replay.options import BUDGETS, REPLAYED, ReplayOptions
@@ -184,7 +184,9 @@ def run(arguments: argparse.Namespace) -> int:
                 _calibrated(s, f.options, judge) for s, f in zip(summaries, found, strict=True)
             ]
             budgets = [shared(s, f.options, judge) for s, f in zip(summaries, found, strict=True)]
-            whole = [s | c | a for s, c, a in zip(summaries, calibrated, budgets, strict=True)]
+            worth = [worth_of(s, f.options, judge) for s, f in zip(summaries, found, strict=True)]
+            every = zip(summaries, calibrated, budgets, worth, strict=True)
+            whole = [s | c | a | m for s, c, a, m in every]
             _report(whole, pages, many=len(options) > 1)
             say(f"report: {' and '.join(pages)} in {arguments.report}")
         file.write(utf8(text) + b"\n")

@@ -3,9 +3,12 @@
 import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import PurePath
+from typing import IO, Any
 
 from dora_theory._errors import InputError
-from dora_theory.cli.logs import as_json, each_log
+from dora_theory.cli.logs import as_json, each_log, report_pages
+from dora_theory.cli.options import rows_of_logs, write_tables
 from dora_theory.io.atomic_write import utf8, whole_output
 from dora_theory.io.terminal import say
 from dora_theory.replay.options import ReplayOptions
@@ -45,23 +48,19 @@ def run_metrics(arguments: argparse.Namespace, reading: Sequence[ReplayOptions])
     Returns:
         The exit status.
     """
-    for name in ("across", "figure", "report", "csv", "parquet"):
-        if getattr(arguments, name):
-            raise InputError(f"--{name}: has no form for --metrics")
-    if not 0 < arguments.share <= 1:
-        raise InputError(f"--share: {arguments.share:g}: needs a number in (0, 1]")
+    if arguments.across:
+        raise InputError("--across: has no form for --metrics")
     from dora_theory.replay.grade.correctness import Judge
-    from dora_theory.replay.metrics import METRICS, replay_metrics
+    from dora_theory.replay.metrics import replay_metrics
     from dora_theory.replay.report.metrics_table import metrics_table
+    from dora_theory.replay.results import MetricsResult
 
     names = tuple(dict.fromkeys(arguments.metrics))
-    for name in names:
-        if name not in METRICS:
-            raise InputError(f"--metrics: {name!r} is none of {', '.join(METRICS)}")
     budgets = arguments.budgets if arguments.all_budgets else ()
     how = {"accept": arguments.accept, "share": arguments.share}
     with ExitStack() as files:
         file = files.enter_context(whole_output(arguments.out))
+        pages: dict[str, IO[bytes]] = report_pages(files, arguments.report)
         judge = files.enter_context(Judge())
         found, status = each_log(
             arguments.logs,
@@ -70,9 +69,39 @@ def run_metrics(arguments: argparse.Namespace, reading: Sequence[ReplayOptions])
                 log, names, budgets, options, **how, note=say, judge=judge
             ),
         )
-        if arguments.json:
-            text = as_json(found, many=len(reading) > 1)
-        else:
-            text = "\n\n".join(map(metrics_table, found))
+        document = as_json(found, many=len(reading) > 1)
+        text = document if arguments.json else "\n\n".join(map(metrics_table, found))
+        if arguments.figure is not None:
+            _draw(found, arguments.figure)
+        if pages:
+            from dora_theory.replay.report.metrics_page import metrics_report
+
+            pages["report.html"].write(utf8(metrics_report(found)))
+            pages["replay.json"].write(utf8(document + "\n"))
+            say(f"report: {' and '.join(pages)} in {arguments.report}")
         file.write(utf8(text) + b"\n")
+        write_tables(arguments, rows_of_logs(map(MetricsResult, found)))
     return status
+
+
+def worth_of(summary: dict[str, Any], options: ReplayOptions, judge: Any) -> dict[str, Any]:
+    """What the verifier of the same log is worth, where it has solutions and can be read again."""
+    from dora_theory.replay.metrics import replay_metrics
+
+    if summary["kind"] == "tree" or summary["log"] == "-":
+        return {}
+    names = ("pass@k", "pass^k")
+    try:
+        return {"metrics": replay_metrics(summary["log"], names, (), options, judge=judge)}
+    except InputError as error:
+        say(str(error))
+        return {}
+
+
+def _draw(found: Sequence[dict[str, Any]], path: str) -> None:
+    from dora_theory.plots import save
+    from dora_theory.replay.report.metrics_picture import accuracy_against_solutions
+
+    titles = [PurePath(one["log"]).name.split(".jsonl")[0] for one in found]
+    files = save(accuracy_against_solutions(found, titles), path[:-4])
+    say("wrote " + " and ".join(map(str, files)))

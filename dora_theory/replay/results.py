@@ -90,6 +90,50 @@ class AcrossResult(Document):
         return f"one budget for {self.data['problems']} problems of {self.data['log']}"
 
 
+class MetricsResult(Document):
+    """Metrics of plain sampling on one log and its verifiers, see `replay_metrics`.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> from dora_theory.replay.synthetic import write_synthetic_log
+        >>> log = pathlib.Path(tempfile.mkdtemp()) / 'log.jsonl'
+        >>> _ = write_synthetic_log(log, problems=8, samples=8)
+        >>> found = dt.replay_metrics(log, metrics=["pass@k"], budgets=[2])
+        >>> found.rows()[0]["measure"]
+        'pass@k'
+    """
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each metric and k, then for each verifier and measure, by k where it has one.
+
+        The verifier of a metric, and the k of a rate, is None.
+        """
+        from dora_theory.replay.report.metrics_table import verifiers_of
+
+        none = {"mean": None, "low": None, "high": None}
+
+        def row(verifier: str | None, measure: str, k: str | None, cell: Any) -> dict[str, Any]:
+            at = None if k is None else int(k)
+            return {"verifier": verifier, "measure": measure, "k": at, **(cell or none)}
+
+        metrics = self.data["answers"] | self.data["metrics"]
+        found = [row(None, name, k, cell) for name, of in metrics.items() for k, cell in of.items()]
+        for name, of in verifiers_of(self.data).items():
+            found += [row(name, x, None, of[x]) for x in of if x != "budget"]
+            for k, cells in of["budget"].items():
+                found += [row(name, measure, k, cell) for measure, cell in cells.items()]
+        return found
+
+    def plot(self) -> "Figure":
+        """Accuracy against k: stops by each verifier, best of n, and votes."""
+        from dora_theory.replay.report.metrics_picture import accuracy_against_solutions
+
+        return accuracy_against_solutions([self.data], [PurePath(self.data["log"]).name])
+
+    def _title(self) -> str:
+        return f"metrics of {self.data['problems']} problems of {self.data['log']}"
+
+
 class CalibrationResult(Document):
     """How far the scores of one log can be trusted, see `calibrate`.
 
@@ -199,6 +243,53 @@ def replay_across(
     from dora_theory.replay.across.run import replay_across as run
 
     return AcrossResult(run(str(log), across, options, note=note))
+
+
+def replay_metrics(
+    log: str | Path,
+    *,
+    metrics: Sequence[str] = ("pass@k", "pass^k", "majority@k"),
+    budgets: Sequence[int] = (),
+    accept: Sequence[float] = (),
+    share: float = 0.5,
+    options: ReplayOptions = _DEFAULT,
+    note: Callable[[str], None] = lambda _: None,
+) -> MetricsResult:
+    """What k plain samples of a log show, and what its verifiers are worth.
+
+    Args:
+        log: a file or folder that one of the formats reads; scores are needed for some metrics.
+        metrics: of pass@k, pass^k, g-pass@k, majority@k, best-of-n and weighted-vote.
+        budgets: k; powers of two up to what is logged of every problem if empty.
+        accept: mean step scores from which the verifier accepts; quantiles if empty.
+        share: τ of G-pass@k in (0, 1].
+        options: how the log is read.
+        note: called with each remark on the log as soon as it is known; all are in the result.
+
+    Returns:
+        Exact means over all draws of k, with 95% intervals over problems (weighted-vote alone is
+        resampled); rates, ceiling, accuracy and cost of thresholds of the scores, of agreement
+        with the majority, and of a perfect verifier.
+
+    Raises:
+        InputError: an unknown metric, a share outside (0, 1]; the log cannot be read, judged or
+            used; k beyond the solutions of a problem; scores are needed and missing.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> from dora_theory.replay.synthetic import write_synthetic_log
+        >>> log = pathlib.Path(tempfile.mkdtemp()) / 'log.jsonl'
+        >>> _ = write_synthetic_log(log, problems=8, samples=8)
+        >>> found = dt.replay_metrics(log, metrics=["pass@k"], budgets=[2])
+        >>> len(found.rows()) > 0
+        True
+
+    Source: theory 9.3, 9.4.
+    """
+    from dora_theory.replay.metrics import replay_metrics as run
+
+    found = run(str(log), metrics, budgets, options, accept=accept, share=share, note=note)
+    return MetricsResult(found)
 
 
 def calibrate(

@@ -1,5 +1,6 @@
 """`replay --metrics` on a log whose numbers a hand can check."""
 
+import csv
 import itertools
 import json
 
@@ -20,13 +21,14 @@ ROWS = [
 def replay(tmp_path, capsysbinary):
     """Runs `replay` on the rows; returns exit status, output and standard error."""
 
-    def run(*arguments, scored=True):
+    def run(*arguments, scored=True, tokens=False):
         path = tmp_path / "log.jsonl"
         lines = []
         for i, row in enumerate(ROWS):
             samples = [
                 {"text": f"{answer} so {j}", "final_answer": answer, "correct": correct}
                 | ({"step_scores": [score]} if scored else {})
+                | ({"completion_tokens": 10 * (j + 1)} if tokens else {})
                 for j, (answer, correct, score) in enumerate(row)
             ]
             lines.append({"problem_id": str(i), "problem": f"p{i}", "samples": samples})
@@ -85,12 +87,53 @@ def test_the_verifier_has_rates_a_ceiling_and_a_curve(replay):
     # All three problems have an accepted one: right in the first, never, in two of three.
     assert cell["believed"]["mean"] == 1
     assert cell["right"]["mean"] == pytest.approx((1 + 0 + 2 / 3) / 3)
-    agreement = json.loads(out)["agreement"]
-    assert agreement["true_positive"]["mean"] == pytest.approx(4 / 5)
-    assert agreement["false_positive"]["mean"] == pytest.approx(2 / 7)
+    assert cell["believed_right"]["mean"] == pytest.approx((1 + 0 + 2 / 3) / 3)
     text = replay("--metrics", "pass@k", "--accept", "0.65")[1]
     assert "score ≥ 0.65" in text
-    assert "right of those" in text
+    assert "Right of those" in text
+
+
+def test_agreement_and_the_perfect_verifier_stand_beside_it(replay):
+    _, out, _ = replay("--metrics", "pass@k", "--json", tokens=True)
+    found = json.loads(out)
+    # Of the other three solutions none has an answer more often: 4, 4; 8, 8; 3, 3.
+    agreement, perfect = found["agreement"], found["perfect"]
+    assert agreement["true_positive"]["mean"] == pytest.approx(4 / 5)
+    assert agreement["false_positive"]["mean"] == pytest.approx(2 / 7)
+    # Two of four are accepted in each problem, right ones in the first and the last.
+    cell = agreement["budget"]["2"]
+    assert cell["believed"]["mean"] == pytest.approx(1 - 1 / 6)
+    assert cell["accuracy"]["mean"] == pytest.approx((5 / 6 + 1 / 6 * 1 / 2 + 5 / 6) / 3)
+    for k, of in perfect["budget"].items():
+        assert of["accuracy"] == of["believed"] == found["metrics"]["pass@k"][k]
+    assert (perfect["precision"]["mean"], perfect["false_positive"]["mean"]) == (1, 0)
+    assert set(found["answers"]) == {"majority@k", "best-of-n", "weighted-vote"}
+    # 10 + 20 + 30 + 40 tokens in any order; where one in four is right it comes at each place.
+    assert (found["cost_unit"], found["cost_per_solution"]["mean"]) == ("tokens", 25)
+    rng, costs = np.random.default_rng(0), []
+    for row in ROWS:
+        for _ in range(4000):
+            order = rng.permutation(4)
+            stop = next(t for t, i in enumerate(order) if row[i][1]) + 1
+            costs.append(10 * (order[:stop] + 1).sum())
+    assert perfect["budget"]["4"]["cost"]["mean"] == pytest.approx(np.mean(costs), rel=0.02)
+
+
+def test_the_numbers_are_written_as_a_table_a_picture_and_a_page(replay, tmp_path):
+    table, figure, folder = tmp_path / "m.csv", tmp_path / "m.png", tmp_path / "page"
+    files = ("--csv", table, "--figure", figure, "--report", folder)
+    _, out, _ = replay("--metrics", "pass@k", "--accept", "0.65", "--json", *files)
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    found = json.loads(out)
+    one = [r for r in rows if (r["verifier"], r["measure"], r["k"]) == ("", "pass@k", "2")]
+    assert [float(r["mean"]) for r in one] == [found["metrics"]["pass@k"]["2"]["mean"]]
+    assert {r["verifier"] for r in rows} == {"", "score ≥ 0.65", "agreement", "perfect"}
+    page = (folder / "report.html").read_text()
+    assert "What is its verifier worth?" in page
+    assert "score ≥ 0.65" in page
+    assert json.loads((folder / "replay.json").read_text()) == found
+    assert figure.stat().st_size > 5000
 
 
 def test_a_log_without_scores_has_votes_and_no_verifier(replay):

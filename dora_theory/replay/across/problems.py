@@ -21,6 +21,7 @@ class LoggedProblems:
         scores: mean step score of each, 0 for padding, shape `(m, k)`; None if any has none.
         answers: which give the same answer, as `answer_labels`, -1 for padding.
         columns: `level` and `subject` of each as text, None where the log says nothing.
+        tokens: of each, 0 for padding, shape `(m, k)`; None if any is not logged.
     """
 
     logged: Int[np.ndarray, " m"]
@@ -28,6 +29,7 @@ class LoggedProblems:
     scores: Float[np.ndarray, "m k"] | None
     answers: Int[np.ndarray, "m k"]
     columns: dict[str, list[str | None]]
+    tokens: Float[np.ndarray, "m k"] | None = None
 
     @property
     def right(self) -> Int[np.ndarray, " m"]:
@@ -51,12 +53,16 @@ def collect(records: Iterable[Record], score_scale: float = 1.0) -> LoggedProble
     scored = all(row[2] is not None for row in rows)
     correct = np.zeros(shape, bool)
     scores, answers = np.zeros(shape), np.full(shape, NONE)
-    for i, (_, right, given, labels, *_) in enumerate(rows):
+    counted = all(row[6] is not None for row in rows)
+    tokens = np.zeros(shape) if counted else None
+    for i, (_, right, given, labels, _, _, length) in enumerate(rows):
         correct[i, : len(right)], answers[i, : len(right)] = right, labels
         if scored:
             scores[i, : len(right)] = given
+        if tokens is not None:
+            tokens[i, : len(right)] = length
     columns = {"level": [row[4] for row in rows], "subject": [row[5] for row in rows]}
-    return LoggedProblems(logged, correct, scores if scored else None, answers, columns)
+    return LoggedProblems(logged, correct, scores if scored else None, answers, columns, tokens)
 
 
 def _row(record: Record, scale: float) -> tuple:
@@ -65,4 +71,7 @@ def _row(record: Record, scale: float) -> tuple:
     scores = np.array([np.mean(s.step_scores or ()) for s in record.samples]) if has else None
     key = digest(record.problem, record.problem_id)
     given = None if scores is None else scores / scale
-    return key, right, given, answer_labels(record.samples), record.level, record.subject
+    lengths = [s.tokens for s in record.samples]
+    tokens = None if None in lengths else np.array(lengths, float)
+    labels = answer_labels(record.samples)
+    return key, right, given, labels, record.level, record.subject, tokens

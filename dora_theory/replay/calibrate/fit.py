@@ -82,9 +82,10 @@ def calibrate(
         `use`, the κ for `allocate`, which sees the softmax of scores: that of `quality`; `depth`
         and `level`, the fits of the best mean by m and by difficulty; `scores`, calibration after
         step m (`step`) and after the last one (`final`); `length`, the T_s of the similarity kernel
-        that outcomes of like candidates support, null if no problem has two; `replayed`, success if
-        the optimum for the κ to use is, beside REBASE and the optimum for κ = 1/2; `checks`, as of
-        a replay; `notes`, `caveat`.
+        that outcomes of like candidates support, null if no problem has two; `own`, the map to a κ
+        of each candidate, as `own_confidence` has it; `replayed`, success if the optimum for the κ
+        to use is, beside REBASE and the optimum for κ = 1/2; `checks`, as of a replay; `notes`,
+        `caveat`.
 
     Raises:
         InputError: the log cannot be read, judged or used, or has no scores.
@@ -110,7 +111,7 @@ def _calibrated(
     judge: Judge,
 ) -> dict[str, Any]:
     log = Examined(path, options, judge, remember)
-    counts, outcomes, problems, pairs = _collected(log, options, depths, remember)
+    counts, outcomes, problems, pairs, rows = _collected(log, options, depths, remember)
     if not any(len(c.score) for c in counts.values()):
         raise InputError(f"{path}: no scores of solutions that go on after step {depths[0]}")
     main = counts[options.steps]
@@ -126,7 +127,9 @@ def _calibrated(
         )
     fits = {mean: _fit(main, mean) for mean in MEANS}
     from dora_theory.replay.calibrate.log_length import length_of_log
+    from dora_theory.replay.calibrate.own_confidence import own_confidence, seen_of
 
+    how = {"seed": options.seed, "resamples": options.resamples}
     best = max(fits, key=lambda mean: fits[mean]["log_likelihood"])
     return {
         "log": path,
@@ -142,6 +145,7 @@ def _calibrated(
             if level
         },
         "length": length_of_log(pairs, concentration_of(main, "calibrated")),
+        "own": own_confidence(seen_of(rows), options.steps, options.budgets, **how),
         "scores": {"step": _scores(outcomes, "score"), "final": _scores(outcomes, "final")},
         "replayed": _replayed(path, options, fits["quality"]["concentration"], judge),
         "checks": [asdict(finding) for finding in log.findings()],
@@ -168,13 +172,15 @@ def _replayed(path: str, options: ReplayOptions, kappa: float, judge: Judge) -> 
 
 def _collected(
     log: Examined, options: ReplayOptions, depths: tuple[int, ...], note: Note
-) -> tuple[dict[int, Counts], Outcomes, int, list["Alike"]]:
+) -> tuple[dict[int, Counts], Outcomes, int, list["Alike"], list[tuple]]:
     from dora_theory.replay.calibrate.log_length import alike
+    from dora_theory.replay.calibrate.own_confidence import directions_seen
 
     encoder = encoder_of(options)
     groups: dict[int, list[tuple]] = {m: [] for m in depths}
     samples: list[tuple] = []
     pairs: list[Alike] = []
+    rows: list[tuple] = []
     problems = unscored = 0
     for record in log.solutions():
         number, problems = problems, problems + 1
@@ -193,6 +199,7 @@ def _collected(
                 options.quality_temperature,
                 record.level or "",
             )
+            rows += directions_seen(record, seen, options, m)
             if m == options.steps:
                 own = seen.scores[going], seen.correct[going], seen.embeddings[going]
                 pairs.append(alike(*own, EDGE))
@@ -203,7 +210,8 @@ def _collected(
     if unscored:
         note(f"{log.path}: {unscored} problems have no scores and are left out")
     columns = (np.array(x) for x in zip(*samples, strict=True)) if samples else [np.zeros(0)] * 4
-    return {m: counts_of(rows) for m, rows in groups.items()}, Outcomes(*columns), problems, pairs
+    counts = {m: counts_of(group) for m, group in groups.items()}
+    return counts, Outcomes(*columns), problems, pairs, rows
 
 
 def _of_level(counts: Counts, level: str) -> Counts:

@@ -17,7 +17,7 @@ from dora_theory._checks import check_number, check_whole
 from dora_theory.replay.grade.answers import NONE, RIGHT
 
 # Binomials of more have no double.
-_MOST = 1000
+MOST = 1000
 
 Estimates = Float[np.ndarray, "*batch"]
 
@@ -180,26 +180,50 @@ def best_of(scores: Float[np.ndarray, " n"], correct: Bool[np.ndarray, " n"], k:
 
 
 def stop_at(
-    scores: Float[np.ndarray, " n"], correct: Bool[np.ndarray, " n"], threshold: float, k: int
+    accepted: Bool[np.ndarray, " n"],
+    correct: Bool[np.ndarray, " n"],
+    k: int,
+    scores: Float[np.ndarray, " n"] | None = None,
 ) -> tuple[float, float, float]:
-    """What stopping at the first score of at least a threshold comes to, within k rollouts.
+    """What stopping at the first accepted of k rollouts comes to.
 
     Args:
-        scores: of the n rollouts of one problem.
+        accepted: which of the n rollouts of one problem a verifier accepts.
         correct: which are right.
-        threshold: τ. If none of the k reaches it, the best-scored is the answer.
         k: rollouts, from 1 to n.
+        scores: the best-scored is the answer if none of the k is accepted; any of them if None.
 
     Returns:
         Chance that one is accepted, that it is right besides, and that the answer is right.
     """
-    accepted = scores >= threshold
-    n, a = np.asarray(scores.size), int(accepted.sum())
+    n, a = np.asarray(accepted.size), int(accepted.sum())
     none = float(_draws(n - a, k) / _draws(n, k))
     # Whichever is drawn first is any of the accepted.
     right = (1 - none) * float(correct[accepted].mean()) if a else 0.0
-    rest = none * best_of(scores[~accepted], correct[~accepted], k) if none > 0 else 0.0
+    if none == 0:
+        return 1.0, right, right
+    level = np.zeros(accepted.size) if scores is None else scores
+    rest = none * best_of(level[~accepted], correct[~accepted], k)
     return 1 - none, right, right + rest
+
+
+def cost_until(accepted: Bool[np.ndarray, " n"], costs: Float[np.ndarray, " n"], k: int) -> float:
+    """Expected cost of drawing rollouts until one is accepted, at most k.
+
+    Args:
+        accepted: which of the n rollouts of one problem end the search.
+        costs: of each.
+        k: rollouts, from 1 to n.
+
+    Returns:
+        The mean over all orders of the n.
+    """
+    n, a, j = accepted.size, int(accepted.sum()), np.arange(k)
+    # A rollout is drawn after j others iff none of those is accepted.
+    others = comb(n - 1, j)
+    yes = (comb(n - a, j) / others).sum() * costs[accepted].sum()
+    no = (comb(max(n - a - 1, 0), j) / others).sum() * costs[~accepted].sum()
+    return float((yes + no) / n)
 
 
 def counted(answers: Int[np.ndarray, " n"]) -> tuple[Int[np.ndarray, " answers"], int]:
@@ -223,8 +247,8 @@ def _counts(logged: ArrayLike, correct: ArrayLike, k: int) -> tuple[np.ndarray, 
 def _check_enough(k: int, n: np.ndarray) -> None:
     if n.size and k > n.min():
         raise ValueError(f"k = {k}: more than the {n.min()} logged rollouts")
-    if n.size and n.max() > _MOST:
-        raise ValueError(f"logged = {n.max()}: needs at most {_MOST} rollouts of a problem")
+    if n.size and n.max() > MOST:
+        raise ValueError(f"logged = {n.max()}: needs at most {MOST} rollouts of a problem")
 
 
 def _draws(n: np.ndarray, k: int) -> np.ndarray:

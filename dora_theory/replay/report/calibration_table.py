@@ -38,6 +38,8 @@ def calibration_table(document: dict[str, Any]) -> str:
     if document["level"]:
         lines += ["", f"by difficulty, μ {_HOW[best]}"]
         lines += map(_fit, document["level"], document["level"].values())
+    if document["own"]:
+        lines += ["", *_own(document["own"])]
     lines += ["", *textwrap.wrap(length_in_words(document["length"]), _WIDTH)]
     lines += ["", "scores against outcomes"]
     for name, at in (("step", f"after step {steps}"), ("final", "after the last step")):
@@ -81,6 +83,43 @@ def length_in_words(found: Mapping[str, Any] | None) -> str:
         f"T_s of the similarity kernel: the log supports none (the fit is {fit}, which reaches an "
         f"end of what is tried); {ADVICE}."
     )
+
+
+def _own(found: Mapping[str, Any]) -> list[str]:
+    """The map to a κ of each candidate, and what a single κ loses."""
+    low, middle, high = found["concentration"]
+    held = found["held_out"]
+    lines = [
+        "a prior Beta(κμ, κ(1 − μ)) of each candidate, from its score, the spread of its step "
+        "scores and its depth",
+        f"  logit μ = {_line(found['map']['mean'])}",
+        f"  log κ = {_line(found['map']['log_concentration'])}",
+        f"  κ of a direction: half are in {low:.3g} to {high:.3g}, the median is {middle:.3g}",
+        f"  on problems that it was not fitted to ({found['folds']} folds) it raises log "
+        f"likelihood by {held['mean']:+.3f} [{held['low']:+.3f}, {held['high']:+.3f}] a problem "
+        "against a single κ",
+    ]
+    ns = list(found["lost"])
+    rows = [("success that a single κ loses, points", [f"N = {n}" for n in ns])]
+    for name, words in (("predicted", "if the map is right"), ("replayed", "on this log")):
+        cells = [_lost(found["lost"][n][name]) for n in ns]
+        rows.append((words, cells))
+    rows.append(("problems", [str(found["lost"][n]["problems"]) for n in ns]))
+    width = max(len(cell) for _, row in rows for cell in row)
+    return lines + [
+        f"  {name:38}" + "".join(f"  {cell:>{width}}" for cell in cells) for name, cells in rows
+    ]
+
+
+def _line(of: Mapping[str, float]) -> str:
+    names = ("", " logit score", " spread", " depth")
+    terms = [f"{x:.3g}{name}" for x, name in zip(of.values(), names, strict=True)]
+    return " + ".join(terms).replace("+ -", "− ")
+
+
+def _lost(x: Mapping[str, float]) -> str:
+    mean, low, high = (100 * x[name] for name in ("mean", "low", "high"))
+    return f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
 def _fit(name: str, fit: Mapping[str, Any]) -> str:

@@ -1,12 +1,67 @@
-"""The text of `replay --metrics`."""
+"""The tables of `replay --metrics`, and their text."""
 
 import textwrap
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 _WIDTH = 100
+_STOPS = (
+    ("believed", "Stop at the first acceptance within k solutions: believed to be solved, %"),
+    ("right", "Right of those, %"),
+    ("believed_right", "Believed and right, % of problems"),
+)
+
+Table = tuple[str, list[str], list[list[str]]]
 
 
-def metrics_table(found: dict[str, Any]) -> str:
+def verifiers_of(found: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The verifiers of a document of `replay_metrics` by the name that a reader is given.
+
+    Args:
+        found: the document of one log.
+
+    Returns:
+        Thresholds of scores, if there are scores, agreement, and the perfect one.
+    """
+    by_score = {f"score ≥ {tau}": of for tau, of in (found["verifier"] or {}).items()}
+    return by_score | {"agreement": found["agreement"], "perfect": found["perfect"]}
+
+
+def tables(found: Mapping[str, Any]) -> Iterator[Table]:
+    """All tables of one log: what each says, its head and its rows.
+
+    Args:
+        found: what `replay_metrics` returns.
+    """
+    ks = list(found["perfect"]["budget"])
+    plain = [[name, *(_cell(of[k]) for k in ks)] for name, of in found["metrics"].items()]
+    yield "% of problems, k solutions of each [95% over problems]", ["k", *ks], plain
+    head = ["a verifier", "right accepted", "wrong accepted", "accepted right", "ceiling"]
+    columns = "true_positive", "false_positive", "precision", "ceiling"
+    every = verifiers_of(found)
+    rates = [[name, *(_cell(of[x]) for x in columns)] for name, of in every.items()]
+    yield "Verifiers: rates, %, and P(right) with rollouts without end", head, rates
+
+    def stops(measure: str) -> list[list[str]]:
+        return [
+            [name, *(_cell(of["budget"][k][measure]) for k in ks)] for name, of in every.items()
+        ]
+
+    for measure, title in _STOPS:
+        yield title, ["k", *ks], stops(measure)
+    others = [[name, *(_cell(of[k]) for k in ks)] for name, of in found["answers"].items()]
+    title = "Accuracy of the answer, %: the accepted, else the best-scored, or any without scores"
+    yield title, ["k", *ks], stops("accuracy") + others
+    unit, one = found["cost_unit"], found["cost_per_solution"]["mean"]
+    spent = [
+        [name, *(f"{of['budget'][k]['cost']['mean']:,.4g}" for k in ks)]
+        for name, of in every.items()
+    ]
+    every_k = ["all k", *(f"{int(k) * one:,.4g}" for k in ks)]
+    yield f"Cost until the stop, {unit} per problem", ["k", *ks], [*spent, every_k]
+
+
+def metrics_table(found: Mapping[str, Any]) -> str:
     """What `replay_metrics` returns as text.
 
     Args:
@@ -15,52 +70,23 @@ def metrics_table(found: dict[str, Any]) -> str:
     Returns:
         Lines, without an end of line at the last.
     """
-    ks = list(next(iter(found["metrics"].values())))
-    lines = [
-        f"{found['log']}: {found['problems']} problems, {found['samples']} solutions",
-        "",
-        "% of problems, k solutions of each [95% over problems]",
-        *_rows(
-            [("k", ks)]
-            + [(name, [_cell(of[k]) for k in ks]) for name, of in found["metrics"].items()]
-        ),
-    ]
-    agreement = found["agreement"]
-    head = ["right accepted", "wrong accepted", "accepted right", "ceiling"]
-    rates = [("a verifier", head)]
-    for tau, of in (found["verifier"] or {}).items():
-        three = [_cell(of[x]) for x in ("true_positive", "false_positive", "precision")]
-        end = "-" if of["ceiling"] is None else f"{100 * of['ceiling']:.1f}"
-        rates.append((f"score ≥ {tau}", [*three, end]))
-    both = [_cell(agreement[x]) for x in ("true_positive", "false_positive")]
-    rates.append(("what most answer", [*both, "-", "-"]))
-    lines += ["", "Verifiers: rates of acceptance, %, and P(right) with rollouts without end"]
-    lines += _rows(rates)
-    for title, name in (
-        ("Stop at the first acceptance within k solutions: believed to be solved, %", "believed"),
-        ("right of those, %", "right"),
-        ("accuracy of the answer, %: the accepted, else the best-scored", "accuracy"),
-    ):
-        if found["verifier"]:
-            cells = [
-                (f"score ≥ {tau}", [_cell(of["budget"][k][name]) for k in ks])
-                for tau, of in found["verifier"].items()
-            ]
-            lines += ["", title, *_rows([("k", ks), *cells])]
+    lines = [f"{found['log']}: {found['problems']} problems, {found['samples']} solutions"]
+    for title, head, rows in tables(found):
+        lines += ["", title, *_aligned([head, *rows])]
     return "\n".join([*lines, "", *textwrap.wrap(found["caveat"], _WIDTH)])
 
 
-def _rows(rows: list[tuple[str, list[str]]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*(cells for _, cells in rows), strict=True)]
+def _aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*(row[1:] for row in rows), strict=True)]
     return [
         f"{name:17}"
         + "".join(f"  {cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
-        for name, cells in rows
+        for name, *cells in rows
     ]
 
 
-def _cell(x: dict[str, float | None]) -> str:
-    if x["mean"] is None:
+def _cell(x: Mapping[str, float | None] | None) -> str:
+    if x is None or x["mean"] is None:
         return "-"
     mean, low, high = (100 * float(x[name] or 0) for name in ("mean", "low", "high"))
     return f"{mean:.1f} [{low:.1f}, {high:.1f}]"

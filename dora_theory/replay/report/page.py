@@ -16,6 +16,7 @@ from dora_theory.replay.report.calibration_picture import calibration_panels
 from dora_theory.replay.report.calibration_table import calibration_table
 from dora_theory.replay.report.conclusion import conclusion
 from dora_theory.replay.report.html import checks, image, page, table
+from dora_theory.replay.report.metrics_page import metrics_parts
 from dora_theory.replay.report.picture import success_against_budget
 from dora_theory.replay.report.similarity_picture import similarity_panels
 from dora_theory.replay.report.table import similarity_in_words
@@ -27,7 +28,8 @@ def report(summaries: Sequence[dict[str, Any]]) -> str:
     Args:
         summaries: what `replay.summary.summary` returns, at least one; with `calibration`, what
             `replay.calibrating.calibrate` returns, or `uncalibrated`, why there is none; with
-            `across`, what `replay.across.run.replay_across` returns, or without.
+            `across`, what `replay.across.run.replay_across` returns, or without; with `metrics`,
+            what `replay.metrics.replay_metrics` returns, or without.
 
     Returns:
         HTML, the same for the same summaries.
@@ -125,6 +127,7 @@ def _section(number: int, summary: dict[str, Any], title: str) -> str:
         image(similarity_panels(similarity), "Cosines, loss against T_s, sizes of directions"),
         *_calibration(summary, title),
         *(across_parts(summary["across"], title) if "across" in summary else []),
+        *(metrics_parts(summary["metrics"], title) if "metrics" in summary else []),
         "<h3>Is this log what it says?</h3>",
         checks(summary["checks"]),
     ]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import dora_theory as dt
-from dora_theory.replay.estimate.metrics import best_of, counted, stop_at
+from dora_theory.replay.estimate.metrics import best_of, cost_until, counted, stop_at
 
 
 def share(answers):
@@ -102,7 +102,8 @@ def test_best_and_stop_are_means_over_all_orders():
         n = int(rng.integers(1, 7))
         k = int(rng.integers(1, n + 1))
         scores, correct = rng.integers(0, 4, n) / 4, rng.random(n) < 0.5
-        best, believed, right, final = [], [], [], []
+        costs = rng.integers(1, 9, n).astype(float)
+        best, believed, right, final, spent = [], [], [], [], []
         for order in itertools.permutations(range(n)):
             drawn = list(order[:k])
             top = max(scores[drawn])
@@ -112,8 +113,11 @@ def test_best_and_stop_are_means_over_all_orders():
             believed.append(bool(accepted))
             right.append(bool(accepted) and correct[accepted[0]])
             final.append(right[-1] if accepted else np.mean(leads))
+            until = 1 + drawn.index(accepted[0]) if accepted else k
+            spent.append(costs[drawn[:until]].sum())
         assert best_of(scores, correct, k) == pytest.approx(np.mean(best))
-        found = stop_at(scores, correct, 0.5, k)
+        assert cost_until(scores >= 0.5, costs, k) == pytest.approx(np.mean(spent))
+        found = stop_at(scores >= 0.5, correct, k, scores)
         assert found == pytest.approx([np.mean(believed), np.mean(right), np.mean(final)])
 
 
