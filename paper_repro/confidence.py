@@ -2,8 +2,8 @@
 
 Mean success lost against the exact optimum, for weights from a flat Dirichlet distribution, 4, 8 or
 16 candidates, and κ of each log-uniform from 0.1 to 10. A lower confidence bound is worst: it
-withholds first tries. An upper one loses little, and one κ for all 2 to 3 points at N ≤ 32: where
-candidates differ in confidence, it pays to know it.
+withholds first tries. An upper one loses little; UCB1, which is close to equal shares, much; one κ
+for all 2 to 3 points at N ≤ 32: where candidates differ in confidence, it pays to know it.
 """
 
 from pathlib import Path
@@ -22,6 +22,7 @@ BOUNDS |= {"LCB, mean - 1 sd": -1.0}
 LOOKS = {
     "UCB, mean + 1 sd": (COLORS["rebase"], "-"),
     "UCB, mean + 2 sd": (COLORS["rebase"], "--"),
+    "UCB1": (COLORS["rebase"], ":"),
     "LCB, mean - 1/2 sd": (COLORS["dora"], "-"),
     "LCB, mean - 1 sd": (COLORS["dora"], "--"),
     "Thompson": (COLORS["direction-optimal"], "-"),
@@ -42,6 +43,7 @@ def losses() -> dict[str, np.ndarray]:
             plans = {
                 name: dt.confidence_bound_allocation(w, kappa, n, c) for name, c in BOUNDS.items()
             }
+            plans["UCB1"] = dt.ucb1_allocation(w, kappa, n)
             plans["one κ = 1/2"] = dt.optimal_allocation(w, 0.5, n)
             middle = np.exp(np.log(kappa).mean(-1))
             plans["one κ, geometric mean"] = dt.optimal_allocation(w, middle, n)

@@ -21,6 +21,8 @@ VERIFIERS |= {"t = 0.6, f = 0.2": (0.6, 0.2)}
 LENGTH, SHOWN = 2048, 256
 SPREADS = {"σ₀ = 0.8 σ₁": 0.8, "σ₀ = σ₁": 1.0, "σ₀ = 1.2 σ₁": 1.2}
 CHANCE, SEPARATION = 0.2, 1.0
+# Prices of a wrong answer, a right one being worth 1.
+PENALTIES = (0.25, 1.0, 4.0)
 
 
 def main(out: Path) -> list[Row]:
@@ -28,6 +30,16 @@ def main(out: Path) -> list[Row]:
     with jax.enable_x64(True):
         plans = {
             name: dt.verifier_order(WEIGHTS, CONCENTRATION, *rates, LENGTH)
+            for name, rates in VERIFIERS.items()
+        }
+        # From its first -1 on more rollouts hurt.
+        lengths = {
+            name: np.asarray(
+                dt.verifier_order(
+                    WEIGHTS, CONCENTRATION, *rates, SHOWN, penalty=np.array(PENALTIES)
+                ).order
+                >= 0
+            ).sum(-1)
             for name, rates in VERIFIERS.items()
         }
         best = {
@@ -51,6 +63,8 @@ def main(out: Path) -> list[Row]:
             rows.append(row("Verifier", f"{name}: right at N = 1, 4, 16, 64, 2048", None, cells, 3))
             cells = [wrong[i - 1] for i in (1, 4, 16, 64, LENGTH)]
             rows.append(row("Verifier", f"{name}: wrong at N = 1, 4, 16, 64, 2048", None, cells, 3))
+            what = f"{name}: best N at λ = 1/4, 1, 4 (at most 256)"
+            rows.append(row("Verifier", what, None, lengths[name], 0))
         above.set(xscale="log", ylim=(0.2, 1.02), xlabel="rollouts N", ylabel="P(right), precision")
         above.plot([], [], color=BLACK, linestyle="--", label="precision")
         above.legend(loc="lower right")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from dora_theory.search.measures import Measures
-from paper_repro import table1
+from paper_repro import cost_frontier, table1
+from paper_repro.audit import budget_to_reach
 from paper_repro.costs import Models, flops, rereading, search_flops
 
 
@@ -55,3 +56,12 @@ def test_flops_of_a_search():
     assert flops(1.0, 0.0).total == 2 * (1e9 + 7e9)
     with pytest.raises(ValueError, match="tokens"):
         search_flops(measures, 0.0, embeds=True)
+
+
+def test_the_published_curves_by_flops_and_the_ratio_at_equal_accuracy():
+    found = cost_frontier.published()
+    assert set(found) == {"beam", "dvts", "rebase", "dora"}
+    cost, accuracy = max(found["rebase"].items())
+    assert cost == pytest.approx(3.11e15)
+    # 71.8 rollouts of DORA at 8.92e14 / 64 each.
+    assert cost / budget_to_reach(found["dora"], accuracy) == pytest.approx(3.11, abs=0.01)
