@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 
 help:
 	@echo 'make reproduce  install into $(VENV) and make the pictures, figures/report.md and audit.md'
-	@echo 'make test       install into $(VENV) and run the tests, but for those that take minutes'
+	@echo 'make test       install into $(VENV) and run the quick tests: five minutes, and less when run again'
 	@echo 'make test-slow  run those: Monte Carlo, searches, sweeps, the page in a browser, all documents'
 	@echo 'make proofs     have Coq check the proofs, and print what each theorem rests on'
 	@echo 'make lint       formatting, lint and types'

@@ -184,6 +184,7 @@ def test_rollouts_to_match_against_a_walk_through_all_budgets():
     assert np.allclose(got, enough - 1 + (before - target) / (before - at), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_rollouts_to_match_at_its_ends():
     q = np.array([[0.5, 0.3], [0.5, 0.3], [0.8, 0.1], [1, 0.5], [0, 0]])
     shares = np.array([[5, 3], [5, 3], [0, 1], [1, 20], [1, 2]])
@@ -194,6 +195,7 @@ def test_rollouts_to_match_at_its_ends():
     assert np.allclose(got, [37, 0, np.inf, 11, 3], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_price_is_the_exponential_of_the_divergence():
     """Theory 4.7: sizes 16, 1, 1, 1 of equal quality."""
     sizes, q = np.array([16, 1, 1, 1]), np.full(4, 0.25)

@@ -172,6 +172,7 @@ def test_ties_that_rounding_hides_are_ties(float64, seed):
             assert found.rollouts.tolist()[:2] == want
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [False, True])
 def test_price_and_dual(float64, known):
     r = np.random.default_rng(3)
@@ -287,6 +288,7 @@ EXTREMES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("total", [0, 1, 9, 1000, 10**6, 2**30])
 def test_extreme_priors_pass_the_certificate(float64, total):
     a, b = (jnp.array(x)[:, None] for x in zip(*EXTREMES, strict=True))

@@ -115,6 +115,7 @@ def test_the_next_step_is_the_largest_index(x64):
     assert dt.index_policy(1.0, failed) == (1, 0)
 
 
+@pytest.mark.slow
 def test_a_batch_of_the_index_is_its_steps_after_failures(float64):
     r = np.random.default_rng(2)
     for _ in range(10):

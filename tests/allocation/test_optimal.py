@@ -227,6 +227,7 @@ class TestEdges:
 
 
 class TestTransformations:
+    @pytest.mark.slow
     def test_jit_vmap_and_batch_axes(self):
         rng = np.random.default_rng(2)
         w = rng.uniform(size=(2, 3, 5)).astype(np.float32)

@@ -137,6 +137,7 @@ def test_weights_of_zero_get_nothing_and_ties_go_to_the_first(rule):
     assert sure.tolist() == [0, 1, 0, 0]
 
 
+@pytest.mark.slow
 @each
 @pytest.mark.parametrize("kappa", [1e-6, 1e6])
 def test_extreme_concentrations_spend_the_budget(rule, kappa, x64):

@@ -94,6 +94,7 @@ def test_dora_s_weights_are_the_paper_s(allocate):
     assert answers[0]["success"] is None
 
 
+@pytest.mark.slow
 def test_weights_and_literal_rounding_are_those_of_the_equations(allocate):
     rng = np.random.default_rng(2)
     lines = []
@@ -374,6 +375,7 @@ def test_a_run_that_is_ended_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [("optimal", ()), ("correlated", ("--nu", "2"))])
 def test_no_rollout_has_success_0_not_minus_0(options):
     strategy, more = options

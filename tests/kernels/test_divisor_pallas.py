@@ -45,6 +45,7 @@ def test_each_candidate_may_have_its_own_offset():
     np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own", [True, False])
 def test_two_candidates_have_one_offset_or_two(own):
     weights = np.array([[0.5, 0.25], [0.1, 0.9], [0.3, 0.3]], np.float32)

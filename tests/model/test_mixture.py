@@ -116,6 +116,7 @@ def random_rows(seed, rows=100):
     return rng.uniform(size=(rows, 3)), labels, kappa, nu, rng.integers(0, 120, rows)
 
 
+@pytest.mark.slow
 def test_quadrature_is_what_tables_are(x64):
     *problems, budget = random_rows(1)
     with jax.enable_x64(True):

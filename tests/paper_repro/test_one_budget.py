@@ -27,6 +27,7 @@ def test_where_looking_and_knowing_are_worth_the_same():
     assert dt.price_of_not_looking(at) == pytest.approx(float(dt.price_of_not_knowing(at)))
 
 
+@pytest.mark.slow
 def test_a_page_and_pictures_of_a_log(tmp_path):
     r = np.random.default_rng(0)
     rows = []

@@ -32,6 +32,7 @@ def problems(seed, length, rollouts=4):
     return s, right, np.full((N, K), rollouts), w
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [0.1, 0.3])
 def test_the_length_that_made_the_outcomes_is_found(length):
     found = dt.fit_similarity_temperature(*problems(0, length), 1.0)
