@@ -209,7 +209,8 @@ def exponent_hazard_line(right: ArrayLike, samples: int, first: int, last: int) 
     # d(1/h)/df(j) = -f(j + 1)/drop², d/df(j + 1) = f(j)/drop².
     by = np.array([-mean[1], mean[0], -mean[3], mean[2]]) / np.repeat(drop, 2) ** 2
     gradient = -(last - first) / gap**2 * by * np.array([-1, -1, 1, 1])
-    return _estimate(line_through(*mean, last - first), gradient, covariance)
+    slope = line_through(mean[0], mean[1], mean[2], mean[3], last - first)
+    return _estimate(slope, gradient, covariance)
 
 
 def line_through(first: Any, after_first: Any, last: Any, after_last: Any, gap: Any) -> Any:
