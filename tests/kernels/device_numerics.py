@@ -75,7 +75,7 @@ def _run(jaxpr: Any, consts: Any, arguments: Any, direction: Any) -> list[Any]:
         elif name == "cond":
             found = lax.switch(given[0], [inner(b) for b in how["branches"]], *given[1:])
         elif name == "scan":
-            found = _scan(how, inner, given)
+            found = _scan(equation, inner, given)
         elif single and name in ULPS:
             exact = wide[0] / wide[1] if name == "div" else equation.primitive.bind(*wide, **how)
             result = _moved(exact, given, ULPS[name], direction)
@@ -131,8 +131,18 @@ def _while(how: Any, inner: Any, given: list[Any]) -> list[Any]:
     )
 
 
-def _scan(how: Any, inner: Any, given: list[Any]) -> list[Any]:
-    fixed, carried = how["num_consts"], how["num_carry"]
+def _scan(equation: Any, inner: Any, given: list[Any]) -> list[Any]:
+    how = equation.params
+    within = getattr(how["jaxpr"], "jaxpr", how["jaxpr"])
+    # Versions of JAX do not agree on how to say what is carried: it has no axis to scan along.
+    same = [
+        x.aval.ndim == y.aval.ndim for x, y in zip(equation.outvars, within.outvars, strict=True)
+    ]
+    along = [
+        x.aval.ndim != y.aval.ndim for x, y in zip(equation.invars, within.invars, strict=True)
+    ]
+    carried = sum(same)
+    fixed = len(given) - sum(along) - carried
     held, start, over = given[:fixed], given[fixed : fixed + carried], given[fixed + carried :]
     body = inner(how["jaxpr"])
 
