@@ -59,6 +59,7 @@ def part(name: str, command: list[str], limit: float) -> bool:
 
 def measure(out: Path, dry: bool) -> None:
     """The roofline, in this process."""
+    import jax
     from roofline import roofline, table
     from run import device_name
     from timing import machine
@@ -66,14 +67,15 @@ def measure(out: Path, dry: bool) -> None:
     from dora_theory.io.atomic_write import whole_output
 
     described = machine()
+    device = jax.devices()[0].device_kind
     path = out / f"roofline-{device_name(described)}"
     # Written after each measurement: a run that is stopped leaves what it has.
     for found in roofline(dry=dry):
         text = json.dumps({"machine": described} | found, indent=2, ensure_ascii=False)
-        for suffix, content in ((".json", text), (".md", table(found))):
+        for suffix, content in ((".json", text), (".md", table(found, device))):
             with whole_output(str(path.with_suffix(suffix))) as file:
                 file.write(f"{content}\n".encode())
-    print(table(found))
+    print(table(found, device))
 
 
 def obstacle(dry: bool) -> str | None:

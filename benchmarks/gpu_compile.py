@@ -3,8 +3,9 @@
 `make gpu-compile`, or `python benchmarks/gpu_compile.py [--devices A100 H100 B200] [--out FOLDER]`.
 Environments of 1.2 GB each, with the oldest and the newest JAX that the package supports, are made
 in `.cache/gpu`; where their packages cannot be had one line says so, and nothing is checked. The
-table goes to benchmarks/results/gpu-compiled.md. Nothing here says how fast anything is. Exit
-status: 0 all is within its limits, or nothing could be checked; 1 something is not.
+table goes to benchmarks/results/gpu-compiled.md, and what a roofline predicts of it beside it, to
+gpu-predicted.md: nothing here was measured. With `--devices` both are written only if `--out` is
+given. Exit status: 0 all is within its limits, or nothing could be checked; 1 something is not.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from compiled import devices, environments, limits, tables  # noqa: E402
+from compiled import devices, environments, limits, predict, tables  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 
@@ -66,11 +67,19 @@ def compile_all(names: list[str]) -> list[dict[str, Any]]:
             command = [str(each.python), __file__, *options, "--devices", *names]
             # A cache of compiled programs cannot be read without a device.
             environment = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"}
-            running.append((subprocess.Popen(command, cwd=ROOT, env=environment), out))
+            # Loading the plugin without a device warns; that is shown only if something fails.
+            with out.with_suffix(".txt").open("w") as said:
+                process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=said)
+            running.append((process, out))
         for process, out in running:
-            if process.wait():
-                raise SystemExit(f"make gpu-compile: {out.stem} ended with {process.returncode}")
-            rows += [json.loads(line) for line in out.read_text().splitlines()]
+            status = process.wait()
+            share = [json.loads(line) for line in out.read_text().splitlines()]
+            if status:
+                # A compiler that gives up ends the process; what it was at has no row.
+                after = limits.name(share[-1]) if share else "its start"
+                print(out.with_suffix(".txt").read_text()[-2000:], file=sys.stderr)
+                raise SystemExit(f"make gpu-compile: ended with {status} after {after}")
+            rows += share
     return rows
 
 
@@ -78,17 +87,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--devices", nargs="+", default=list(devices.DEVICES))
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--devices", nargs="+", choices=devices.DEVICES)
+    parser.add_argument("--out", type=Path)
     for hidden in ("--share", "--assembler", "--jax"):
         parser.add_argument(hidden, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    names = options.devices or list(devices.DEVICES)
     if options.share:
-        share(options.assembler, options.devices, options.jax, Path(options.share))
+        share(options.assembler, names, options.jax, Path(options.share))
         return 0
     start = time.monotonic()
     try:
-        rows = compile_all(options.devices)
+        rows = compile_all(names)
     except environments.Missing as missing:
         print(f"make gpu-compile: not checked, packages cannot be had: {missing}")
         return 0
@@ -101,9 +111,13 @@ def main() -> int:
         for row in planted
         if not any("spills" in fault for fault in limits.broken(row))
     ]
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "gpu-compiled.md").write_text(tables.compiled(rows, planted))
-    (options.out / "gpu-compiled.json").write_text(tables.as_json(rows))
+    out = options.out or (None if options.devices else RESULTS)
+    if out:
+        found = predict.all_predicted(rows)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "gpu-compiled.md").write_text(tables.compiled(rows, planted))
+        (out / "gpu-predicted.md").write_text(tables.predictions(found, rows[-1]["jax"]))
+        (out / "gpu-predicted.json").write_text(tables.as_json(found))
     print(*faults, sep="\n", end="\n" if faults else "")
     spills = ", ".join(f"{row['spilled']} bytes" for row in planted)
     print(

@@ -9,11 +9,15 @@ the cache, read and written, and the rate of square matrix products in each prec
   shape and precision;
 * Monte Carlo: time of the `jax.numpy` reference over that of the kernel, and the bandwidth it asks
   for, which is next to nothing if arithmetic binds it.
+
+Beside each stands what was predicted of it without a device, by `make gpu-compile`.
 """
 
+import json
 import statistics
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -55,10 +59,10 @@ class Sizes(NamedTuple):
 FULL = Sizes(
     copied=1 << 28,
     side=8192,
-    candidates=(8, 64, 100, 1000, 4096),
-    ties=(64,),
+    candidates=(64, 1000, 4096, 8192),
+    ties=(64, 1000),
     weights=1 << 26,
-    shapes=((256, 64, 384), (16, 1024, 384), (1, 8192, 384)),
+    shapes=((1024, 8, 384), (256, 100, 16), (16, 1000, 384), (1, 8192, 1024)),
     problems=4096,
     samples=4096,
 )
@@ -76,7 +80,9 @@ def roofline(*, dry: bool = False) -> Iterator[dict[str, Any]]:
     found["uniqueness"], found["exact allocation"] = {}, {}
     for shape in sizes.shapes:
         for precision in PRECISIONS:
-            found["uniqueness"][f"{shape} {precision}"] = _similarity(shape, precision, dry)
+            found["uniqueness"][of_similarity(shape, precision)] = _similarity(
+                shape, precision, dry
+            )
         yield found
     for k in sizes.candidates:
         found["exact allocation"][str(k)] = _allocation(k, sizes.weights, dry)
@@ -206,35 +212,73 @@ def _failures(problems: int, samples: int, dry: bool) -> dict[str, float]:
     }
 
 
-def table(found: dict[str, Any]) -> str:
+_PREDICTED = Path(__file__).parent / "results" / "gpu-predicted.json"
+
+
+def predictions(device: str) -> dict[str, float]:
+    """Milliseconds that a roofline predicts of the Triton kernels on a device, by row."""
+    rows = json.loads(_PREDICTED.read_text())
+    return {
+        f"{row['kernel']} {row['case']} {row['precision']}".strip(): row["milliseconds"]
+        for row in rows
+        if row["device"] == device and row["backend"] == "triton"
+    }
+
+
+def of_allocation(name: str) -> str:
+    """As predictions name a row of exact allocation."""
+    return f"largest_priorities k = {name} float32"
+
+
+def of_similarity(shape: tuple[int, int, int], precision: str) -> str:
+    """As predictions name a row of γ."""
+    problems, k, d = shape
+    return f"similarity_sums {problems} × k = {k}, d = {d} {precision}"
+
+
+OF_MONTE_CARLO = "expected_outcomes 3 strategies"
+
+
+def table(found: dict[str, Any], device: str) -> str:
     """Markdown; the bars stand in the headings."""
+    known = predictions(device)
+
+    def predicted(name: str) -> str:
+        return f"{known[name]:.3f}" if name in known else "–"
+
     rates = ", ".join(f"{name} {rate:.1f} TFLOP/s" for name, rate in found["product"].items())
     lines = [
         f"Copy: {found['copy']:.0f} GB/s read and written. Products: {rates}.",
         "",
-        "| exact allocation, k | ms | times a copy (bar: 2) | times faster than the reference |",
-        "|---|---|---|---|",
+        "| exact allocation, k | measured, ms | predicted, ms | times a copy (bar: 2) "
+        "| times faster than the reference |",
+        "|---|---|---|---|---|",
     ]
     for k, row in found.get("exact allocation", {}).items():
         lines.append(
-            f"| {k} | {row['milliseconds']:.3f} | {row['times_a_copy']:.2f} "
+            f"| {k} | {row['milliseconds']:.3f} | {predicted(of_allocation(k))} "
+            f"| {row['times_a_copy']:.2f} "
             f"| {row['times_faster_than_reference']:.1f} |"
         )
     lines += [
         "",
-        "| γ, problems, k, d | ms | TFLOP/s | share of the product (bar: 0.6) | times faster |",
-        "|---|---|---|---|---|",
+        "| γ | measured, ms | predicted, ms | TFLOP/s | share of the product (bar: 0.6) "
+        "| times faster |",
+        "|---|---|---|---|---|---|",
     ]
     for name, row in found.get("uniqueness", {}).items():
         lines.append(
-            f"| {name} | {row['milliseconds']:.3f} | {row['teraflops']:.2f} "
+            f"| {name.partition(' ')[2]} | {row['milliseconds']:.3f} | {predicted(name)} "
+            f"| {row['teraflops']:.2f} "
             f"| {row['share_of_product']:.2f} | {row['times_faster_than_reference']:.1f} |"
         )
     row = found["Monte Carlo"]
     lines += [
         "",
-        f"Monte Carlo: {row['billion_draws_a_second']:.2f} billion draws/s, "
+        f"Monte Carlo: {row['milliseconds']:.3f} ms (predicted: {predicted(OF_MONTE_CARLO)}), "
+        f"{row['billion_draws_a_second']:.2f} billion draws/s, "
         f"{row['gigabytes_a_second']:.3g} GB/s moved, "
         f"{row['times_faster_than_reference']:.1f} times faster than the reference (bar: 10).",
     ]
+    lines += ["", "Predictions are of a roofline, without a device, and no measurement."]
     return "\n".join(lines)

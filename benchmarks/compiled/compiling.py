@@ -38,6 +38,7 @@ ENVIRONMENT = {
     "MOSAIC_GPU_DUMP_RESOURCES": "1",
 }
 _SHARED = re.compile(r"Shared memory usage: (\d+) B")
+_FLUSHING = re.compile(r"\.ftz\.")
 _SCRATCH = re.compile(r"smem_scratch_bytes=(\d+)")
 _GATHERS = re.compile(r"\b(all-gather|all-to-all|collective-permute|all-reduce)(?:-start)?\(")
 
@@ -102,7 +103,10 @@ def kernel_row(
         "threads": threads,
         "occupancy": occupancy(said["registers"], shared, threads, device),
         "tensor": dict(instructions(body, "tensor")),
+        "special": dict(instructions(body, "special")),
+        "flushing": len(_FLUSHING.findall(body)),
         "loops": [{"depth": each.depth, **each.counts} for each in loops(body)],
+        "clear": dict(loops(body, clear=True)[0].counts),
     }
 
 

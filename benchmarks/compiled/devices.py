@@ -12,7 +12,7 @@ class Device(NamedTuple):
         architecture: as the assembler calls it.
         capability: major and minor.
         cores: streaming multiprocessors.
-        lanes: float32 units of a multiprocessor.
+        lanes: float32 and float64 units of a multiprocessor.
         shared: bytes of shared memory of a multiprocessor, and the most of a program.
         cache: bytes of the second cache.
         memory: bytes.
@@ -25,7 +25,7 @@ class Device(NamedTuple):
     architecture: str
     capability: tuple[int, int]
     cores: int
-    lanes: int
+    lanes: tuple[int, int]
     shared: tuple[int, int]
     cache: int
     memory: int
@@ -38,18 +38,22 @@ class Device(NamedTuple):
 THREADS, REGISTERS, PROGRAMS = 2048, 65536, 32
 DEVICES = {
     "A100": Device(
-        "NVIDIA A100-SXM4-80GB", "sm_80", (8, 0), 108, 64, (167936, 166912), 41943040,
+        "NVIDIA A100-SXM4-80GB", "sm_80", (8, 0), 108, (64, 32), (167936, 166912), 41943040,
         85899345920, 2.039e12, 1.41e9, {"tf32": 156e12, "bfloat16": 312e12},
     ),
     "H100": Device(
-        "NVIDIA H100 80GB HBM3", "sm_90a", (9, 0), 132, 128, (233472, 232448), 52428800,
+        "NVIDIA H100 80GB HBM3", "sm_90a", (9, 0), 132, (128, 64), (233472, 232448), 52428800,
         84929347584, 3.35232e12, 1.98e9, {"tf32": 494.7e12, "bfloat16": 989.4e12},
     ),
     "B200": Device(
-        "NVIDIA B200", "sm_100a", (10, 0), 148, 128, (233472, 232448), 132644864,
+        "NVIDIA B200", "sm_100a", (10, 0), 148, (128, 64), (233472, 232448), 132644864,
         191126044672, 8e12, 1.965e9, {"tf32": 1100e12, "bfloat16": 2250e12},
     ),
 }  # fmt: skip
+
+
+# With the multiprocessors of an H100, for which it is compiled.
+H200 = DEVICES["H100"]._replace(name="NVIDIA H200", memory=151397597184, bandwidth=4.8e12)
 
 
 def target(device: Device) -> str:
@@ -63,7 +67,7 @@ def target(device: Device) -> str:
         "shared_memory_per_block_optin": device.shared[1],
         "shared_memory_per_core": device.shared[0],
         "core_count": device.cores,
-        "fpus_per_core": device.lanes,
+        "fpus_per_core": device.lanes[0],
         "block_dim_limit_x": 2147483647,
         "block_dim_limit_y": 65535,
         "block_dim_limit_z": 65535,

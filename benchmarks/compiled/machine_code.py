@@ -20,7 +20,7 @@ _LABEL = re.compile(r"^\$?([\w$.]+):")
 _BRANCH = re.compile(r"\bbra(?:\.uni)?\s+(\$?[\w$.]+);")
 _INSTRUCTION = re.compile(r"^(?:@!?%\w+\s+)?([a-z][\w.:]*)")
 # By what executes them. Tensor cores; the unit for reciprocals, roots, exponentials, logarithms;
-# memory; the rest is arithmetic on integers, floats and predicates.
+# memory; products and sums of doubles and of floats; the rest: integers, comparisons, choices.
 KINDS = {
     "tensor": re.compile(r"mma\.sync|wgmma\.mma_async|tcgen05\.mma"),
     "special": re.compile(r"(ex2|lg2|rcp|sqrt|rsqrt|sin|cos|tanh)\.|div\.(full|approx)"),
@@ -28,6 +28,8 @@ KINDS = {
     "global": re.compile(r"(ld|st|atom|red)\.(relaxed\.)?global|cp\.async"),
     "shared": re.compile(r"(ld|st)\.shared|ldmatrix|stmatrix"),
     "barrier": re.compile(r"bar\.|barrier\.|mbarrier|shfl|fence"),
+    "double": re.compile(r"(add|sub|mul|fma)\.([\w.]+\.)?f64"),
+    "float": re.compile(r"(add|sub|mul|fma)\.([\w.]+\.)?f(32|16)"),
 }
 _NONE = re.compile(r"mov\.|ret$|bra|\.|pragma")
 
@@ -47,8 +49,11 @@ def entries(ptx: str) -> dict[str, str]:
     return {name: ptx[start:end] for (name, start), end in zip(starts, ends, strict=False)}
 
 
-def loops(body: str) -> list[Loop]:
+def loops(body: str, *, clear: bool = False) -> list[Loop]:
     """The kernel outside of all loops, then its loops in the order in which they begin.
+
+    With `clear`, without what the longest jump forward over a rounded quotient passes over: the
+    certificate of an allocation, which rows without a doubt do not need.
 
     A loop is what lies between a label and the last branch back to it. Compilers lay out blocks in
     such an order that this is right for the loops of these kernels.
@@ -63,14 +68,28 @@ def loops(body: str) -> list[Loop]:
             if start <= i:
                 spans[start] = max(i, spans.get(start, 0))
     ordered = sorted(spans.items())
+    skipped = _longest_jump(lines, labels) if clear else range(0)
     made = [Loop()] + [Loop() for _ in ordered]
     for j, (start, end) in enumerate(ordered):
         made[j + 1].depth = 1 + sum(a < start and end <= b for a, b in ordered)
     for i, line in enumerate(lines):
+        if i in skipped:
+            continue
         # The innermost: of those around it, the one that begins last.
         inside = [j + 1 for j, (a, b) in enumerate(ordered) if a <= i <= b]
         made[inside[-1] if inside else 0].counts.update(filter(None, map(kind_of, _names(line))))
     return made
+
+
+def _longest_jump(lines: list[str], labels: dict[str, int]) -> range:
+    """Lines between a conditional branch and its label further down, with a quotient in between."""
+    found = range(0)
+    for i, line in enumerate(lines):
+        branch = _BRANCH.search(line) if line.startswith("@") else None
+        between = range(i + 1, labels.get(branch.group(1).lstrip("$"), 0) if branch else 0)
+        if len(between) > len(found) and any("div.rn" in lines[j] for j in between):
+            found = between
+    return found
 
 
 def kind_of(name: str) -> str | None:
@@ -78,7 +97,7 @@ def kind_of(name: str) -> str | None:
     for kind, pattern in KINDS.items():
         if pattern.match(name):
             return kind
-    return None if _NONE.match(name) else "arithmetic"
+    return None if _NONE.match(name) else "integer"
 
 
 def instructions(body: str, kind: str) -> Counter[str]:

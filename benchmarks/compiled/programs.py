@@ -9,8 +9,10 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
 import dora_theory as dt
+from compiled.assumed import PASSES, TIED_PASSES
 from dora_theory.kernels.beta_sampler import Stream
 from dora_theory.kernels.divisor_pallas import allocation_kernel
+from dora_theory.kernels.divisor_pallas import tiling as allocation_tiling
 from dora_theory.kernels.outcomes import expected_outcomes_kernel
 from dora_theory.kernels.similarities import Precision, Tiling, similarity_kernel, tiling
 
@@ -28,6 +30,26 @@ STRATEGIES = (1, 3, 11)
 WEIGHTS, PROBLEMS, UNITS, SAMPLES, SAMPLES_IN_CHUNK = 1 << 26, 4096, 4, 4096, 2048
 
 
+class Work(NamedTuple):
+    """What a prediction must know of a kernel besides its instructions.
+
+    Attributes:
+        programs: of the grid.
+        turns: how often each of its loops is run, in all.
+        tied_turns: the same of rows with ties, or nothing.
+        product: operations of the matrix product as it is done, padded.
+        useful: those that are asked for.
+        copied: bytes that what it is compared with moves.
+    """
+
+    programs: int
+    turns: tuple[float, ...]
+    tied_turns: tuple[float, ...] = ()
+    product: float = 0
+    useful: float = 0
+    copied: float = 0
+
+
 class Program(NamedTuple):
     """Something to compile.
 
@@ -42,6 +64,7 @@ class Program(NamedTuple):
         linear: bytes that the program may keep beside arguments and results, as a function of
             k and d it must not exceed: O(k d).
         backend: which of a kernel's forms.
+        work: what a prediction must know, if there is one.
     """
 
     kernel: str
@@ -55,11 +78,13 @@ class Program(NamedTuple):
     whole: bool = False
     backend: str = "triton"
     planted: bool = False
+    work: Work | None = None
 
     def described(self) -> dict[str, Any]:
         """What a row says of it before it is compiled."""
         names = "kernel", "case", "devices", "precision", "linear", "whole", "backend", "planted"
-        return {name: getattr(self, name) for name in names}
+        work = self.work and self.work._asdict()
+        return {name: getattr(self, name) for name in names} | {"work": work}
 
 
 def as_if_there_were_a_gpu() -> None:
@@ -91,23 +116,35 @@ def kernels() -> Iterator[Program]:
 
 
 def other_forms(device: str) -> Iterator[Program]:
-    """The forms for Mosaic GPU, where JAX has what they are made of."""
-    if jax.__version_info__ < (0, 12):
+    """The forms for Mosaic GPU, where JAX and the device have what they are made of."""
+    if jax.__version_info__ < (0, 12) or device == "A100":
         return
     from dora_theory.kernels.outcomes_mosaic import expected_outcomes_mosaic
     from dora_theory.kernels.similarities_mosaic import similarity_mosaic
 
-    made = outcomes(3)
+    # One kernel for each: in one process Mosaic GPU compiles it once, and then says nothing of it.
+    made = outcomes(3 if device == "H100" else 1)
     yield made._replace(function=expected_outcomes_mosaic, backend="mosaic")
     if device == "H100":
         for precision in PRECISIONS:
             k, d, problems = SIMILARITIES[-1]
             made = similarity(k, d, problems, precision)
+            tall, wide = -(-k // 256) * 256, -(-d // 64) * 64
             # Two times six bfloat16 numbers for one float32, or the embeddings, padded.
-            keeps = problems * (-(-k // 256) * 256) * (-(-d // 64) * 64) * 32
+            keeps = problems * tall * wide * 32
+            # Two of three warpgroups multiply: a step takes 128 bytes of a row.
+            products = 6 if precision == "full" else 1
+            blocks, each = 2 / 3 * tall / 128, 32 if precision == "tf32" else 64
+            work = Work(
+                problems * tall // 256,
+                (0, blocks, blocks * products * wide // each, 0),
+                product=2.0 * products * problems * wide * tall**2,
+                useful=2.0 * problems * d * k**2,
+                copied=4.0 * problems * k * (d + k),
+            )
             yield made._replace(
                 function=partial(similarity_mosaic, precision=precision),
-                backend="mosaic", linear=keeps,
+                backend="mosaic", linear=keeps, work=work,
             )  # fmt: skip
 
 
@@ -121,10 +158,16 @@ def allocation(k: int, own: bool, bits: int) -> Program:
         _shape((rows, k), bool),
     )
     case = f"k = {k}{', own offsets' if own else ''}"
+    # Two loops in the machine code are one: of moves, of which rows without ties have none.
+    ties = (TIED_PASSES, 1, 1) if k > 1 and not own and bits == 32 else ()
+    work = Work(
+        -(-rows // allocation_tiling(k).rows), (PASSES if k > 1 else 0, 0, 0), ties,
+        copied=rows * k * bits // 4,
+    )  # fmt: skip
     # Offsets and budgets laid out a row each, and an output.
     return Program(
         "largest_priorities", case, allocation_kernel, shapes,
-        wide=bits == 64, precision=f"float{bits}", linear=rows * (12 * k + 64),
+        wide=bits == 64, precision=f"float{bits}", linear=rows * (12 * k + 64), work=work,
     )  # fmt: skip
 
 
@@ -139,10 +182,18 @@ def similarity(
     share = tile or tiling(k, precision)
     side = max(share.rows, share.columns)
     tall, wide = -(-k // side) * side, -(-d // share.depth) * share.depth
+    columns, steps = tall // share.columns, wide // share.depth
+    # A loop of one turn is none.
+    turns = (columns,) * (columns > 1) + (columns * steps,) * (steps > 1)
+    useful = 2.0 * problems * d * k**2
+    work = Work(
+        problems * tall // share.rows, turns, product=2.0 * problems * wide * tall**2,
+        useful=useful, copied=4.0 * problems * k * (d + k),
+    )  # fmt: skip
     return Program(
         "similarity_sums", f"{problems} × k = {k}, d = {d}",
         partial(similarity_kernel, precision=precision, tile=tile), shapes,
-        precision=precision, linear=problems * tall * (8 * wide + 32) + _ROUNDING,
+        precision=precision, linear=problems * tall * (8 * wide + 32) + _ROUNDING, work=work,
     )  # fmt: skip
 
 
@@ -160,6 +211,11 @@ def outcomes(strategies: int) -> Program:
     return Program(
         "expected_outcomes", f"{strategies} strategies", expected_outcomes_kernel, shapes,
         linear=n * (UNITS * (40 * 4 * 3 + 64 * strategies) + 16 * (SAMPLES // 256) * 16),
+        work=Work(
+            n * (SAMPLES // 256), (UNITS,),
+            # Logits written and read twice, log failures read and written.
+            copied=4.0 * n * SAMPLES * UNITS * (3 + 2 * strategies),
+        ),
     )  # fmt: skip
 
 

@@ -1,15 +1,30 @@
-"""The table of what was compiled, as Markdown and as JSON."""
+"""The tables of what was compiled and of what is predicted of it, as Markdown and as JSON."""
 
 import json
 from collections.abc import Sequence
 from typing import Any
+
+from compiled.assumed import PASSES, TIED_PASSES
+from compiled.devices import DEVICES, H200
+from compiled.predict import (
+    BARS,
+    INTEGER,
+    ISSUED,
+    SHARED,
+    SPECIAL,
+    operations_a_byte,
+    predictable,
+)
 
 _HEAD = """# What the compiler makes of the kernels
 
 Compiled without a GPU by `make gpu-compile`. **Nothing here was measured on a GPU.** Registers and
 spilled bytes are a thread's, shared memory a program's (block's); occupancy is the share of a
 multiprocessor's threads that these allow at once. Bytes are those of arguments and results, as an
-ideal program moves them once; kept is what the program holds beside them while it runs.
+ideal program moves them once; kept is what the program holds beside them while it runs. Operations
+are those of all threads and matrix units, for each byte read or written. Approximate are the
+instructions whose error is documented and more than rounding. Compile seconds are those of the
+machine that made the table, on which other things ran.
 """
 
 
@@ -30,7 +45,7 @@ def compiled(rows: Sequence[dict[str, Any]], planted: Sequence[dict[str, Any]]) 
 
 _HEADINGS = (
     "| program | devices | registers | spilled | shared | occupancy | tensor cores | read, MB "
-    "| written, MB | kept, MB | flop a byte | compiled, s |"
+    "| written, MB | kept, MB | operations a byte | approximate | compiled, s |"
 )
 _COLUMNS = _HEADINGS.count("|") - 1
 
@@ -42,12 +57,12 @@ def _line(row: dict[str, Any]) -> str:
     if row.get("error") or not row["in_program"]:
         why = row.get("error") or "no kernel in the program"
         return f"| {what} | {row['devices']} | {why} |" + " |" * (_COLUMNS - 3)
-    tensor = ", ".join(f"{count} {name}" for name, count in row["tensor"].items()) or "–"
-    intensity = row.get("flop_a_byte")
+    tensor, special = map(_listed, (row["tensor"], row["special"]))
+    intensity = operations_a_byte(row) if predictable(row) else None
     cells = [
         what, row["devices"], row["registers"], row["spilled"], row["shared"],
         f"{row['occupancy']:.0%}", tensor, *(f"{row[x] / 1e6:.2f}" for x in _BYTES),
-        "–" if intensity is None else f"{intensity:.3g}", f"{row['seconds']:.1f}",
+        "–" if intensity is None else f"{intensity:.3g}", special, f"{row['seconds']:.1f}",
     ]  # fmt: skip
     return "| " + " | ".join(map(str, cells)) + " |"
 
@@ -55,7 +70,80 @@ def _line(row: dict[str, Any]) -> str:
 _BYTES = "read", "written", "kept"
 
 
+def _listed(instructions: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in instructions.items()) or "–"
+
+
+_PREDICTED = """# What a roofline predicts of the kernels
+
+**Predictions. No GPU has run a kernel, and nothing here was measured.** Made by `make gpu-compile`
+from what the datasheets say of a device and from the instructions that JAX {jax} compiles for it;
+`make gpu` prints them beside what it measures. A time is the least in which the unit that binds can
+do its part, busy throughout at the boost clock; a real device is slower. Assumed besides:
+
+* memory is read and written once, what is read again comes from caches at no cost;
+* a search for a level takes {passes} passes, {tied} in rows with ties, which then need the
+  certificate and one move (as counted on a CPU for the weights of `make gpu`);
+* the plain product of γ runs at the matrix rate, or at that of memory where it must move more;
+* the reference of Monte Carlo draws by the same instructions, and writes and reads logits and log
+  failures;
+* a multiprocessor begins {issued} instructions of a warp a cycle, in which it does {integer}
+  integers, comparisons or choices, {special} special functions and {shared} words of shared memory;
+* a correctly rounded quotient is ten instructions and a reciprocal.
+
+| device | bytes/s | multiprocessors | float32, float64 lanes | boost clock | tf32, bfloat16 |
+|---|---|---|---|---|---|
+{datasheets}
+
+From NVIDIA's datasheets and whitepapers, dense matrix rates.
+
+{missed}
+"""
+_MISSED = "Bars that a prediction misses: {missed} of {all}, as the last column says."
+
+
+def predictions(found: Sequence[dict[str, Any]], jax: str) -> str:
+    """Markdown, a table for each kernel."""
+    datasheets = "\n".join(
+        f"| {d.name} | {d.bandwidth:.4g} | {d.cores} | {', '.join(map(str, d.lanes))} "
+        f"| {d.clock / 1e9} GHz | {', '.join(f'{x:.4g} flop/s' for x in d.matrix.values())} |"
+        for d in (*DEVICES.values(), H200)
+    )
+    missed = _MISSED.format(missed=sum(not row["meets"] for row in found), all=len(found))
+    head = _PREDICTED.format(
+        jax=jax,
+        datasheets=datasheets,
+        missed=missed,
+        passes=PASSES,
+        tied=TIED_PASSES,
+        issued=ISSUED,
+        integer=INTEGER,
+        special=SPECIAL,
+        shared=SHARED,
+    )
+    lines = [head]
+    for kernel, bar in BARS.items():
+        lines += [f"\n## `{kernel}`\n", f"Bar: {bar}.\n"]
+        lines += [f"| device | program | predicted, ms | binds | {_FIGURES[kernel]} | bar |"]
+        lines += ["|---" * 6 + "|"]
+        for row in found:
+            if row["kernel"] == kernel:
+                precision = f", {row['precision']}" if row["precision"] else ""
+                lines.append(
+                    f"| {row['device']} | {row['case']}{precision} ({row['backend']}) "
+                    f"| {row['milliseconds']} | {row['binds']} | {row['figure']} "
+                    f"| {'met' if row['meets'] else '**missed**'} |"
+                )
+    return "\n".join(lines) + "\n"
+
+
+_FIGURES = {
+    "largest_priorities": "times a copy",
+    "similarity_sums": "share of the plain product",
+    "expected_outcomes": "times faster than the reference",
+}
+
+
 def as_json(rows: Sequence[dict[str, Any]]) -> str:
     """One row a line."""
-    kept = ({k: v for k, v in row.items() if k not in ("loops", "planted")} for row in rows)
-    return "[\n" + ",\n".join(map(json.dumps, kept)) + "\n]\n"
+    return "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n"

@@ -1,10 +1,11 @@
-"""What is read of compiled kernels, and the limits that a kernel must keep."""
+"""What is read of compiled kernels, the limits they must keep, and what is predicted of them."""
 
 from itertools import pairwise
 
 import pytest
-from compiled import limits, tables
-from compiled.devices import DEVICES
+import roofline
+from compiled import limits, predict, tables
+from compiled.devices import DEVICES, H200
 from compiled.machine_code import (
     entries,
     instructions,
@@ -59,6 +60,13 @@ GOOD = {
     "device": "H100", "devices": 1, "precision": "tf32", "in_program": True, "spilled": 8,
     "tensor": {"mma.sync": 4}, "kept": 10, "linear": 10, "gathers": [], "warnings": [],
     "registers": 64, "shared": 0, "occupancy": 0.5, "read": 8, "written": 4, "seconds": 1.0,
+    "threads": 128, "special": {"ex2.approx": 2}, "clear": {}, "loops": [
+        {"depth": 0, "float": 100}, {"depth": 1, "float": 64, "special": 4, "tensor": 1},
+    ],
+    "work": {
+        "programs": 133, "turns": [10], "tied_turns": [], "product": 4e9, "useful": 3e9,
+        "copied": 0,
+    },
 }  # fmt: skip
 
 
@@ -69,8 +77,8 @@ def test_kernels_are_read_loop_by_loop():
     assert threads_of(body) == 128
     outside, outer, inner = loops(body)
     assert dict(outside.counts) == {"global": 2, "barrier": 1}
-    assert dict(outer.counts) == {"arithmetic": 1, "special": 2}
-    assert dict(inner.counts) == {"tensor": 1, "arithmetic": 1}
+    assert dict(outer.counts) == {"float": 1, "special": 2}
+    assert dict(inner.counts) == {"tensor": 1, "float": 1}
     assert [each.depth for each in (outside, outer, inner)] == [0, 1, 2]
     assert dict(instructions(body, "tensor")) == {"mma.sync": 1}
 
@@ -135,3 +143,56 @@ def test_the_table_has_a_row_for_each_program_and_says_that_nothing_was_measured
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     assert len(rows) == 2
     assert len({line.count("|") for line in text.splitlines() if line.startswith("|")}) == 1
+
+
+def test_a_prediction_is_what_the_busiest_unit_needs():
+    """By hand, for an H100: 133 programs, so that one of 132 multiprocessors has two of them."""
+    h100 = DEVICES["H100"]
+    seconds = predict.limits_of(GOOD, h100)
+    warps = 2 * 128 / 32
+    assert seconds["floats"] == pytest.approx(warps * 740 * 32 / 128 / 1.98e9)
+    assert seconds["special functions"] == pytest.approx(warps * 40 * 32 / 16 / 1.98e9)
+    assert seconds["instructions"] == pytest.approx(warps * (740 + 40 + 10) / 4 / 1.98e9)
+    assert seconds["memory"] == pytest.approx(12 / 3.35232e12)
+    assert seconds["matrix unit"] == pytest.approx(4e9 * 264 / 133 / 494.7e12)
+    found = predict.predicted(GOOD, h100)
+    assert found["binds"] == "matrix unit"
+    assert found["milliseconds"] == pytest.approx(1e3 * seconds["matrix unit"], rel=1e-3)
+    assert found["figure"] == pytest.approx(3 / 4 * 133 / 264, rel=5e-3)
+    assert not found["meets"]
+    operations = 133 * 128 * 780 + 4e9
+    assert predict.operations_a_byte(GOOD) == pytest.approx(operations / 12)
+
+
+def test_rows_without_a_doubt_skip_the_certificate():
+    """Ties take all of it, and their own turns; a kernel of other loops is not predicted."""
+    work = GOOD["work"] | {"turns": [5], "tied_turns": [20], "copied": 3352.32, "product": 0}
+    row = GOOD | {"kernel": "largest_priorities", "work": work, "clear": {"float": 30}}
+    assert predict.counts(row)["float"] == 30 + 5 * 64
+    assert predict.counts(row, tied=True)["float"] == 100 + 20 * 64
+    found = predict.all_predicted([row | {"jax": "0.0"}])
+    assert [r["device"] for r in found] == [DEVICES["H100"].name] * 2 + [H200.name] * 2
+    assert found[1]["case"] == "k = 8, with ties"
+    assert found[0]["figure"] == pytest.approx(found[0]["milliseconds"] / 1e-6, rel=1e-2)
+    assert not predict.all_predicted([row | {"loops": GOOD["loops"][:1]}])
+    jump = """@%p1 bra $L1;
+    div.rn.f32 %f1, %f2, %f3;
+    add.f32 %f1, %f1, %f1;
+$L1:
+    sub.f32 %f1, %f1, %f1;"""
+    assert dict(loops(jump)[0].counts) == {"division": 1, "float": 2}
+    assert dict(loops(jump, clear=True)[0].counts) == {"float": 1}
+
+
+def test_every_measured_row_has_a_prediction_that_is_called_one():
+    """`make gpu` prints them side by side, for the devices that are known."""
+    full = roofline.FULL
+    names = [roofline.of_allocation(str(k)) for k in full.candidates]
+    names += [roofline.of_allocation(f"{k}, with ties") for k in full.ties]
+    names += [roofline.of_similarity(s, p) for s in full.shapes for p in roofline.PRECISIONS]
+    for device in (*DEVICES.values(), H200):
+        assert {*names, roofline.OF_MONTE_CARLO} <= set(roofline.predictions(device.name))
+    assert not roofline.predictions("a GPU")
+    text = tables.predictions(predict.all_predicted([GOOD]), "0.0")
+    assert "nothing here was measured" in text
+    assert "Bars that a prediction misses: 2 of 2" in text
