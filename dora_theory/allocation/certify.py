@@ -34,7 +34,7 @@ class Certified:
     Examples:
         >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
         ...     0], [0, 0, 1]])
-        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, 64)
+        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, num_draws=64)
         >>> bool(dt.certify(np.array([4, 4, 4]), prior).sampled)
         True
     """
@@ -92,7 +92,7 @@ def certify(
     Examples:
         >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
         ...     0], [0, 0, 1]])
-        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, 64)
+        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, num_draws=64)
         >>> found = dt.certify(np.array([4, 4, 4]), prior)
         >>> bool(found.epsilon >= 0)
         True

@@ -28,7 +28,7 @@ class FailureEstimate(NamedTuple):
     Examples:
         >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
         ...     0], [0, 0, 1]])
-        >>> rates = dt.copula_draws(jax.random.key(0), weights, 1.0, correlation, 64)
+        >>> rates = dt.copula_draws(jax.random.key(0), weights, 1.0, correlation, num_draws=64)
         >>> dt.draws_failure(rates, np.array([4, 4, 4]))._fields
         ('log_failure', 'standard_error')
     """
@@ -60,7 +60,7 @@ def draws_failure(
     Examples:
         >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
         ...     0], [0, 0, 1]])
-        >>> rates = dt.copula_draws(jax.random.key(0), weights, 1.0, correlation, 64)
+        >>> rates = dt.copula_draws(jax.random.key(0), weights, 1.0, correlation, num_draws=64)
         >>> dt.draws_failure(rates, np.array([4, 4, 4]))._fields
         ('log_failure', 'standard_error')
 
@@ -93,7 +93,7 @@ def draws_allocation(
     Examples:
         >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
         ...     0], [0, 0, 1]])
-        >>> rates = dt.copula_draws(jax.random.key(0), weights, 1.0, correlation, 64)
+        >>> rates = dt.copula_draws(jax.random.key(0), weights, 1.0, correlation, num_draws=64)
         >>> int(dt.draws_allocation(rates, 12).sum())
         12
 
@@ -121,7 +121,7 @@ def joint_log_failure(
     Examples:
         >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
         ...     0], [0, 0, 1]])
-        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, 64)
+        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, num_draws=64)
         >>> bool(dt.joint_log_failure(prior, np.array([4, 4, 4])) < 0)
         True
 
@@ -153,7 +153,7 @@ def joint_allocation(
     Examples:
         >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
         ...     0], [0, 0, 1]])
-        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, 64)
+        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, num_draws=64)
         >>> int(dt.joint_allocation(prior, 12).sum())
         12
 

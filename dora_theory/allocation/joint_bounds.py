@@ -30,7 +30,7 @@ class JointBound(NamedTuple):
     Examples:
         >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
         ...     0], [0, 0, 1]])
-        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, 64)
+        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, num_draws=64)
         >>> dt.lattice_bound(prior, np.array([4, 4, 4]))._fields
         ('naive', 'lattice')
     """
@@ -61,7 +61,7 @@ def lattice_bound(
     Examples:
         >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
         ...     0], [0, 0, 1]])
-        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, 64)
+        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, num_draws=64)
         >>> dt.lattice_bound(prior, np.array([4, 4, 4]))._fields
         ('naive', 'lattice')
 
@@ -88,7 +88,7 @@ def prefix_bound(prior: JointPrior, budget: Real[ArrayLike, "*#batch"]) -> Float
     Examples:
         >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
         ...     0], [0, 0, 1]])
-        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, 64)
+        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, num_draws=64)
         >>> bool(0 < dt.prefix_bound(prior, 12) <= 1)
         True
 
@@ -122,7 +122,7 @@ def frank_wolfe_gap(
     Examples:
         >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
         ...     0], [0, 0, 1]])
-        >>> rates = dt.copula_draws(jax.random.key(0), weights, 1.0, correlation, 64)
+        >>> rates = dt.copula_draws(jax.random.key(0), weights, 1.0, correlation, num_draws=64)
         >>> bool(dt.frank_wolfe_gap(rates, np.array([4, 4, 4]), 12) >= 0)
         True
 

@@ -144,7 +144,7 @@ def copula_draws(
     Examples:
         >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
         ...     0], [0, 0, 1]])
-        >>> dt.copula_draws(jax.random.key(0), weights, 1.0, correlation, 64).shape
+        >>> dt.copula_draws(jax.random.key(0), weights, 1.0, correlation, num_draws=64).shape
         (64, 3)
 
     Source: theory 8.2.2.
@@ -224,7 +224,7 @@ def copula_prior(
     Examples:
         >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
         ...     0], [0, 0, 1]])
-        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, 64)
+        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, num_draws=64)
         >>> dt.joint_allocation(prior, 12).sum()
         Array(12, dtype=int32)
 

@@ -42,7 +42,7 @@ class JointPrior:
     Examples:
         >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
         ...     0], [0, 0, 1]])
-        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, 64)
+        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, num_draws=64)
         >>> prior.sampled
         True
     """
