@@ -5,6 +5,9 @@ this exponent: a without looking or knowing, a + a² + … + a^R in R rounds, a/
 at every outcome, or knows every p. Below, what the two leave to be gained: rollouts, for the same
 share, of who knows and does not look, and of who looks and does not know, over those of who does
 both. Above a = 0.2138 looking is worth more than knowing (theory 7.4).
+
+The table also has what an equal split of the budget costs (theory 7.2i), how near one problem is to
+its law C N^-κ (theory 7.4d), and how three estimators find a in logs (theory 7.4e).
 """
 
 from pathlib import Path
@@ -15,9 +18,16 @@ from scipy import optimize
 
 import dora_theory as dt
 from paper_repro.drawing import BLACK, GRAY, ORDER, mark, panels
-from paper_repro.script import Row, row, run
+from paper_repro.script import Row, page, row, run
 
 ALPHA = np.linspace(0.02, 0.8, 200)
+# a, b, problems, solutions logged, and the depths of the slope; the hazards are at 0 and j1/2.
+LOGS = (
+    (0.3, 1.0, 164, 100, (16, 64), 8),
+    (0.5, 0.7, 500, 19, (4, 16), 2),
+    (1.0, 2.0, 500, 32, (8, 24), 4),
+)
+RUNS, FITS = 300, 120
 
 
 def crossing() -> float:
@@ -29,9 +39,61 @@ def crossing() -> float:
     )
 
 
+def local_exponents(alpha: float) -> np.ndarray:
+    """The slopes of log f at n = 10^24, in 1 to 4 rounds."""
+    ends = np.array(
+        [[dt.lomax_rounds(alpha, r, n).log_unsolved for n in (1e24, 1e25)] for r in (1, 2, 3, 4)]
+    )
+    return -np.diff(ends)[:, 0] / np.log(10)
+
+
+def equal_split(alpha: float, rounds: int, budget: float) -> float:
+    """How many times the rollouts an equal split needs for what the best one leaves."""
+    goal = dt.lomax_rounds(alpha, rounds, budget).log_unsolved
+
+    def off(log_budget: float) -> float:
+        depth = 0.0
+        for _ in range(rounds):
+            depth += np.exp(log_budget) / rounds * (1 + depth) ** alpha
+        return -alpha * np.log1p(depth) - goal
+
+    log_n = np.log(budget)
+    return float(np.exp(optimize.brentq(off, log_n - 1, log_n + 2) - log_n))
+
+
+def power_law() -> list[float]:
+    """F N^κ/C of κ = 1 and w = .5, .3, .2 at N = 10^3, 10^5, and of shares the other way round."""
+    w = np.array([0.5, 0.3, 0.2])
+    found = []
+    for shares, n in ((w, 1000), (w, 100_000), (w[::-1], 100_000)):
+        log_failure = dt.log_failure(w, 1.0, np.rint(shares * n))
+        found.append(float(np.exp(log_failure + np.log(n) - dt.dora_constant(w, 1.0))))
+    return found
+
+
+def estimators() -> dict[str, np.ndarray]:
+    """Median, spread and mean standard error of a by slope, hazard line and likelihood."""
+    rng = np.random.default_rng(0)
+    found = {}
+    for a, b, m, k, (first, last), depth in LOGS:
+        every: list[list[tuple[float, float]]] = [[], [], []]
+        for i in range(RUNS):
+            right = rng.binomial(k, rng.beta(a, b, size=m))
+            every[0].append(dt.exponent_slope(right, k, first, last))
+            every[1].append(dt.exponent_hazard_line(right, k, 0, depth))
+            if i < FITS:
+                fit = dt.fit_beta(right, np.full(m, k))
+                every[2].append((fit[0], fit[2]))
+        for name, values in zip(("slope", "hazard line", "likelihood"), every, strict=True):
+            value, error = np.array([tuple(v) for v in values]).T
+            key = f"a = {a:g}, b = {b:g}, {m} × {k}: {name}: median, sd, own s.e."
+            found[key] = np.array([np.median(value), value.std(ddof=1), error.mean()])
+    return found
+
+
 def main(out: Path) -> list[Row]:
     with jax.enable_x64(True):
-        at = crossing()
+        at, law, found = crossing(), power_law(), estimators()
         looking, knowing = (
             np.asarray(f(ALPHA)) for f in (dt.price_of_not_looking, dt.price_of_not_knowing)
         )
@@ -54,13 +116,21 @@ def main(out: Path) -> list[Row]:
         mark(below, at, f"a* = {at:.4f}", y=0.1)
         below.legend(loc="upper right")
     name = "Exponents"
-    return [
+    rows = [
         row(name, "a* where looking and knowing are worth the same", None, at, 5),
         row(name, "a = 1/2: exponent of 1, 2, 4 rounds and of looking", None,
             [0.5, dt.rounds_exponent(0.5, 2), dt.rounds_exponent(0.5, 4), 1.0], 4),
         row(name, "a = 1/2: rollouts without looking, without knowing", None,
             [float(dt.price_of_not_looking(0.5)), float(dt.price_of_not_knowing(0.5))], 4),
+        *(row(name, f"a = {a}: local exponents at n = 10^24, R = 1, 2, 3, 4", None,
+              local_exponents(a), 3) for a in (0.3, 0.5)),
+        row(name, "a = 0.3, R = 4: an equal split at n = 10, 100, 10^4 times θ", None,
+            [equal_split(0.3, 4, n) for n in (10.0, 100.0, 1e4)], 3),
+        row(name, "one problem, F N^κ/C at N = 10^3, 10^5; with shares reversed", None, law, 5),
+        *(row(name, key, None, value, 3) for key, value in found.items()),
     ]  # fmt: skip
+    (out / "unsolved_exponents.md").write_text(page(__doc__, rows), encoding="utf-8")
+    return rows
 
 
 if __name__ == "__main__":

@@ -27,6 +27,19 @@ def test_where_looking_and_knowing_are_worth_the_same():
     assert dt.price_of_not_looking(at) == pytest.approx(float(dt.price_of_not_knowing(at)))
 
 
+def test_the_numbers_of_the_scaling_laws():
+    """Theory 7.2i and 7.4d, as printed there."""
+    for a, want in ((0.3, [0.300, 0.390, 0.417, 0.425]), (0.5, [0.5, 0.75, 0.875, 0.9375])):
+        np.testing.assert_allclose(unsolved_exponents.local_exponents(a), want, atol=6e-4)
+    for n, want in ((10.0, 1.008), (100.0, 1.05), (1e4, 1.16)):
+        assert unsolved_exponents.equal_split(0.3, 4, n) == pytest.approx(want, abs=0.006)
+    few, many, reversed_ = unsolved_exponents.power_law()
+    assert few == pytest.approx(0.9990, abs=5e-5)
+    assert many == pytest.approx(0.99999, abs=5e-6)
+    # exp KL(w || q), w = (.5, .3, .2), q = (.2, .3, .5).
+    assert reversed_ == pytest.approx(2.5**0.3, rel=1e-4)
+
+
 @pytest.mark.slow
 def test_a_page_and_pictures_of_a_log(tmp_path):
     r = np.random.default_rng(0)
