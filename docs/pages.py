@@ -98,7 +98,7 @@ def summary(name: str) -> str:
     module = public()[name]
     whole = importlib.import_module(f"dora_theory.{module}")
     text = (whole if module == name else getattr(whole, name)).__doc__ or ""
-    if name in ("STRATEGIES", "PRESETS"):
+    if name in ("FAMILIES", "PRESETS", "STRATEGIES"):
         text = _comment(Path(whole.__file__ or ""), name)
     return " ".join(text.strip().split("\n\n")[0].split())
 

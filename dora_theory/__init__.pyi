@@ -190,6 +190,10 @@ from .search.tree import Tree as Tree
 from .simulation.benchmark import BenchmarkSimulation as BenchmarkSimulation
 from .simulation.benchmark import Difficulty as Difficulty
 from .simulation.benchmark import simulate_benchmark as simulate_benchmark
+from .simulation.families import FAMILIES as FAMILIES
+from .simulation.families import Family as Family
+from .simulation.family_regret import FamilySimulation as FamilySimulation
+from .simulation.family_regret import simulate_families as simulate_families
 from .simulation.intervals import Estimate as Estimate
 from .simulation.intervals import difference_interval as difference_interval
 from .simulation.intervals import mean_interval as mean_interval

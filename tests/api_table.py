@@ -380,6 +380,7 @@ ELSEWHERE = {
     "StoredSweep": "a result",
     "rule_claim": "a rule",
     "simulate_benchmark Difficulty BenchmarkSimulation": "take a population, on the host",
+    "simulate_families FAMILIES Family FamilySimulation": "take a population, on the host",
     "preset PRESETS Preset Population Problems Sweep": "descriptions",
     "KnownPrior Options ReplayOptions STRATEGIES Strategy Tree": "descriptions",
     "BetaDraws Certificate Estimate OptimalSet Optimized Simulation": "results",

@@ -13,6 +13,7 @@ from typing import Any
 from dora_theory._errors import InputError
 from dora_theory.cli.options import add_tables, write_tables
 from dora_theory.cli.simulate_benchmark import add_benchmark, run_benchmark
+from dora_theory.cli.simulate_families import add_families, run_families
 from dora_theory.io.terminal import progress_bar, say
 
 _DESCRIPTION = """\
@@ -69,6 +70,7 @@ def add_parser(commands: Any) -> None:
     add("--processes", type=int, metavar="P", help="how many there are")
     add("--process", type=int, metavar="I", help="which this is, from 0")
     add_benchmark(parser)
+    add_families(parser)
     parser.set_defaults(run=run)
 
 
@@ -76,6 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs the command; `InputError` if the sweep or the store cannot be used."""
     if arguments.benchmark is not None:
         return run_benchmark(arguments)
+    if arguments.families is not None:
+        return run_families(arguments)
     if arguments.out is None:
         raise InputError("--out: missing: needs the store, a folder")
     if arguments.sweep is None:

@@ -25,7 +25,7 @@ def add_benchmark(parser: argparse.ArgumentParser) -> None:
     add("--unsolvable", default="0", metavar="Q", help="share of problems without any p (0)")
     add("--budgets", default="8,32", metavar="N,N", help="rollouts per problem (8,32)")
     add("--rules", metavar="R,R", help="default: all")
-    add("--num-problems", default="400", metavar="M", help="of the benchmark (400)")
+    add("--num-problems", metavar="M", help="of the benchmark (400), or of each family (100)")
     add("--num-draws", default="40", metavar="D", help="of problems and outcomes (40)")
     add("--seed", default="0", metavar="I", help="of all random numbers (0)")
 
@@ -37,10 +37,10 @@ def run_benchmark(arguments: argparse.Namespace) -> int:
     parts = [_numbers("--benchmark", text, (2, 3)) for text in arguments.benchmark]
     if len({len(part) for part in parts}) > 1:
         raise InputError("--benchmark: needs a share for all parts or for none")
-    budgets = [_whole("--budgets", x, 1) for x in arguments.budgets.split(",")]
-    problems = _whole("--num-problems", arguments.num_problems, 1)
-    draws = _whole("--num-draws", arguments.num_draws, 2)
-    seed = _whole("--seed", arguments.seed, 0)
+    budgets = [whole("--budgets", x, 1) for x in arguments.budgets.split(",")]
+    problems = whole("--num-problems", arguments.num_problems or "400", 1)
+    draws = whole("--num-draws", arguments.num_draws, 2)
+    seed = whole("--seed", arguments.seed, 0)
     (unsolvable,) = _numbers("--unsolvable", arguments.unsolvable, (1,))
     # Not for `--help`: these load JAX.
     import jax
@@ -98,7 +98,8 @@ def _numbers(flag: str, text: str, counts: tuple[int, ...]) -> list[float]:
     return found
 
 
-def _whole(flag: str, text: str, least: int) -> int:
+def whole(flag: str, text: str, least: int) -> int:
+    """An option as an integer from `least` on; `InputError` if it is none."""
     try:
         value = int(text)
     except ValueError:
