@@ -10,7 +10,11 @@ import dora_theory as dt
 
 CONCENTRATION = 0.5
 # Problems, candidates, rollouts.
-SHAPES = {"many problems": (1000, 64, 256), "one problem": (1, 64, 256)}
+SHAPES = {
+    "many problems": (1000, 64, 256),
+    "one problem": (1, 64, 256),
+    "one large problem": (1, 256, 256),
+}
 
 
 def problems(count: int, k: int) -> tuple[np.ndarray, np.ndarray]:

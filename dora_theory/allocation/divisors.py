@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from dora_theory._arrays import ArrayLike
@@ -25,11 +26,12 @@ def checked_problem(
     concentration: ArrayLike,
     budget: ArrayLike,
     mask: ArrayLike | None,
-) -> tuple[Array, ...]:
-    """Checked w, C, κ and N of the shapes that they have, and the mask of the full one."""
+) -> tuple[Any, ...]:
+    """Checked w, C, κ and N of the shapes that they have, and the mask of the full one or None."""
     w, c, kappa, n, m = checked(
         mask,
         promote=True,
+        whole=False,
         weights=Argument(weights, domain=SHARE),
         correlation=Argument(correlation, "k k", CORRELATION),
         concentration=Argument(concentration, "", offset_domain),
@@ -41,8 +43,11 @@ def checked_problem(
     return w, c, kappa, n, m
 
 
-def readied(w: Array, c: Array, kappa: Array, n: Array, mask: Array) -> tuple[Array, ...]:
-    """Sound values of one batch shape, and which problems are bad."""
+def readied(w: Array, c: Array, kappa: Array, n: Array, mask: Array | None) -> tuple[Array, ...]:
+    """Sound values of one batch shape, its mask, and which problems are bad."""
+    if mask is None:
+        batch = np.broadcast_shapes(w.shape[:-1], c.shape[:-2], jnp.shape(kappa), jnp.shape(n))
+        mask = jnp.ones((*batch, w.shape[-1]), bool)
     both, batch = mask_of(mask, "k k"), mask.shape[:-1]
     bad = SHARE.fails(w, 1, mask) | FINITE.fails(c, 2, both) | cannot_spend(n, mask)
     bad |= offset_domain(w.dtype).fails(kappa) | budget_domain(w.dtype).fails(n)
@@ -50,7 +55,7 @@ def readied(w: Array, c: Array, kappa: Array, n: Array, mask: Array) -> tuple[Ar
     w = jnp.where(mask & ~bad[..., None], w, 0)
     c = jnp.where(both & ~bad[..., None, None], c, 0)
     c = jnp.where(jnp.eye(w.shape[-1], dtype=bool), 1, 0.5 * (c + jnp.swapaxes(c, -1, -2)))
-    return w, c, jnp.where(bad, 1, kappa), jnp.where(bad, 0, n), bad
+    return w, c, jnp.where(bad, 1, kappa), jnp.where(bad, 0, n), mask, bad
 
 
 def spend(

@@ -69,9 +69,9 @@ def expectation_allocation(
 
 @partial(jax.jit, static_argnames="sweeps")
 def _expectation(
-    w: Array, c: Array, kappa: Array, n: Array, mask: Array, sweeps: int
+    w: Array, c: Array, kappa: Array, n: Array, mask: Array | None, sweeps: int
 ) -> Int[Array, "*batch k"]:
-    w, c, kappa, n, bad = readied(w, c, kappa, n, mask)
+    w, c, kappa, n, mask, bad = readied(w, c, kappa, n, mask)
     k = w.shape[-1]
     # Only one of several copies takes part; what it gets is theirs.
     leads = (copies(w, c, mask) == jnp.arange(k)) & mask

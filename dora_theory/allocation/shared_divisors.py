@@ -241,8 +241,8 @@ def determinantal_allocation(
 
 
 @partial(jax.jit, static_argnames="smooth")
-def _shared(w: Array, c: Array, kappa: Array, n: Array, mask: Array, smooth: bool) -> Array:
-    w, c, kappa, n, bad = readied(w, c, kappa, n, mask)
+def _shared(w: Array, c: Array, kappa: Array, n: Array, mask: Array | None, smooth: bool) -> Array:
+    w, c, kappa, n, mask, bad = readied(w, c, kappa, n, mask)
     if smooth:
         near = jnp.where(mask_of(mask & (w > 0), "k k"), c, 0)
         total = near.sum(-1)
@@ -294,8 +294,8 @@ def _by_moments(mu: Array, takes: Array, n: Array, mask: Array) -> Array:
 
 
 @partial(jax.jit, static_argnames="deep")
-def _pairs(w: Array, c: Array, kappa: Array, n: Array, mask: Array, deep: bool) -> Array:
-    w, c, kappa, n, bad = readied(w, c, kappa, n, mask)
+def _pairs(w: Array, c: Array, kappa: Array, n: Array, mask: Array | None, deep: bool) -> Array:
+    w, c, kappa, n, mask, bad = readied(w, c, kappa, n, mask)
     leader = copies(w, c, mask)
     # Only one of several copies takes part; what it gets is theirs.
     leads = leader == jnp.arange(w.shape[-1])
@@ -329,8 +329,8 @@ def _spend_deep(
 
 
 @jax.jit
-def _roots(w: Array, c: Array, kappa: Array, n: Array, mask: Array) -> Array:
-    w, c, kappa, n, bad = readied(w, c, kappa, n, mask)
+def _roots(w: Array, c: Array, kappa: Array, n: Array, mask: Array | None) -> Array:
+    w, c, kappa, n, mask, bad = readied(w, c, kappa, n, mask)
     found = root_weights(w, c, mask=mask).weights
     # Copies, which share one weight, are served as the first of them.
     leader = copies(w, c, mask)
@@ -343,8 +343,8 @@ def _roots(w: Array, c: Array, kappa: Array, n: Array, mask: Array) -> Array:
 
 
 @jax.jit
-def _determinantal(w: Array, c: Array, kappa: Array, n: Array, mask: Array) -> Array:
-    w, c, kappa, n, bad = readied(w, c, kappa, n, mask)
+def _determinantal(w: Array, c: Array, kappa: Array, n: Array, mask: Array | None) -> Array:
+    w, c, kappa, n, mask, bad = readied(w, c, kappa, n, mask)
 
     def divisors(left: Array) -> Array:
         variance = jnp.diagonal(left, axis1=-2, axis2=-1)

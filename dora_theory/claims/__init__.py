@@ -33,6 +33,7 @@ _FAMILIES: tuple[str, ...] = (
     "c7_4_scaling",
     "c8_1_joint",
     "c8_1_certificates",
+    "c8_1_tightness",
     "c8_2_copula",
     "c8_3_divisors",
     "c9_1_costs",

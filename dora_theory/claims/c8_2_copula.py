@@ -4,11 +4,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from dora_theory.allocation import expectation, joint
 from dora_theory.claims.check import drawing
 from dora_theory.claims.check.claim import Claim, Instances
+from dora_theory.claims.check.joint_priors import draw_similar, similar
 from dora_theory.model import beta_quantiles, copula, objective, root_weights
 
 _K = 5
+# Rollouts of the claim on greedy, and what it may lose.
+_SPENT, _LOST = 8, 0.02
 
 
 def _cosines(key: Array, n: int) -> Array:
@@ -148,6 +152,15 @@ def _margin_first(x: Instances) -> Float[Array, " n"]:
     return -jnp.abs(by_difference - slopes[:, 0] * slopes[:, 1])
 
 
+def _margin_without_draws(x: Instances) -> Float[Array, " n"]:
+    c = _correlation(x)
+    n = jnp.full(x["weights"].shape[:1], _SPENT, jnp.int32)
+    given = expectation.expectation_allocation(x["weights"], c, x["concentration"], n)
+    prior = similar(x, _SPENT, 128)
+    greedy = joint.joint_log_failure(prior, joint.joint_allocation(prior, n))
+    return _LOST + jnp.exp(greedy) - jnp.exp(joint.joint_log_failure(prior, given))
+
+
 CLAIMS = (
     Claim(
         id="8.2.1",
@@ -178,6 +191,23 @@ CLAIMS = (
         # That of the integration, with steps of 0.05.
         tolerance=2e-5,
         chunk=512,
+    ),
+    Claim(
+        id="8.2.3",
+        name="greedy without draws",
+        statement="Greedy by expectation propagation comes within 0.02 of greedy on 128 values of "
+        "the latent, judged by these.",
+        latex=r"J(B_{\mathrm{EP}})\ge J(B_{\mathrm{greedy}})-0.02",
+        source="new",
+        expected="holds",
+        assumptions="Five candidates, N = 8, κ from 0.2 to 5, T_s from 0.1 to 1. Most of the gap "
+        "is that greedy knows the 128 values; on fresh draws it is 0.0001, measured only.",
+        proof="A statement about the program: cavities of 80 nodes, and two sweeps for a rollout.",
+        draw=draw_similar,
+        margin=_margin_without_draws,
+        chunk=128,
+        heavy=True,
+        least=512,
     ),
     Claim(
         id="8.2.4",

@@ -16,6 +16,7 @@ from dora_theory.allocation import (
     best_of_n,
     certificate,
     costs,
+    expectation,
     exponents,
     fluid_rounds,
     hierarchical,
@@ -263,6 +264,19 @@ def last_first(right: Function) -> Function:
         return found._replace(rollouts=found.rollouts[..., ::-1])
 
     return wrong
+
+
+def all_that_fails(right: Function) -> Function:
+    # G = ∞.
+    def wrong(*arguments: Any) -> Any:
+        found = right(*arguments)
+        return found._replace(regret=jnp.exp(found.log_failure))
+
+    return wrong
+
+
+def mirrored(right: Function) -> Function:
+    return lambda *arguments: right(*arguments)[..., ::-1]
 
 
 def half_the_gains(right: Function) -> Function:
@@ -531,6 +545,14 @@ PLANTED = [
     ),
     (joint_certificate, "relaxed_bound", gap_halved, "8.1.9", "the certificate at real bases"),
     (joint_bounds, "lattice_bound", half_the_gains, "8.1.5", "bounds from marginal gains"),
+    (
+        joint_certificate,
+        "joint_certificate",
+        all_that_fails,
+        "8.1.10",
+        "the certificate is tight",
+    ),
+    (expectation, "expectation_allocation", mirrored, "8.2.3", "greedy without draws"),
     (joint_bounds, "frank_wolfe_gap", gap_halved, "8.1.6", "bounds from convexity"),
     (joint, "joint_allocation", worst_first, "8.1.2", "what greedy reaches"),
     (copula, "copula_correlation", kernel_of_the_angle, "8.2.1", "DORA's kernel is a correlation"),

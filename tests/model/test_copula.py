@@ -149,6 +149,12 @@ def test_root_weights_of_a_pair_and_of_independence():
     # The second counts for nothing once w_2/w_1 ≤ C².
     assert float(dt.root_weights([0.6, 0.2], [[1, 0.6], [0.6, 1]]).weights[1]) == 0
     assert float(dt.root_weights([0.6, 0.2], [[1, 0.5], [0.5, 1]]).weights[1]) > 0
+    # The limit 0.047 of the theory's three candidates is that of C_13 = 0.1, C_23 = 0.3, which it
+    # leaves out; with these 0 it is 0.146.
+    for c_13, c_23, share in ((0.1, 0.3, 0.0470), (0, 0, 0.1460)):
+        c = [[1, 0.6, c_13], [0.6, 1, c_23], [c_13, c_23, 1]]
+        found = dt.root_weights([0.5, 0.3, 0.2], c)
+        assert float(found.weights[1] / found.exponent) == pytest.approx(share, abs=5e-5)
     w = np.random.default_rng(0).dirichlet(np.ones(5), 4)
     np.testing.assert_allclose(dt.root_weights(w, np.eye(5)).weights, w, rtol=1e-12)
     copies = dt.root_weights([0.3, 0.3, 0.4], [[1, 1, 0], [1, 1, 0], [0, 0, 1]])

@@ -8,6 +8,7 @@ from jaxtyping import Array
 from dora_theory.allocation import joint
 from dora_theory.claims.check import drawing, rational
 from dora_theory.claims.check.claim import Instances
+from dora_theory.model import copula
 from dora_theory.model.joint import JointPrior
 from dora_theory.model.priors import BetaPrior
 
@@ -64,6 +65,33 @@ def budget_of(prior: JointPrior) -> Array:
 def spent_in(x: Instances) -> Array:
     """The allocation of an instance, int32."""
     return x["allocation"].astype(jnp.int32)
+
+
+def draw_similar(key: Array, n: int) -> Instances:
+    """Candidates of different quality whose similarities, of embeddings, are correlations."""
+    keys = jax.random.split(key, 4)
+    e = jax.random.normal(keys[0], (n, 5, 8))
+    e = e / jnp.linalg.norm(e, axis=-1, keepdims=True)
+    s = jnp.where(jnp.eye(5, dtype=bool), 1, jnp.clip(e @ jnp.swapaxes(e, -1, -2), -1, 1))
+    return {
+        "similarity": s,
+        "temperature": drawing.logarithmic(keys[1], n, 0.1, 1),
+        "weights": drawing.qualities(keys[2], n, 5, 1.0),
+        "concentration": drawing.logarithmic(keys[3], n, 0.2, 5),
+    }
+
+
+def similar(x: Instances, most: int, values: int) -> JointPrior:
+    """The copula prior of an instance of `draw_similar`, at so many values of its latent.
+
+    These are the same for all instances; what is claimed of a finite prior does not see that.
+    """
+    w, kappa = x["weights"], x["concentration"]
+    c = copula.copula_correlation(
+        x["similarity"], similarity_temperature=x["temperature"]
+    ).correlation
+    table = copula.copula_log_moments(jax.random.key(0), w, kappa, c, most, num_draws=values)
+    return JointPrior(table, jnp.ones(table.shape[:-2], table.dtype))
 
 
 FINITE_PRIOR = "A prior of finitely many points, which any other is a limit of."
