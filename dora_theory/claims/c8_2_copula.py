@@ -12,7 +12,7 @@ from dora_theory.model import beta_quantiles, copula, objective, root_weights
 
 _K = 5
 # Rollouts of the claim on greedy, and what it may lose.
-_SPENT, _LOST = 8, 0.02
+_SPENT, _LOST = 8, 0.03
 
 
 def _cosines(key: Array, n: int) -> Array:
@@ -195,9 +195,9 @@ CLAIMS = (
     Claim(
         id="8.2.3",
         name="greedy without draws",
-        statement="Greedy by expectation propagation comes within 0.02 of greedy on 128 values of "
+        statement="Greedy by expectation propagation comes within 0.03 of greedy on 128 values of "
         "the latent, judged by these.",
-        latex=r"J(B_{\mathrm{EP}})\ge J(B_{\mathrm{greedy}})-0.02",
+        latex=r"J(B_{\mathrm{EP}})\ge J(B_{\mathrm{greedy}})-0.03",
         source="new",
         expected="holds",
         assumptions="Five candidates, N = 8, κ from 0.2 to 5, T_s from 0.1 to 1. Most of the gap "
