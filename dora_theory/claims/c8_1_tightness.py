@@ -42,6 +42,6 @@ CLAIMS = (
         bounds=(-_SHARE, 1 - _SHARE),
         chunk=128,
         heavy=True,
-        least=512,
+        min_instances=512,
     ),
 )

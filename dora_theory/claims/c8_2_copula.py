@@ -207,7 +207,7 @@ CLAIMS = (
         margin=_margin_without_draws,
         chunk=128,
         heavy=True,
-        least=512,
+        min_instances=512,
     ),
     Claim(
         id="8.2.4",
