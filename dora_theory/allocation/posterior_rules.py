@@ -76,6 +76,10 @@ def ucb1_allocation(
     Raises:
         ValueError: values out of range, shapes that do not fit.
 
+    Examples:
+        >>> dt.ucb1_allocation(np.array([0.5, 0.3, 0.2]), 1.0, 12)
+        Array([4, 4, 4], dtype=int32)
+
     Source: Auer, Cesa-Bianchi and Fischer (2002); theory 9.2.2.
     """
     n = check_whole("budget", budget)

@@ -99,8 +99,8 @@ class MetricsResult(Document):
         >>> log = pathlib.Path(tempfile.mkdtemp()) / 'log.jsonl'
         >>> _ = write_synthetic_log(log, problems=8, samples=8)
         >>> found = dt.replay_metrics(log, metrics=["pass@k"], budgets=[2])
-        >>> found.rows()[0]["measure"]
-        'pass@k'
+        >>> "pass@k" in [row["measure"] for row in found.rows()]
+        True
     """
 
     def rows(self) -> list[dict[str, Any]]:
