@@ -24,7 +24,10 @@ from typing import Any
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PICTURED = "T_s too small"
-SLIDERS = "budget N", "κ", "T_s", "s_in, cosine inside"
+SLIDERS = (
+    "N, rollouts", "κ, trust in the scores", "T_s, similarity temperature",
+    "Similarity within a direction",
+)  # fmt: skip
 # Time from the key to the table's next text, and to the last change before half a second of rest.
 WATCH = """
 () => new Promise(done => {

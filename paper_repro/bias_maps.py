@@ -4,7 +4,7 @@ Each row of pictures is a sweep of `sweeps/`, simulated here: synthetic problems
 in 4 directions of unequal size, success in closed form. Left, the regret of REBASE: how much less
 often than the exact optimum it succeeds, in percentage points. Right, the share of that regret
 which DORA recovers, 1 - (regret of DORA)/(regret of REBASE): 1 is the optimum, 0 no gain, below 0 a
-loss; blank where REBASE loses less than a hundredth of a point.
+loss; hatched where REBASE loses less than a hundredth of a point and nothing is left to recover.
 """
 
 from pathlib import Path
@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from dora_theory.plots import COLUMN, save, style
 from dora_theory.simulation.sweep_files import read_sweep
@@ -20,6 +21,8 @@ from dora_theory.simulation.sweeps import Sweep, simulate_cells
 from paper_repro.script import Row, row, run
 
 SWEEPS = Path(__file__).parent / "sweeps"
+# Points of success: a share of less is noise.
+SMALL = 0.01
 # Sweep → what its axes are called.
 MAPS = {
     "imbalance_similarity": ("skew of Zipf's sizes", "similarity inside, $s_{in}$"),
@@ -31,7 +34,7 @@ MAPS = {
 def main(out: Path) -> list[Row]:
     rows = []
     with style():
-        figure = Figure(figsize=(COLUMN, 6.6), layout="constrained")
+        figure = Figure(figsize=(COLUMN, 6.9), layout="constrained")
         for axes, (name, names) in zip(
             figure.subplots(3, 2, sharey="row"), MAPS.items(), strict=True
         ):
@@ -43,16 +46,21 @@ def main(out: Path) -> list[Row]:
                 for s in ("rebase", "dora")
             )
             points = 100 * regret
-            share = 1 - other / np.where(points > 0.01, regret, np.nan)
+            share = 1 - other / np.where(points > SMALL, regret, np.nan)
             ends, title = (0, points.max()), "regret of REBASE,\npoints"
             draw(axes[0], sweep, names[1], points, "viridis", ends, title)
             draw(axes[1], sweep, names[1], share, "RdBu", (-1, 1), "share that\nDORA recovers")
             axes[0].set_ylabel(names[0])
+            hatched = axes[1].patch
+            hatched.set(hatch="/////", edgecolor="#999999", facecolor="white", linewidth=0)
             label = name.replace("_", " × ")
             rows += [
                 row(label, "regret of REBASE in points, least and most", None, extremes(points)),
                 row(label, "share that DORA recovers, least and most", None, extremes(share)),
             ]
+        name = f"nothing to recover: REBASE loses less than {SMALL:g} points"
+        key = Patch(facecolor="white", edgecolor="#999999", hatch="/////", lw=0, label=name)
+        figure.legend(handles=[key], loc="outside lower center", handlelength=1.6)
     save(figure, out / "bias_maps")
     return rows
 
@@ -82,9 +90,14 @@ def draw(
     for set_ticks, points in zip(
         (axes.set_yticks, axes.set_xticks), sweep.axes.values(), strict=True
     ):
-        every = range(0, len(points), 1 if len(points) < 8 else 3)
+        every = range(0, len(points), _step(len(points)))
         set_ticks([*every], [f"{points[i]:.2g}" if points[i] < 100 else points[i] for i in every])
     axes.set_xlabel(name)
+
+
+def _step(points: int) -> int:
+    """Cells from tick to tick, so that both ends have one and at most six stand on an axis."""
+    return min(s for s in range(1, points) if (points - 1) % s == 0 and (points - 1) // s <= 5)
 
 
 if __name__ == "__main__":

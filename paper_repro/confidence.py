@@ -31,14 +31,14 @@ LOOKS = {
 }
 
 
-def losses() -> dict[str, np.ndarray]:
+def losses(budgets: tuple[int, ...], problems: int) -> dict[str, np.ndarray]:
     """Mean success lost of each rule at each budget."""
     generator = np.random.default_rng(0)
-    found: dict[str, list[list[np.ndarray]]] = {name: [[] for _ in BUDGETS] for name in LOOKS}
+    found: dict[str, list[list[np.ndarray]]] = {name: [[] for _ in budgets] for name in LOOKS}
     for k in SIZES:
-        w = generator.dirichlet(np.ones(k), PROBLEMS)
-        kappa = np.exp(generator.uniform(np.log(0.1), np.log(10), (PROBLEMS, k)))
-        for i, n in enumerate(BUDGETS):
+        w = generator.dirichlet(np.ones(k), problems)
+        kappa = np.exp(generator.uniform(np.log(0.1), np.log(10), (problems, k)))
+        for i, n in enumerate(budgets):
             best = np.exp(dt.log_failure(w, kappa, dt.optimal_allocation(w, kappa, n)))
             plans = {
                 name: dt.confidence_bound_allocation(w, kappa, n, c) for name, c in BOUNDS.items()
@@ -57,20 +57,21 @@ def losses() -> dict[str, np.ndarray]:
     }
 
 
-def main(out: Path) -> list[Row]:
+def main(out: Path, *, budgets: tuple[int, ...] = BUDGETS, problems: int = PROBLEMS) -> list[Row]:
+    """Draws `out/confidence`, from so many problems of each number of candidates."""
     with jax.enable_x64(True):
-        found = losses()
+        found = losses(budgets, problems)
     with panels(out / "confidence", 1, height=3.6) as (axes,):
         for name, lost in found.items():
             color, line = LOOKS[name]
-            axes.plot(BUDGETS, lost, color=color, linestyle=line, marker=".", label=name)
+            axes.plot(budgets, lost, color=color, linestyle=line, marker=".", label=name)
         axes.set(xscale="log", yscale="log", xlabel="rollouts N")
-        axes.set(ylabel="success lost to the optimum", xticks=BUDGETS)
-        axes.set_xticklabels(map(str, BUDGETS))
+        axes.set(ylabel="success lost to the optimum", xticks=budgets)
+        axes.set_xticklabels(map(str, budgets))
         axes.minorticks_off()
         axes.figure.legend(loc="outside lower center", ncols=2, handlelength=2.4)
-    budgets = ", ".join(map(str, BUDGETS))
-    return [row("Own κ", f"{name}: N = {budgets}", None, x, 4) for name, x in found.items()]
+    listed = ", ".join(map(str, budgets))
+    return [row("Own κ", f"{name}: N = {listed}", None, x, 4) for name, x in found.items()]
 
 
 if __name__ == "__main__":

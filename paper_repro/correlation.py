@@ -8,6 +8,7 @@ optimum if candidates are taken for independent, to equal totals, the optimum if
 share one chance. Below, what these two models lose in success: each is right at its own end.
 """
 
+from itertools import cycle
 from pathlib import Path
 
 import jax
@@ -18,49 +19,55 @@ from dora_theory.plots import COLORS, DIRECTIONS
 from paper_repro.drawing import panels
 from paper_repro.script import Row, row, run, success_lost
 
-SIZES = np.array([12, 3, 1])
-OWNER = np.repeat(np.arange(3), SIZES)
-QUALITY, KAPPA, BUDGET = np.full(3, 0.1), 10.0, 16
+SIZES, QUALITY, KAPPA, BUDGET = (12, 3, 1), 0.1, 10.0, 16
 WITHIN = np.logspace(-2, 3, 101)
 # Without green, which is a strategy's below.
 _DIRECTIONS = (DIRECTIONS[0], DIRECTIONS[1], DIRECTIONS[3])
 
 
-def independent(within: np.ndarray) -> np.ndarray:
-    """The optimum for candidates that are independent, each with its true mean and variance."""
+def independent(kappa: float, within: np.ndarray) -> np.ndarray:
+    """The κ of candidates that are independent, each with its true mean and variance."""
     # Var p = Q(1 - Q)(1/(κ+1) + κ/((κ+1)(ν+1))), which is Q(1 - Q)/(c + 1).
-    own = 1 / (1 / (KAPPA + 1) + KAPPA / ((KAPPA + 1) * (within + 1))) - 1
-    return np.asarray(dt.optimal_allocation(QUALITY[OWNER], own, BUDGET))
+    return 1 / (1 / (kappa + 1) + kappa / ((kappa + 1) * (within + 1))) - 1
 
 
-def totals(allocation: np.ndarray) -> np.ndarray:
-    return np.asarray(dt.direction_totals(allocation, OWNER, SIZES.size))
-
-
-def main(out: Path) -> list[Row]:
+def main(
+    out: Path,
+    *,
+    sizes: tuple[int, ...] = SIZES,
+    quality: float = QUALITY,
+    concentration: float = KAPPA,
+    budget: int = BUDGET,
+) -> list[Row]:
+    """Draws `out/correlation`: directions of these sizes, all of one quality."""
+    count = len(sizes)
+    owner, q = np.repeat(np.arange(count), sizes), np.full(count, quality)
     with jax.enable_x64(True):
-        shared = np.asarray(dt.direction_allocation(QUALITY, OWNER, KAPPA, BUDGET))
+        shared = np.asarray(dt.direction_allocation(q, owner, concentration, budget))
+        own = independent(concentration, WITHIN)
         given = {
-            "optimum": dt.correlated_allocation(QUALITY, OWNER, KAPPA, WITHIN, BUDGET),
-            "one chance a direction": np.broadcast_to(shared, (WITHIN.size, OWNER.size)),
-            "independent candidates": independent(WITHIN),
+            "optimum": dt.correlated_allocation(q, owner, concentration, WITHIN, budget),
+            "one chance a direction": np.broadcast_to(shared, (WITHIN.size, owner.size)),
+            "independent candidates": np.asarray(dt.optimal_allocation(q[owner], own, budget)),
         }
         fails = {
             name: np.asarray(
-                dt.hierarchical_log_failure(QUALITY, OWNER, KAPPA, WITHIN, b, points=BUDGET)
+                dt.hierarchical_log_failure(q, owner, concentration, WITHIN, b, points=budget)
             )
             for name, b in given.items()
         }
-        spent = {name: totals(b) for name, b in given.items()}
+        spent = {
+            name: np.asarray(dt.direction_totals(b, owner, count)) for name, b in given.items()
+        }
     lost = {name: 100 * success_lost(f, fails["optimum"]) for name, f in fails.items()}
     with panels(out / "correlation", 2) as (top, bottom):
-        for j, color in zip(range(SIZES.size), _DIRECTIONS, strict=True):
-            s = "s" if SIZES[j] > 1 else ""
+        for j, color in zip(range(count), cycle(_DIRECTIONS), strict=False):
+            s = "s" if sizes[j] > 1 else ""
             top.plot(
                 WITHIN, spent["optimum"][:, j], drawstyle="steps-mid", color=color,
-                label=f"{SIZES[j]} candidate{s}",
+                label=f"{sizes[j]} candidate{s}",
             )  # fmt: skip
-        top.set(xscale="log", ylim=(0, BUDGET), ylabel=f"rollouts, out of {BUDGET}")
+        top.set(xscale="log", ylim=(0, budget), ylabel=f"rollouts, out of {budget}")
         top.legend(loc="upper right", title="a direction of", alignment="left")
         for name, color, line in (
             ("one chance a direction", COLORS["direction-optimal"], "-"),

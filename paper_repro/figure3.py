@@ -1,12 +1,14 @@
-"""Figure 3 in synthetic form: populations fitted to four strategies, DORA predicted.
+"""Can a synthetic population predict Figure 3? On AIME within its scatter, on MATH500 it fails.
 
-Points are the paper's, lines are searches of the fitted populations (`python -m
-paper_repro.fit_curves`; six free parameters each), the mean of all runs: of AIME ten runs of each
-of four benchmarks of 30 problems, of MATH500 five runs of 500. A band is one run's standard
-deviation to either side, of a benchmark of that size; the paper's own bands are in the table beside
-it. Dotted, the 90% interval in which DORA was predicted, no point of it having been seen; it covers
-the cosine inside a direction, from 0.90 to 0.99, which no other strategy tells. DORA's reported
-points are hollow; those of Qwen2.5 are not in the data. Fits that fail by their own measure say so.
+A population of six free parameters is fitted to the paper's curves of four strategies (`python -m
+paper_repro.fit_curves`), and DORA is predicted without a look at its curve. This is no reproduction
+of MATH500: there the fit fails by its own measure (shaded), and what it predicts says nothing about
+the models. Dots are the paper's numbers, DORA's hollow; those of Qwen2.5 are not in the data. Lines
+are searches of the fitted populations, the mean of all runs: for AIME ten runs of each of four
+benchmarks of 30 problems, for MATH500 five runs of 500. A band is one run's standard deviation to
+either side, of a benchmark of that size; the paper's own bands are in the table. Dotted is the 90%
+interval predicted for DORA, for cosines inside a direction from 0.90 to 0.99, which the other four
+strategies do not determine.
 """
 
 import csv
@@ -16,11 +18,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dora_theory.io.atomic_write import whole_output
-from dora_theory.plots import COLORS, COLUMN, label, save, style
+from dora_theory.plots import COLORS, save, style
 from dora_theory.search.measures import Measures
 from paper_repro.audit import DATA, curves
 from paper_repro.benchmark_runs import (
@@ -33,6 +34,7 @@ from paper_repro.benchmark_runs import (
     run_benchmark,
 )
 from paper_repro.calibration import RULES
+from paper_repro.drawing import PAGE, against_paper, fit_failed, legend_of_fits
 from paper_repro.emulator import METRICS
 from paper_repro.published import BASELINES
 from paper_repro.script import Row, page, row, run
@@ -76,22 +78,33 @@ def _percent(measures: Measures, metric: str, draws: int) -> np.ndarray:
     return 100 * np.array(mean_and_spread(getattr(measures, _MEASURE[metric]), draws))
 
 
-def draw(axes: Axes, ours: Curves, paper: dict[str, dict[int, float]], predicted: Any) -> None:
-    for (theirs, name), (mean, spread) in zip(NAMES.items(), ours.transpose(0, 2, 1), strict=True):
-        color = COLORS[name]
-        axes.plot(BUDGETS, mean, color=color, linewidth=1, label=label(name))
-        axes.fill_between(BUDGETS, mean - spread, mean + spread, color=color, alpha=0.15, lw=0)
-        points = paper.get(theirs, {})
-        fill = "white" if name == "dora" else color
-        axes.plot(
-            list(points), list(points.values()), "o", color=color, markersize=2.4,
-            markerfacecolor=fill, markeredgewidth=0.7,
-        )  # fmt: skip
-    axes.plot(BUDGETS, predicted[:, 1:], color=COLORS["dora"], linewidth=0.7, linestyle=":")
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(BUDGETS, list(map(str, BUDGETS)))
-    axes.minorticks_off()
-    axes.grid(axis="y")
+def draw(
+    panels: list[dict[str, Any]],
+    ours: dict[Key, Curves],
+    paper: dict[tuple[str, str, str, str], dict[int, float]],
+    predicted: dict[Key, np.ndarray],
+) -> Figure:
+    """Models below one another; accuracy, then pass rate of each benchmark beside one another."""
+    models = list(dict.fromkeys(p["policy_model"] for p in panels))
+    columns = [(m, b) for m in METRICS for b in dict.fromkeys(p["benchmark"] for p in panels)]
+    failed = {(p["benchmark"], p["policy_model"]) for p in panels if p["verdict"] == "fails"}
+    figure = Figure(figsize=(PAGE, 1.25 * len(models) + 1.1), layout="constrained")
+    grid = figure.subplots(len(models), len(columns), sharex=True)
+    for i, model in enumerate(models):
+        for axes, (metric, benchmark) in zip(grid[i], columns, strict=True):
+            key = metric, benchmark, model
+            for (theirs, name), curve in zip(NAMES.items(), ours[key], strict=True):
+                against_paper(axes, name, BUDGETS, curve, paper.get((*key, theirs), {}))
+            axes.plot(BUDGETS, predicted[key][:, 1:], ":", color=COLORS["dora"], linewidth=0.9)
+            if (benchmark, model) in failed:
+                fit_failed(axes)
+            if i == 0:
+                axes.set_title(f"{benchmark}\n{metric.replace('_', ' ')}, %", fontsize=7)
+        grid[i, 0].set_ylabel(model.removesuffix("-Instruct"))
+    for axes in grid[-1]:
+        axes.set_xlabel("rollouts N")
+    legend_of_fits(figure, list(NAMES.values()), interval=True)
+    return figure
 
 
 def main(out: Path) -> list[Row]:
@@ -102,24 +115,12 @@ def main(out: Path) -> list[Row]:
     costs = Costs()
     ours, rows = simulated(costs), []
     with style():
-        figure = Figure(figsize=(COLUMN, 1.22 * len(panels) + 0.4), layout="constrained")
-        grid = figure.subplots(len(panels), len(METRICS), sharex=True)
-        for i, panel in enumerate(panels):
-            of = panel["benchmark"], panel["policy_model"]
-            for m, metric in enumerate(METRICS):
-                key = (metric, *of)
-                theirs = {s: paper[*key, s] for s in NAMES if (*key, s) in paper}
-                draw(grid[i, m], ours[key], theirs, predicted[key])
-                grid[i, m].set_ylabel(f"{metric.replace('_', ' ')}, %")
-                rows += compare(key, ours[key], theirs, predicted[key], bands[key])
-            name = f"{of[0]}, {of[1].removesuffix('-Instruct')}"
-            fails = ", fit fails" if panel["verdict"] == "fails" else ""
-            grid[i, 0].set_title(name + fails, fontsize=7)
-        for axes in grid[-1]:
-            axes.set_xlabel("rollouts N")
-        handles, names = grid[0, 0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside upper center", ncols=3)
-        save(figure, out / "figure3")
+        save(draw(panels, ours, paper, predicted), out / "figure3")
+    for panel in panels:
+        for metric in METRICS:
+            key = (metric, panel["benchmark"], panel["policy_model"])
+            theirs = {s: paper[*key, s] for s in NAMES if (*key, s) in paper}
+            rows += compare(key, ours[key], theirs, predicted[key], bands[key])
     rows.append(covered(rows))
     with whole_output(str(out / "figure3.md")) as file:
         file.write(page(__doc__, rows, f"## What it costs\n\n{costs.page()}").encode())

@@ -1,12 +1,13 @@
-"""Figure 4 in synthetic form: MATH500 by difficulty, from the populations fitted to Figure 3.
+"""Why levels of ability are not Figure 4: MATH500 by difficulty, from the populations of Figure 3.
 
-Problems of a fitted population in the order of their ability, the 43 ablest in level 1, the 134
-least able in level 5, five runs of the 500. Points are the paper's, lines are the mean of the runs,
-a band is one run's standard deviation to either side; nothing here was fitted to levels. Ours lie
-much further apart: a problem's printed difficulty says only roughly how able a model is at it. The
-table names at each level and budget the strategy of the highest accuracy and, in brackets, those
-that are behind it by less than two standard errors over the same problems; – where that is all of
-them. By its own measure the fit to Figure 3 fails on MATH500.
+This is no reproduction: the fit to Figure 3 fails on MATH500 for all three models, and nothing here
+was fitted to levels. Problems of a fitted population are sorted by the model's ability, the 43
+easiest for it are level 1, the 134 hardest level 5, in five runs of the 500. Dots are the paper's
+numbers, lines the mean of our runs, a band one run's standard deviation to either side. Our levels
+lie much further apart: a problem's printed difficulty says only roughly how hard it is for a model.
+The table names for each level and budget the strategy of the highest accuracy and, in parentheses,
+those behind it by less than two standard errors over the same problems; – where that is all of
+them.
 """
 
 from pathlib import Path
@@ -16,7 +17,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from dora_theory.io.atomic_write import whole_output
-from dora_theory.plots import COLORS, COLUMN, label, save, style
+from dora_theory.plots import COLUMN, label, save, style
 from paper_repro.audit import LEVELS, rows
 from paper_repro.benchmark_runs import (
     BUDGETS,
@@ -28,6 +29,7 @@ from paper_repro.benchmark_runs import (
     run_benchmark,
 )
 from paper_repro.calibration import RULES
+from paper_repro.drawing import against_paper, fit_failed, legend_of_fits
 from paper_repro.published import BASELINES
 from paper_repro.script import Row, page, row, run
 
@@ -66,38 +68,33 @@ def reported() -> dict[tuple[str, str, int], dict[int, float]]:
     return found
 
 
+def draw(
+    ours: dict[str, dict[str, list[Runs]]], paper: dict[tuple[str, str, int], dict[int, float]]
+) -> Figure:
+    """Levels below one another, a column for each model."""
+    figure = Figure(figsize=(COLUMN, 1.15 * len(LEVELS) + 1.4), layout="constrained")
+    grid = figure.subplots(len(LEVELS), len(ours), sharex=True, sharey="row")
+    for j, (model, curves) in enumerate(ours.items()):
+        for i, axes in enumerate(grid[:, j]):
+            for name in RULES:
+                runs = [100 * at_level(i, problems) for problems in curves[name]]
+                mean_spread = [mean_and_spread(x) for x in runs]
+                theirs = paper.get((model, name, i + 1), {})
+                against_paper(axes, name, BUDGETS, mean_spread, theirs)
+            fit_failed(axes)
+        grid[0, j].set_title(model.removesuffix("-Instruct"), fontsize=7)
+        grid[-1, j].set_xlabel("rollouts N")
+    for i, axes in enumerate(grid[:, 0]):
+        axes.set_ylabel(f"level {i + 1}, accuracy, %")
+    legend_of_fits(figure, RULES, interval=False)
+    return figure
+
+
 def main(out: Path) -> list[Row]:
     """Draws `out/figure4`, writes `out/figure4.md`; returns its rows."""
     paper, ours = reported(), accuracies()
     with style():
-        figure = Figure(figsize=(COLUMN, 1.25 * len(LEVELS) + 0.6), layout="constrained")
-        grid = figure.subplots(len(LEVELS), len(ours), sharex=True, sharey="row")
-        for j, (model, curves) in enumerate(ours.items()):
-            for i, axes in enumerate(grid[:, j]):
-                for name in RULES:
-                    color = COLORS[name]
-                    each = [100 * at_level(i, problems) for problems in curves[name]]
-                    mean, spread = np.array([mean_and_spread(x) for x in each]).T
-                    axes.plot(BUDGETS, mean, color=color, linewidth=1, label=label(name))
-                    axes.fill_between(
-                        BUDGETS, mean - spread, mean + spread, color=color, alpha=0.15, lw=0
-                    )
-                    points = paper.get((model, name, i + 1), {})
-                    axes.plot(
-                        list(points), list(points.values()), "o", color=color, markersize=2.4,
-                        markerfacecolor="white" if name == "dora" else color, markeredgewidth=0.7,
-                    )  # fmt: skip
-                axes.set_xscale("log", base=2)
-                axes.set_xticks(BUDGETS[::2], list(map(str, BUDGETS[::2])))
-                axes.minorticks_off()
-                axes.grid(axis="y")
-            grid[0, j].set_title(model.removesuffix("-Instruct"), fontsize=7)
-            grid[-1, j].set_xlabel("rollouts N")
-        for i, axes in enumerate(grid[:, 0]):
-            axes.set_ylabel(f"level {i + 1}, accuracy, %")
-        handles, names = grid[0, 0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside upper center", ncols=3)
-        save(figure, out / "figure4")
+        save(draw(ours, paper), out / "figure4")
     found = [r for model, curves in ours.items() for r in compare(model, curves, paper)]
     with whole_output(str(out / "figure4.md")) as file:
         file.write(page(__doc__, found).encode())

@@ -16,47 +16,63 @@ import dora_theory as dt
 from paper_repro.drawing import curves, level, panels
 from paper_repro.script import Row, row, run, success_lost
 
-SIZES = np.array([10, 3, 1])
-QUALITY = np.full(3, 1 / 3)
+SIZES = (10, 3, 1)
 CONCENTRATIONS = (0.001, 0.1, 1.0, 10.0)
 BUDGETS = 42 * 2 ** np.arange(0, 15)
 FEW = np.unique(np.round(np.logspace(0, 4, 120)).astype(int))
 TABLE = 4200
 
 
-def gap(budget: np.ndarray | int, kappa: float) -> np.ndarray:
+def shares(sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Equal qualities Q of the directions, and Q̂."""
+    quality = np.full(len(sizes), 1 / len(sizes))
+    return quality, np.asarray(dt.solution_level_shares(quality, np.array(sizes)))
+
+
+def gap(budget: np.ndarray | int, kappa: float, sizes: tuple[int, ...] = SIZES) -> np.ndarray:
     """(log failure of N Q̂ - log failure of N Q)/κ, shares being real."""
     n = np.asarray(budget, float)[..., None]
-    counted = dt.solution_level_shares(QUALITY, SIZES)
-    by_count, by_direction = (dt.log_failure(QUALITY, kappa, n * q) for q in (counted, QUALITY))
+    quality, counted = shares(sizes)
+    by_count, by_direction = (dt.log_failure(quality, kappa, n * q) for q in (counted, quality))
     return np.asarray(by_count - by_direction) / kappa
 
 
-def loss(budget: np.ndarray, kappa: float) -> np.ndarray:
+def loss(budget: np.ndarray, kappa: float, sizes: tuple[int, ...] = SIZES) -> np.ndarray:
     """Success of the exact optimum less that of Q̂ apportioned, both of N whole rollouts."""
-    counted = dt.solution_level_shares(QUALITY, SIZES)
-    used = dt.log_failure(QUALITY, kappa, dt.apportion(np.tile(counted, (budget.size, 1)), budget))
-    best = dt.log_failure(QUALITY, kappa, dt.optimal_allocation(QUALITY, kappa, budget))
+    quality, counted = shares(sizes)
+    used = dt.log_failure(quality, kappa, dt.apportion(np.tile(counted, (budget.size, 1)), budget))
+    best = dt.log_failure(quality, kappa, dt.optimal_allocation(quality, kappa, budget))
     return success_lost(used, best)
 
 
-def main(out: Path) -> list[Row]:
+def main(
+    out: Path,
+    *,
+    sizes: tuple[int, ...] = SIZES,
+    concentrations: tuple[float, ...] = CONCENTRATIONS,
+) -> list[Row]:
+    """Draws `out/gap_over_kappa`, for directions of equal quality and these sizes."""
     with jax.enable_x64(True):
-        limit = float(dt.kl_divergence(QUALITY, dt.solution_level_shares(QUALITY, SIZES)))
-        gaps = {f"κ = {k:g}": gap(BUDGETS, k) for k in CONCENTRATIONS}
-        losses = {f"κ = {k:g}": 100 * loss(FEW, k) for k in CONCENTRATIONS}
-        measured = {k: gap(TABLE, k) for k in (0.001, 1.0, 10.0)}
+        limit = float(dt.kl_divergence(*shares(sizes)))
+        gaps = {f"κ = {k:g}": gap(BUDGETS, k, sizes) for k in concentrations}
+        losses = {f"κ = {k:g}": 100 * loss(FEW, k, sizes) for k in concentrations}
+        measured = {k: gap(TABLE, k, sizes) for k in concentrations}
     with panels(out / "gap_over_kappa", 2) as (top, bottom):
         curves(top, BUDGETS, gaps, marker="o")
         level(top, limit, f"KL(Q‖Q̂) = {limit:.5f}", x=0.98)
-        top.set(xscale="log", ylim=(0, 0.5), xlabel="rollouts N", ylabel="gap in log failure / κ")
+        top.set(
+            xscale="log",
+            ylim=(0, 1.25 * limit or None),
+            xlabel="rollouts N",
+            ylabel="gap in log failure / κ",
+        )
         top.legend(loc="lower right")
         curves(bottom, FEW, losses, marker="o", markersize=1.5, linewidth=0.9)
         bottom.set(xscale="log", xlabel="rollouts N", ylabel="success lost, points")
         bottom.legend(loc="upper right")
     name = "Gap over κ"
     return [
-        row(name, "KL(Q‖Q̂) for k = 10, 3, 1 and equal Q", None, limit, 5),
+        row(name, f"KL(Q‖Q̂) for k = {', '.join(map(str, sizes))} and equal Q", None, limit, 5),
         *(row(name, f"N = {TABLE}, κ = {k:g}", None, x, 5) for k, x in measured.items()),
         *(
             row(

@@ -33,7 +33,7 @@ WARM = (0.05, 0.2, 0.4)  # T_b but for the paper's
 INSIDE = (0.90, 0.99)  # ends of what is assumed of s_in
 
 CANDIDATES = {f"κ = {k:g}, candidates": as_rule("optimal", concentration=k) for k in KAPPAS}
-TOLD = {
+GIVEN = {
     f"κ = {k:g}, directions given": as_rule("direction-optimal", concentration=k)
     for k in (0.5, *KAPPAS)
 }
@@ -61,7 +61,7 @@ RULES: dict[str, SearchRule] = {
     "REBASE": as_rule("rebase"),
     "beam": as_rule("beam"),
     **CANDIDATES,
-    **TOLD,
+    **GIVEN,
     CORRELATED: as_rule("correlated"),
     **DORAS,
     **MAGNITUDES,
@@ -96,7 +96,7 @@ def main(out: Path) -> list[Row]:
             if of == benchmark
         }
     found = every[SETTINGS[0]]
-    draw(out, found)
+    draw(out, {m: {n: gain(of, n) for n in RULES if n != "REBASE"} for m, of in found.items()})
     rows = [r for model, of in found.items() for r in rows_of(model, of)]
     parts = [page(rows), shares(every), temperatures(every), insides(found)]
     with whole_output(str(out / "open_questions.md")) as file:
@@ -104,21 +104,21 @@ def main(out: Path) -> list[Row]:
     return rows
 
 
-def draw(out: Path, found: Found) -> None:
+def draw(out: Path, gains: dict[str, dict[str, Gain]]) -> None:
     """Accuracy less REBASE's, a line for each rule and a mark for each model."""
-    place = np.arange(len(RULES) - 1)[::-1]
-    with panels(out / "open_questions", 1, height=0.16 * len(RULES) + 0.7) as (axes,):
-        for i, ((model, of), color) in enumerate(zip(found.items(), ORDER, strict=False)):
-            marks = [100 * np.array(gain(of, name)) for name in RULES if name != "REBASE"]
-            mean, error = np.array(marks).T
+    names = list(next(iter(gains.values())))
+    place = np.arange(len(names))[::-1]
+    with panels(out / "open_questions", 1, height=0.16 * len(names) + 0.9) as (axes,):
+        for i, ((model, of), color) in enumerate(zip(gains.items(), ORDER, strict=False)):
+            mean, error = 100 * np.array([of[name] for name in names]).T
             axes.errorbar(
                 mean, place + 0.25 * (1 - i), xerr=error, fmt="osD"[i], color=color,
                 markersize=2.2, elinewidth=0.7, label=model.removesuffix("-Instruct"),
             )  # fmt: skip
-        axes.axvline(0, color=GRAY, linewidth=0.8, linestyle=":")
-        axes.set_yticks(place, [name for name in RULES if name != "REBASE"])
-        axes.set(xlabel="accuracy less REBASE's, points", ylim=(-0.7, len(place) - 0.3))
-        axes.figure.legend(loc="outside upper center", ncols=3, handlelength=1)
+        axes.axvline(0, color=GRAY, linewidth=0.8, linestyle=":", label="REBASE")
+        axes.set_yticks(place, names)
+        axes.set(xlabel="points more than REBASE", ylim=(-0.7, len(place) - 0.3))
+        axes.figure.legend(loc="outside upper center", ncols=2, handlelength=1.6)
 
 
 def gain(of: dict[str, Measures], name: str, base: str = "REBASE") -> Gain:
@@ -162,8 +162,8 @@ def shares(every: dict[tuple[str, int], Found]) -> str:
     cells = []
     for where, of in _everywhere(every):
         parts = [gain(of, PAPERS), gain(of, DEDUPLICATED), _best(of, CANDIDATES)]
-        further = [_best(of, TOLD), _best(of, [CORRELATED]), _best(of, MAGNITUDES)]
-        on_top = _best(of, [n for n in TOLD if n != DEDUPLICATED], DEDUPLICATED)
+        further = [_best(of, GIVEN), _best(of, [CORRELATED]), _best(of, MAGNITUDES)]
+        on_top = _best(of, [n for n in GIVEN if n != DEDUPLICATED], DEDUPLICATED)
         cells.append([*where, *(_points(x) for x in (*parts, on_top, *further))])
     text = (
         "## De-duplication, κ, and what goes further\n\nAccuracy in points, less REBASE's but for "

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from dora_theory._arrays import ArrayLike
-from dora_theory.plots import COLORS, COLUMN, DIRECTIONS, column, label, style
+from dora_theory.plots import COLUMN, DIRECTIONS, column, label, style
 from dora_theory.strategies.registry import (
     BLACK,
     BLUE,
@@ -71,12 +71,11 @@ def bar_panels(
     """A row of bars for each quantity, a bar for each candidate, colored by direction.
 
     Values stand over their bars, integers as such and others to two decimals, without the zero
-    before the point where bars are narrow; a bar of 0 has no number. The picture is a column wide,
-    or as wide as the candidates need.
+    before the point where bars are narrow; a bar of 0 has no number. Titles are black, for a color
+    means a direction here. The picture is a column wide, or as wide as the candidates need.
 
     Args:
-        panels: title → value ≥ 0 of each candidate, shape `(k,)`. A strategy's name as title is
-            written in its color.
+        panels: title, or a strategy's name → value ≥ 0 of each candidate, shape `(k,)`.
         directions: number of each candidate's direction, shape `(k,)`.
         own_scale: titles of the panels with a scale of their own; the others share one.
         totals: titles of the panels that show the sum of each direction.
@@ -97,7 +96,7 @@ def bar_panels(
         for axes, (title, value) in zip(grid, values.items(), strict=True):
             _bars(axes, value, owner, value.max() if title in own_scale else shared)
             axes.set_ylabel((ylabels or {}).get(title, "rollouts"))
-            axes.set_title(label(title), color=COLORS.get(title, BLACK), fontweight="bold")
+            axes.set_title(label(title), fontweight="bold")
             if title in totals:
                 sums = (
                     f"{_letter(j)}: {_number(value[owner == j].sum())}" for j in np.unique(owner)

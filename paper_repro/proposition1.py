@@ -13,35 +13,42 @@ import jax
 import numpy as np
 
 import dora_theory as dt
+from dora_theory._errors import InputError
 from dora_theory.plots import save
 from paper_repro.panels import allocation_against_concentration
 from paper_repro.script import Row, row, run
 
-WEIGHTS = np.array([0.46, 0.27, 0.17, 0.08, 0.02])
+WEIGHTS = (0.46, 0.27, 0.17, 0.08, 0.02)
 BUDGET = 32
 CONCENTRATIONS = np.logspace(-6, 6, 2401)
 
 
-def main(out: Path) -> list[Row]:
-    k, (first, second), last = WEIGHTS.size, WEIGHTS[:2], WEIGHTS[-1]
-    winner_from = second * (BUDGET - 1) / (first - second)
-    negative_from = BUDGET * last / (1 - k * last)
+def main(out: Path, *, weights: tuple[float, ...] = WEIGHTS, budget: int = BUDGET) -> list[Row]:
+    """Draws `out/proposition1`; `weights` fall from the first to the second, and further."""
+    if not (
+        len(weights) > 1 and 1 > weights[0] > weights[1] and sorted(weights)[::-1] == [*weights]
+    ):
+        raise InputError(f"weights: {weights}: not below 1 and falling, the first above the others")
+    w, k, (first, second), last = np.array(weights), len(weights), weights[:2], weights[-1]
+    winner_from = second * (budget - 1) / (first - second)
+    # With equal shares it never is.
+    negative_from = budget * last / (1 - k * last) if k * last < 1 else np.inf
     few = np.array([1e-6, 0.5, 1, 10, 1e6])
-    winner = np.array([BUDGET, 0, 0, 0, 0])
+    winner = budget * np.eye(k, dtype=int)[0]
     with jax.enable_x64(True):
-        exact = np.asarray(dt.optimal_allocation(WEIGHTS, CONCENTRATIONS, BUDGET))
-        linear = np.asarray(dt.shifted_linear_allocation(WEIGHTS, CONCENTRATIONS, BUDGET))
+        exact = np.asarray(dt.optimal_allocation(w, CONCENTRATIONS, budget))
+        linear = np.asarray(dt.shifted_linear_allocation(w, CONCENTRATIONS, budget))
         # As many κ as candidates: the batch axis says that they are not one for each candidate.
-        few_best = np.asarray(dt.optimal_allocation(WEIGHTS[None], few, BUDGET))
+        few_best = np.asarray(dt.optimal_allocation(w[None], few, budget))
         best = dict(zip(few, few_best, strict=True))
-        rule = np.asarray(dt.shifted_linear_allocation(WEIGHTS, 10.0, BUDGET))
+        rule = np.asarray(dt.shifted_linear_allocation(w, 10.0, budget))
         adams, webster, jefferson = (
-            np.asarray(dt.apportion(WEIGHTS, BUDGET, divisor=d)) for d in (0, 0.5, 1)
+            np.asarray(dt.apportion(w, budget, divisor=d)) for d in (0, 0.5, 1)
         )
         near = winner_from * np.array([1 - 1e-9, 1 + 1e-9])
-        wins = np.asarray(dt.is_optimal(WEIGHTS, near, winner))
+        wins = np.asarray(dt.is_optimal(w, near, winner))
     figure = allocation_against_concentration(
-        CONCENTRATIONS, exact, linear, WEIGHTS,
+        CONCENTRATIONS, exact, linear, w,
         marks={
             "Webster, κ = 1/2": 0.5,
             "Jefferson, κ = 1": 1.0,

@@ -21,27 +21,40 @@ PROBLEMS, MOST = 4000, 39  # problems for each number of candidates from 2 on
 BUDGETS = (16, 32, 64)
 
 
-def misses() -> np.ndarray:
+def misses(
+    budgets: tuple[int, ...] = BUDGETS, candidates: int = MOST, problems: int = PROBLEMS
+) -> np.ndarray:
     """Σ round(N w) - N, shape (budgets, numbers of candidates, problems)."""
-    sizes = jnp.arange(2, MOST + 1)
-    scores = jax.random.uniform(jax.random.key(0), (sizes.size, PROBLEMS, MOST))
-    mask = jnp.arange(MOST) < sizes[:, None, None]
-    spent = [dt.rebase_allocation(scores, n, literal=True, mask=mask).sum(-1) for n in BUDGETS]
-    return np.stack([np.asarray(s) - n for s, n in zip(spent, BUDGETS, strict=True)])
+    sizes = jnp.arange(2, candidates + 1)
+    scores = jax.random.uniform(jax.random.key(0), (sizes.size, problems, candidates))
+    mask = jnp.arange(candidates) < sizes[:, None, None]
+    spent = [dt.rebase_allocation(scores, n, literal=True, mask=mask).sum(-1) for n in budgets]
+    return np.stack([np.asarray(s) - n for s, n in zip(spent, budgets, strict=True)])
 
 
-def main(out: Path) -> list[Row]:
+def main(
+    out: Path,
+    *,
+    budgets: tuple[int, ...] = BUDGETS,
+    candidates: int = MOST,
+    problems: int = PROBLEMS,
+) -> list[Row]:
+    """Draws `out/rounding`, for 2 to so many candidates."""
     with jax.enable_x64(True):
-        miss = misses()
-    sizes = np.arange(2, MOST + 1)
+        miss = misses(budgets, candidates, problems)
+    sizes = np.arange(2, candidates + 1)
     steps = np.arange(miss.min(), miss.max() + 1)
     share = {
-        n: np.array([np.mean(m == s) for s in steps]) for n, m in zip(BUDGETS, miss, strict=True)
+        n: np.array([np.mean(m == s) for s in steps]) for n, m in zip(budgets, miss, strict=True)
     }
     with panels(out / "rounding", 2) as (top, bottom):
         for i, (n, heights) in enumerate(share.items()):
             top.bar(
-                steps + 0.27 * (i - 1), 100 * heights, width=0.25, color=ORDER[i], label=f"N = {n}"
+                steps + 0.81 * (i - (len(share) - 1) / 2) / len(share),
+                100 * heights,
+                width=0.75 / len(share),
+                color=ORDER[i % len(ORDER)],
+                label=f"N = {n}",
             )
         top.set(xlabel="rollouts spent − N", ylabel="share of problems (%)")
         # Further off there is too little to be seen.
@@ -50,7 +63,7 @@ def main(out: Path) -> list[Row]:
         curves(
             bottom,
             sizes,
-            {f"N = {n}": 100 * np.mean(m != 0, -1) for n, m in zip(BUDGETS, miss, strict=True)},
+            {f"N = {n}": 100 * np.mean(m != 0, -1) for n, m in zip(budgets, miss, strict=True)},
         )
         bottom.set(xlabel="candidates k", ylabel="problems that miss N (%)", ylim=(0, 100))
         bottom.legend(loc="lower right")
@@ -60,7 +73,7 @@ def main(out: Path) -> list[Row]:
         row(name, "largest deficit, largest excess", None, [miss.min(), miss.max()]),
         *(
             row(name, f"N = {n}: share that misses, mean miss", None, [np.mean(m != 0), m.mean()])
-            for n, m in zip(BUDGETS, miss, strict=True)
+            for n, m in zip(budgets, miss, strict=True)
         ),
     ]
 

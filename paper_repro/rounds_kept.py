@@ -27,28 +27,29 @@ def worst() -> np.ndarray:
     return np.array([1 - dt.identical_rounds(r, 1.0).unsolved for r in ROUNDS])
 
 
-def looking(alpha: float, beta: float) -> float:
+def looking(alpha: float, beta: float, budget: float) -> float:
     """Share solved by round robin at the budget, between whole depths on the line."""
     # Deeper than any round goes: the last unsolved ones cost little.
     depth = np.arange(DEEP + 1)
     spent = np.asarray(dt.coverage_cost(alpha, beta, depth))
     f = np.asarray(dt.problem_hazards(dt.BetaPrior([[alpha]], [[beta]]), DEEP).failure)[0]
-    return float(np.interp(BUDGET, spent, 1 - f))
+    return float(np.interp(budget, spent, 1 - f))
 
 
-def kept(alpha: float, beta: float) -> np.ndarray:
+def kept(alpha: float, beta: float, budget: float) -> np.ndarray:
     """Share of the gain of looking that R rounds keep, many problems of one prior."""
     prior = dt.BetaPrior(jnp.array([[alpha]]), jnp.array([[beta]]))
     solved = np.array(
-        [float(dt.rounds_plan(1.0, prior, BUDGET, r, depth=DEPTH).bound) for r in FEW]
+        [float(dt.rounds_plan(1.0, prior, budget, r, depth=DEPTH).bound) for r in FEW]
     )
-    return (solved - solved[0]) / (looking(alpha, beta) - solved[0])
+    return (solved - solved[0]) / (looking(alpha, beta, budget) - solved[0])
 
 
-def main(out: Path) -> list[Row]:
+def main(out: Path, *, budget: int = BUDGET) -> list[Row]:
+    """Draws `out/rounds_kept`, for so many rollouts per problem."""
     with jax.enable_x64(True):
         least = worst()
-        gains = {pair: kept(*pair) for pair in PRIORS}
+        gains = {pair: kept(*pair, budget) for pair in PRIORS}
     gain = (least - least[0]) / (1 - least[0])
     with panels(out / "rounds_kept", 2, height=2.0) as (above, below):
         above.plot(ROUNDS, 100 * least, "o-", color=BLACK)

@@ -18,8 +18,8 @@ from paper_repro.drawing import BLACK, panels
 from paper_repro.script import Row, row, run, success_lost
 
 PROBLEMS, CANDIDATES, BUDGET = 500, 16, 32
-# κ = 1/2 and 1 are among them.
-CONCENTRATIONS = np.union1d(np.logspace(-3, 3, 49), [0.5, 1.0])
+# Fine, for the curves fall to zero at κ = 1/2 and 1, which are among them.
+CONCENTRATIONS = np.union1d(np.logspace(-3, 3, 481), [0.5, 1.0])
 LOWEST = 1e-7
 LOOKS = {
     "temperature": (COLORS["temperature"], "-"),
@@ -32,30 +32,33 @@ LOOKS = {
 }
 
 
-def regrets() -> dict[str, np.ndarray]:
+def regrets(budget: int, candidates: int, problems: int) -> dict[str, np.ndarray]:
     """Mean regret of each rule, shape (concentrations,)."""
-    scores = jax.random.uniform(jax.random.key(0), (PROBLEMS, CANDIDATES))
+    scores = jax.random.uniform(jax.random.key(0), (problems, candidates))
     weights = dt.quality_weights(scores)
     allocations = (
-        dt.temperature_allocation(scores, BUDGET),
-        dt.beam_allocation(scores, BUDGET),
-        dt.dvts_allocation(scores, BUDGET),
-        dt.rebase_allocation(scores, BUDGET),
-        dt.rebase_sequential_allocation(scores, BUDGET, quality_temperature=0.2),
-        dt.apportion(weights, BUDGET, divisor=0),
-        dt.apportion(weights, BUDGET, divisor=1),
+        dt.temperature_allocation(scores, budget),
+        dt.beam_allocation(scores, budget),
+        dt.dvts_allocation(scores, budget),
+        dt.rebase_allocation(scores, budget),
+        dt.rebase_sequential_allocation(scores, budget, quality_temperature=0.2),
+        dt.apportion(weights, budget, divisor=0),
+        dt.apportion(weights, budget, divisor=1),
     )
     kappa = CONCENTRATIONS[:, None]
-    best = dt.log_failure(weights, kappa, dt.optimal_allocation(weights, kappa, BUDGET))
+    best = dt.log_failure(weights, kappa, dt.optimal_allocation(weights, kappa, budget))
     found = {}
     for name, given in zip(LOOKS, allocations, strict=True):
         found[name] = np.mean(success_lost(dt.log_failure(weights, kappa, given), best), -1)
     return found
 
 
-def main(out: Path) -> list[Row]:
+def main(
+    out: Path, *, budget: int = BUDGET, candidates: int = CANDIDATES, problems: int = PROBLEMS
+) -> list[Row]:
+    """Draws `out/rules_regret`."""
     with jax.enable_x64(True):
-        found = regrets()
+        found = regrets(budget, candidates, problems)
     with panels(out / "rules_regret", 1, height=3.6) as (axes,):
         for name, regret in found.items():
             color, line = LOOKS[name]

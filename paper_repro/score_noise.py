@@ -58,11 +58,14 @@ def measured(pool: str, noise: float, copies: int) -> tuple[float, float]:
     return float(ratio.mean()), float(ratio.std() / ratio.mean())
 
 
-def main(out: Path) -> list[Row]:
+def main(out: Path, *, copies: int = COPIES) -> list[Row]:
+    """Draws `out/score_noise`; above and in the table for a direction of so many candidates."""
     with jax.enable_x64(True):
-        by_noise = {p: expected(p, NOISE, np.full(NOISE.shape, COPIES))[0] for p in POOLS}
+        by_noise = {p: expected(p, NOISE, np.full(NOISE.shape, copies))[0] for p in POOLS}
         by_size = {p: expected(p, np.ones(SIZES.shape), SIZES)[1] for p in POOLS}
-        factors = {p: [measured(p, s, COPIES)[0] for s in FEW_NOISE] for p in POOLS}
+        factors = {p: [measured(p, s, copies)[0] for s in FEW_NOISE] for p in POOLS}
+        one = {p: [x[0] for x in expected(p, np.ones(1), np.array([copies]))] for p in POOLS}
+        one_measured = {p: measured(p, 1.0, copies) for p in POOLS}
         spreads = {p: [measured(p, 1.0, k)[1] for k in FEW_SIZES] for p in POOLS}
         root_e = float(dt.noise_inflation(0.1, 0.1, 1)[0])
     with panels(out / "score_noise", 2) as (top, bottom):
@@ -73,7 +76,7 @@ def main(out: Path) -> list[Row]:
             bottom.plot(FEW_SIZES, spreads[pool], "o", color=color)
         top.set(xlabel="noise $σ/T_b$", ylabel="inflation of the quality", yscale="log")
         top.set_yticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
-        top.set_title(f"$k_j$ = {COPIES}")
+        top.set_title(f"$k_j$ = {copies}")
         bottom.set(xscale="log", yscale="log", xlabel="candidates of the direction $k_j$")
         bottom.set(ylabel="relative deviation", title="$σ = T_b$")
         bottom.set_xticks(FEW_SIZES, [str(k) for k in FEW_SIZES])
@@ -81,15 +84,14 @@ def main(out: Path) -> list[Row]:
         for axes in (top, bottom):
             axes.minorticks_off()
         top.figure.legend(loc="outside lower center", ncols=2)
-    last = {p: FEW_SIZES.tolist().index(COPIES) for p in POOLS}
     return [
         row("Score noise", "inflation at σ = T_b, mean of exponentials: √e", None, root_e, 4),
         *(
             row(
                 "Score noise",
-                f"{name}, k_j = {COPIES}, σ = T_b: inflation expected, measured",
+                f"{name}, k_j = {copies}, σ = T_b: inflation expected, measured",
                 None,
-                [by_noise[p][NOISE.tolist().index(1.0)], factors[p][1]],
+                [one[p][0], one_measured[p][0]],
                 3,
             )
             for p, name in POOLS.items()
@@ -97,9 +99,9 @@ def main(out: Path) -> list[Row]:
         *(
             row(
                 "Score noise",
-                f"{name}, k_j = {COPIES}, σ = T_b: deviation expected, measured",
+                f"{name}, k_j = {copies}, σ = T_b: deviation expected, measured",
                 None,
-                [by_size[p][COPIES - 1], spreads[p][last[p]]],
+                [one[p][1], one_measured[p][1]],
                 3,
             )
             for p, name in POOLS.items()

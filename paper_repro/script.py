@@ -1,7 +1,9 @@
-"""What every script here shares: rows of "the paper says, we get", and `--out`."""
+"""What every script here shares: rows of "the paper says, we get", `--out` and `--set`."""
 
 import argparse
-from collections.abc import Callable
+import ast
+import inspect
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +67,68 @@ def success_lost(used: ArrayLike, best: ArrayLike) -> np.ndarray:
     return np.exp(used) * abs(np.expm1(np.minimum(best - used, 0)))
 
 
-def run(main: Callable[[Path], list[Row]], description: str | None) -> None:
+def parameters(main: Callable[..., Any]) -> dict[str, Any]:
+    """What can be set: the keyword arguments of a script's `main`, with their defaults."""
+    every = inspect.signature(main).parameters.values()
+    return {p.name: p.default for p in every if p.kind is p.KEYWORD_ONLY}
+
+
+def settings(main: Callable[..., Any], pairs: Sequence[str]) -> dict[str, Any]:
+    """The keyword arguments that `NAME=VALUE` pairs give.
+
+    Args:
+        main: of a script.
+        pairs: such as `budget=64` or `quality=0.5,0.5`; a value is a number, or numbers between
+            commas where the default is a sequence.
+
+    Raises:
+        InputError: a pair is malformed, its name is no parameter, or its value is not of the kind
+            of the default.
+    """
+    known, found = parameters(main), {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or name not in known:
+            names = ", ".join(known) or "nothing"
+            raise InputError(f"--set: {pair}: not NAME=VALUE, where NAME is one of: {names}")
+        try:
+            value = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            raise InputError(f"--set: {pair}: {text!r} is not a number") from None
+        many = isinstance(known[name], tuple)
+        values = value if isinstance(value, tuple) else (value,)
+        default = known[name] if many else (known[name],)
+        kinds = int if all(isinstance(x, int) for x in default) else (int, float)
+        if (len(values) > 1 and not many) or not all(
+            isinstance(x, kinds) and not isinstance(x, bool) and 0 < x < float("inf")
+            for x in values
+        ):
+            what = "integers" if kinds is int else "numbers"
+            what = f"{what} above 0, with commas between them" if many else f"one {what[:-1]} > 0"
+            raise InputError(f"--set: {pair}: expected {what}, as in {name}={_literal(default)}")
+        found[name] = values if many else value
+    return found
+
+
+def _literal(values: tuple[Any, ...]) -> str:
+    return ",".join(f"{x:g}" for x in values)
+
+
+def run(main: Callable[..., list[Row]], description: str | None) -> None:
     """Runs one script from the command line and prints its numbers."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--out", type=Path, default=Path("figures"), help="folder of the picture")
-    out = parser.parse_args().out
+    if known := parameters(main):
+        defaults = "; ".join(
+            f"{name}={_literal(x if isinstance(x, tuple) else (x,))}" for name, x in known.items()
+        )
+        parser.add_argument(
+            "--set", metavar="NAME=VALUE", action="append", default=[],
+            help=f"another value of a parameter; repeatable (defaults: {defaults})",
+        )  # fmt: skip
+    arguments = parser.parse_args()
     try:
-        print(table(main(out)), end="")
+        found = main(arguments.out, **settings(main, getattr(arguments, "set", [])))
+        print(table(found), end="")
     except (InputError, OSError) as error:
         parser.error(str(error))

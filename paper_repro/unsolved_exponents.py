@@ -1,10 +1,10 @@
 """How fast the unsolved share falls, with and without looking.
 
 For p ~ Beta(a, b), a < 1, the share left by n rollouts per problem falls as n to the power minus
-this exponent: a without looking or knowing, a + a² + … + a^R in R rounds, a/(1 - a) for who looks
-at every outcome, or knows every p. Below, what the two leave to be gained: rollouts, for the same
-share, of who knows and does not look, and of who looks and does not know, over those of who does
-both. Above a = 0.2138 looking is worth more than knowing (theory 7.4).
+this exponent: a without looking or knowing, a + a² + … + a^R in R rounds, a/(1 - a) by looking at
+every outcome, or by knowing every p. Below, what each of the two leaves to be gained: the rollouts
+needed by knowing without looking, and by looking without knowing, over those needed by doing both,
+for the same share. Above a = 0.2138 looking is worth more than knowing (theory 7.4).
 
 The table also has what an equal split of the budget costs (theory 7.2i), how near one problem is to
 its law C N^-κ (theory 7.4d), and how three estimators find a in logs (theory 7.4e).
@@ -108,7 +108,7 @@ def main(out: Path) -> list[Row]:
         below.plot(ALPHA, looking, color=ORDER[0], label="knowing without looking")
         below.plot(ALPHA, knowing, color=ORDER[1], label="looking without knowing")
         below.set(
-            ylabel="rollouts over those\nof who does both", yscale="log", ylim=(1, 30),
+            ylabel="rollouts over those\nof doing both", yscale="log", ylim=(1, 30),
             xlim=(0, 0.8), xlabel="a",
         )  # fmt: skip
         below.set_yticks([1, 2, 4, 10, 20], ["1", "2", "4", "10", "20"])

@@ -15,7 +15,7 @@ import dora_theory as dt
 from paper_repro.drawing import BLACK, ORDER, panels
 from paper_repro.script import Row, row, run
 
-WEIGHTS, CONCENTRATION = [0.4, 0.25, 0.15, 0.1, 0.05, 0.05], 0.5
+WEIGHTS, CONCENTRATION = (0.4, 0.25, 0.15, 0.1, 0.05, 0.05), 0.5
 VERIFIERS = {"t = 0.9, f = 0.01": (0.9, 0.01), "t = 0.9, f = 0.05": (0.9, 0.05)}
 VERIFIERS |= {"t = 0.6, f = 0.2": (0.6, 0.2)}
 LENGTH, SHOWN = 2048, 256
@@ -25,11 +25,19 @@ CHANCE, SEPARATION = 0.2, 1.0
 PENALTIES = (0.25, 1.0, 4.0)
 
 
-def main(out: Path) -> list[Row]:
+def main(
+    out: Path,
+    *,
+    weights: tuple[float, ...] = WEIGHTS,
+    concentration: float = CONCENTRATION,
+    chance: float = CHANCE,
+    separation: float = SEPARATION,
+) -> list[Row]:
+    """Draws `out/verifiers`; `chance` and `separation` are of the answers and scores below."""
     rounds = np.unique(np.round(np.logspace(0, 16 * np.log10(2), 65))).astype(int)
     with jax.enable_x64(True):
         plans = {
-            name: dt.verifier_order(WEIGHTS, CONCENTRATION, *rates, LENGTH)
+            name: dt.verifier_order(np.array(weights), concentration, *rates, LENGTH)
             for name, rates in VERIFIERS.items()
         }
         # From its first -1 on more rollouts hurt.
@@ -45,7 +53,7 @@ def main(out: Path) -> list[Row]:
         best = {
             name: np.asarray(
                 dt.best_of_n_accuracy(
-                    [CHANCE], None, rounds[:, None], SEPARATION, wrong_scale=spread
+                    [chance], None, rounds[:, None], separation, wrong_scale=spread
                 )
             )
             for name, spread in SPREADS.items()
@@ -66,8 +74,9 @@ def main(out: Path) -> list[Row]:
             what = f"{name}: best N at λ = 1/4, 1, 4 (at most 256)"
             rows.append(row("Verifier", what, None, lengths[name], 0))
         above.set(xscale="log", ylim=(0.2, 1.02), xlabel="rollouts N", ylabel="P(right), precision")
-        above.plot([], [], color=BLACK, linestyle="--", label="precision")
-        above.legend(loc="lower right")
+        for text, line in (("P(right)", "-"), ("precision", "--"), ("ceiling", ":")):
+            above.plot([], [], color=BLACK, linestyle=line, label=text)
+        above.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
         for (name, y), color in zip(best.items(), ORDER, strict=False):
             below.plot(rounds, y, color=color, label=name)
             top = int(rounds[y.argmax()])

@@ -15,39 +15,53 @@ import numpy as np
 
 import dora_theory as dt
 from paper_repro.drawing import ORDER, mark, panels
-from paper_repro.script import Row, row, run
+from paper_repro.script import Row, row, run, success_lost
 
 PROBLEMS, MOST, BUDGET = 1000, 39, 64
-TRUE = np.union1d(np.logspace(-2, 2, 25), [0.5])
-ASSUMED = np.union1d(np.logspace(-2, 2, 33), [0.5])
 SHOWN = (0.01, 0.1, 0.5, 1.0, 10.0, 100.0)
+# True κ of the picture above, where curves fall to zero at each κ' shown; below, κ' against few.
+FINE = np.union1d(np.logspace(-2, 2, 97), SHOWN)
+TRUE = np.union1d(np.logspace(-2, 2, 25), [0.5])
+ASSUMED = np.union1d(np.logspace(-2, 2, 65), [0.5])
 INTERVALS = ((0.01, 100.0), (0.1, 10.0), (1.0, 100.0))
 LOWEST = 1e-6
 
 
-def regrets() -> tuple[np.ndarray, np.ndarray]:
-    """Mean regret, shape (assumed, true), and mean success of the optimum, shape (true,)."""
+def problems_of(count: int, most: int) -> np.ndarray:
+    """Weights of 2 to `most` candidates, padded by 0, shape `(count, most)`."""
     keys = jax.random.split(jax.random.key(0))
-    size = jax.random.randint(keys[0], (PROBLEMS, 1), 2, MOST + 1)
-    mask = jnp.arange(MOST) < size
-    weights = dt.quality_weights(jax.random.uniform(keys[1], (PROBLEMS, MOST)), mask=mask)
-    true = TRUE[:, None]
+    mask = jnp.arange(most) < jax.random.randint(keys[0], (count, 1), 2, most + 1)
+    scores = jax.random.uniform(keys[1], (count, most))
+    return np.asarray(dt.quality_weights(scores, mask=mask))
 
-    def lost(assumed: float) -> np.ndarray:
-        return np.mean(dt.regret_of_concentration(weights, assumed, true, BUDGET), -1)
 
-    best = dt.optimal_allocation(weights, true, BUDGET)
-    success = np.mean(dt.success_probability(weights, true, best), -1)
-    return np.stack([lost(assumed) for assumed in ASSUMED]), np.asarray(success)
+def regrets(
+    weights: np.ndarray, assumed: np.ndarray, true: np.ndarray, budget: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean regret, shape (assumed, true), and mean success of the optimum, shape (true,)."""
+    kappa = true[:, None]
+    best = np.asarray(dt.log_failure(weights, kappa, dt.optimal_allocation(weights, kappa, budget)))
+    lost = [
+        success_lost(
+            dt.log_failure(weights, kappa, dt.optimal_allocation(weights, float(k), budget)), best
+        ).mean(-1)
+        for k in assumed
+    ]
+    return np.stack(lost), -np.expm1(best).mean(-1)
 
 
 def at(grid: np.ndarray, value: float) -> int:
     return int(np.argmin(np.abs(np.log(grid / value))))
 
 
-def main(out: Path) -> list[Row]:
+def main(
+    out: Path, *, budget: int = BUDGET, candidates: int = MOST, problems: int = PROBLEMS
+) -> list[Row]:
+    """Draws `out/wrong_concentration`, for 2 to so many candidates."""
     with jax.enable_x64(True):
-        lost, success = regrets()
+        weights = problems_of(problems, candidates)
+        lost, success = regrets(weights, ASSUMED, TRUE, budget)
+        above, _ = regrets(weights, np.array(SHOWN), FINE, budget)
     half = lost[at(ASSUMED, 0.5)]
     worst = {}
     for low, high in INTERVALS:
@@ -55,10 +69,10 @@ def main(out: Path) -> list[Row]:
         worst[low, high] = lost[:, inside].max(-1)
     minimax = {ends: float(ASSUMED[np.argmin(x)]) for ends, x in worst.items()}
     with panels(out / "wrong_concentration", 2, height=2.4) as (top, bottom):
-        for assumed, color in zip(SHOWN, ORDER, strict=True):
+        for assumed, curve, color in zip(SHOWN, above, ORDER, strict=True):
             # Zero has no place on a logarithmic axis: the curve leaves the picture.
-            shown = np.maximum(lost[at(ASSUMED, assumed)], LOWEST / 10)
-            top.plot(TRUE, shown, color=color, label=f"κ' = {assumed:g}")
+            shown = np.maximum(curve, LOWEST / 10)
+            top.plot(FINE, shown, color=color, label=f"κ' = {assumed:g}")
         top.set(xscale="log", yscale="log", xlim=(0.01, 100), ylim=(LOWEST, 0.2))
         top.set(xlabel="true κ", ylabel="success lost")
         top.legend(
@@ -78,7 +92,7 @@ def main(out: Path) -> list[Row]:
             bbox_to_anchor=(0.5, 1),
             ncols=3,
             handlelength=1.6,
-            title="true κ from",
+            title="true κ from; dot: minimax κ'",
         )
     name = "Wrong κ"
     few = [at(TRUE, kappa) for kappa in (0.01, 0.1, 1, 10, 100)]

@@ -159,7 +159,7 @@ def levels_of(h: BetaHazards) -> Levels:
 def _filled(levels: Levels, u: Array) -> tuple[Array, Array]:
     """Rollouts of the candidates that are filled to a level, and d/du.
 
-    The integer count ⌊x⌋ + 1 is x + 1/2 in the mean (theory 2.5b), here with a smooth beginning.
+    The integer count ⌊x⌋ + 1 is x + 1/2 on average (theory 2.5b), here with a smooth beginning.
     """
     x = levels.size * jnp.expm1(u[:, None] - levels.begin)
     active = x > 0

@@ -264,7 +264,7 @@ CLAIMS = (
     ),
     Claim(
         id="1",
-        name="failures in two goes",
+        name="failures in two steps",
         statement="The log failure of B + C rollouts is that of B, and of C more by the prior that "
         "B failures leave, to 14 digits up to a million rollouts.",
         latex=r"\log F(B+C)=\log F(B)+\sum_{r<C}\log\Big(1-\frac{\kappa w}{\kappa+B+r}\Big)",

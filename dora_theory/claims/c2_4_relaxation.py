@@ -363,7 +363,7 @@ CLAIMS = (
     Claim(
         id="2.5b",
         name="nearer than Proposition 1",
-        statement="In the mean the real solution shifted by a half is nearer to the integer "
+        statement="On average the real solution shifted by a half is nearer to the integer "
         "optimum than Proposition 1's rule.",
         latex=r"\mathbb E\,\tfrac12\sum_i|B_i^{\text{shifted}}-B_i^*|\le\mathbb E\,\tfrac12\sum_i"
         r"|(N+k\kappa)w_i-\kappa-B_i^*|",

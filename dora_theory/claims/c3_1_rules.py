@@ -225,7 +225,7 @@ CLAIMS = (
     Claim(
         id="3.1",
         name="shapes of temperature, beam and DVTS",
-        statement="To the letter, temperature sampling gives one rollout each, beam search of "
+        statement="Taken literally, temperature sampling gives one rollout each, beam search of "
         "width M gives M to each of the best N/M, and DVTS M to the best of each of N/M groups.",
         latex=r"B_i=1;\quad B_i=M\,[\mathrm{rank}_i\le N/M];\quad B_i=M\,[R_i=\max_{l\in G(i)}R_l]",
         source="paper",
@@ -238,7 +238,7 @@ CLAIMS = (
     Claim(
         id="3.1",
         name="REBASE and DORA round",
-        statement="To the letter, REBASE gives round(N w_i) and DORA round(N w'_i), w' ∝ wγ.",
+        statement="Taken literally, REBASE gives round(N w_i) and DORA round(N w'_i), w' ∝ wγ.",
         latex=r"|B_i-Nw_i|\le\tfrac12,\ w=\mathrm{softmax}(R/T_b);\qquad |B_i-Nw'_i|\le\tfrac12,\ "
         r"w'_i\propto w_i\gamma_i",
         source="paper",

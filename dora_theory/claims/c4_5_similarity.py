@@ -211,7 +211,7 @@ CLAIMS = (
         expected="holds",
         assumptions="All k_j > 0.",
         proof="Differentiate -Σ Q log m_θ. m_θ weighs Q by k/(k+θ), which rises with k, so it "
-        "makes the falling 1/(k+θ) smaller in the mean (Chebyshev's sum inequality).",
+        "makes the falling 1/(k+θ) smaller on average (Chebyshev's sum inequality).",
         draw=_draw_theta,
         margin=_margin_theta,
         # Divergences up to about 1, from shares with a few ulps each.

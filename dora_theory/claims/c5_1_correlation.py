@@ -191,7 +191,7 @@ CLAIMS = (
         assumptions=_MODEL,
         proof="For each m the failure f_m(B) of one candidate is log-convex in B, so moving a "
         "rollout from one that has two more than another lowers the product, for every m at once "
-        "and therefore in the mean. Checked against all spreads.",
+        "and therefore on average. Checked against all spreads.",
         draw=_draw_two,
         margin=_margin_even,
         heavy=True,

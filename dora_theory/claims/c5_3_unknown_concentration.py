@@ -172,7 +172,7 @@ CLAIMS = (
         id="5.3",
         name="κ' = 1/2 costs little",
         statement="Planning with κ' = 1/2 costs less than a quarter of a percentage point of "
-        "success in the mean.",
+        "success on average.",
         latex=r"\mathbb E\big[J_\kappa(B^*_\kappa)-J_\kappa(B^*_{1/2})\big]\le0.0025",
         source="new",
         expected="holds",

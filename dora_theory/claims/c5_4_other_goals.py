@@ -114,7 +114,7 @@ def _explain_both(x: dict) -> str:
     n, top = x["budget"], max(w)
     return (
         f"w = {rational.listed(w)}, κ = {kappa}, N = {n}: {rational.listed(best)} succeeds most "
-        f"often and has {_mean(w, best)} right in the mean; all to the best has {n * top}"
+        f"often and has {_mean(w, best)} right on average; all to the best has {n * top}"
     )
 
 

@@ -144,8 +144,8 @@ CLAIMS = (
         source="new",
         expected="holds",
         assumptions="p ~ Beta(a, b), a < 1; rollouts for the same small share unsolved, against "
-        "those of who does both.",
-        proof="Both have the exponent a/(1-a) of who does both, with constants that 7.4c computes; "
+        "those of doing both.",
+        proof="Both have the exponent a/(1-a) of doing both, with constants that 7.4c computes; "
         "their quotient crosses 1 once, where it is found by bisection.",
         draw=_draw_exponents,
         margin=_margin_crossing,

@@ -188,7 +188,7 @@ CLAIMS = (
     Claim(
         id="8.1.11",
         name="greedy flatters its own draws",
-        statement="On the draws it was chosen on, greedy's success is too high in the mean.",
+        statement="On the draws it was chosen on, greedy's success is too high on average.",
         latex=r"\mathbb E\left[\hat J(B_{\hat J})-J(B_{\hat J})\right]\ge0",
         source="new",
         expected="holds",

@@ -29,9 +29,9 @@ _DESCRIPTION = """\
 Reads one problem per line, writes one allocation per line, in the same order.
 
 A problem is a JSON object: `id` (optional), either `scores` (PRM scores in [0, 1]) or `weights`
-(qualities in [0, 1], used as they are); `embeddings` (k rows) or `similarity` (k rows of k cosines)
+(qualities in [0, 1], used as given); `embeddings` (k rows) or `similarity` (k rows of k cosines)
 for dora and magnitude; `directions` (k labels) for direction-optimal and correlated, and
-`direction_weights` (an object label → quality) if they are not to come from the scores. For
+`direction_weights` (an object label → quality) to override those from the scores. For
 optimal and waterfill also `concentrations` (κ of each candidate, in place of --kappa), or `alpha`
 and `beta` in place of weights and κ; for --budget-cost `costs` (of one rollout of each candidate,
 > 0). Fields that are null count as absent, other fields are ignored.
@@ -44,9 +44,9 @@ that cost exceeds: equal to `success` where that is proved optimal, as it is for
 small integers. With --target it has `budget`, the smallest N, and `budget_closed_form`; both budget
 and allocation are null where even 2^30 rollouts are too few.
 
-Nothing is written before the whole input has been read and found good. Bad input ends with status
-2 and one line, `file:line: field: what`. With --stream each line of standard input is answered at
-once, and a bad line by `id` and `error`; the status is 2 at the end if there was one.
+Nothing is written before the whole input has been read and checked. Bad input ends with exit status
+2 and one line, `file:line: field: what`. With --stream, each line of standard input is answered at
+once, a bad line by `id` and `error`; the exit status is then 2.
 """
 
 
@@ -88,7 +88,7 @@ def add_parser(commands: Any) -> None:
         dest="within_concentration",
         type=number,
         metavar="V",
-        help="concentration inside a direction (correlated)",
+        help="concentration within a direction (correlated)",
     )
     add(
         "--quality-temperature",
@@ -108,10 +108,10 @@ def add_parser(commands: Any) -> None:
     add(
         "--smooth",
         action="store_true",
-        help="shared-divisors: differences of score among like candidates are noise",
+        help="shared-divisors: score differences between similar candidates are noise",
     )
     add("--beam-width", type=integer, default=4, metavar="M", help="beam, dvts (default 4)")
-    add("--pool", choices=POOLS, default="mean-exp", help="scores of a direction into one")
+    add("--pool", choices=POOLS, default="mean-exp", help="how to pool the scores of a direction")
     add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")
     add("--json", action="store_true", help="one JSON document: an array of the output lines")
     add(

@@ -22,7 +22,7 @@ def add_parser(commands: Any) -> None:
     """Adds the command to the subparsers of `dora-theory`."""
     parser = commands.add_parser(
         "bench",
-        help="time each job against what one would use instead",
+        help="time each job against the alternative",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -36,9 +36,9 @@ def add_parser(commands: Any) -> None:
         "default all",
     )
     add("--out", metavar="FOLDER", help="default for a whole run: benchmarks/results")
-    add("--rounds", metavar="N", help="of each race, by default 5")
-    add("--races", action="store_true", help="the races alone, not how time grows")
-    add("--json", action="store_true", help="print the figures as JSON, not a table")
+    add("--rounds", metavar="N", help="rounds of each race (default 5)")
+    add("--races", action="store_true", help="only the races, not how time grows with size")
+    add("--json", action="store_true", help="print the numbers as JSON, not as a table")
     parser.set_defaults(run=run)
 
 

@@ -21,13 +21,13 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "explore",
         help="open the interactive page",
-        description="Opens a page in the browser on which the bias of solution-level allocation "
-        "can be felt. It is served to this machine only, until interrupted. A log is read and its "
-        "solutions are cut as replay does.",
+        description="Opens a page in the browser that shows what each strategy spends and what "
+        "counting candidates costs, for parameters of yours or for a log. Only this machine can "
+        "reach it, until you interrupt the command. A log is read and cut as by replay.",
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("log", metavar="LOG", nargs="?", help="a log whose problems can be looked at")
+    add("log", metavar="LOG", nargs="?", help="a log to look at; the page can open others")
     add("--port", type=_port, default=2718, metavar="P", help="default %(default)s")
     add("--headless", action="store_true", help="serve the page without opening a browser")
     add_reading(parser.add_argument_group("how the log is read"))

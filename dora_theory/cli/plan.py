@@ -21,7 +21,7 @@ _DESCRIPTION = """\
 Reads the state of a benchmark, one problem per line, and writes how many rollouts each problem gets
 next, one line per problem, in the same order.
 
-A problem is a JSON object: `id`, and what is known of it, one of
+A problem is a JSON object: `id`, and what you know about it, one of
   right, attempts   rollouts so far and how many were right; the prior is --prior
   alpha, beta       its own Beta(a, b), which right and attempts (optional here) update
   weights           qualities in [0, 1] of its candidates, Beta(κw, κ(1 - w)) with --kappa;
@@ -32,9 +32,9 @@ and `cap` (none) of the rollouts to come, `solved` (false; true receives nothing
 
 A line of output: `id`, `rollouts`, `allocation` (their split over the candidates, null without
 candidates), `expected` (value that these rollouts are expected to gain). Ties go to the lowest
-problem, then to the lowest candidate. A summary stands on standard error.
+problem, then to the lowest candidate. A summary is printed on standard error.
 
-Bad input ends with status 2 and one line, `file:line: field: what`; nothing is written then.
+Bad input ends with exit status 2, one line `file:line: field: what`, and no output.
 """
 
 
@@ -54,11 +54,11 @@ def add_parser(commands: Any) -> None:
         "--total",
         required=True,
         metavar="N",
-        help="rollouts of this batch; for rounds of all R, for stages of what is left",
+        help="rollouts of this batch; for rounds, of all R; for stages, what is left",
     )
     add("--strategy", default="rounds", choices=list(PLANS), metavar="S", help="default rounds")
-    add("--rounds", default="1", metavar="R", help="for rounds and stages: how many (1)")
-    add("--round", default="1", metavar="r", help="which of them this batch is, from 1 (1)")
+    add("--rounds", default="1", metavar="R", help="for rounds and stages: the number of batches (1)")
+    add("--round", default="1", metavar="r", help="the number of this batch, from 1 (1)")
     add(
         "--prior",
         default="fit",

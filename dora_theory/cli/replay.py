@@ -37,26 +37,26 @@ Replays logged rollouts: cuts every logged solution after its first steps, lets 
 spread N further rollouts over these prefixes, and estimates from the logged continuations how often
 at least one is right.
 
-A log is a file of JSON lines, of a JSON array, of Parquet or of Arrow, by gzip or zstd compressed
-or not, or a folder of such files, such as a data set that `datasets` has saved or downloaded (of
-several splits FOLDER/train is one), or folders question_0, … with files record_0, …, each a
-problem. The first record tells the format, unless --format does:
-  search-and-learn  problem, answer, completions, scores (a list a completion, a number a step), and
-                    if there completion_tokens, agg_scores, pred_maj@n, unique_id, level, subject
+A log is a file of JSON lines, a JSON array, Parquet or Arrow, possibly compressed by gzip or zstd;
+or a folder of such files, such as a data set that `datasets` has saved or downloaded (FOLDER/train
+for one of several splits); or folders question_0, … with files record_0, …, one per problem. The
+format is that of the first record, unless --format names one:
+  search-and-learn  problem, answer, completions, scores (a list per completion, a number per step),
+                    optionally completion_tokens, agg_scores, pred_maj@n, unique_id, level, subject
   dora              the same, with the columns that DORA's authors add
   rebase            question, ground_truth_answer, model_answer: objects with text, step_scores
-  openr             question, groundtruth, output: objects with text, value (a number a step)
-  plain             problem_id, problem, gold_answer, samples: objects with text, and if there
+  openr             question, groundtruth, output: objects with text, value (a number per step)
+  plain             problem_id, problem, gold_answer, samples: objects with text, optionally
                     final_answer, correct, step_scores, completion_tokens, method
-Other tables are read by --map problem=COLUMN,gold_answer=COLUMN,completions=COLUMN,… with fields
-problem, problem_id, gold_answer, level, subject; completions, a list in each row, or text, one
-solution in each row, wherever the rows of a problem stand; and of solutions step_scores,
-final_answer, correct, tokens. meta.answer is the field answer of the column meta, resps.0 the first
-entry of a list, responses.message.content that field of every entry. correct=score>0 and
-correct=result=passed say which values are right (also >=, <, <=, !=; a|b for several values).
-Where the log does not say what is correct, the last \\boxed{}, or what follows the last ####, "The
-answer is", "Answer:" or "A:", is compared with the right answer, by math-verify where the texts do
-not tell. That and Parquet, Arrow and zstd need pip install 'dora-theory[replay]'.
+Other tables are read by --map problem=COLUMN,gold_answer=COLUMN,completions=COLUMN,… with the
+fields problem, problem_id, gold_answer, level, subject; completions (a list in each row) or text
+(one solution in each row, in any order of rows); and for solutions step_scores, final_answer,
+correct, tokens. meta.answer is the field answer of the column meta, resps.0 the first entry of a
+list, responses.message.content that field of every entry. correct=score>0 and correct=result=passed
+say which values are right (also >=, <, <=, !=; a|b for several values). If the log does not say
+what is correct, the content of the last \\boxed{}, or what follows the last ####, "The answer is",
+"Answer:" or "A:", is compared with the right answer, by math-verify if the texts differ. That, and
+Parquet, Arrow and zstd, need pip install 'dora-theory[replay]'.
 An empty or missing solution is a failed attempt.
 
 A plain log may have tree_nodes instead: steps that a tree search proposed, with step, parent, line,
@@ -111,9 +111,17 @@ def add_parser(commands: Any) -> None:
     for name in ("quality", "similarity"):
         value = getattr(_DEFAULT, f"{name}_temperature")
         add(f"--{name}-temperature", type=float, default=value, metavar="T", help=same)
-    add("--smooth", action="store_true", help="shared-divisors: scores of like candidates err")
+    add(
+        "--smooth",
+        action="store_true",
+        help="shared-divisors: score differences between similar candidates are noise",
+    )
     add("--certify", action="store_true", help="bound how far each allocation is from the best")
-    add("--fit-similarity-temperature", action="store_true", help="T_s of each half by the other")
+    add(
+        "--fit-similarity-temperature",
+        action="store_true",
+        help="fit T_s for each half of the problems on the other half",
+    )
     add("--beam-width", type=int, default=4, metavar="M", help="beam, dvts (default %(default)s)")
     add(
         "--seed",
@@ -127,7 +135,7 @@ def add_parser(commands: Any) -> None:
         type=int,
         default=0,
         metavar="R",
-        help="accuracy of the voted answer too, drawing the continuations of a problem R times",
+        help="also the accuracy of the voted answer, from R draws of the continuations",
     )
     add("--json", action="store_true", help="one JSON document: an object, an array for many logs")
     add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")

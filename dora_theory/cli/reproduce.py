@@ -13,13 +13,14 @@ from dora_theory.cli.checkout import run_process
 # They stand beside the package in a checkout and in the source distribution, in no wheel.
 SCRIPTS = Path(__file__).resolve().parents[2] / "paper_repro"
 # An item is a script whose `main` takes the folder of its results.
-_ITEM = re.compile(r"^def main\(out: Path\b", re.MULTILINE)
+_ITEM = re.compile(r"^def main\(\s*out: Path\b", re.MULTILINE)
 _ALL = ("report", "audit")
 
 _DESCRIPTION = """\
 Makes pictures and tables, and prints their numbers: what the paper says, and what we get. Without
 an ITEM it makes all of them, with the pages report.md and audit.md. An ITEM is the name of a script
-in paper_repro/, such as figure1, price or audit.
+in paper_repro/, such as figure1, price or audit. With one ITEM, --set changes its parameters:
+`dora-theory reproduce solution_level --set budgets=8,32 --out elsewhere`.
 """
 
 
@@ -36,6 +37,13 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("figures"), help="folder of the results (%(default)s)"
     )
+    parser.add_argument(
+        "--set",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="another value of a parameter of one ITEM; repeatable",
+    )
     parser.set_defaults(run=run)
 
 
@@ -45,6 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
     for item in arguments.items:
         if item not in known:
             raise InputError(f"reproduce: {item}: there is no such item; {', '.join(known)}")
+    if arguments.set and len(arguments.items) != 1:
+        raise InputError(f"--set: {arguments.set[0]}: needs one ITEM whose parameter it is")
+    changed = [part for pair in arguments.set for part in ("--set", pair)]
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -54,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         # As `python -m` would, but that an interrupt ends with one line; and no other package of
         # that name in the current folder comes first.
         guarded = [sys.executable, "-P", "-c", "from dora_theory.cli.main import script; script()"]
-        command = [*guarded, f"{SCRIPTS.name}.{item}", "--out", str(arguments.out)]
+        command = [*guarded, f"{SCRIPTS.name}.{item}", "--out", str(arguments.out), *changed]
         status = run_process(command, _finds(SCRIPTS.parent))
         if status:
             return status

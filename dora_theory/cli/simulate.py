@@ -56,7 +56,9 @@ def add_parser(commands: Any) -> None:
     add = parser.add_argument
     add("sweep", metavar="SWEEP.toml", nargs="?", help="what to simulate")
     add("--out", metavar="STORE", help="the store, a folder")
-    add("--json", action="store_true", help="one JSON document about the run, or with --show rows")
+    add(
+        "--json", action="store_true", help="one JSON document about the run; with --show, the rows"
+    )
     add("--show", action="store_true", help="print what is in the store, as a table")
     add("--figure", metavar="PATH.png", help="draw it, along --along, as PNG and SVG")
     add("--along", metavar="AXIS", help="such as budget (default: the last axis of numbers)")
@@ -64,11 +66,11 @@ def add_parser(commands: Any) -> None:
     add(
         "--distributed",
         action="store_true",
-        help="this is one of several processes, as SLURM or MPI tell",
+        help="one of several processes, with hosts and ranks from SLURM or MPI",
     )
-    add("--coordinator", metavar="HOST:PORT", help="for --distributed: of process 0")
-    add("--processes", type=int, metavar="P", help="how many there are")
-    add("--process", type=int, metavar="I", help="which this is, from 0")
+    add("--coordinator", metavar="HOST:PORT", help="for --distributed: address of process 0")
+    add("--processes", type=int, metavar="P", help="number of processes")
+    add("--process", type=int, metavar="I", help="number of this process, from 0")
     add_benchmark(parser)
     add_families(parser)
     parser.set_defaults(run=run)
@@ -86,8 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
         if not _shows(arguments):
             raise InputError("SWEEP.toml: missing: needs what to simulate, or --show")
         return _show(arguments)
-    told = arguments.coordinator, arguments.processes, arguments.process
-    if any(x is not None for x in told) and None in told:
+    hosts = arguments.coordinator, arguments.processes, arguments.process
+    if any(x is not None for x in hosts) and None in hosts:
         raise InputError("--coordinator, --processes, --process: needs all three or none")
     if arguments.processes is not None and not 0 <= arguments.process < arguments.processes:
         raise InputError(
@@ -104,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
         sweep = read_sweep(arguments.sweep)
         if arguments.distributed or arguments.coordinator:
             with _clean_output():
-                jax.distributed.initialize(*told)
+                jax.distributed.initialize(*hosts)
                 cells = _run(sweep, arguments.out)
         else:
             cells = _run(sweep, arguments.out)

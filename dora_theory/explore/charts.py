@@ -15,7 +15,9 @@ Spec = dict[str, Any]
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _PAPER_T_S = 0.01
 _NO_MENU = {"embedOptions": {"actions": False}}
-_WIDTH, _GRAY = 420, "#666666"
+_GRAY = "#666666"
+# As wide as the panel that holds it, on any screen.
+_FITTED = {"width": "container", "autosize": {"type": "fit", "contains": "padding"}}
 # Stated, since Vega's own ticks of a logarithm crowd each other.
 _TICKS = {"values": [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3]}
 # Lines, not dots, since two of them differ in their dashes only.
@@ -60,11 +62,16 @@ def allocation_chart(problem: Subject, view: View) -> VegaLite:
     return VegaLite(
         {
             "data": {"values": rows},
-            "width": _WIDTH - 80,
-            "height": 22 * len(names),
+            **_FITTED,
+            "height": 22 * len(names) + 50,
             "mark": {"type": "bar", "stroke": "white", "strokeWidth": 0.7, "tooltip": True},
             "encoding": {
-                "x": {"field": "rollouts", "type": "quantitative", "title": "rollouts B"},
+                "x": {
+                    "field": "rollouts",
+                    "type": "quantitative",
+                    "title": "rollouts B",
+                    "axis": {"tickMinStep": 1, "format": "d"},
+                },
                 # Named, so that a strategy that spends nothing keeps its place.
                 "y": {
                     "field": "strategy",
@@ -84,15 +91,17 @@ def allocation_chart(problem: Subject, view: View) -> VegaLite:
 
 
 def similarity_chart(problem: Subject, view: View) -> VegaLite:
-    """The similarity matrix, and beside it γ of every candidate."""
-    k, side = problem.labels.size, 230
+    """The similarity matrix, candidates sorted by direction, and beside it γ of each."""
+    k, side = problem.labels.size, 200
+    order = np.argsort(problem.labels, kind="stable")
+    names = [f"{problem.labels[i] + 1}.{i + 1}" for i in order]
     cells = [
-        {"i": i + 1, "j": j + 1, "cosine": round(float(s), 6)}
-        for i, row in enumerate(problem.similarity)
-        for j, s in enumerate(row)
+        {"i": names[a], "j": names[b], "cosine": round(float(problem.similarity[i, j]), 6)}
+        for a, i in enumerate(order)
+        for b, j in enumerate(order)
     ]
     axis = {"labels": k <= 16, "ticks": False}
-    place = {"type": "ordinal", "title": "candidate", "axis": axis}
+    place = {"type": "ordinal", "title": "direction.candidate", "axis": axis, "sort": None}
     matrix = {
         "data": {"values": cells},
         "width": side,
@@ -110,18 +119,23 @@ def similarity_chart(problem: Subject, view: View) -> VegaLite:
         },
     }
     gamma = {
-        "data": {"values": [{"i": i + 1, "γ": float(u)} for i, u in enumerate(view.uniqueness)]},
-        "width": 90,
+        "data": {
+            "values": [
+                {"i": name, "γ": float(view.uniqueness[i])}
+                for name, i in zip(names, order, strict=True)
+            ]
+        },
+        "width": 60,
         "height": side,
         "mark": {"type": "bar", "color": plots.COLORS["dora"], "tooltip": True},
         "encoding": {
             "x": {
                 "field": "γ",
                 "type": "quantitative",
-                "title": "uniqueness γ",
+                "title": "γ",
                 "scale": {"domain": [0, 1]},
             },
-            "y": {"field": "i", "type": "ordinal", "axis": None},
+            "y": {"field": "i", "type": "ordinal", "axis": None, "sort": None},
         },
     }
     return VegaLite({"hconcat": [matrix, gamma], "spacing": 8})
@@ -158,8 +172,8 @@ def bias_chart(view: View, temperature: float) -> VegaLite:
     paper = {"values": [{"T": _PAPER_T_S}]}
     return VegaLite(
         {
-            "width": _WIDTH,
-            "height": 200,
+            **_FITTED,
+            "height": 250,
             "layer": [
                 {
                     "data": paper,
@@ -194,7 +208,7 @@ def price_chart(prices: PriceMap, scene: Scene) -> VegaLite:
     ]
     here = {
         "t": min(max(scene.similarity_temperature, t[0]), t[-1]),
-        "s": min(max(1 - scene.inside, gap[0]), gap[-1]),
+        "s": min(max(1 - scene.similarity_within, gap[0]), gap[-1]),
     }
     place = {
         "x": {"field": "t", **_T_S},
@@ -216,8 +230,8 @@ def price_chart(prices: PriceMap, scene: Scene) -> VegaLite:
     ends = {"x2": {"field": "t2"}, "y2": {"field": "s2"}}
     return VegaLite(
         {
-            "width": _WIDTH - 60,
-            "height": 200,
+            **_FITTED,
+            "height": 250,
             "layer": [
                 {
                     "data": {"values": cells},

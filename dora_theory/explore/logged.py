@@ -1,8 +1,10 @@
 """A problem of a log as the page looks at it."""
 
+import tempfile
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
@@ -22,6 +24,23 @@ from dora_theory.replay.read.record import Record
 _MOST = 1000
 # Problems among which one with a choice between directions is looked for.
 _FIRST = 20
+
+
+def uploaded(name: str | None, contents: bytes | None, options: ReplayOptions) -> "Log":
+    """A log that a browser has sent, read from a copy that is gone afterward.
+
+    Raises:
+        InputError: as for `Log`, with the file's own name.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        # A name of the browser's is no path.
+        own = Path(name or "log.jsonl").name
+        path = Path(folder) / own
+        path.write_bytes(contents or b"")
+        try:
+            return Log(str(path), options)
+        except InputError as error:
+            raise InputError(str(error).replace(f"{folder}/", "")) from None
 
 
 class Log:

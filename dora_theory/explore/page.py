@@ -24,100 +24,157 @@ def _():
 
 
 @app.cell
-def _(ReplayOptions, json, logged, mo):
-    path, options = (mo.cli_args().get(name) for name in ("log", "options"))
-    log = logged.Log(str(path), ReplayOptions(**json.loads(str(options)))) if path else None
-    sources = ["made up", *(["log"] if log else [])]
-    source = mo.ui.radio(sources, value=sources[-1], label="problem", inline=True)
-    return log, source
-
-
-@app.cell
 def _(mo, scene):
-    preset = mo.ui.dropdown(list(scene.PRESETS), value=next(iter(scene.PRESETS)), label="preset")
-    return (preset,)
+    # What was last seen without an error, to stand beside one.
+    good = {}
+    upload = mo.ui.file(label="Open a log (JSON lines, .gz, Parquet)", kind="button")
+    preset = mo.ui.dropdown(list(scene.PRESETS), value=next(iter(scene.PRESETS)), label="Example")
+    reset = mo.ui.button(label="Reset", tooltip="Set everything as in the example", value=0,
+                         on_click=lambda count: count + 1)  # fmt: skip
+    return good, preset, reset, upload
 
 
 @app.cell
-def _(log, mo, preset, scene, source, words):
-    controls = words.controls(mo, scene.PRESETS[preset.value].scene)
+def _(InputError, ReplayOptions, json, logged, mo, upload):
+    path, options = (mo.cli_args().get(name) for name in ("log", "options"))
+    chosen_options = ReplayOptions(**json.loads(str(options))) if options else ReplayOptions()
+    refused = None
+    try:
+        if upload.value:
+            log = logged.uploaded(upload.name(0), upload.contents(0), chosen_options)
+        else:
+            log = logged.Log(str(path), chosen_options) if path else None
+    except InputError as error:
+        log, refused = None, str(error)
+    sources = ["made up", *(["log"] if log else [])]
+    source = mo.ui.radio(sources, value=sources[-1], label="Problem", inline=True)
     number = mo.ui.number(
         1, log.count if log else 1, value=log.first() if log else 1, label=log.title if log else ""
     )
-    made_up = source.value == "made up"
-    side = [
-        mo.md("## Where should the next rollout go?"),
-        source,
-        *([preset, mo.md(scene.PRESETS[preset.value].story)] if made_up else [number]),
-        words.laid_out(mo, controls, made_up),
-    ]
-    # Here, since a cell that only uses the controls is run again when one of them moves.
-    mo.sidebar(side, width="330px")
-    return controls, made_up, number
+    return log, number, refused, source
 
 
 @app.cell
-def _(InputError, controls, log, made_up, mo, number, view, words):
+def _(mo, preset, reset, scene, words):
+    # Made anew by another example and by a reset.
+    reset.value
+    start = scene.PRESETS[preset.value].scene
+    controls, shared = words.controls(mo, start), words.shared_p(mo, start)
+    rows, change = mo.state(list(zip(start.sizes, start.scores, strict=True)))
+    held = {"nu": start.within_concentration or 2.0, "rows": rows()}
+    return change, controls, held, rows, shared
+
+
+@app.cell
+def _(held, mo, shared, words):
+    nu = words.within(mo, held["nu"], shared.value)
+    return (nu,)
+
+
+@app.cell
+def _(change, held, mo, rows, words):
+    directions = words.Rows(mo, rows(), change, held)
+    fields, buttons = directions.fields, directions.buttons
+    return buttons, directions, fields
+
+
+@app.cell
+def _(
+    controls, directions, log, mo, nu, number, preset, refused, reset, scene, shared, source,
+    upload, words,
+):  # fmt: skip
+    made_up = source.value == "made up"
+    problem_of = [
+        preset,
+        mo.md(scene.PRESETS[preset.value].story),
+        mo.hstack([mo.md("**Directions**"), reset], justify="space-between", align="center"),
+        directions.view,
+    ]
+    # Here, since a cell that only uses the controls is run again when one of them moves.
+    mo.sidebar(
+        [
+            mo.md("## Where should the next rollout go?"),
+            upload,
+            *([source] if log else []),
+            *([mo.callout(mo.plain_text(refused), kind="danger")] if refused else []),
+            *(problem_of if made_up else [number, reset]),
+            words.laid_out(mo, controls, [shared, nu], made_up),
+        ],
+        width="330px",
+    )
+    return (made_up,)
+
+
+@app.cell
+def _(
+    InputError, controls, fields, good, held, log, made_up, mo, nu, number, shared, view, words
+):  # fmt: skip
+    held["nu"] = nu.value
     try:
-        chosen = words.scene_of(controls.value)
+        held["rows"] = words.rows_of(fields.value)
+        chosen = words.scene_of(controls.value, held["rows"], None if shared.value else nu.value)
         record, problem = (
             (None, view.subject(chosen))
             if made_up
             else log.problem(words.whole("problem", number.value), chosen.quality_temperature)
         )
-        seen = view.look(problem, chosen)
+        good["shown"] = chosen, record, problem, view.look(problem, chosen)
         complaint = None
     except InputError as error:
-        complaint = mo.callout(mo.plain_text(str(error)), kind="danger")
-    # Cells below do not run on bad input; this one says what is wrong with it.
-    mo.stop(complaint is not None, complaint)
-    return chosen, problem, record, seen
+        complaint = mo.callout(
+            mo.plain_text(f"{error}. Shown is what was there before."), kind="danger"
+        )
+    # With nothing to show yet, cells below do not run.
+    mo.stop("shown" not in good, complaint)
+    shown = good["shown"]
+    complaint
+    return (shown,)
 
 
 @app.cell
-def _(seen, view):
+def _(shown, view):
     # After the first picture is there, so that it does not wait.
-    if seen:
+    if shown:
         view.warm_up()
     return
 
 
 @app.cell
-def _(charts, made_up, mo, problem, seen, words):
+def _(charts, mo, shown, words):
+    _, record_, problem_, seen_ = shown
     mo.vstack(
         [
+            # On a phone the button that opens the controls lies over the first line.
+            mo.Html("<div style='height:1.5rem'></div>"),
             mo.md(words.ABOUT_STRATEGIES),
-            *([] if made_up else [mo.md(words.about_log(problem))]),
-            mo.hstack(
-                [mo.Html(words.table(seen)), charts.allocation_chart(problem, seen)],
-                justify="start",
-                align="start",
-                gap=2,
-            ),
+            *([mo.md(words.about_log(problem_))] if record_ else []),
+            mo.Html(words.table(seen_)),
+            charts.allocation_chart(problem_, seen_),
         ]
     )
     return
 
 
 @app.cell
-def _(charts, chosen, made_up, mo, problem, seen, view, words):
+def _(charts, mo, shown, view, words):
+    scene_, logged_, subject_, look_ = shown
+    t_s = scene_.similarity_temperature
     panels = [
-        mo.vstack([mo.md(words.ABOUT_SIMILARITY), charts.similarity_chart(problem, seen)]),
-        mo.vstack(
-            [mo.md(words.ABOUT_BIAS), charts.bias_chart(seen, chosen.similarity_temperature)]
-        ),
+        mo.vstack([mo.md(words.ABOUT_SIMILARITY), charts.similarity_chart(subject_, look_)]),
+        mo.vstack([mo.md(words.ABOUT_BIAS), charts.bias_chart(look_, t_s)]),
     ]
-    if made_up and chosen.across < 1:
-        chart = charts.price_chart(view.price_map(chosen), chosen)
+    if logged_ is None and scene_.similarity_between < 1:
+        chart = charts.price_chart(view.price_map(scene_), scene_)
         panels.append(mo.vstack([mo.md(words.ABOUT_PRICE), chart]))
-    mo.hstack([panels[0], mo.vstack(panels[1:])], justify="start", align="start", gap=3)
+    words.grid(mo, *panels)
     return
 
 
 @app.cell
-def _(chosen, made_up, mo, problem, record, words):
+def _(mo, shown, words):
+    setting, of_log, of_problem, _seen = shown
     mo.output.append(
-        words.reproduced(mo, chosen) if made_up else mo.Html(words.texts(record, problem))
+        mo.Html(words.texts(of_log, of_problem)) if of_log else words.reproduced(mo, setting)
     )
     return
 

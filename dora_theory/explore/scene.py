@@ -1,7 +1,6 @@
 """What the page shows, as a setting: directions, scores, similarities, prior, budget."""
 
 import json
-import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,9 +16,6 @@ from dora_theory.model.quality import quality_weights
 # The page keeps its arrays at fixed shapes, so that no change but the first to a finite ν compiles
 # anything.
 MOST_CANDIDATES, MOST_DIRECTIONS, MOST_ROLLOUTS = 64, 8, 256
-_PLAIN = re.compile(r"[-+.0-9a-zA-Z]+")
-# Characters of wrong input that are said back.
-_SAID = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +31,8 @@ class Scene:
         within_concentration: ν of candidates around their direction; None for one shared p.
         quality_temperature: T_b.
         similarity_temperature: T_s.
-        inside: s_in, cosine of two candidates of one direction.
-        across: s_out, cosine of two of different ones.
+        similarity_within: cosine of two candidates of one direction.
+        similarity_between: cosine of two candidates of different directions.
         budget: N rollouts.
     """
 
@@ -48,8 +44,8 @@ class Scene:
     within_concentration: float | None = None
     quality_temperature: float = 0.1
     similarity_temperature: float = 0.01
-    inside: float = 0.95
-    across: float = 0.7
+    similarity_within: float = 0.95
+    similarity_between: float = 0.7
     budget: int = 32
 
     def __post_init__(self) -> None:
@@ -64,20 +60,23 @@ class Scene:
             raise InputError(f"scores: {len(scores)} of them for {len(sizes)} directions")
         for name, value, low, high in (
             *(("score", score, 0, 1) for score in scores),
-            ("PRM noise σ", self.noise, 0, 1),
+            ("σ", self.noise, 0, 1),
             ("κ", self.concentration, 1e-6, 1e6),
             ("ν", 1 if nu is None else nu, 1e-6, 1e6),
             ("T_b", self.quality_temperature, 1e-3, 1e3),
             ("T_s", self.similarity_temperature, 1e-4, 1e3),
-            ("s_out", self.across, 0, 1),
-            ("s_in", self.inside, 0, 1),
-            ("budget N", self.budget, 0, MOST_ROLLOUTS),
+            ("Similarity between directions", self.similarity_between, 0, 1),
+            ("Similarity within a direction", self.similarity_within, 0, 1),
+            ("N", self.budget, 0, MOST_ROLLOUTS),
         ):
             # Not `value < low or value > high`, which lets NaN pass.
             if not low <= value <= high:
                 raise InputError(f"{name} = {value:g}: needs a number from {low:g} to {high:g}")
-        if self.inside < self.across:
-            raise InputError(f"s_in = {self.inside:g}: needs s_out = {self.across:g} at least")
+        if self.similarity_within < self.similarity_between:
+            raise InputError(
+                f"Similarity within a direction = {self.similarity_within:g}: needs at least that "
+                f"between directions, {self.similarity_between:g}"
+            )
 
     @property
     def labels(self) -> Int[np.ndarray, " k"]:
@@ -95,7 +94,7 @@ class Scene:
     def similarity(self) -> Float[np.ndarray, "k k"]:
         """The cosine similarity of all candidates."""
         same = self.labels[:, None] == self.labels
-        similarity = np.where(same, self.inside, self.across)
+        similarity = np.where(same, self.similarity_within, self.similarity_between)
         np.fill_diagonal(similarity, 1.0)
         return similarity
 
@@ -114,13 +113,25 @@ class Preset(NamedTuple):
 
 PRESETS = {
     "Figure 2": Preset(
-        Scene(sizes=(3, 1), scores=(0.95, 0.95), inside=1.0, across=0.1, budget=12),
+        Scene(
+            sizes=(3, 1),
+            scores=(0.95, 0.95),
+            similarity_within=1.0,
+            similarity_between=0.1,
+            budget=12,
+        ),
         "Three copies of one idea and one other idea, all of score 0.95. Counting candidates gives "
         "the copies three quarters of the budget, even in the optimum over candidates. DORA, and "
         "the optima that see directions, split it evenly.",
     ),
     "Ten copies against one": Preset(
-        Scene(sizes=(10, 1), scores=(0.8, 0.8), inside=1.0, across=0.5, budget=32),
+        Scene(
+            sizes=(10, 1),
+            scores=(0.8, 0.8),
+            similarity_within=1.0,
+            similarity_between=0.5,
+            budget=32,
+        ),
         "The more copies, the higher the price: REBASE spends ten elevenths of the rollouts on one "
         "of two equally good ideas. Move the sizes and watch its loss grow.",
     ),
@@ -139,8 +150,8 @@ PRESETS = {
             sizes=(1, 1, 1, 1),
             scores=(0.9, 0.8, 0.7, 0.6),
             concentration=50.0,
-            inside=1.0,
-            across=0.0,
+            similarity_within=1.0,
+            similarity_between=0.0,
             budget=8,
         ),
         "With κ = 50 the scores can be trusted, and the optimum spends nearly all on the best. "
@@ -153,8 +164,8 @@ PRESETS = {
             scores=(0.8, 0.75),
             concentration=1.0,
             within_concentration=2.0,
-            inside=1.0,
-            across=0.3,
+            similarity_within=1.0,
+            similarity_between=0.3,
             budget=32,
         ),
         "Candidates of one direction are alike but not the same: each has a success probability "
@@ -190,7 +201,8 @@ jax.config.update("jax_enable_x64", True)
 sizes, kappa, budget = {_listed(scene.sizes)}, {scene.concentration!r}, {scene.budget}
 directions = np.repeat(np.arange(len(sizes)), sizes)
 scores = {scores}
-similarity = np.where(directions[:, None] == directions, {scene.inside!r}, {scene.across!r})
+within, between = {scene.similarity_within!r}, {scene.similarity_between!r}
+similarity = np.where(directions[:, None] == directions, within, between)
 np.fill_diagonal(similarity, 1.0)
 t_b, t_s = {scene.quality_temperature!r}, {scene.similarity_temperature!r}
 quality = dt.quality_weights(np.array({_listed(scene.scores)}), quality_temperature=t_b)
@@ -236,22 +248,6 @@ def as_command(scene: Scene, strategy: str) -> str:
         options["nu"] = nu
     given = " ".join(f"--{name} {value}" for name, value in options.items())
     return f"echo {shlex.quote(json.dumps(problem))} | dora-theory allocate - {given}"
-
-
-def numbers(text: str, name: str, kind: type[int] | type[float]) -> tuple[float, ...]:
-    """Numbers with commas or blanks between, or `InputError` that names what is none."""
-    values = []
-    for part in text.replace(",", " ").split():
-        try:
-            # Python also reads 1_0, and digits of other scripts.
-            if not _PLAIN.fullmatch(part):
-                raise ValueError
-            values.append(kind(part))
-        except ValueError:
-            what = "an integer" if kind is int else "a number"
-            said = part if len(part) <= _SAID else f"{part[:_SAID]}…"
-            raise InputError(f"{name}: {said!r} is not {what}") from None
-    return tuple(values)
 
 
 def _listed(values: Iterable[float]) -> str:

@@ -176,9 +176,9 @@ def price_map(scene: Scene) -> PriceMap:
     Returns:
         The map; s_in from near 1 down to near s_out. Empty where s_out = 1.
     """
-    if scene.across == 1:
+    if scene.similarity_between == 1:
         return PriceMap(_MAP_TEMPERATURES, np.zeros(0), np.zeros((0, _MAP_TEMPERATURES.size)))
-    inside = 1 - (1 - scene.across) * _MAP_GAPS
+    inside = 1 - (1 - scene.similarity_between) * _MAP_GAPS
     quality = np.asarray(
         quality_weights(np.asarray(scene.scores), quality_temperature=scene.quality_temperature)
     )
@@ -188,7 +188,7 @@ def price_map(scene: Scene) -> PriceMap:
             jnp.asarray(np.pad(quality, room), float),
             jnp.asarray(np.pad(scene.sizes, room), float),
             jnp.asarray(inside, float)[:, None],
-            jnp.asarray(scene.across, float),
+            jnp.asarray(scene.similarity_between, float),
             jnp.asarray(_MAP_TEMPERATURES, float),
         )
         return PriceMap(_MAP_TEMPERATURES, inside, np.asarray(price))

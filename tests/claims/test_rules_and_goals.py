@@ -70,7 +70,7 @@ BY_HAND = {
     "most successes by the same allocation": (
         {"parts": [2, 3], "concentration": 1.0, "budget": 2},
         {"parts": [1, 3], "concentration": 1.0, "budget": 2},
-        "1, 1 succeeds most often and has 1 right in the mean; all to the best has 6/5",
+        "1, 1 succeeds most often and has 1 right on average; all to the best has 6/5",
     ),
     "the vote by the same allocation": (
         {"parts": [3, 2], "concentration": 1.0, "budget": 2},

@@ -14,7 +14,8 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     body = (
         "import sys\nfrom pathlib import Path\n\n\ndef main(out: Path) -> None:\n"
-        "    (out / '{0}.txt').write_text('{0}')\n\n\nmain(Path(sys.argv[2]))\nsys.exit({1})\n"
+        "    (out / '{0}.txt').write_text(' '.join(sys.argv[3:]))\n\n\n"
+        "main(Path(sys.argv[2]))\nsys.exit({1})\n"
     )
     for name, status in {"report": 0, "audit": 0, "price": 0, "broken": 3}.items():
         (folder / f"{name}.py").write_text(body.format(name, status))
@@ -35,6 +36,13 @@ def test_all_or_what_is_named(scripts: Path, tmp_path: Path) -> None:
     assert made(tmp_path / "c") == {"price.txt"}
 
 
+def test_parameters_reach_the_script(scripts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a"
+    sets = ["--set", "budget=64", "--set", "sizes=4,1"]
+    assert main.main(["reproduce", "price", *sets, "--out", str(out)]) == 0
+    assert (out / "price.txt").read_text() == "--set budget=64 --set sizes=4,1"
+
+
 def test_the_first_failure_ends_it(scripts: Path, tmp_path: Path) -> None:
     assert main.main(["reproduce", "broken", "price", "--out", str(tmp_path / "a")]) == 3
     assert made(tmp_path / "a") == {"broken.txt"}
@@ -46,6 +54,7 @@ def test_the_first_failure_ends_it(scripts: Path, tmp_path: Path) -> None:
         (["prize"], "prize: there is no such item; audit, broken, price, report"),
         (["script"], "script: there is no such item"),
         (["price", "--out", "FILE"], "--out: "),
+        (["price", "audit", "--set", "budget=4"], "--set: budget=4: needs one ITEM"),
     ],
 )
 def test_bad_input_is_one_line_and_makes_nothing(

@@ -32,7 +32,9 @@ PICTURES = os.environ.get("DORA_THEORY_SCREENSHOTS")
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory):
-    texts = [f"{HOSTILE}\n\nstep {i}\n\nThe answer is \\boxed{{{i % 2}}}." for i in range(4)]
+    texts = [
+        f"{HOSTILE}\n\nstep $x^{i} < 3$\n\nThe answer is \\boxed{{{i % 2}}}." for i in range(4)
+    ]
     record = {
         "problem": f"What is {HOSTILE}?",
         "answer": "1",
@@ -117,7 +119,17 @@ def picture(page, name):
 
 
 def field(page, name):
-    return page.get_by_role("textbox", name=name).filter(visible=True).first
+    """A number field, by its label."""
+    return page.locator(".mo-label", has_text=name).locator("input").filter(visible=True).first
+
+
+def enter(page, name, value):
+    field(page, name).fill(value)
+    field(page, name).press("Enter")
+
+
+def press(page, name):
+    page.get_by_role("button", name=name, exact=True).filter(visible=True).first.click()
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -127,19 +139,51 @@ def test_a_preset_shows_the_numbers_of_the_api(page, name):
     picture(page, name)
 
 
-def test_a_moved_slider_and_an_edited_list_change_the_numbers(page):
+def test_a_moved_slider_and_edited_rows_change_the_numbers_and_reset_undoes_it(page):
     choose(page, "Ten copies against one")
     scene = PRESETS["Ten copies against one"].scene
-    budget = page.get_by_role("slider", name="budget N").first
+    budget = page.get_by_role("slider", name="N, rollouts").first
     budget.focus()
     budget.press("ArrowRight")
     changed = replace(scene, budget=scene.budget + 1)
     assert expected(changed) != expected(scene)
     until(page, expected(changed))
-    sizes = field(page, "candidates of each direction")
-    sizes.fill("5, 1")
-    sizes.press("Enter")
+    enter(page, "Copies 1", "5")
     until(page, expected(replace(changed, sizes=(5, 1))))
+    press(page, "Add a direction")
+    until(page, expected(replace(changed, sizes=(5, 1, 1), scores=(0.8, 0.8, 0.8))))
+    enter(page, "Score 3", "0.7")
+    until(page, expected(replace(changed, sizes=(5, 1, 1), scores=(0.8, 0.8, 0.7))))
+    press(page, "×")
+    until(page, expected(replace(changed, sizes=(1, 1), scores=(0.8, 0.7))))
+    press(page, "Reset")
+    until(page, expected(scene))
+
+
+def test_nu_is_off_where_it_does_nothing(page):
+    choose(page, "Figure 2")
+    nu = page.get_by_role("slider", name="ν, how alike").first
+    assert nu.get_attribute("data-disabled") is not None
+    choose(page, "Correlated candidates")
+    nu = page.get_by_role("slider", name="ν, how alike").first
+    assert nu.get_attribute("data-disabled") is None
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_fits(page, width):
+    before = page.viewport_size
+    page.set_viewport_size({"width": width, "height": 900})
+    page.wait_for_timeout(1500)
+    picture(page, f"width {width}")
+    # Only the table of results may scroll, in itself.
+    wide = page.evaluate(
+        "[...document.querySelectorAll('canvas,svg.marks,table.results,marimo-tex')]"
+        ".filter(e => !e.closest('.results') && e.getBoundingClientRect().right > innerWidth + 1)"
+        ".map(e => e.outerHTML.slice(0, 80))"
+    )
+    assert wide == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.set_viewport_size(before)
 
 
 def test_what_is_offered_for_copying_is_of_this_setting(page):
@@ -160,39 +204,24 @@ def test_what_is_offered_for_copying_is_of_this_setting(page):
         shown.wait_for(state="hidden")
 
 
-def test_wrong_input_is_named_and_fixed(page):
+def test_wrong_input_is_named_beside_the_last_good_picture(page):
     choose(page, "Figure 2")
+    good = expected(PRESETS["Figure 2"].scene)
     for name, wrong, message, right in (
-        (
-            "candidates of each direction",
-            "3, <b>many</b>",
-            "sizes: '<b>many</b>' is not an integer",
-            "3, 1",
-        ),
-        ("score of each direction", "0.9", "scores: 1 of them for 2 directions", "0.95, 0.95"),
-        ("score of each direction", "nan, 1", "score = nan: needs a number", "0.95, 0.95"),
-    ):
-        field(page, name).fill(wrong)
-        field(page, name).press("Enter")
+        ("Copies 1", "2.5", "1: needs an integer, and got 2.5", "3"),
+        ("Copies 1", "64", "of sum at most 64", "3"),
+        ("Score 2", "", "Score 2: an empty field", "0.95"),
+        ("Seed of the noise", "2.5", "noise: needs an integer, and got 2.5", "0"),
+        ("Seed of the noise", "", "noise: needs an integer, and got an empty field", "0"),
+    ):  # fmt: skip
+        enter(page, name, wrong)
         page.get_by_text(message).first.wait_for()
-        picture(page, f"wrong {wrong}")
+        picture(page, f"wrong {name} {wrong}")
         assert page.get_by_text("Traceback").count() == 0
-        field(page, name).fill(right)
-        field(page, name).press("Enter")
-        until(page, expected(PRESETS["Figure 2"].scene))
-
-
-def test_a_number_that_is_not_whole_is_named_and_fixed(page):
-    choose(page, "Figure 2")
-    seed = page.locator("[data-testid=marimo-plugin-number-input] input").filter(visible=True).first
-    for wrong, message in (("2.5", "and got 2.5"), ("", "and got an empty field")):
-        seed.fill(wrong)
-        seed.press("Enter")
-        page.get_by_text(f"seed of the noise: needs an integer, {message}").first.wait_for()
-        picture(page, f"wrong seed {wrong}")
-        seed.fill("0")
-        seed.press("Enter")
-        until(page, expected(PRESETS["Figure 2"].scene))
+        until(page, good)
+        enter(page, name, right)
+        page.get_by_text(message).first.wait_for(state="hidden")
+        until(page, good)
 
 
 def test_text_of_a_log_stays_text(page, log):
@@ -206,6 +235,10 @@ def test_text_of_a_log_stays_text(page, log):
     assert page.title() != "broken"
     assert page.locator("img[src=x]").count() == 0
     assert page.locator("details.solution").count() == 4
+    assert page.locator("details.direction").count() == problem.quality.size
+    page.locator("details.direction summary").first.click()
+    page.locator("details.solution summary").first.click()
+    page.locator(".logged .katex").first.wait_for()
     picture(page, "log")
 
 
@@ -220,3 +253,13 @@ def test_nothing_is_asked_of_another_machine_and_no_other_may_ask(page, asked):
             with socket.socket() as elsewhere:
                 elsewhere.settimeout(2)
                 assert elsewhere.connect_ex(address) != 0
+
+
+def test_a_log_is_opened_from_the_page(page, log, tmp_path):
+    page.get_by_text("made up").first.click()
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"problem": 1}\n', encoding="utf-8")
+    page.locator("input[type=file]").first.set_input_files(str(bad))
+    page.get_by_text("bad.jsonl:1").first.wait_for()
+    page.locator("input[type=file]").first.set_input_files(log)
+    page.get_by_text("What is <img src=x").first.wait_for()

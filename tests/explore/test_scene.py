@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dora_theory._errors import InputError
-from dora_theory.explore.scene import Scene, numbers
+from dora_theory.explore.scene import Scene
 from dora_theory.explore.words import whole
 
 
@@ -29,8 +29,11 @@ def test_noise_belongs_to_candidates_and_comes_from_the_seed():
         ({"sizes": (1,) * 9, "scores": (0.5,) * 9}, "1 to 8 directions"),
         ({"scores": (0.8, float("nan"), 0.8)}, "score = nan"),
         ({"scores": (0.8, 1.5, 0.8)}, "score = 1.5"),
-        ({"across": 0.96}, "s_in = 0.95: needs s_out = 0.96 at least"),
-        ({"budget": 257}, "budget N = 257"),
+        (
+            {"similarity_between": 0.96},
+            "within a direction = 0.95: needs at least that between directions, 0.96",
+        ),
+        ({"budget": 257}, "N = 257"),
         ({"concentration": 0.0}, "κ = 0"),
         ({"within_concentration": 0.0}, "ν = 0"),
     ],
@@ -38,20 +41,6 @@ def test_noise_belongs_to_candidates_and_comes_from_the_seed():
 def test_what_cannot_be_is_named(changes, message):
     with pytest.raises(InputError, match=message):
         Scene(**changes)
-
-
-def test_numbers_are_read_with_commas_or_blanks():
-    assert numbers("12, 3 1", "sizes", int) == (12, 3, 1)
-    with pytest.raises(InputError, match="sizes: 'a' is not an integer"):
-        numbers("12, a", "sizes", int)
-    with pytest.raises(InputError, match=r"sizes: '1.5' is not an integer"):
-        numbers("1.5", "sizes", int)
-    with pytest.raises(InputError, match="sizes: '1_0' is not an integer"):
-        numbers("1_0", "sizes", int)
-    with pytest.raises(InputError, match="sizes: '٣' is not an integer"):
-        numbers("٣", "sizes", int)
-    with pytest.raises(InputError, match="scores: '" + "9" * 40 + "…' is not a number"):
-        numbers("9" * 5000 + "x", "scores", float)
 
 
 @pytest.mark.parametrize(

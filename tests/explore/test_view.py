@@ -136,7 +136,7 @@ def test_the_bias_curves_are_the_closed_forms():
         return np.sum(q * np.log(q / mass))
 
     t = np.append(TEMPERATURES, scene.similarity_temperature)
-    a, b = np.exp(-(1 - scene.inside) / t), np.exp(-(1 - scene.across) / t)
+    a, b = np.exp(-(1 - scene.similarity_within) / t), np.exp(-(1 - scene.similarity_between) / t)
     assert view.divergence["dora"] == pytest.approx(
         np.array([bias(x) for x in (1 - a + 16 * b) / (a - b)]), rel=1e-6, abs=1e-9
     )
@@ -152,11 +152,11 @@ def test_the_map_holds_the_curve():
     scene = Scene()
     prices = price_map(scene)
     at = len(prices.inside) // 2
-    near = replace(scene, inside=float(prices.inside[at]))
+    near = replace(scene, similarity_within=float(prices.inside[at]))
     here = replace(near, similarity_temperature=float(prices.temperature[7]))
     view = look(subject(here), here)
     assert prices.price[at, 7] == pytest.approx(np.exp(view.divergence["dora"][-1]), rel=1e-9)
-    assert price_map(replace(scene, inside=1.0, across=1.0)).price.size == 0
+    assert price_map(replace(scene, similarity_within=1.0, similarity_between=1.0)).price.size == 0
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_the_map_holds_the_curve():
     [
         {"budget": 0},
         {"sizes": (1,), "scores": (0.5,)},
-        {"inside": 1.0, "across": 1.0},
+        {"similarity_within": 1.0, "similarity_between": 1.0},
         {"concentration": 1e6, "budget": 256},
         {"concentration": 1e-6, "within_concentration": 1e-6},
         {"scores": (0.0, 0.0, 1.0), "quality_temperature": 1e-3},

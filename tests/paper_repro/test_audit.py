@@ -113,5 +113,9 @@ def test_reading_a_curve() -> None:
     assert audit.budget_to_reach({16: 1.0, 64: 3.0}, 3.0) == 64
     with pytest.raises(InputError, match="no budget reaches 4"):
         audit.budget_to_reach({16: 1.0, 64: 3.0}, 4)
-    assert audit.same(62.0, 61.96)
-    assert not audit.same(68.7, 67.24)
+    assert audit.same(62.0, 61.96) is True
+    assert audit.same(62.0, 61.94) == audit.WITHIN
+    assert audit.same(63.6, 63.52) == "no, by 0.08"
+    assert audit.same(68.7, 67.24) is False
+    assert not audit.behind(73.16, 73.2)
+    assert audit.behind(72.99, 73.2)

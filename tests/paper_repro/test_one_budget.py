@@ -18,7 +18,11 @@ def test_what_rounds_keep():
     spent = np.cumsum(1 / depth)
     place = int(np.searchsorted(spent, rounds_kept.BUDGET))
     # Between two depths.
-    assert 1 - 1 / depth[place] < rounds_kept.looking(1.0, 1.0) <= 1 - 1 / (depth[place] + 2)
+    assert (
+        1 - 1 / depth[place]
+        < rounds_kept.looking(1.0, 1.0, rounds_kept.BUDGET)
+        <= 1 - 1 / (depth[place] + 2)
+    )
 
 
 def test_where_looking_and_knowing_are_worth_the_same():

@@ -13,7 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paper_repro import figure1, figure2, figure5, proposition1, replay_synthetic, report, script
+from dora_theory._errors import InputError
+from paper_repro import (
+    figure1,
+    figure2,
+    figure5,
+    proposition1,
+    replay_synthetic,
+    report,
+    script,
+    solution_level,
+)
 
 FOLDER = Path(__file__).parents[2] / "paper_repro"
 
@@ -84,7 +94,7 @@ def test_figure2_by_hand(made: tuple[Path, dict[str, Any]]) -> None:
 def test_proposition1_by_fractions(made: tuple[Path, dict[str, Any]]) -> None:
     rows = {quantity: r["ours"] for quantity, r in made[1]["proposition1"].items()}
     w = [Fraction(x) for x in ("0.46", "0.27", "0.17", "0.08", "0.02")]
-    assert proposition1.WEIGHTS.tolist() == [float(x) for x in w]
+    assert [*proposition1.WEIGHTS] == [float(x) for x in w]
 
     def best(kappa: Fraction) -> list[int]:
         return divisor_method(w, 32, kappa)
@@ -213,3 +223,52 @@ def test_a_place_that_cannot_be_written_is_one_line(
         script.run(figure2.main, "")
     assert stopped.value.code == 2
     assert "error: " in capsys.readouterr().err
+
+
+def test_parameters_are_the_keyword_arguments_of_a_script(tmp_path: Path) -> None:
+    def main(out: Path, *, budget: int = 32, sizes: tuple[int, ...] = (3, 1), share: float = 0.5):
+        return [script.row("x", f"{budget} {sizes} {share}", None, 1)]
+
+    pairs = ["budget=64", "sizes=4,2,1", "share=1"]
+    found = script.settings(main, pairs)
+    assert found == {"budget": 64, "sizes": (4, 2, 1), "share": 1}
+    assert main(tmp_path, **found)[0]["quantity"] == "64 (4, 2, 1) 1"
+    assert script.settings(main, ["sizes=4"]) == {"sizes": (4,)}
+    bad = "budge=1 budget budget=x budget=1.5 budget=0 budget=1,2 budget=True sizes=1.5,2"
+    for pair in (*bad.split(), "sizes=('a',)", "share=1e999", "share=-1"):
+        with pytest.raises(InputError, match=f"--set: {re.escape(pair)}: "):
+            script.settings(main, [pair])
+
+
+@pytest.mark.parametrize(
+    ("module", "changed"),
+    [
+        (figure5, {"quality": 0.6, "concentrations": (2.0,)}),
+        (proposition1, {"weights": (0.5, 0.3, 0.2), "budget": 7}),
+        (solution_level, {"budgets": (8, 32), "directions": 3, "concentration": 0.5}),
+    ],
+    ids=["figure5", "proposition1", "solution_level"],
+)
+def test_a_plot_of_other_parameters(module: ModuleType, changed: dict[str, Any], tmp_path: Path):
+    rows = {r["quantity"]: r["ours"] for r in module.main(tmp_path, **changed)}
+    assert len({*tmp_path.iterdir()}) == 2
+    if module is figure5:
+        assert rows["κ = 2: standard deviation of p"] == pytest.approx(math.sqrt(0.24 / 3))
+    elif module is proposition1:
+        best = divisor_method([Fraction(5, 10), Fraction(3, 10), Fraction(2, 10)], 7, Fraction(1))
+        assert rows["κ = 1, optimum"] == best
+    else:
+        # Q = 1/3 and 16 : 1 : 1 candidates: Q̂ = 16/18, 1/18, 1/18.
+        assert rows["h = 16: exp KL(Q‖Q̂)"] == pytest.approx(6 / 16 ** (1 / 3))
+
+
+def test_every_theorem_plot_has_parameters_of_a_kind_that_can_be_set() -> None:
+    without = {"figure1", "figure2", "bias_maps", "unsolved_by_rule", "unsolved_exponents"}
+    for module in report.SCRIPTS:
+        found = script.parameters(module.main)
+        assert bool(found) is (named(module) not in without), named(module)
+        pairs = [
+            f"{name}={','.join(map(str, x)) if isinstance(x, tuple) else x}"
+            for name, x in found.items()
+        ]
+        assert script.settings(module.main, pairs) == found

@@ -62,7 +62,7 @@ def test_similarity_temperature_is_u_shaped() -> None:
 
 
 def test_repetition_sharpens_until_rounding_decides() -> None:
-    found = sharpening.price(sharpening.QUALITY, np.array([2, 4, 6]))
+    found = sharpening.price(np.array(sharpening.QUALITY), np.array([2, 4, 6]))
     assert np.round(found, 2).tolist() == [1.06, 1.59, 2.83]
     dying = sharpening.repeated(sharpening.UNEQUAL)
     # 64 · 0.8 = 51.2 copies; then the others are due 0.29 rollouts each, below a half.
@@ -83,9 +83,8 @@ def test_noise_of_three_pools() -> None:
         np.testing.assert_allclose(score_noise.measured(pool, 0.5, 8), expected, rtol=0.03)
 
 
-def test_rounding_misses_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rounding, "PROBLEMS", 100)
-    miss = rounding.misses()
+def test_rounding_misses_the_budget() -> None:
+    miss = rounding.misses(problems=100)
     assert miss.shape == (3, 38, 100)
     assert (miss[:, 0] == 0).all(), "two candidates always round to N"
     # Theory 3.2 has 62% of 4,000; six standard errors of 11,400.

@@ -40,7 +40,7 @@ def test_bounds_are_there_and_show(certified):
     document = summary(certified)
     cell = document["strategies"]["rebase"]["budget"]["4"]
     assert cell["epsilon"] == pytest.approx(epsilon[0, 1].mean())
-    assert "certified: on average at most so far below" in table(document)
+    assert "certified: how far the mean success is below" in table(document)
     bare = summary(replace(certified, epsilon=None))
     assert "epsilon" not in bare["strategies"]["rebase"]["budget"]["4"]
 

@@ -244,5 +244,5 @@ def test_from_python_a_log_becomes_a_frame_a_picture_and_sentences(log):
     assert len(found.plot().axes) == 2
     # At 4 the log does not suffice for all problems.
     sentences = found.conclusion()
-    assert sentences[-1].startswith("At N = 2 REBASE solves")
+    assert sentences[-1].startswith("At N = 2, REBASE solves")
     assert f"{100 * found.data['solvable']:.1f}% have a right solution" in sentences[-1]

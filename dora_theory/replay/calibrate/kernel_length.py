@@ -97,16 +97,16 @@ def fit_similarity_temperature(
     if is_host(similarity):
         check_symmetric("similarity", similarity, mask)
     check_range("rollouts - successes", np.where(m, n - c, 0), 0)
-    told = np.asarray(m & (n > 0) & (w > 0))
+    counted = np.asarray(m & (n > 0) & (w > 0))
     kappa = jnp.broadcast_to(kappa, w.shape[:1])
     losses = np.concatenate(
         [
-            np.asarray(pair_losses(*(x[i : i + _BATCH] for x in (s, c, n, w, kappa, told))))
+            np.asarray(pair_losses(*(x[i : i + _BATCH] for x in (s, c, n, w, kappa, counted))))
             for i in range(0, len(w), _BATCH)
         ]
         or [np.zeros((0, LENGTHS.size))]
     )
-    count = told.sum(-1)
+    count = counted.sum(-1)
     pairs = int((count * (count - 1) // 2).sum())
     return fitted_length(losses[count > 1], pairs, resamples=resamples, seed=seed)
 
@@ -145,7 +145,12 @@ def fitted_length(
 
 @jax.jit
 def pair_losses(
-    similarity: Array, successes: Array, rollouts: Array, weights: Array, kappa: Array, told: Array
+    similarity: Array,
+    successes: Array,
+    rollouts: Array,
+    weights: Array,
+    kappa: Array,
+    counted: Array,
 ) -> Float[Array, "n lengths"]:
     """Σ over pairs of (p̂_i p̂_j - E p_i p_j)²/(μ_i μ_j), of each problem at each of `LENGTHS`.
 
@@ -155,16 +160,16 @@ def pair_losses(
         rollouts: shape `(n, k)`.
         weights: μ, shape `(n, k)`.
         kappa: κ, shape `(n,)`.
-        told: which candidates count, shape `(n, k)`.
+        counted: which candidates count, shape `(n, k)`.
 
     Returns:
         Shape `(n, lengths)`, unchecked.
     """
-    w = jnp.where(told, weights, 0)
+    w = jnp.where(counted, weights, 0)
     series = pair_series(w, kappa).left
-    share = jnp.where(told, successes / jnp.maximum(rollouts, 1), 0).astype(w.dtype)
+    share = jnp.where(counted, successes / jnp.maximum(rollouts, 1), 0).astype(w.dtype)
     seen = share[..., :, None] * share[..., None, :]
-    both = told[..., :, None] & told[..., None, :] & jnp.tri(w.shape[-1], k=-1, dtype=bool)
+    both = counted[..., :, None] & counted[..., None, :] & jnp.tri(w.shape[-1], k=-1, dtype=bool)
     scale = jnp.where(both, w[..., :, None] * w[..., None, :], 1)
     gap = jnp.where(both, jnp.maximum(1 - similarity, 0), 0)
 

@@ -58,17 +58,17 @@ def log_losses(
         k = 1 << (int(sizes[rows].max()) - 1).bit_length()
         similarity = np.broadcast_to(np.eye(k), (_BATCH, k, k)).copy()
         mean, right = np.full((_BATCH, k), 0.5), np.zeros((_BATCH, k))
-        told = np.zeros((_BATCH, k), bool)
+        counted = np.zeros((_BATCH, k), bool)
         for i, row in enumerate(rows):
             p, size = problems[row], sizes[row]
             logit = np.log(p.scores) - np.log1p(-p.scores)
             mean[i, :size] = 1 / (1 + np.exp(-(fit.intercept + fit.slope * logit)))
-            right[i, :size], told[i, :size] = p.correct, True
+            right[i, :size], counted[i, :size] = p.correct, True
             similarity[i, :size, :size] = p.similarity
         mean = np.clip(mean, 1e-6, 1 - 1e-6)
         with jax.enable_x64(True):
             kappa = np.full(_BATCH, fit.concentration)
-            found = pair_losses(similarity, right, told.astype(float), mean, kappa, told)
+            found = pair_losses(similarity, right, counted.astype(float), mean, kappa, counted)
         losses[rows] = np.asarray(found)[: rows.size]
     return losses, int((sizes * (sizes - 1) // 2).sum())
 

@@ -8,7 +8,7 @@ Rule: among the records of a window, a completion is foreign if another problem 
 those before it, is more than twice as similar to it as its own (cosine of word frequencies weighted
 by rarity among the problems), by more than 0.2, and if it shares at least two words more with that
 one: the answer to "2 + 3" may well be a number of another sum. A row is foreign if that is so of
-its completions in the mean.
+its completions on average.
 
 Of shifted rows of five logs the rule finds 80 to 97%, half where they are programs, which resemble
 many problems a little. Of the rows of sound logs it finds at most 2%, of completions that are
@@ -37,7 +37,7 @@ _WINDOW, _BLOCK, _BEFORE = 512, 64, 512
 _COMPLETIONS = 16
 _LEAST = 16
 _FACTOR, _MARGIN, _WORDS = 2.0, 0.2, 2
-# In the mean over a row, a completion may share all its words with its own problem too.
+# On average over a row, a completion may share all its words with its own problem too.
 _MEAN_WORDS = 1.5
 # What is found in sound logs as a whole, and from where that is doubtful.
 _SOUND, _NOTED = 0.02, 0.04
@@ -163,7 +163,7 @@ class Likeness(NamedTuple):
 def foreign_rows(
     likeness: Likeness, own: Int[np.ndarray, " completions"], count: int
 ) -> Bool[np.ndarray, " rows"]:
-    """Which of so many rows hold completions that, in the mean, answer another problem."""
+    """Which of so many rows hold completions that, on average, answer another problem."""
     return foreign_to(mean_by_row(likeness, own, count), np.arange(count), words=_MEAN_WORDS)
 
 

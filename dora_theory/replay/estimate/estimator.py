@@ -1,7 +1,7 @@
 """What a log says about allocations that it did not make (theory 5.5), and how surely.
 
 A direction with n logged continuations, c of them right, fails B further rollouts with probability
-C(n − c, B) / C(n, B) in the mean: draw B of the n without replacement. The mean of that over logs
+C(n − c, B) / C(n, B) on average: draw B of the n without replacement. The mean of that over logs
 is (1 − p)^B for every p, so that the product over directions estimates the joint failure without
 bias, for whatever allocation was chosen without looking at the outcomes.
 

@@ -70,37 +70,41 @@ def _budget(strategies: dict[str, Any]) -> str:
 
 
 def _differences(summary: dict[str, Any], budget: str) -> list[str]:
-    told, open_, same = [], [], []
+    different, open_, same = [], [], []
     for pair, of in summary["paired"].items():
         cell, name = of["budget"][budget], label(pair.removesuffix("-rebase"))
         if cell["difference"] is None:
             continue
         low, high = cell["low"], cell["high"]
         if low > 0 or high < 0:
-            told.append(f"{name} {_points(cell)}")
+            different.append(f"{name} {_points(cell)}")
         elif cell["difference"] == 0:
             same.append(name)
         else:
             needed = problems_needed(cell)
-            more = "" if needed is None else f", about {_rough(needed)} problems would tell"
+            more = "" if needed is None else f", needs about {_rough(needed)} problems"
             open_.append(f"{name} ({_points(cell)}{more})")
-    if not told and not open_ and not same:
+    if not different and not open_ and not same:
         return []
     found = []
     at = f"At N = {budget}"
-    if told:
-        found.append(f"{at} these differ from REBASE, in points of success: {', '.join(told)}.")
+    if different:
+        found.append(
+            f"{at}, these differ from REBASE, in points of success: {', '.join(different)}."
+        )
     else:
-        found.append(f"{at} no strategy differs from REBASE beyond its 95% interval.")
+        found.append(f"{at}, no strategy differs from REBASE beyond its 95% interval.")
     if open_:
         count = summary["problems"]
         found.append(
-            f"{at} {count} problems do not tell whether these differ from it; as many as stand "
-            f"here would, four times in five, if the difference is as seen: {', '.join(open_)}."
+            f"{at}, {count} problems are too few to decide whether these differ from REBASE. If "
+            "the observed difference is the true one, the number given decides four times in five: "
+            f"{', '.join(open_)}."
         )
     if same:
         found.append(
-            f"{at} the mean difference of {', '.join(same)} to REBASE is 0 where the log suffices."
+            f"{at}, the mean difference from REBASE is 0 for {', '.join(same)}, where the log "
+            "suffices."
         )
     return found
 
@@ -114,8 +118,8 @@ def _headroom(summary: dict[str, Any], budget: str) -> list[str]:
     room = solvable - base["success"]
     bound = "at least " if base["clipped"] else ""
     start = (
-        f"At N = {budget} REBASE solves {bound}{100 * base['success']:.1f}% of the problems; "
-        f"{100 * solvable:.1f}% have a right solution in the log at all"
+        f"At N = {budget}, REBASE solves {bound}{100 * base['success']:.1f}% of the problems; "
+        f"the log has a right solution for {100 * solvable:.1f}%"
     )
     # Paired, over problems where the log suffices: two lower bounds have no difference.
     gains = {
@@ -124,9 +128,9 @@ def _headroom(summary: dict[str, Any], budget: str) -> list[str]:
     }
     best = max(gains, key=lambda name: gains[name], default="")
     if room <= 0 or not best or gains[best] <= 0:
-        return [f"{start}. No rule takes any of that difference."]
+        return [f"{start}. No rule closes any of that gap."]
     share = 100 * min(gains[best] / room, 1)
-    return [f"{start}. {label(best)} takes {share:.0f}% of that difference, most of all."]
+    return [f"{start}. {label(best)} closes the most of that gap, {share:.0f}%."]
 
 
 def _across(found: dict[str, Any]) -> list[str]:
@@ -145,8 +149,8 @@ def _across(found: dict[str, Any]) -> list[str]:
     best = max(cells, key=lambda name: cells[name]["solved"])
     gain = cells[best]["solved"] - policies["uniform"][n]["solved"]
     return [
-        f"One budget for all problems: with {n} rollouts per problem on average {best} solves "
-        f"{100 * cells[best]['solved']:.1f}%, {100 * gain:+.1f} points to equal shares."
+        f"One budget for all problems: with {n} rollouts per problem on average, {best} solves "
+        f"{100 * cells[best]['solved']:.1f}%, {100 * gain:+.1f} points against equal shares."
     ]
 
 

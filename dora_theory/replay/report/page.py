@@ -193,7 +193,7 @@ def _certified(summary: dict[str, Any], budgets: Sequence[str]) -> list[str]:
             for name, result in strategies.items()
         ]
         caption = (
-            "Certified: on average an allocation is at most so far below the best one, in "
+            "Certified: how far the mean success is below the best allocation's at most, in "
             "percentage points, if scores and similarities are right (theory 8.1.7)."
         )
         parts.append(table(["further rollouts N", *budgets], rows, caption))

@@ -1,5 +1,6 @@
-"""Success against budget, one panel a log, and below it what the log surely tells apart."""
+"""Success against budget, one panel per log, and below it the differences from REBASE."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,12 +23,13 @@ _ENOUGH = 30
 
 
 def success_against_budget(summaries: Sequence[dict[str, Any]], titles: Sequence[str]) -> Figure:
-    """Success of every strategy against the budget, and its difference to REBASE, with 95% bands.
+    """Success of every strategy against the budget, and its difference from REBASE, with 95% bands.
 
-    Above: a filled marker is an estimate; a hollow one, at the end of a faint line, a lower bound,
-    where the log does not suffice on more than 5% of the problems. Strategies whose numbers are all
-    the same share a line. Below: differences, problem by problem, over those where the log suffices
-    for both, if these are at least thirty.
+    Above: estimates. A budget at which the log does not suffice on more than 5% of the problems has
+    only a lower bound, and no point: bounds of two strategies say nothing about which is better.
+    Strategies whose numbers are all the same share a line. Below: differences, problem by problem,
+    over those where the log suffices for both; hollow over fewer than thirty of them, and where
+    their bars leave the picture, they do.
 
     Args:
         summaries: what `replay.summary.summary` returns, one a panel.
@@ -51,7 +53,10 @@ def success_against_budget(summaries: Sequence[dict[str, Any]], titles: Sequence
         for i in range(len(summaries), rows * columns):
             panels[2 * (i // columns), i % columns].set_axis_off()
             panels[2 * (i // columns) + 1, i % columns].set_axis_off()
-        for name, face in (("estimate", _NEUTRAL), ("lower bound", "white")):
+        for name, face in (
+            (f"{_ENOUGH} problems or more", _NEUTRAL),
+            (f"fewer than {_ENOUGH} problems", "white"),
+        ):
             handles[name] = Line2D(
                 [], [], color=_NEUTRAL, marker="o", linestyle="", markerfacecolor=face, label=name
             )
@@ -62,28 +67,22 @@ def success_against_budget(summaries: Sequence[dict[str, Any]], titles: Sequence
 def _success(axes: Axes, summary: dict[str, Any], title: str) -> dict[str, Line2D]:
     """Draws one log; label → handle for the legend."""
     handles: dict[str, Line2D] = {}
+    unseen = 0
     for names, points in _curves(summary["strategies"], ("success", "low", "high", "clipped")):
         own = plots.look(names[0])
         color, line, marker = own.color, own.line, own.marker
-        budgets, success, low, high, clipped = points.T
-        sure = clipped <= _FEW
-        # Faint all the way, and strong as far as both ends are estimates.
-        axes.plot(budgets, success, color=color, linestyle=line, alpha=0.3, linewidth=0.8)
-        axes.plot(budgets, np.where(sure, success, np.nan), color=color, linestyle=line)
-        axes.fill_between(budgets, low, high, color=color, alpha=0.05, linewidth=0)
-        axes.fill_between(budgets, low, high, where=sure, color=color, alpha=0.1, linewidth=0)
-        for at, face in ((sure, color), (~sure, "white")):
-            axes.plot(
-                budgets[at],
-                success[at],
-                linestyle="",
-                marker=marker,
-                color=color,
-                markerfacecolor=face,
-                zorder=3,
-            )
-        label = " = ".join(map(plots.label, names))
+        budgets, success, low, high = points[points[:, 4] <= _FEW, :4].T
+        axes.plot(budgets, success, linestyle=line, color=color, marker=marker)
+        axes.fill_between(budgets, low, high, color=color, alpha=0.1, linewidth=0)
+        unseen += len(names) * (budgets.size == 0)
+        # A legend of two columns has room for so much.
+        label = textwrap.fill(" = ".join(map(plots.label, names)), 22, break_on_hyphens=False)
         handles[label] = Line2D([], [], color=color, linestyle=line, marker=marker, label=label)
+    if unseen:
+        axes.annotate(
+            f"not drawn: {unseen} strategies\nwith lower bounds only", (0.98, 0.03), ha="right",
+            xycoords="axes fraction", color=_NEUTRAL, fontsize=7,
+        )  # fmt: skip
     _budget_axis(axes, summary)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     problems, samples = summary["problems"], summary["samples"]
@@ -93,29 +92,35 @@ def _success(axes: Axes, summary: dict[str, Any], title: str) -> dict[str, Line2
 
 def _differences(axes: Axes, summary: dict[str, Any]) -> None:
     axes.axhline(0, color=plots.COLORS[BASELINE], linewidth=1)
+    # What shares its line above is the line here.
+    strategies = summary["strategies"]
+    same = {
+        f"{name}-{BASELINE}"
+        for name, found in strategies.items()
+        if found == strategies.get(BASELINE)
+    }
     curves = [
         (names, points)
         for names, points in _curves(summary["paired"], ("difference", "low", "high", "problems"))
-        if np.nan_to_num(points[:, 1:4]).any()
+        if np.nan_to_num(points[:, 1:4]).any() and not (set(names) <= same)
     ]
     widest = 0.0
     for place, (names, points) in enumerate(curves):
         own = plots.look(names[0].removesuffix(f"-{BASELINE}"))
-        budgets, mean, low, high, _ = points[points[:, 4] >= _ENOUGH].T
-        # Beside each other around the budget.
-        at = budgets * 2 ** (0.09 * (place - (len(curves) - 1) / 2))
-        axes.errorbar(
-            at,
-            mean,
-            [mean - low, high - mean],
-            color=own.color,
-            marker=own.marker,
-            linestyle="",
-            lw=1,
-        )
-        widest = max(widest, *np.abs([*low, *high, 0.0]))
-    if widest == 0:
-        axes.set_ylim(-0.055, 0.055)
+        color, marker = own.color, own.marker
+        enough = points[:, 4] >= _ENOUGH
+        for some, face in ((points[enough], color), (points[~enough], "white")):
+            budgets, mean, low, high, _ = some[np.isfinite(some).all(1)].T
+            # Beside each other around the budget.
+            at = budgets * 2 ** (min(0.09, 0.7 / len(curves)) * (place - (len(curves) - 1) / 2))
+            axes.errorbar(
+                at, mean, [mean - low, high - mean], color=color, marker=marker,
+                markerfacecolor=face, linestyle="", lw=1,
+            )  # fmt: skip
+            if face == color:
+                widest = max(widest, *np.abs([*low, *high, 0.0]))
+    room = 1.08 * widest or 0.055
+    axes.set_ylim(-room, room)
     _budget_axis(axes, summary)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:+.3g}" if x else "0"))
     axes.set(xlabel="further rollouts N", ylabel="points more\nthan REBASE")

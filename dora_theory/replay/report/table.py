@@ -59,8 +59,8 @@ def table(summary: dict[str, Any]) -> str:
     if "epsilon" in next(iter(strategies.values()))["budget"][budgets[0]]:
         lines += [
             "",
-            "certified: on average at most so far below the best allocation, percentage points, if "
-            "scores and similarities are right",
+            "certified: how far the mean success is below the best allocation's at most, "
+            "percentage points, if scores and similarities are right",
         ]
         lines += _rows(
             [

@@ -54,8 +54,8 @@ def test_independent_outcomes_support_no_length():
 def test_the_loss_is_that_of_moments_by_draws():
     s, right, rollouts, w = (x[:1, :4] for x in problems(2, 0.2))
     s = s[..., :4]
-    told = np.ones((1, 4), bool)
-    given = (jnp.asarray(x) for x in (s, right, rollouts, w, np.ones(1), told))
+    counted = np.ones((1, 4), bool)
+    given = (jnp.asarray(x) for x in (s, right, rollouts, w, np.ones(1), counted))
     found = np.asarray(pair_losses(*given))[0]
     place = 30
     c = dt.copula_correlation(s[0], similarity_temperature=LENGTHS[place]).correlation

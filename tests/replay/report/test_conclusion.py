@@ -46,25 +46,25 @@ def test_who_differs_and_what_the_rest_would_take():
             dora=pair(0.05, 0.02, 0.08), beam=pair(-0.01, -0.0492, 0.0292), dvts=pair(0.0, 0.0, 0.0)
         )
     )
-    told, open_, same, room = found
-    assert told == (
-        "At N = 8 these differ from REBASE, in points of success: DORA +5.0 [+2.0, +8.0]."
+    different, open_, same, room = found
+    assert different == (
+        "At N = 8, these differ from REBASE, in points of success: DORA +5.0 [+2.0, +8.0]."
     )
-    assert "beam (-1.0 [-4.9, +2.9], about 13,000 problems would tell)" in open_
-    assert same.startswith("At N = 8 the mean difference of DVTS to REBASE is 0 where")
+    assert "beam (-1.0 [-4.9, +2.9], needs about 13,000 problems)" in open_
+    assert same.startswith("At N = 8, the mean difference from REBASE is 0 for DVTS, where")
     assert room == (
-        "At N = 8 REBASE solves 60.0% of the problems; 80.0% have a right solution in the log at "
-        "all. DORA takes 25% of that difference, most of all."
+        "At N = 8, REBASE solves 60.0% of the problems; the log has a right solution for 80.0%. "
+        "DORA closes the most of that gap, 25%."
     )
 
 
 def test_nobody_differs_and_nothing_is_taken():
     found = conclusion(made(beam=pair(-0.01, -0.05, 0.03)))
-    assert found[0] == "At N = 8 no strategy differs from REBASE beyond its 95% interval."
-    assert found[-1].endswith("No rule takes any of that difference.")
+    assert found[0] == "At N = 8, no strategy differs from REBASE beyond its 95% interval."
+    assert found[-1].endswith("No rule closes any of that gap.")
 
 
-def test_one_budget_for_all_and_kappa_are_told_where_they_are_known():
+def test_one_budget_for_all_and_kappa_are_stated_where_they_are_known():
     more = {
         "across": {
             "policies": {
@@ -76,7 +76,7 @@ def test_one_budget_for_all_and_kappa_are_told_where_they_are_known():
         "calibration": {"use": {"concentration": 3.2, "low": 2.5, "high": None}},
     }
     *_, across, use = conclusion(made(beam=pair(-0.01, -0.05, 0.03)) | more)
-    assert across.endswith("round-robin solves 62.0%, +12.0 points to equal shares.")
+    assert across.endswith("round-robin solves 62.0%, +12.0 points against equal shares.")
     assert use == "For allocate use --kappa 3.2 (95%: 2.5 to ∞)."
 
 
@@ -87,4 +87,4 @@ def test_lower_bounds_have_no_difference():
         summary["strategies"][name]["budget"]["8"] = cell(success, clipped=0.04)
     room = conclusion(summary)[-1]
     assert "REBASE solves at least 60.0% of the problems" in room
-    assert room.endswith("No rule takes any of that difference.")
+    assert room.endswith("No rule closes any of that gap.")

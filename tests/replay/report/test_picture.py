@@ -1,5 +1,7 @@
 """The picture shows the numbers of the summary and no others."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -26,17 +28,39 @@ def test_numbers(document):
     figure = success_against_budget([document], ["made up"])
     success, difference = figure.axes[0], figure.axes[1]
     drawn = {tuple(np.asarray(line.get_ydata()).round(12)) for line in success.get_lines()}
-    for result in document["strategies"].values():
-        assert tuple(round(result["budget"][n]["success"], 12) for n in ("2", "32")) in drawn
+    cells = [[r["budget"][n] for n in ("2", "32")] for r in document["strategies"].values()]
+    # Estimates are drawn and bounds are not.
+    assert drawn == {
+        tuple(round(c["success"], 12) for c in x if c["clipped"] <= 0.05) for x in cells
+    }
+    assert any(c["clipped"] > 0.05 for x in cells for c in x)
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert "REBASE = optimal" in texts
-    assert {"estimate", "lower bound"} <= set(texts)
+    assert {"30 problems or more", "fewer than 30 problems"} <= set(texts)
     assert success.get_title(loc="left").startswith("made up\n60 problems")
-    shown = {y for box in difference.containers for y in np.asarray(box[0].get_ydata()).round(12)}
-    cells = [pair["budget"]["2"] for name, pair in document["paired"].items()]
+    cells = [c for pair in document["paired"].values() for c in pair["budget"].values()]
     wanted = {round(c["difference"], 12) for c in cells if c["problems"] >= 30 and c["difference"]}
-    assert wanted <= shown
+    assert wanted <= differences(difference, "solid")
     assert wanted
+
+
+def differences(axes, kind):
+    """The differences that are drawn with solid or hollow marks."""
+    return {
+        y
+        for line, *_ in axes.containers
+        if (line.get_markerfacecolor() == "white") is (kind == "hollow")
+        for y in np.asarray(line.get_ydata()).round(12)
+    }
+
+
+def test_differences_over_few_problems_are_hollow(document):
+    few = copy.deepcopy(document)
+    pair = next(p for p in few["paired"].values() if p["budget"]["2"]["difference"])
+    cell = pair["budget"]["2"]
+    cell |= {"problems": 12, "difference": 0.123, "low": 0.1, "high": 0.2}
+    axes = success_against_budget([few], ["few"]).axes[1]
+    assert 0.123 in differences(axes, "hollow") - differences(axes, "solid")
 
 
 def test_every_strategy_and_a_rule_of_ones_own_has_its_look(document):
