@@ -51,9 +51,7 @@ def main(out: Path, *, quality: tuple[float, ...] = QUALITY, budget: int = BUDGE
         shares = np.asarray(dt.sharpened_quality(q, ROUNDS))
         colder = np.stack(
             [
-                dt.quality_weights(
-                    TEMPERATURE * np.log(q), quality_temperature=TEMPERATURE / t
-                )
+                dt.quality_weights(TEMPERATURE * np.log(q), quality_temperature=TEMPERATURE / t)
                 for t in ROUNDS
             ]
         )

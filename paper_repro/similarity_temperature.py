@@ -63,7 +63,7 @@ def noisy(temperature: float, sizes: tuple[int, ...] = SIZES) -> tuple[float, fl
     embeddings = across**0.5 * common + (inside - across) ** 0.5 * idea + (1 - inside) ** 0.5 * own
     found = []
     for weighting in (dt.uniqueness, dt.magnitude_weighting):
-        v = weighting(embeddings, temperature)
+        v = weighting(embeddings, similarity_temperature=temperature)
         mass = jnp.stack([v[:, j == owner].sum(-1) for j in range(count)], -1)
         mass = mass / v.sum(-1)[:, None]
         found.append(float(jnp.mean(dt.kl_divergence(quality, mass))))

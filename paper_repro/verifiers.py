@@ -44,7 +44,7 @@ def main(
         lengths = {
             name: np.asarray(
                 dt.verifier_order(
-                    WEIGHTS, CONCENTRATION, *rates, SHOWN, penalty=np.array(PENALTIES)
+                    np.array(weights), concentration, *rates, SHOWN, penalty=np.array(PENALTIES)
                 ).order
                 >= 0
             ).sum(-1)

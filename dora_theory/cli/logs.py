@@ -40,7 +40,7 @@ def add_reading(parser: argparse._ActionsContainer) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="skip up to so many bad records of a log, each reported (default %(default)s)",
+        help="skip up to N bad records of a log and report each (default %(default)s)",
     )
     add(
         "--repair",
@@ -71,8 +71,8 @@ def add_reading(parser: argparse._ActionsContainer) -> None:
         type=int,
         default=_DEFAULT.steps,
         metavar="M",
-        help="solutions are cut after so many steps (default %(default)s: scores say something of "
-        "the outcome by then, and nearly no solution is at its end)",
+        help="cut solutions after M steps (default %(default)s: by then scores predict the "
+        "outcome, and few solutions have ended)",
     )
     add(
         "--step-end",
@@ -98,7 +98,7 @@ def add_reading(parser: argparse._ActionsContainer) -> None:
         type=float,
         default=_DEFAULT.threshold,
         metavar="D",
-        help="largest mean cosine distance inside a direction (default %(default)s)",
+        help="largest mean cosine distance within a direction (default %(default)s)",
     )
 
 

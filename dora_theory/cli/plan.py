@@ -57,7 +57,12 @@ def add_parser(commands: Any) -> None:
         help="rollouts of this batch; for rounds, of all R; for stages, what is left",
     )
     add("--strategy", default="rounds", choices=list(PLANS), metavar="S", help="default rounds")
-    add("--rounds", default="1", metavar="R", help="for rounds and stages: the number of batches (1)")
+    add(
+        "--rounds",
+        default="1",
+        metavar="R",
+        help="for rounds and stages: the number of batches (1)",
+    )
     add("--round", default="1", metavar="r", help="the number of this batch, from 1 (1)")
     add(
         "--prior",
