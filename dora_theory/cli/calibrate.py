@@ -6,7 +6,14 @@ import os
 from typing import Any
 
 from dora_theory._errors import InputError
-from dora_theory.cli.logs import add_reading, all_options_of, each_log, wholes
+from dora_theory.cli.logs import (
+    add_reading,
+    add_workers,
+    all_options_of,
+    each_log,
+    wholes,
+    workers_of,
+)
 from dora_theory.cli.options import add_tables, rows_of_logs, write_tables
 from dora_theory.io.atomic_write import utf8, whole_output
 from dora_theory.io.terminal import say
@@ -61,6 +68,7 @@ def add_parser(commands: Any) -> None:
     add("--json", action="store_true", help="one JSON document: an object, an array for many logs")
     add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")
     add_tables(parser)
+    add_workers(parser)
     add(
         "--figure",
         metavar="PATH.png",
@@ -83,11 +91,10 @@ def run(arguments: argparse.Namespace) -> int:
     from dora_theory.replay.report.calibration_table import calibration_table
     from dora_theory.replay.results import CalibrationResult
 
-    with whole_output(arguments.out) as file:
+    with whole_output(arguments.out) as file, workers_of(arguments) as workers:
+        given = {"depths": arguments.depths, "note": say, "workers": workers}
         found, status = each_log(
-            arguments.logs,
-            options,
-            lambda log, how: calibrate(log, how, depths=arguments.depths, note=say),
+            arguments.logs, options, lambda log, how: calibrate(log, how, **given)
         )
         if arguments.json:
             document = found if len(options) > 1 else found[0]

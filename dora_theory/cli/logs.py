@@ -4,16 +4,19 @@ import argparse
 import json
 import os
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import fields
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from dora_theory._errors import InputError
 from dora_theory.io.atomic_write import whole_output
 from dora_theory.io.terminal import say
 from dora_theory.replay.options import LINKS, LOG_FORMATS, ReplayOptions
+
+if TYPE_CHECKING:
+    from dora_theory.replay.workers import Workers
 
 _DEFAULT = ReplayOptions()
 _T = TypeVar("_T")
@@ -220,3 +223,30 @@ def numbers(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}: needs numbers with commas between") from None
+
+
+def add_workers(parser: argparse._ActionsContainer) -> None:
+    """Adds the options that say who works on a log."""
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="work on the log with so many processes of this machine; the output is the same",
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="tcp://HOST:PORT",
+        help="the same with the workers of a Dask scheduler",
+    )
+
+
+def workers_of(arguments: argparse.Namespace) -> AbstractContextManager["Workers"]:
+    """The workers that the options ask for, while a command lasts."""
+    from dora_theory.replay.workers import workers_at
+
+    processes, scheduler = arguments.workers, arguments.scheduler
+    if processes is not None and scheduler is not None:
+        raise InputError("--workers: has no use beside --scheduler")
+    if processes is not None and processes < 1:
+        raise InputError(f"--workers: {processes}: needs an integer from 1 on")
+    return workers_at(processes if scheduler is None else scheduler)

@@ -8,11 +8,13 @@ from typing import IO, TYPE_CHECKING, Any
 from dora_theory._errors import InputError
 from dora_theory.cli.logs import (
     add_reading,
+    add_workers,
     all_options_of,
     as_json,
     each_log,
     report_pages,
     wholes,
+    workers_of,
 )
 from dora_theory.cli.options import add_tables, rows_of_logs, write_tables
 from dora_theory.cli.replay_across import (
@@ -25,10 +27,11 @@ from dora_theory.cli.replay_across import (
 from dora_theory.cli.replay_metrics import add_metrics, run_metrics, worth_of
 from dora_theory.io.atomic_write import utf8, whole_output
 from dora_theory.io.terminal import say
-from dora_theory.replay.options import BUDGETS, REPLAYED, ReplayOptions
+from dora_theory.replay.options import BUDGETS, BY_DEFAULT, COSTLY, REPLAYED, ReplayOptions
 
 if TYPE_CHECKING:
     from dora_theory.replay.grade.correctness import Judge
+    from dora_theory.replay.workers import Workers
 
 _DEFAULT = ReplayOptions()
 
@@ -94,9 +97,9 @@ def add_parser(commands: Any) -> None:
     add(
         "--strategies",
         type=lambda text: tuple(text.split(",")),
-        default=REPLAYED,
+        default=BY_DEFAULT,
         metavar="S,S",
-        help=f"default {','.join(REPLAYED)}",
+        help=f"of {', '.join(REPLAYED)} (default all but {' and '.join(COSTLY)}, which take long)",
     )
     add(
         "--kappa",
@@ -147,6 +150,7 @@ def add_parser(commands: Any) -> None:
         "replay.json; with what calibrate finds in the logs",
     )
     add_tables(parser)
+    add_workers(parser)
     add_across(parser)
     add_metrics(parser)
     parser.set_defaults(run=run)
@@ -172,8 +176,10 @@ def run(arguments: argparse.Namespace) -> int:
         pages = report_pages(files, arguments.report)
         # One judge for all: what it has compared once it knows when a report calibrates.
         judge = files.enter_context(Judge())
+        workers = files.enter_context(workers_of(arguments))
+        who: dict[str, Any] = {"judge": judge, "workers": workers}
         found, status = each_log(
-            arguments.logs, options, lambda log, how: replay(log, how, note=say, judge=judge)
+            arguments.logs, options, lambda log, how: replay(log, how, note=say, **who)
         )
         # Not before the logs have proved good: it loads JAX.
         from dora_theory.replay.report.summary import summary
@@ -189,7 +195,7 @@ def run(arguments: argparse.Namespace) -> int:
             _draw(summaries, figure)
         if pages:
             calibrated = [
-                _calibrated(s, f.options, judge) for s, f in zip(summaries, found, strict=True)
+                _calibrated(s, f.options, **who) for s, f in zip(summaries, found, strict=True)
             ]
             budgets = [shared(s, f.options, judge) for s, f in zip(summaries, found, strict=True)]
             worth = [worth_of(s, f.options, judge) for s, f in zip(summaries, found, strict=True)]
@@ -211,7 +217,9 @@ def _draw(summaries: list[dict[str, Any]], path: str) -> None:
     say("wrote " + " and ".join(map(str, files)))
 
 
-def _calibrated(summary: dict[str, Any], options: ReplayOptions, judge: "Judge") -> dict[str, Any]:
+def _calibrated(
+    summary: dict[str, Any], options: ReplayOptions, judge: "Judge", workers: "Workers"
+) -> dict[str, Any]:
     """What `calibrate` finds in the same log, or why there is nothing to find."""
     from dora_theory.replay.calibrate.fit import calibrate
 
@@ -221,7 +229,7 @@ def _calibrated(summary: dict[str, Any], options: ReplayOptions, judge: "Judge")
         return {"uncalibrated": "standard input cannot be read once more"}
     say(f"{summary['log']}: calibrating")
     try:
-        return {"calibration": calibrate(summary["log"], options, judge=judge)}
+        return {"calibration": calibrate(summary["log"], options, judge=judge, workers=workers)}
     except InputError as error:
         return {"uncalibrated": str(error)}
 

@@ -97,6 +97,9 @@ def run_across(
         The exit status.
     """
     figure = arguments.figure
+    for name in ("workers", "scheduler"):
+        if getattr(arguments, name) is not None:
+            raise InputError(f"--{name}: has no form for --across")
     from dora_theory.replay.across.run import replay_across
     from dora_theory.replay.grade.correctness import Judge
     from dora_theory.replay.results import AcrossResult

@@ -48,8 +48,9 @@ def run_metrics(arguments: argparse.Namespace, reading: Sequence[ReplayOptions])
     Returns:
         The exit status.
     """
-    if arguments.across:
-        raise InputError("--across: has no form for --metrics")
+    for name in ("across", "workers", "scheduler"):
+        if getattr(arguments, name):
+            raise InputError(f"--{name}: has no form for --metrics")
     from dora_theory.replay.grade.correctness import Judge
     from dora_theory.replay.metrics import replay_metrics
     from dora_theory.replay.report.metrics_table import metrics_table

@@ -3,13 +3,17 @@
 What a log is fit for is decided here and nowhere else, so that all commands say the same of it.
 """
 
+import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
 
 from dora_theory._errors import InputError
 from dora_theory.io.terminal import counted
-from dora_theory.replay.check.integrity import Finding, Watch
+from dora_theory.replay.check.integrity import Finding, Watch, seen
 from dora_theory.replay.check.mispaired import Pairing
 from dora_theory.replay.check.repair import repaired
 from dora_theory.replay.cut.order import in_order
@@ -20,8 +24,15 @@ from dora_theory.replay.read.links import link_of
 from dora_theory.replay.read.readers import read_log
 from dora_theory.replay.read.record import Record
 from dora_theory.replay.read.usable import OneKind
+from dora_theory.replay.workers import Workers
 
 Note = Callable[[str], None]
+T = TypeVar("T")
+_LOCAL = threading.local()
+
+
+def _as_it_is(record: Record) -> Any:
+    return record
 
 
 class Examined:
@@ -32,7 +43,14 @@ class Examined:
         kind: of its first record.
     """
 
-    def __init__(self, path: str, options: ReplayOptions, judge: Judge, note: Note) -> None:
+    def __init__(
+        self,
+        path: str,
+        options: ReplayOptions,
+        judge: Judge,
+        note: Note,
+        workers: Workers | None = None,
+    ) -> None:
         """Reads the first record.
 
         Args:
@@ -40,6 +58,8 @@ class Examined:
             options: how to read it.
             judge: compares answers.
             note: called with each note as soon as it is known.
+            workers: who judges and looks at records, this process if None; others have judges of
+                their own.
 
         Raises:
             InputError: the log cannot be read, or is mispaired.
@@ -52,20 +72,27 @@ class Examined:
         self.kind = first.kind
         self._records = counted(chain([first], records), "problems")
         self._count = 0
+        self._workers = workers or Workers()
 
-    def solutions(self) -> Iterator[Record]:
-        """The records, judged, each with its samples in an order that says nothing of them.
+    def solutions(self, use: Callable[[Record], T] = _as_it_is) -> Iterator[T]:
+        """What becomes of the records, judged, their samples in an order that says nothing of them.
 
         After the last one everything that is doubtful about the log has been noted.
+
+        Args:
+            use: called with each record, maybe in another process; it keeps nothing of it.
 
         Raises:
             InputError: a record cannot be used, or is of a tree.
         """
-        # A judge may have seen other logs, and this one before.
         judge = self._judge
-        judge.undecided = judge.graded = judge.unread = 0
-        for record in self._watch.over(judged(r, judge) for r in self._solutions()):
-            yield in_order(record, self._options.seed)
+        look = partial(_seen, use, self._options, None if self._workers.elsewhere else judge)
+        counts = np.zeros(3, dtype=int)
+        for found, watch, judgments in self._workers.map(look, self._solutions()):
+            self._watch.add(watch)
+            counts += judgments
+            yield found
+        judge.undecided, judge.graded, judge.unread = counts.tolist()
         for text in grading_notes(self.path, judge):
             self._note(text)
         for finding in self.findings():
@@ -99,6 +126,26 @@ class Examined:
     def _few(self, problems: int) -> None:
         if problems < 20:
             self._note(f"{self.path}: only {problems} problems: the intervals cover less than 95%")
+
+
+def _seen(
+    use: Callable[[Record], T], options: ReplayOptions, judge: Judge | None, record: Record
+) -> tuple[T, Watch, tuple[int, int, int]]:
+    """What becomes of one record, what there is to see of it, and how its judging went."""
+    judge = judge or _own_judge()
+    # A judge has seen other records.
+    judge.undecided = judge.graded = judge.unread = 0
+    record = judged(record, judge)
+    watch = seen(record, options.step_end)
+    judgments = judge.undecided, judge.graded, judge.unread
+    return use(in_order(record, options.seed)), watch, judgments
+
+
+def _own_judge() -> Judge:
+    """The judge of a thread of a worker, which ends with its process."""
+    if not hasattr(_LOCAL, "judge"):
+        _LOCAL.judge = Judge()
+    return _LOCAL.judge
 
 
 def opened(

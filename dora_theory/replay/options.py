@@ -17,6 +17,9 @@ REPLAYED = tuple(
     for name, strategy in STRATEGIES.items()
     if not (strategy.real or strategy.oracle or "within_concentration" in strategy.options)
 )
+# Beta quantiles of every candidate make these cost ten times all others together.
+COSTLY = "moment-divisors", "pair-divisors"
+BY_DEFAULT = tuple(name for name in REPLAYED if name not in COSTLY)
 BASELINE = "rebase"
 # Of `formats.FORMATS`, which cannot be asked before NumPy is loaded.
 LOG_FORMATS = ("plain", "dora", "search-and-learn", "rebase", "openr")
@@ -32,7 +35,8 @@ class ReplayOptions:
     Attributes:
         budgets: N, further rollouts of a problem, ascending. The default ones end where the log
             ends: those that exceed the solutions of every problem are left out.
-        strategies: names of `REPLAYED`, or rules of your own, see `as_strategy`.
+        strategies: names of `REPLAYED`, or rules of your own, see `as_strategy`; by default all but
+            `moment-divisors` and `pair-divisors`, which cost ten times the others together.
         steps: m, after which solutions are cut.
         step_end: what ends a step.
         encoder: name of the encoder of prefixes.
@@ -68,7 +72,7 @@ class ReplayOptions:
     """
 
     budgets: tuple[int, ...] = BUDGETS
-    strategies: tuple[Any, ...] = REPLAYED
+    strategies: tuple[Any, ...] = BY_DEFAULT
     steps: int = 2
     step_end: StepEnd = "blank-line"
     encoder: str = "tfidf"

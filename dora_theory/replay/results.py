@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dora_theory.io.documents import Document
 from dora_theory.replay.across.options import AcrossOptions
 from dora_theory.replay.options import ReplayOptions
+from dora_theory.replay.workers import workers_at
 from dora_theory.strategies.choosing import AnyStrategy
 
 if TYPE_CHECKING:
@@ -172,6 +173,7 @@ def replay(
     budgets: Sequence[int] | None = None,
     options: ReplayOptions = _DEFAULT,
     note: Callable[[str], None] = lambda _: None,
+    workers: int | str | None = None,
 ) -> ReplayResult:
     """Success of every strategy at every budget on a log of scored solutions, without bias.
 
@@ -181,6 +183,8 @@ def replay(
         budgets: N, further rollouts of a problem; those of the options if None.
         options: how the log is read, cut and replayed.
         note: called with each remark on the log as soon as it is known; all are in the result.
+        workers: how many processes of this machine judge, cut and estimate, or the address of a
+            Dask scheduler whose workers do; this process alone if None. The result is the same.
 
     Returns:
         Means over problems with 95% intervals, and paired differences to REBASE.
@@ -203,7 +207,8 @@ def replay(
     from dora_theory.replay.run import replay as run
 
     how = _with(options, strategies, budgets)
-    return ReplayResult(summary(run(str(log), how, note=note)))
+    with workers_at(workers) as there:
+        return ReplayResult(summary(run(str(log), how, note=note, workers=there)))
 
 
 def replay_across(
@@ -299,6 +304,7 @@ def calibrate(
     budgets: Sequence[int] = (4, 16),
     options: ReplayOptions = _DEFAULT,
     note: Callable[[str], None] = lambda _: None,
+    workers: int | str | None = None,
 ) -> CalibrationResult:
     """κ of a log of scored solutions: how far its scores can be trusted.
 
@@ -308,6 +314,7 @@ def calibrate(
         budgets: N that are replayed with the fitted κ.
         options: how the log is read and cut.
         note: as `replay`.
+        workers: as `replay`.
 
     Returns:
         κ by maximum likelihood of the beta-binomial, with 95% profile intervals.
@@ -327,7 +334,9 @@ def calibrate(
     from dora_theory.replay.calibrate.fit import calibrate as run
 
     how = _with(options, None, budgets)
-    return CalibrationResult(run(str(log), how, depths=tuple(depths), note=note))
+    with workers_at(workers) as there:
+        found = run(str(log), how, depths=tuple(depths), note=note, workers=there)
+    return CalibrationResult(found)
 
 
 def _with(

@@ -15,7 +15,7 @@ from dora_theory._errors import InputError
 from dora_theory.replay.cut.candidates import Candidates
 from dora_theory.replay.cut.cutting import cut, encoder_of
 from dora_theory.replay.cut.encoders import Encoder
-from dora_theory.replay.cut.similarity import Similarities
+from dora_theory.replay.cut.similarity import Numbers, Similarities, numbers_of
 from dora_theory.replay.estimate.grouping import Groups
 from dora_theory.replay.estimate.ties import averaged, orders
 from dora_theory.replay.estimate.trees import replay_trees
@@ -24,7 +24,9 @@ from dora_theory.replay.examined import Examined, Note
 from dora_theory.replay.grade.answers import RIGHT
 from dora_theory.replay.grade.correctness import Judge
 from dora_theory.replay.options import ReplayOptions
+from dora_theory.replay.read.record import Record
 from dora_theory.replay.result import Replay
+from dora_theory.replay.workers import Workers
 
 
 def replay(
@@ -33,6 +35,7 @@ def replay(
     *,
     note: Note = lambda _: None,
     judge: Judge | None = None,
+    workers: Workers | None = None,
 ) -> Replay:
     """Replays one log.
 
@@ -41,6 +44,7 @@ def replay(
         options: how, the defaults if None.
         note: called with each note as soon as it is known.
         judge: compares answers, one that may know some already; one of its own if None.
+        workers: who judges, cuts and estimates, this process if None; no result depends on it.
 
     Returns:
         Success of every strategy at every budget on every problem.
@@ -57,20 +61,20 @@ def replay(
 
     if path == "-" and options.fit_similarity_temperature:
         raise InputError("--fit-similarity-temperature: reads a log twice, not standard input")
-    encoder = encoder_of(options)
+    encoder, workers = encoder_of(options), workers or Workers()
     with judge or Judge() as judge:
-        log = Examined(path, options, judge, remember)
+        log = Examined(path, options, judge, remember, workers)
         if log.kind == "tree":
             if options.certify or options.fit_similarity_temperature:
                 raise InputError(f"{path}: a tree has no outcomes to fit T_s to or to certify by")
-            found = replay_trees(path, log.trees(), encoder, options)
+            found = replay_trees(path, log.trees(), encoder, options, workers)
         else:
             halves: tuple[ReplayOptions, ...] = (options,)
             if options.fit_similarity_temperature:
                 from dora_theory.replay.calibrate.halves import fitted_halves
 
-                halves = fitted_halves(path, options, judge, encoder, remember)
-            found = _replay_solutions(log, encoder, options, halves, remember)
+                halves = fitted_halves(path, options, judge, encoder, remember, workers)
+            found = _replay_solutions(log, encoder, options, halves, remember, workers)
     return replace(found, notes=tuple(notes))
 
 
@@ -80,17 +84,16 @@ def _replay_solutions(
     options: ReplayOptions,
     halves: tuple[ReplayOptions, ...],
     note: Note,
+    workers: Workers,
 ) -> Replay:
     """Replays each problem with the options of its half, which is its key's remainder."""
     tally = _Tally()
-    groups = [Groups(partial(_success, own)) for own in halves]
+    groups = [Groups(partial(_success, own), workers) for own in halves]
     similarities, copies = Similarities(), []
     half: list[int] = []
-    for record in log.solutions():
-        problem = cut(record, options, encoder)
+    for problem, numbers, reordered in log.solutions(partial(_seen, options, encoder)):
         tally.add(problem)
-        similarities.add(problem)
-        reordered = orders(problem, options.seed)
+        similarities.add(numbers)
         copies.append(len(reordered))
         for one in reordered:
             half.append(one.key % len(halves))
@@ -124,6 +127,14 @@ def _replay_solutions(
         epsilon=epsilon,
         lengths=tuple(o.similarity_temperature for o in halves) if len(halves) > 1 else None,
     )
+
+
+def _seen(
+    options: ReplayOptions, encoder: Encoder, record: Record
+) -> tuple[Candidates, Numbers, list[Candidates]]:
+    """The candidates of a record, their similarities, and the orders to estimate them in."""
+    problem = cut(record, options, encoder)
+    return problem, numbers_of(problem), orders(problem, options.seed)
 
 
 def _merged(groups: list[Groups], half: list[int]) -> list[np.ndarray]:

@@ -37,7 +37,7 @@ def log(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def result(log):
-    return replay(log[0], ReplayOptions(budgets=BUDGETS))
+    return replay(log[0], ReplayOptions(budgets=BUDGETS, strategies=REPLAYED))
 
 
 def test_the_truth_is_found(float64, log, result):

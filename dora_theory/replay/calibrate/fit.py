@@ -13,7 +13,8 @@ are multiplied by a number; κ is what must be right.
 """
 
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -28,10 +29,13 @@ from dora_theory.replay.calibrate.counts import (
     directions_of,
 )
 from dora_theory.replay.cut.cutting import cut, encoder_of
+from dora_theory.replay.cut.encoders import Encoder
 from dora_theory.replay.examined import Examined, Note
 from dora_theory.replay.grade.correctness import Judge
 from dora_theory.replay.options import ReplayOptions
+from dora_theory.replay.read.record import Record
 from dora_theory.replay.run import replay
+from dora_theory.replay.workers import Workers
 
 if TYPE_CHECKING:
     from dora_theory.replay.calibrate.log_length import Alike
@@ -67,6 +71,7 @@ def calibrate(
     depths: tuple[int, ...] = (1, 2, 3, 4, 6, 8),
     note: Note = lambda _: None,
     judge: Judge | None = None,
+    workers: Workers | None = None,
 ) -> dict[str, Any]:
     """Fits κ to a log, and holds its scores against outcomes.
 
@@ -76,6 +81,7 @@ def calibrate(
         depths: m of the sweep.
         note: called with each note as soon as it is known.
         judge: compares answers, one that may know some already; one of its own if None.
+        workers: who judges, cuts and replays, this process if None; no result depends on it.
 
     Returns:
         The JSON document: `concentration` by mean, with `best` the one of the highest likelihood;
@@ -99,7 +105,7 @@ def calibrate(
 
     # One judge for all passes: what it has compared once it knows.
     with judge or Judge() as judge:
-        return _calibrated(path, options, depths, notes, remember, judge)
+        return _calibrated(path, options, depths, notes, remember, judge, workers or Workers())
 
 
 def _calibrated(
@@ -109,8 +115,9 @@ def _calibrated(
     notes: list[str],
     remember: Note,
     judge: Judge,
+    workers: Workers,
 ) -> dict[str, Any]:
-    log = Examined(path, options, judge, remember)
+    log = Examined(path, options, judge, remember, workers)
     counts, outcomes, problems, pairs, rows = _collected(log, options, depths, remember)
     if not any(len(c.score) for c in counts.values()):
         raise InputError(f"{path}: no scores of solutions that go on after step {depths[0]}")
@@ -147,21 +154,23 @@ def _calibrated(
         "length": length_of_log(pairs, concentration_of(main, "calibrated")),
         "own": own_confidence(seen_of(rows), options.steps, options.budgets, **how),
         "scores": {"step": _scores(outcomes, "score"), "final": _scores(outcomes, "final")},
-        "replayed": _replayed(path, options, fits["quality"]["concentration"], judge),
+        "replayed": _replayed(path, options, fits["quality"]["concentration"], judge, workers),
         "checks": [asdict(finding) for finding in log.findings()],
         "notes": notes,
         "caveat": CAVEAT,
     }
 
 
-def _replayed(path: str, options: ReplayOptions, kappa: float, judge: Judge) -> dict[str, Any]:
+def _replayed(
+    path: str, options: ReplayOptions, kappa: float, judge: Judge, workers: Workers
+) -> dict[str, Any]:
     from dora_theory.replay.report.summary import summary
 
     names = ("rebase", "optimal", "direction-optimal")
-    both = [
-        summary(replay(path, replace(options, strategies=names, concentration=k), judge=judge))
-        for k in (kappa, 0.5)
-    ]
+    both = []
+    for k in (kappa, 0.5):
+        how = replace(options, strategies=names, concentration=k)
+        both.append(summary(replay(path, how, judge=judge, workers=workers)))
     return {
         "concentration": kappa,
         "fitted": {name: both[0]["strategies"][name]["budget"] for name in names},
@@ -173,45 +182,71 @@ def _replayed(path: str, options: ReplayOptions, kappa: float, judge: Judge) -> 
 def _collected(
     log: Examined, options: ReplayOptions, depths: tuple[int, ...], note: Note
 ) -> tuple[dict[int, Counts], Outcomes, int, list["Alike"], list[tuple]]:
-    from dora_theory.replay.calibrate.log_length import alike
-    from dora_theory.replay.calibrate.own_confidence import directions_seen
-
     encoder = encoder_of(options)
     groups: dict[int, list[tuple]] = {m: [] for m in depths}
     samples: list[tuple] = []
     pairs: list[Alike] = []
     rows: list[tuple] = []
     problems = unscored = 0
-    for record in log.solutions():
-        number, problems = problems, problems + 1
-        for m in depths:
-            seen = cut(record, replace(options, steps=m), encoder)
-            if not seen.scored:
-                unscored += 1
-                break
-            going = ~seen.finished
-            if not going.any():
-                continue
-            groups[m] += directions_of(
-                seen.scores[going],
-                seen.directions[going],
-                seen.correct[going],
-                options.quality_temperature,
-                record.level or "",
-            )
-            rows += directions_seen(record, seen, options, m)
-            if m == options.steps:
-                own = seen.scores[going], seen.correct[going], seen.embeddings[going]
-                pairs.append(alike(*own, EDGE))
-                last = np.array([(s.step_scores or ())[-1] for s in record.samples])
-                final = last[going] / options.score_scale
-                one = [number] * len(final)
-                samples += zip(seen.scores[going], final, seen.correct[going], one, strict=True)
+    for number, told in enumerate(log.solutions(partial(_seen, options, depths, encoder))):
+        problems += 1
+        unscored += told is None
+        if told is not None:
+            for m, group in told.directions.items():
+                groups[m] += group
+            rows += told.rows
+            pairs += told.pairs
+            samples += [(*sample, number) for sample in told.samples]
     if unscored:
         note(f"{log.path}: {unscored} problems have no scores and are left out")
     columns = (np.array(x) for x in zip(*samples, strict=True)) if samples else [np.zeros(0)] * 4
     counts = {m: counts_of(group) for m, group in groups.items()}
     return counts, Outcomes(*columns), problems, pairs, rows
+
+
+class _Told(NamedTuple):
+    """What one record tells.
+
+    Attributes:
+        directions: by depth.
+        rows: of its directions with candidates' own scores, see `directions_seen`.
+        samples: score after step m, final score, verdict of each solution that goes on.
+        pairs: of those, one entry if there are any.
+    """
+
+    directions: dict[int, list[tuple]]
+    rows: list[tuple]
+    samples: list[tuple]
+    pairs: list["Alike"]
+
+
+def _seen(
+    options: ReplayOptions, depths: tuple[int, ...], encoder: Encoder, record: Record
+) -> _Told | None:
+    """What a record tells, None if it has no scores."""
+    from dora_theory.replay.calibrate.log_length import alike
+    from dora_theory.replay.calibrate.own_confidence import directions_seen
+
+    told = _Told({}, [], [], [])
+    for m in depths:
+        seen = cut(record, replace(options, steps=m), encoder)
+        if not seen.scored:
+            return None
+        going = ~seen.finished
+        if not going.any():
+            continue
+        scores, correct = seen.scores[going], seen.correct[going]
+        t = options.quality_temperature
+        told.directions[m] = list(
+            directions_of(scores, seen.directions[going], correct, t, record.level or "")
+        )
+        told.rows.extend(directions_seen(record, seen, options, m))
+        if m == options.steps:
+            told.pairs.append(alike(scores, correct, seen.embeddings[going], EDGE))
+            last = np.array([(s.step_scores or ())[-1] for s in record.samples])
+            final = last[going] / options.score_scale
+            told.samples.extend(zip(scores, final, correct, strict=True))
+    return told
 
 
 def _of_level(counts: Counts, level: str) -> Counts:

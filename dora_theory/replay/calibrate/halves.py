@@ -1,6 +1,7 @@
 """T_s fitted on each half of a log for the other, so that no problem's outcomes choose its own."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -12,10 +13,17 @@ from dora_theory.replay.cut.encoders import Encoder
 from dora_theory.replay.examined import Examined, Note
 from dora_theory.replay.grade.correctness import Judge
 from dora_theory.replay.options import ReplayOptions
+from dora_theory.replay.read.record import Record
+from dora_theory.replay.workers import Workers
 
 
 def fitted_halves(
-    path: str, options: ReplayOptions, judge: Judge, encoder: Encoder, note: Note
+    path: str,
+    options: ReplayOptions,
+    judge: Judge,
+    encoder: Encoder,
+    note: Note,
+    workers: Workers,
 ) -> tuple[ReplayOptions, ReplayOptions]:
     """The options of each half of the problems, by the remainder of their keys.
 
@@ -25,6 +33,7 @@ def fitted_halves(
         judge: compares answers.
         encoder: embeds prefixes.
         note: called with what is doubtful about the fits.
+        workers: who judges and cuts.
 
     Returns:
         The options, with the T_s that fits the outcomes of the other half; their own T_s where
@@ -35,15 +44,12 @@ def fitted_halves(
     """
     rows: tuple[list, list] = ([], [])
     pairs: tuple[list[Alike], list[Alike]] = ([], [])
-    for record in Examined(path, options, judge, lambda _: None).solutions():
-        seen = cut(record, options, encoder)
-        if not seen.scored or seen.finished.all():
-            continue
-        going, half = ~seen.finished, seen.key % 2
-        scores, correct = seen.scores[going], seen.correct[going]
-        t = options.quality_temperature
-        rows[half].extend(directions_of(scores, seen.directions[going], correct, t, ""))
-        pairs[half].append(alike(scores, correct, seen.embeddings[going], EDGE))
+    log = Examined(path, options, judge, lambda _: None, workers)
+    for told in log.solutions(partial(_seen, options, encoder)):
+        if told is not None:
+            half, counts, pair = told
+            rows[half].extend(counts)
+            pairs[half].append(pair)
     found = []
     for half in (0, 1):
         other = 1 - half
@@ -60,3 +66,17 @@ def fitted_halves(
             length = float(np.clip(fit["similarity_temperature"], 1e-6, 1e6))
             found.append(replace(options, similarity_temperature=length))
     return found[0], found[1]
+
+
+def _seen(
+    options: ReplayOptions, encoder: Encoder, record: Record
+) -> tuple[int, list[tuple], Alike] | None:
+    """The half of a record, its directions and its pairs; None if it tells nothing."""
+    seen = cut(record, options, encoder)
+    if not seen.scored or seen.finished.all():
+        return None
+    going = ~seen.finished
+    scores, correct = seen.scores[going], seen.correct[going]
+    t = options.quality_temperature
+    rows = list(directions_of(scores, seen.directions[going], correct, t, ""))
+    return seen.key % 2, rows, alike(scores, correct, seen.embeddings[going], EDGE)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dora_theory.replay.cut.candidates import steps_of
+from dora_theory.replay.cut.order import digest
 from dora_theory.replay.read.record import Record, StepEnd
 
 Verdict = Literal["good", "doubtful", "unknown"]
@@ -72,7 +73,7 @@ class Watch:
         self._step_end = step_end
         self._scored = self._odd = self._long = self._alike = self._copies = self._kept = 0
         self._first_odd = self._first_again = ""
-        self._problems: set[int] = set()
+        self._problems: dict[int, str] = {}
         self._again = self._judged = self._right = 0
         self._pairs = self._mixed = self._scorable = self._sorted = 0
         self._shift = self._variance = 0.0
@@ -80,16 +81,24 @@ class Watch:
     def over(self, records: Iterable[Record]) -> Iterator[Record]:
         """The records, unchanged."""
         for record in records:
-            self._see(record)
+            self.add(seen(record, self._step_end))
             yield record
 
+    def add(self, other: "Watch") -> None:
+        """What another has seen, of later records."""
+        for name, place in other._problems.items():
+            if name in self._problems:
+                self._again += 1
+                self._first_again = self._first_again or place
+            self._problems.setdefault(name, "")
+        for name, value in vars(other).items():
+            if name not in ("_problems", "_step_end"):
+                own = getattr(self, name)
+                setattr(self, name, own or value if isinstance(value, str) else own + value)
+
     def _see(self, record: Record) -> None:
-        # Eight bytes a problem: two of a million are taken for one with a chance of 1 in 10⁷.
-        name = hash((record.problem, record.gold_answer))
-        if name in self._problems:
-            self._again += 1
-            self._first_again = self._first_again or record.place
-        self._problems.add(name)
+        # A number a problem: two of a million are taken for one with a chance of 1 in 10⁷.
+        self._problems[digest(record.problem, record.gold_answer)] = record.place
         self._kept += record.kind == "kept"
         self._judged += sum(sample.correct is not None for sample in record.samples)
         self._right += sum(sample.correct is True for sample in record.samples)
@@ -222,3 +231,10 @@ class Watch:
             f"{self._again} records repeat the problem of an earlier one ({self._first_again} "
             "first) and count as problems of their own: intervals are too narrow",
         )
+
+
+def seen(record: Record, step_end: StepEnd = "blank-line") -> Watch:
+    """What there is to see of one record, for a `Watch` to add."""
+    found = Watch(step_end)
+    found._see(record)
+    return found

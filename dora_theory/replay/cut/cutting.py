@@ -1,5 +1,7 @@
 """From a record to its candidates, as the options say."""
 
+from functools import partial
+
 from dora_theory._errors import InputError
 from dora_theory.replay.cut.candidates import Candidates, candidates
 from dora_theory.replay.cut.encoder_cache import CachedEncoder
@@ -28,7 +30,7 @@ def encoder_of(options: ReplayOptions) -> Encoder:
             f"--encoder-cache: {name} has nothing to keep: its embedding of a text depends on the "
             "other texts of the problem"
         )
-    return CachedEncoder(name, cache, lambda: make_encoder(name))
+    return CachedEncoder(name, cache, partial(make_encoder, name))
 
 
 def cut(record: Record, options: ReplayOptions, encoder: Encoder) -> Candidates:

@@ -63,6 +63,10 @@ class CachedEncoder:
             )
         return np.stack(rows)
 
+    def __reduce__(self) -> tuple:
+        # To another process it goes without the model.
+        return CachedEncoder, (self.name, self._path, self._make)
+
     def _key(self, text: str) -> bytes:
         # A log may hold half of a surrogate pair.
         data = f"{len(self.name)}:{self.name}:{text}".encode("utf-8", "surrogatepass")

@@ -105,6 +105,10 @@ class _SentenceModel:
         rows = np.asarray(self._model.encode(list(texts), show_progress_bar=False))
         return rows.astype(np.float64)
 
+    def __reduce__(self) -> tuple:
+        # To another process it goes by its name.
+        return make_encoder, (self.name,)
+
 
 def short_reason(error: Exception) -> str:
     """The first line of what an exception says, or its type if it says nothing."""

@@ -11,6 +11,7 @@ Where directions come from clustering, they come from these similarities too: th
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -61,23 +62,17 @@ class Similarities:
         self._loss: list[np.ndarray] = []
         self._counting: list[float] = []
 
-    def add(self, problem: Candidates) -> None:
+    def add(self, problem: "Numbers") -> None:
         """Takes a problem."""
-        cosines = problem.embeddings @ problem.embeddings.T
-        upper = np.triu_indices(len(cosines), 1)
-        same = problem.directions[upper[0]] == problem.directions[upper[1]]
-        pairs = np.clip(cosines[upper], -1, 1)
-        self._within += np.histogram(pairs[same], EDGES)[0]
-        self._across += np.histogram(pairs[~same], EDGES)[0]
-        sizes = np.bincount(problem.directions)
-        counts = np.bincount(sizes, minlength=len(self._sizes))
+        self._within += problem.within
+        self._across += problem.across
+        counts = np.bincount(problem.sizes, minlength=len(self._sizes))
         counts[: len(self._sizes)] += self._sizes
         self._sizes = counts
-        share = sizes / sizes.sum()
-        self._effective.append(float(np.exp(-(share * np.log(share)).sum())))
-        if len(sizes) > 1:
-            self._counting.append(_loss(share))
-            self._loss.append(_losses(cosines, problem.directions))
+        self._effective.append(problem.effective)
+        if problem.loss is not None:
+            self._counting.append(problem.counting)
+            self._loss.append(problem.loss)
 
     def done(self) -> Similarity:
         """What the problems that were taken are like."""
@@ -92,6 +87,35 @@ class Similarities:
             loss=loss.T,
             counting=np.array(self._counting),
         )
+
+
+class Numbers(NamedTuple):
+    """What is kept of one problem, as in `Similarity`; no loss if it has one direction."""
+
+    within: Int[np.ndarray, " bins"]
+    across: Int[np.ndarray, " bins"]
+    sizes: Int[np.ndarray, " g"]
+    effective: float
+    counting: float
+    loss: Float[np.ndarray, " temperatures"] | None
+
+
+def numbers_of(problem: Candidates) -> Numbers:
+    """What is kept of a problem."""
+    cosines = problem.embeddings @ problem.embeddings.T
+    upper = np.triu_indices(len(cosines), 1)
+    same = problem.directions[upper[0]] == problem.directions[upper[1]]
+    pairs = np.clip(cosines[upper], -1, 1)
+    sizes = np.bincount(problem.directions)
+    share = sizes / sizes.sum()
+    return Numbers(
+        within=np.histogram(pairs[same], EDGES)[0],
+        across=np.histogram(pairs[~same], EDGES)[0],
+        sizes=sizes,
+        effective=float(np.exp(-(share * np.log(share)).sum())),
+        counting=_loss(share),
+        loss=_losses(cosines, problem.directions) if len(sizes) > 1 else None,
+    )
 
 
 def _losses(

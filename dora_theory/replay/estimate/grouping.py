@@ -1,11 +1,13 @@
 """Problems in groups of one shape: a long log takes little memory and compiles nothing twice."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dora_theory.replay.cut.candidates import Candidates
+from dora_theory.replay.workers import Later, Workers
 
 if TYPE_CHECKING:
     from dora_theory.replay.estimate.policies import Batch
@@ -17,17 +19,20 @@ _NUMBERS = 1 << 22
 class Groups:
     """Takes problems one by one and estimates them in groups."""
 
-    def __init__(self, estimate: "Callable[[Batch], tuple[np.ndarray, ...]]") -> None:
+    def __init__(
+        self, estimate: "Callable[[Batch], tuple[np.ndarray, ...]]", workers: Workers
+    ) -> None:
         """Makes an empty one.
 
         Args:
             estimate: from a batch of problems to arrays whose last axis are the problems.
+            workers: who estimates.
         """
-        self._estimate = estimate
+        self._estimate, self._workers = partial(_in_float64, estimate), workers
         self._waiting: list[Candidates] = []
         self._largest = self._full = 0
         self._shape = (0, 0, 0)
-        self._parts: list[tuple[np.ndarray, ...]] = []
+        self._parts: list[tuple[Later[tuple[np.ndarray, ...]], int]] = []
 
     def add(self, problem: Candidates) -> None:
         """Takes a problem."""
@@ -41,12 +46,11 @@ class Groups:
         """The estimates of all problems that were taken, at least one, in order."""
         if self._waiting:
             self._flush()
-        return tuple(np.concatenate(part, axis=-1) for part in zip(*self._parts, strict=True))
+        found = [[x[..., :count] for x in later.result()] for later, count in self._parts]
+        return tuple(np.concatenate(part, axis=-1) for part in zip(*found, strict=True))
 
     def _flush(self) -> None:
         # Not before the log has proved good: JAX takes longer to load than most logs to read.
-        import jax
-
         from dora_theory.replay.estimate.policies import pad
 
         # What is short of a full group are copies of its last problem, left out afterward. Sizes
@@ -59,10 +63,17 @@ class Groups:
         # k vectors have at most k coordinates.
         self._shape = (k, k, g)
         batch = pad(filled, at_least=self._shape)
-        with jax.enable_x64(True):
-            estimates = self._estimate(batch)
-        self._parts.append(tuple(x[..., :count] for x in estimates))
+        self._parts.append((self._workers.submit(self._estimate, batch), count))
         self._waiting = []
+
+
+def _in_float64(
+    estimate: "Callable[[Batch], tuple[np.ndarray, ...]]", batch: "Batch"
+) -> tuple[np.ndarray, ...]:
+    import jax
+
+    with jax.enable_x64(True):
+        return tuple(map(np.asarray, estimate(batch)))
 
 
 def _round(size: int) -> int:

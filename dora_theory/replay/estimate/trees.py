@@ -19,12 +19,13 @@ from dora_theory.replay.check.integrity import Finding
 from dora_theory.replay.cut.candidates import Candidates
 from dora_theory.replay.cut.encoders import Encoder, compact
 from dora_theory.replay.cut.order import digest, nodes_in_order
-from dora_theory.replay.cut.similarity import Similarities
+from dora_theory.replay.cut.similarity import Similarities, numbers_of
 from dora_theory.replay.estimate.grouping import Groups
 from dora_theory.replay.estimate.ties import averaged, orders
 from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.read.record import Node, Record
 from dora_theory.replay.result import Replay
+from dora_theory.replay.workers import Workers
 
 if TYPE_CHECKING:
     from dora_theory.replay.estimate.policies import Batch
@@ -102,7 +103,11 @@ def _decision(
 
 
 def replay_trees(
-    path: str, records: Iterable[Record], encoder: Encoder, options: ReplayOptions
+    path: str,
+    records: Iterable[Record],
+    encoder: Encoder,
+    options: ReplayOptions,
+    workers: Workers,
 ) -> Replay:
     """Replays a log of trees.
 
@@ -111,6 +116,7 @@ def replay_trees(
         records: its trees.
         encoder: embeds steps.
         options: how.
+        workers: who cuts and estimates.
 
     Returns:
         Success: the share of a problem's decisions where a node that can be solved is given a
@@ -119,16 +125,14 @@ def replay_trees(
     Raises:
         InputError: a record that cannot be used; no decision at all.
     """
-    groups, similarities = Groups(partial(_alive, options)), Similarities()
+    groups, similarities = Groups(partial(_alive, options), workers), Similarities()
     nodes = trees = unknown = 0
     counts: list[int] = []
     copies: list[int] = []
     directions: list[float] = []
     kept: list[float] = []
-    for record in records:
-        trees, nodes = trees + 1, nodes + len(record.nodes)
-        unknown += sum(node.solvable is None for node in record.nodes)
-        found = decisions(record, encoder, options)
+    for found, proposed, silent in workers.map(partial(_seen, encoder, options), records):
+        trees, nodes, unknown = trees + 1, nodes + proposed, unknown + silent
         if not found:
             continue
         for decision in found:
@@ -136,7 +140,7 @@ def replay_trees(
             copies.append(len(reordered))
             for candidates in reordered:
                 groups.add(candidates)
-            similarities.add(decision.candidates)
+            similarities.add(numbers_of(decision.candidates))
         counts.append(len(found))
         directions.append(float(np.mean([d.candidates.directions.max() + 1 for d in found])))
         known = [d.kept for d in found if d.kept is not None]
@@ -163,6 +167,14 @@ def replay_trees(
         similarity=similarities.done(),
         search=None if np.isnan(kept).any() else np.array(kept),
     )
+
+
+def _seen(
+    encoder: Encoder, options: ReplayOptions, record: Record
+) -> tuple[list[Decision], int, int]:
+    """The decisions, how many nodes there are, and of how many nothing is known."""
+    unknown = sum(node.solvable is None for node in record.nodes)
+    return decisions(record, encoder, options), len(record.nodes), unknown
 
 
 def _alive(options: ReplayOptions, batch: "Batch") -> tuple[np.ndarray]:

@@ -28,7 +28,7 @@ class Judge:
     """Compares answers; a context manager, because it may start a process.
 
     Attributes:
-        undecided: how many comparisons were ended because they took too long or too much memory.
+        undecided: how many answers could not be compared in time or memory.
         graded: solutions that were judged by their answers, counted by `grading.judged`.
         unread: those of them that state no answer.
     """
@@ -41,7 +41,7 @@ class Judge:
         """
         self.undecided = self.graded = self.unread = 0
         self._timeout = timeout
-        self._known: dict[tuple[str, str], bool] = {}
+        self._known: dict[tuple[str, str], bool | None] = {}
         self._process: subprocess.Popen[str] | None = None
         self._replies: queue.Queue[str] = queue.Queue()
 
@@ -82,11 +82,10 @@ class Judge:
         if pair not in self._known:
             if len(self._known) >= _KNOWN:
                 self._known.clear()
-            reply = self._ask(pair)
-            if reply is None:
-                self.undecided += 1
-            self._known[pair] = bool(reply)
-        return self._known[pair]
+            self._known[pair] = self._ask(pair)
+        verdict = self._known[pair]
+        self.undecided += verdict is None
+        return bool(verdict)
 
     def _ask(self, pair: tuple[str, str]) -> bool | None:
         if self._process is None:

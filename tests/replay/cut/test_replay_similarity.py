@@ -5,7 +5,7 @@ import pytest
 
 from dora_theory.bias import direction_mass, kl_divergence, similarity_theta
 from dora_theory.replay.cut.candidates import Candidates
-from dora_theory.replay.cut.similarity import PAPER, TEMPERATURES, Similarities
+from dora_theory.replay.cut.similarity import PAPER, TEMPERATURES, Similarities, numbers_of
 
 SIZES = (12, 3, 1)
 
@@ -30,7 +30,7 @@ def block(inside, across, sizes=SIZES):
 @pytest.mark.parametrize(("inside", "across"), [(0.98, 0.7), (0.95, 0.7), (0.9, 0.6)])
 def test_the_loss_is_that_of_the_block_model(float64, inside, across):
     similarities = Similarities()
-    similarities.add(block(inside, across))
+    similarities.add(numbers_of(block(inside, across)))
     found = similarities.done()
     theta = similarity_theta(sum(SIZES), inside, across, TEMPERATURES)
     uniform = np.full(3, 1 / 3)
@@ -44,8 +44,8 @@ def test_the_loss_is_that_of_the_block_model(float64, inside, across):
 
 def test_pairs_sizes_and_effective_number():
     similarities = Similarities()
-    similarities.add(block(0.901, 0.301))
-    similarities.add(problem(np.ones((2, 2)), [0, 0]))
+    similarities.add(numbers_of(block(0.901, 0.301)))
+    similarities.add(numbers_of(problem(np.ones((2, 2)), [0, 0])))
     found = similarities.done()
     assert found.within.sum() == 12 * 11 // 2 + 3 + 1
     assert found.across.sum() == 12 * 3 + 12 + 3
@@ -60,7 +60,7 @@ def test_pairs_sizes_and_effective_number():
 
 def test_one_candidate():
     similarities = Similarities()
-    similarities.add(problem(np.ones((1, 1)), [0]))
+    similarities.add(numbers_of(problem(np.ones((1, 1)), [0])))
     found = similarities.done()
     assert np.isnan(found.within_quantiles).all()
     assert found.loss.shape == (len(TEMPERATURES), 0)
