@@ -23,6 +23,7 @@ from typing import Any
 from dora_theory._errors import InputError, Interrupted
 from dora_theory.cli.endings import guarded, leave
 from dora_theory.io.atomic_write import whole_output
+from dora_theory.io.tables import write_csv
 from dora_theory.io.terminal import say
 
 # In this order, by module.
@@ -68,6 +69,30 @@ def table(result: dict[str, Any]) -> str:
             )
             lines.append(f"{name}: {times}")
     return "\n".join(lines)
+
+
+def rows(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """A row for each race and opponent: both times in milliseconds, their ratio and its spread."""
+    found = []
+    for job, of in result["jobs"].items():
+        for name, race in of.get("races", {}).items():
+            ours, milliseconds = next(iter(race["milliseconds"].items()))
+            for other, r in race["times_faster_than"].items():
+                found.append(
+                    {
+                        "job": job,
+                        "race": name,
+                        "ours": ours,
+                        "against": other,
+                        "milliseconds": milliseconds,
+                        "against_milliseconds": race["milliseconds"][other],
+                        "times_faster": r["median"],
+                        "low": r["low"],
+                        "high": r["high"],
+                        "rows_without_answer": race.get("rows_without_answer", {}).get(other),
+                    }
+                )
+    return found
 
 
 def device_name(described: dict[str, Any]) -> str:
@@ -133,6 +158,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="of each race (default 5)")
     parser.add_argument("--races", action="store_true", help="these alone, not how time grows")
     parser.add_argument("--json", action="store_true", help="print figures as JSON, not a table")
+    parser.add_argument("--csv", metavar="PATH", help="write the races as a tidy table, as CSV")
     options = parser.parse_args()
     for job in options.jobs:
         if job not in JOBS:
@@ -154,6 +180,8 @@ def main() -> int:
         result = measured(modules, options.rounds, growth=not options.races)
         name = device_name(result["machine"]) + ("" if whole else "-part")
         files = write(result, folder, name) if folder else ()
+        if options.csv is not None:
+            write_csv(options.csv, rows(result))
     except KeyboardInterrupt:
         # Of those that follow, which the command that waits for this one passes on, none is news.
         signal.signal(signal.SIGINT, signal.SIG_IGN)

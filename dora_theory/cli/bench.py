@@ -39,6 +39,7 @@ def add_parser(commands: Any) -> None:
     add("--rounds", metavar="N", help="rounds of each race (default 5)")
     add("--races", action="store_true", help="only the races, not how time grows with size")
     add("--json", action="store_true", help="print the numbers as JSON, not as a table")
+    add("--csv", metavar="PATH", help="write the races as a tidy table, as CSV")
     parser.set_defaults(run=run)
 
 
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs the benchmarks in a process of their own, in the modes of JAX that users have."""
     script = beside_the_package("benchmarks/run.py")
     command = [sys.executable, str(script)]
-    for name in ("out", "rounds"):
+    for name in ("out", "rounds", "csv"):
         value = getattr(arguments, name)
         if value is not None:
             command.append(f"--{name}={value}")

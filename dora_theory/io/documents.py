@@ -1,7 +1,7 @@
 """Results as JSON documents: tables for pandas and notebooks, files that are written whole."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -31,6 +31,19 @@ class Tabular:
                 "to_dataframe needs pandas: pip install 'dora-theory[all]', or use rows()"
             ) from None
         return pandas.DataFrame(self.rows())
+
+    def _dataset(self, axes: Sequence[str], **attributes: Any) -> Any:
+        """The table as an `xarray.Dataset` over columns, a variable for each further column."""
+        try:
+            import xarray
+        except ImportError:
+            raise ImportError("to_xarray needs xarray: pip install 'dora-theory[xarray]'") from None
+        frame = self.to_dataframe()
+        names = list(axes)
+        found = xarray.Dataset.from_dataframe(frame.set_index(names))
+        # In the order of the table, not of the alphabet; cells that are missing are NaN.
+        found = found.reindex({name: frame[name].drop_duplicates() for name in names})
+        return found.assign_attrs(attributes)
 
     def to_text(self) -> str:
         """The whole table as text in columns."""

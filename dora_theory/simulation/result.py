@@ -103,6 +103,18 @@ class Simulation(Tabular):
                 )
         return found
 
+    def to_xarray(self) -> Any:
+        """The estimates as an `xarray.Dataset` over strategy, budget and metric.
+
+        Returns:
+            Variables `value`, `low`, `high` and `error`; problems, samples and level as attributes.
+
+        Raises:
+            ImportError: xarray is not installed; it comes with `dora-theory[xarray]`.
+        """
+        axes = "strategy", "budget", "metric"
+        return self._dataset(axes, problems=self.problems, samples=self.samples, level=self.level)
+
     def save(self, path: str | Path) -> None:
         """Writes the simulation as JSON, whole or not at all; `load` reads it back."""
         data = {f.name: getattr(self, f.name) for f in fields(self)}

@@ -62,6 +62,18 @@ class StoredSweep(Tabular):
                         )
         return found
 
+    def to_xarray(self) -> Any:
+        """The estimates as an `xarray.Dataset` over the grid's axes, strategy and metric.
+
+        Returns:
+            Variables `value`, `low` and `high`, NaN in cells that are not done.
+
+        Raises:
+            ImportError: xarray is not installed; it comes with `dora-theory[xarray]`.
+        """
+        axes = dict.fromkeys((*self.axes, "budget", "strategy", "metric"))
+        return self._dataset(tuple(axes), store=self.path).drop_vars("cell")
+
     def plot(self, axis: str | None = None) -> Figure:
         """Success of the strategies along an axis, a panel for each choice of the other axes.
 

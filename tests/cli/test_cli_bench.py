@@ -1,6 +1,7 @@
 """The command finds the benchmarks, passes on what is asked, and says where they are missing."""
 
 import contextlib
+import csv
 import errno
 import importlib
 import json
@@ -71,9 +72,18 @@ def test_what_is_asked_is_passed_on_and_the_checkout_comes_first(placed, monkeyp
         "import os, sys; print(sys.argv[1:], os.environ['PYTHONPATH']); sys.exit(3)", OURS
     )
     monkeypatch.setenv("PYTHONPATH", "elsewhere")
-    options = "--rounds", "2", "--out", "here", "--races", "--json"
+    options = "--rounds", "2", "--out", "here", "--csv", "t.csv", "--races", "--json"
     assert main(["bench", *options, "--", "uniqueness", "--json"]) == 3
-    passed = ["--out=here", "--rounds=2", "--races", "--json", "--", "uniqueness", "--json"]
+    passed = [
+        "--out=here",
+        "--rounds=2",
+        "--csv=t.csv",
+        "--races",
+        "--json",
+        "--",
+        "uniqueness",
+        "--json",
+    ]
     assert capfd.readouterr().out == f"{passed} {root}{os.pathsep}elsewhere\n"
 
 
@@ -168,7 +178,12 @@ def test_a_part_is_printed_and_written_only_where_asked(bench, monkeypatch, tmp_
     assert "times faster" in said.out
     assert "nothing is written: --out FOLDER" in said.err
     assert not list(tmp_path.iterdir())
-    assert bench(*part, "--out", str(tmp_path / "here")) == 0
+    table = tmp_path.with_suffix(".csv")
+    assert bench(*part, "--out", str(tmp_path / "here"), "--csv", str(table)) == 0
+    with table.open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["race"], row["ours"], row["against"]) == ("nap", "ours", "theirs")
+    assert float(row["low"]) <= float(row["times_faster"]) <= float(row["high"])
     written = [path.name for path in (tmp_path / "here").iterdir()]
     assert sorted(name.partition("-part.")[2] for name in written) == ["json", "png"]
 

@@ -10,6 +10,7 @@ from dora_theory._errors import InputError
 from dora_theory.claims.results import Verdicts, verify
 from dora_theory.replay.synthetic import write_synthetic_log
 from dora_theory.simulation.result import Simulation
+from dora_theory.simulation.stored import StoredSweep
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +67,38 @@ def test_a_simulation_is_saved_whole(tmp_path):
     np.testing.assert_array_equal(back.scatter, made.scatter)
     assert back.strategies == made.strategies
     assert {row["metric"] for row in made.rows()} == {"success", "correct", "pass_rate", "regret"}
+    pytest.importorskip("xarray")
+    found = back.to_xarray()
+    assert dict(found.sizes) == {"strategy": 2, "budget": 1, "metric": 4}
+    cell = found.sel(strategy="oracle", budget=4, metric="success")
+    assert [float(cell[name]) for name in made.success("oracle")._fields] == [
+        *made.success("oracle")
+    ]
+    assert (found.attrs["problems"], found.strategy.values.tolist()) == (8, ["rebase", "oracle"])
     path.write_text("{}", encoding="utf-8")
     with pytest.raises(InputError, match="needs the fields strategies, budget"):
         Simulation.load(path)
+
+
+def test_a_sweep_is_labeled_by_its_axes(monkeypatch):
+    definition = {
+        "axes": [["noise", [1.0, 0.5]], ["budget", [4, 8]]],
+        "columns": ["rebase.success", "dora.success"],
+        "budget": 4,
+    }
+    cells = tuple(
+        {"cell": i, "noise": noise, "budget": 4, "rebase.success": i / 4, "dora.success": 1.0}
+        | {f"{name}.success_{end}": i / 4 for name in ("rebase", "dora") for end in ("low", "high")}
+        for i, noise in enumerate((1.0, 0.5))
+    )
+    sweep = StoredSweep("here", definition, cells)
+    pytest.importorskip("xarray")
+    found = sweep.to_xarray()
+    assert found.noise.values.tolist() == [1.0, 0.5]
+    assert found.value.sel(noise=0.5, budget=4, strategy="rebase", metric="success") == 0.25
+    monkeypatch.setitem(sys.modules, "xarray", None)
+    with pytest.raises(ImportError, match=r"pip install 'dora-theory\[xarray\]'"):
+        sweep.to_xarray()
 
 
 def test_verdicts():
