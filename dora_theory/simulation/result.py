@@ -107,13 +107,15 @@ class Simulation(Tabular):
         """The estimates as an `xarray.Dataset` over strategy, budget and metric.
 
         Returns:
-            Variables `value`, `low`, `high` and `error`; problems, samples and level as attributes.
+            Variables `value`, `low`, `high` and `error`; attributes `num_problems`, `num_samples`
+            and `level`.
 
         Raises:
             ImportError: xarray is not installed; it comes with `dora-theory[xarray]`.
         """
         axes = "strategy", "budget", "metric"
-        return self._dataset(axes, problems=self.problems, samples=self.samples, level=self.level)
+        counts = {"num_problems": self.num_problems, "num_samples": self.num_samples}
+        return self._dataset(axes, **counts, level=self.level)
 
     def save(self, path: str | Path) -> None:
         """Writes the simulation as JSON, whole or not at all; `load` reads it back."""
