@@ -74,7 +74,10 @@ def test_a_simulation_is_saved_whole(tmp_path):
     assert [float(cell[name]) for name in made.success("oracle")._fields] == [
         *made.success("oracle")
     ]
-    assert (found.attrs["num_problems"], found.strategy.values.tolist()) == (8, ["rebase", "oracle"])
+    assert (found.attrs["num_problems"], found.strategy.values.tolist()) == (
+        8,
+        ["rebase", "oracle"],
+    )
     path.write_text("{}", encoding="utf-8")
     with pytest.raises(InputError, match="needs the fields strategies, budget"):
         Simulation.load(path)
