@@ -7,11 +7,13 @@ processes work on them. What a process that dies had in hand is done again by an
 
 import logging
 import pickle
+import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import lru_cache
+from multiprocessing import resource_tracker
 from typing import Any, Protocol, TypeVar
 
 from dora_theory._errors import InputError
@@ -101,18 +103,37 @@ def workers_at(where: int | str | None) -> Iterator[Workers]:
                 what = str(error).splitlines()[0] if str(error) else "no scheduler answers"
                 raise InputError(f"{flag}: {where}: {what}") from None
         else:
-            local = distributed.LocalCluster(
-                n_workers=where,
-                threads_per_worker=1,
-                memory_limit=None,
-                host="127.0.0.1",
-                dashboard_address=None,
-                silence_logs=logging.CRITICAL,
-            )
+            with _interrupts_held():
+                local = distributed.LocalCluster(
+                    n_workers=where,
+                    threads_per_worker=1,
+                    memory_limit=None,
+                    host="127.0.0.1",
+                    dashboard_address=None,
+                    silence_logs=logging.CRITICAL,
+                )
             client = distributed.Client(stack.enter_context(local), set_as_default=False)
         stack.enter_context(client)
         _check_versions(flag, where, client)
         yield _Cluster(client)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Holds interrupts back, and for good from the processes of threads that begin meanwhile.
+
+    A terminal sends them to all processes; this one ends the others.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # It would let them through again in the thread that starts it.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _check_versions(flag: str, where: int | str, client: Any) -> None:
