@@ -209,7 +209,7 @@ class _Told(NamedTuple):
 
     Attributes:
         directions: by depth.
-        rows: of its directions with candidates' own scores, see `directions_seen`.
+        rows: of its directions, as `directions_seen`.
         samples: score after step m, final score, verdict of each solution that goes on.
         pairs: of those, one entry if there are any.
     """
