@@ -137,24 +137,21 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def _check_versions(flag: str, where: int | str, client: Any) -> None:
-    from dora_theory import __version__
+    def installed() -> str:
+        from importlib.metadata import PackageNotFoundError, version
 
-    def version() -> str:
         try:
-            from dora_theory import __version__
-        except ImportError:
+            return version("dora-theory")
+        except PackageNotFoundError:
             return "none"
-        return __version__
 
     # A function of here goes by value: a host without this package can say so.
-    found = client.run(version)
+    found, ours = client.run(installed), installed()
     if not found:
         raise InputError(f"{flag}: {where}: the scheduler has no workers")
     for host, theirs in found.items():
-        if theirs != __version__:
-            raise InputError(
-                f"{flag}: {host}: has dora-theory {theirs}, where this is {__version__}"
-            )
+        if theirs != ours:
+            raise InputError(f"{flag}: {host}: has dora-theory {theirs}, where this is {ours}")
 
 
 class _Cluster(Workers):
