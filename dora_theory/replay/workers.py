@@ -20,6 +20,7 @@ from dora_theory._errors import InputError
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
+_Result = TypeVar("_Result", covariant=True)
 
 # Records that are handed out together, and how many such parts wait for each process.
 _PART, _AHEAD = 16, 3
@@ -28,10 +29,10 @@ _PATIENCE = 10
 _EXTRA = "needs Dask: pip install 'dora-theory[cluster]'"
 
 
-class Later(Protocol[_A]):
+class Later(Protocol[_Result]):
     """A result that may not be there yet."""
 
-    def result(self) -> _A:
+    def result(self) -> _Result:
         """The result, once it is there."""
         ...
 
@@ -165,7 +166,8 @@ class _Cluster(Workers):
     def map(self, use: Callable[[_A], _B], items: Iterable[_A]) -> Iterator[_B]:
         payload = _packed(use)
         waiting: deque[_Later] = deque()
-        parts, failed = _parts(items), None
+        parts = _parts(items)
+        failed: Exception | None = None
         while True:
             while failed is None and len(waiting) < _AHEAD * self._threads:
                 try:

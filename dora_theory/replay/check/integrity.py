@@ -86,11 +86,11 @@ class Watch:
 
     def add(self, other: "Watch") -> None:
         """What another has seen, of later records."""
-        for name, place in other._problems.items():
-            if name in self._problems:
+        for problem, place in other._problems.items():
+            if problem in self._problems:
                 self._again += 1
                 self._first_again = self._first_again or place
-            self._problems.setdefault(name, "")
+            self._problems.setdefault(problem, "")
         for name, value in vars(other).items():
             if name not in ("_problems", "_step_end"):
                 own = getattr(self, name)
