@@ -72,10 +72,17 @@ def _(held, mo, shared, words):
 
 
 @app.cell
-def _(change, held, mo, rows, words):
-    directions = words.Rows(mo, rows(), change, held)
+def _(mo, rows, words):
+    directions = words.Rows(mo, rows())
     fields, buttons = directions.fields, directions.buttons
     return buttons, directions, fields
+
+
+@app.cell
+def _(buttons, change, held, words):
+    if (other := words.rows_after(buttons.value, held["rows"])) is not None:
+        change(other)
+    return
 
 
 @app.cell

@@ -107,17 +107,16 @@ class Rows:
 
     Attributes:
         fields: the marimo element that holds the values.
+        buttons: the one that counts how often each button was pressed.
         view: what to lay out.
     """
 
-    def __init__(self, mo: Any, rows: list[Row], change: Any, held: dict[str, Any]) -> None:
+    def __init__(self, mo: Any, rows: list[Row]) -> None:
         """Makes the elements.
 
         Args:
             mo: marimo.
             rows: copies and score of each direction.
-            change: called with other rows.
-            held: holds under "rows" what the fields hold when a button is pressed.
         """
         ui = mo.ui
 
@@ -137,27 +136,21 @@ class Rows:
             ]
         )
 
-        def without(j: int) -> list[Row]:
-            return [row for i, row in enumerate(held["rows"]) if i != j]
-
-        def button(label: str, tooltip: str, disabled: bool, rows: Any) -> Any:
+        def button(label: str, tooltip: str, disabled: bool) -> Any:
             # The last direction stays, and there are no more than the page has room for.
             return ui.button(
-                label=label, tooltip=tooltip, disabled=disabled, on_change=lambda _: change(rows())
+                label=label,
+                tooltip=tooltip,
+                disabled=disabled,
+                value=0,
+                on_click=lambda count: count + 1,
             )
 
-        self.buttons = ui.array(
-            [
-                *(
-                    button("×", f"Remove direction {j + 1}", len(rows) == 1, lambda j=j: without(j))
-                    for j in range(len(rows))
-                ),
-                button(
-                    "Add a direction", "", len(rows) == MOST_DIRECTIONS,
-                    lambda: [*held["rows"], (1, held["rows"][-1][1])],
-                ),
-            ]
-        )  # fmt: skip
+        removes = [
+            button("×", f"Remove direction {j + 1}", len(rows) == 1) for j in range(len(rows))
+        ]
+        add = button("Add a direction", "", len(rows) == MOST_DIRECTIONS)
+        self.buttons = ui.array([*removes, add])
         *remove, add = self.buttons
         self.view = mo.vstack(
             [
@@ -169,6 +162,21 @@ class Rows:
             ],
             gap=0.3,
         )
+
+
+def rows_after(pressed: list[int], rows: list[Row]) -> list[Row] | None:
+    """The rows once a button of `Rows` has been pressed, or None if none has been.
+
+    Args:
+        pressed: how often each was.
+        rows: what the fields held.
+    """
+    *remove, add = map(bool, pressed)
+    if add:
+        return [*rows, (1, rows[-1][1])]
+    if any(remove):
+        return [row for row, gone in zip(rows, remove, strict=True) if not gone]
+    return None
 
 
 def rows_of(values: list[list[float | None]]) -> list[Row]:
