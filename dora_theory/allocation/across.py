@@ -26,8 +26,6 @@ from dora_theory.allocation.instances import (
 from dora_theory.model.priors import BetaPrior, KnownPrior
 
 _ANY = Domain(infinite=True)
-# In float32 integers beyond this are no longer exact.
-_SINGLE = 2**22
 
 
 class ProblemAllocation(NamedTuple):
@@ -123,12 +121,12 @@ def _too_many(rollouts: Array, total: Real[ArrayLike, "..."], problem: Instance)
     """Budgets of which a problem has more than its dtype counts; `ValueError` if that is seen."""
     if problem.log_value.dtype != jnp.float32:
         return jnp.zeros(rollouts.shape[:-1], bool)
-    many = (rollouts > _SINGLE).any(-1)
+    many = (rollouts > exchange.SINGLE).any(-1)
     # Only so large a budget is worth the wait.
-    large = is_host(total) and np.any(np.asarray(total) > _SINGLE)
+    large = is_host(total) and np.any(np.asarray(total) > exchange.SINGLE)
     if large and is_concrete(many) and many.any():
         raise ValueError(
-            f"total: a problem receives {rollouts.max()}, more than float32 counts (2^22); "
+            "total: a problem receives more rollouts than float32 counts (2^22); "
             "turn on jax_enable_x64"
         )
     return many

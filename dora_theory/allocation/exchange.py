@@ -18,6 +18,8 @@ from dora_theory.kernels.varying import varying_with
 _ROUNDINGS = 64
 # Passes of the exchange at most; it needs a handful.
 _PATIENCE = 1 << 16
+# In float32 integers beyond this are no longer exact.
+SINGLE = 1 << 22
 
 
 def tie(log_marginal: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
@@ -39,12 +41,15 @@ def optimal(x: Instance) -> tuple[Array, Array, Array, Array]:
         jnp.minimum(high.astype(of), x.low + jnp.ceil(x.total / x.price_of).astype(of)),
     )
     n = jnp.rint(search_price(market, x.total.astype(of)))
-    counts = x.hazards.split(jnp.clip(n.astype(jnp.int32), x.low, high))
-    counts, price = _exchanged(x, counts, high)
+    n = jnp.clip(n.astype(jnp.int32), x.low, high)
+    # Far beyond what the dtype counts no search ends, and the result is void.
+    beyond = (n > 2 * SINGLE).any() & (of == jnp.float32)
+    n = jnp.where(beyond, jnp.minimum(n, 2 * SINGLE), n)
+    counts, price = _exchanged(x, x.hazards.split(n), high, beyond)
     n = counts.sum(-1, dtype=jnp.int32)
     if x.cost is None:
         # What no rollout gains anything by goes to the lowest problem with room.
-        left = x.total - n.sum(dtype=jnp.int32)
+        left = jnp.where(beyond, 0, x.total - n.sum(dtype=jnp.int32))
         room = x.high - n
         surplus = _fill(room, left).astype(jnp.int32)
         counts = jax.lax.cond(
@@ -136,7 +141,9 @@ def _moved(
     return counts + more - less, after
 
 
-def _exchanged(x: Instance, counts: Array, high: Array) -> tuple[Array, Array]:
+def _exchanged(
+    x: Instance, counts: Array, high: Array, given_up: Bool[Array, ""]
+) -> tuple[Array, Array]:
     """The optimum that the exchange ends at, and the log of what one more rollout is worth."""
     cost = x.price_of
     # Sums of costs are compared up to their rounding.
@@ -165,7 +172,7 @@ def _exchanged(x: Instance, counts: Array, high: Array) -> tuple[Array, Array]:
         counts,
         x.hazards.log_failure(counts),
         jnp.int32(0),
-        jnp.bool_(False),
+        given_up,
         jnp.zeros((), x.log_value.dtype),
     )
     counts, log_failure, *_ = jax.lax.while_loop(unproved, step, varying_with(start, x))
