@@ -102,8 +102,8 @@ def sum_not_mean(right: Function) -> Function:
 
 
 def gamma_beside_the_diagonal(right: Function) -> Function:
-    def wrong(similarity: Any, temperature: Any, mask: Any = None) -> Any:
-        kernel = jnp.exp((similarity - 1) / jnp.asarray(temperature)[..., None, None])
+    def wrong(similarity: Any, *, similarity_temperature: Any, mask: Any = None) -> Any:
+        kernel = jnp.exp((similarity - 1) / jnp.asarray(similarity_temperature)[..., None, None])
         rows = kernel / kernel.sum(-1, keepdims=True)
         return jnp.roll(rows, 1, -1).diagonal(axis1=-2, axis2=-1)
 
@@ -139,9 +139,7 @@ def failures_forgotten(right: Function) -> Function:
 
 def kernel_not_inverted(right: Function) -> Function:
     # γ in place of v.
-    return lambda similarity, t: directions.uniqueness_from_similarity(
-        similarity, similarity_temperature=t
-    )
+    return directions.uniqueness_from_similarity
 
 
 def weights_not_rounded_but_cut(right: Function) -> Function:
@@ -352,7 +350,7 @@ def twice_the_bound(right: Function) -> Function:
 
 def kernel_of_the_angle(right: Function) -> Function:
     # 1 - S² in place of 1 - S.
-    return lambda s, t, **o: right(s**2, t, **o)
+    return lambda s, **o: right(s**2, **o)
 
 
 def slope_of_the_table(right: Function) -> Function:

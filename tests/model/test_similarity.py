@@ -234,7 +234,10 @@ def test_quality_has_its_stated_error_at_any_temperature(x64, compiled):
         truth = softmax_of_50_digits(scores, t)
         gap = (scores.max() - scores.astype(float)) / float(t)
         bound = (8 + 10 + gap) * np.finfo(dtype).eps * truth + 4 * np.finfo(dtype).tiny
-        for got in (weigh(scores, t), gamma(np.tile(scores, (20, 1)), t)):
+        for got in (
+            weigh(scores, quality_temperature=t),
+            gamma(np.tile(scores, (20, 1)), similarity_temperature=t),
+        ):
             assert np.all(np.abs(np.asarray(got, float) - truth) <= bound)
 
 
