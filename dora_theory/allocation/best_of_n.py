@@ -9,6 +9,8 @@ G is F_0 (1 - v p) where F_0 is the larger and F_1 (1 - v (1 - p)) else, so that
 from the positive recursion of rejections (theory 9.3.1).
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -109,10 +111,10 @@ def _accuracy(
     s = low + (high - low) * (x + 1) / 2
     up = (s - d) / right
     log_right, log_wrong = log_ndtr(up)[:, None], log_ndtr(s / wrong)[:, None]
-    log_density = -(up**2) / 2 - jnp.log(right) - np.log(2 * np.pi) / 2
+    log_density = -(up**2) / 2 - jnp.log(right) - math.log(2 * math.pi) / 2
     # G is F_0 (1 - v p), or where F_1 is the larger F_1 (1 - v (1 - p)).
     swapped, larger = log_right > log_wrong, jnp.maximum(log_right, log_wrong)
-    far = jnp.minimum(jnp.abs(log_right - log_wrong), -np.log(float(jnp.finfo(w.dtype).eps)) - 2)
+    far = jnp.minimum(jnp.abs(log_right - log_wrong), -math.log(jnp.finfo(w.dtype).eps) - 2)
     v = -jnp.expm1(-far)
     n = b.astype(w.dtype)
     if known:
