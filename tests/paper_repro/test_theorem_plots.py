@@ -129,9 +129,9 @@ def test_panels_stand_below_one_another(tmp_path: Path) -> None:
     assert {p.name for p in tmp_path.iterdir()} == {"two.png", "two.svg"}
 
 
-# The README's picture is as wide as two columns, 18 panels as a page (172 mm); the app's as
+# The README's picture is as wide as two columns, 18 panels as a page (170 mm); the app's as
 # a screen.
-COLUMNS = {"saving": 2, "figure3": 2.15}
+COLUMNS = {"saving": 2, "figure3": 2.127}
 DRAWN = sorted(path.stem for path in (ROOT / "figures").glob("*.svg") if path.stem != "explore")
 
 
