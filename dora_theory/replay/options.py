@@ -17,7 +17,7 @@ REPLAYED = tuple(
     for name, strategy in STRATEGIES.items()
     if not (strategy.real or strategy.oracle or "within_concentration" in strategy.options)
 )
-# Beta quantiles of every candidate make these cost ten times all others together.
+# Beta quantiles of every candidate make these cost several times all others together.
 COSTLY = "moment-divisors", "pair-divisors"
 BY_DEFAULT = tuple(name for name in REPLAYED if name not in COSTLY)
 BASELINE = "rebase"
@@ -36,7 +36,7 @@ class ReplayOptions:
         budgets: N, further rollouts of a problem, ascending. The default ones end where the log
             ends: those that exceed the solutions of every problem are left out.
         strategies: names of `REPLAYED`, or rules of your own, see `as_strategy`; by default all but
-            `moment-divisors` and `pair-divisors`, which cost ten times the others together.
+            `moment-divisors` and `pair-divisors`, which cost several times the others together.
         steps: m, after which solutions are cut.
         step_end: what ends a step.
         encoder: name of the encoder of prefixes.
