@@ -245,4 +245,5 @@ def test_from_python_a_log_becomes_a_frame_a_picture_and_sentences(log):
     # At 4 the log does not suffice for all problems.
     sentences = found.conclusion()
     assert sentences[-1].startswith("At N = 2, REBASE solves")
-    assert f"{100 * found.data['solvable']:.1f}% have a right solution" in sentences[-1]
+    solvable = f"{100 * found.data['solvable']:.1f}%"
+    assert f"the log has a right solution for {solvable}" in sentences[-1]
