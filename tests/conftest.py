@@ -48,7 +48,7 @@ _COUNT = itertools.count(1)
 _MAPS = Path("/proc/self/maps")
 # Of the 65,530 that Linux grants a process; a compiled program takes several, and one too many
 # ends the process.
-_MOST_MAPS = 45_000
+_MOST_MAPS = 35_000
 
 
 @pytest.fixture(autouse=True)
