@@ -70,8 +70,8 @@ def alone(strategy, scores, labels, similar, true_quality, nu):
         "rebase-sequential": lambda: dt.rebase_sequential_allocation(
             scores, BUDGET, quality_temperature=t
         ),
-        "dora": lambda: unlike(gamma(similar, 0.05)),
-        "magnitude": lambda: unlike(magnitude(similar, 0.05)),
+        "dora": lambda: unlike(gamma(similar, similarity_temperature=0.05)),
+        "magnitude": lambda: unlike(magnitude(similar, similarity_temperature=0.05)),
         "optimal": lambda: dt.optimal_allocation(weights, kappa, BUDGET),
         "shared-divisors": lambda: correlated("shared_divisor_allocation"),
         "moment-divisors": lambda: correlated("copula_moment_allocation"),
