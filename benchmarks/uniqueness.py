@@ -59,7 +59,7 @@ def run(rounds: int) -> dict[str, Any]:
         e = embeddings(*shape)
         on_device = jnp.asarray(e)
         calls: dict[str, Call] = {
-            "ours": lambda x=on_device: gamma(x, TEMPERATURE),
+            "ours": lambda x=on_device: gamma(x, similarity_temperature=TEMPERATURE),
             "equations 10-12 in numpy": lambda x=e: equations(x, TEMPERATURE),
             "equations 10-12 in jax": lambda x=on_device: jitted_equations(x, TEMPERATURE),
             "matrix product alone": lambda x=on_device: product(x),
@@ -81,7 +81,7 @@ def growing() -> dict[str, Any]:
 
     def ours(k: int = 1024, d: int = 384) -> Call:
         made = jnp.asarray(embeddings(1, k, d))
-        return lambda: gamma(made, TEMPERATURE)
+        return lambda: gamma(made, similarity_temperature=TEMPERATURE)
 
     return {
         "milliseconds_as_it_grows": {
