@@ -9,6 +9,7 @@ import logging
 import pickle
 import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -88,23 +89,24 @@ def workers_at(where: int | str | None) -> Iterator[Workers]:
         yield Workers()
         return
     flag = "--scheduler" if isinstance(where, str) else "--workers"
-    try:
-        import dask
-        import distributed
-    except ImportError:
-        raise InputError(f"{flag}: {_EXTRA}") from None
     with ExitStack() as stack:
-        # Parts of a log are large, and few wait at a time.
-        quiet = {"distributed.admin.large-graph-warning-threshold": "1TB"}
-        stack.enter_context(dask.config.set(quiet))
-        if isinstance(where, str):
+        # What begins is not to be left half begun.
+        with _interrupts_held():
             try:
-                client = distributed.Client(where, timeout=_PATIENCE, set_as_default=False)
-            except (OSError, ValueError) as error:
-                what = str(error).splitlines()[0] if str(error) else "no scheduler answers"
-                raise InputError(f"{flag}: {where}: {what}") from None
-        else:
-            with _interrupts_held():
+                import dask
+                import distributed
+            except ImportError:
+                raise InputError(f"{flag}: {_EXTRA}") from None
+            # Parts of a log are large, and few wait at a time.
+            quiet = {"distributed.admin.large-graph-warning-threshold": "1TB"}
+            stack.enter_context(dask.config.set(quiet))
+            if isinstance(where, str):
+                try:
+                    client = distributed.Client(where, timeout=_PATIENCE, set_as_default=False)
+                except (OSError, ValueError) as error:
+                    what = str(error).splitlines()[0] if str(error) else "no scheduler answers"
+                    raise InputError(f"{flag}: {where}: {what}") from None
+            else:
                 local = distributed.LocalCluster(
                     n_workers=where,
                     threads_per_worker=1,
@@ -113,8 +115,8 @@ def workers_at(where: int | str | None) -> Iterator[Workers]:
                     dashboard_address=None,
                     silence_logs=logging.CRITICAL,
                 )
-            client = distributed.Client(stack.enter_context(local), set_as_default=False)
-        stack.enter_context(client)
+                client = distributed.Client(stack.enter_context(local), set_as_default=False)
+            stack.enter_context(client)
         _check_versions(flag, where, client)
         yield _Cluster(client)
 
@@ -125,16 +127,29 @@ def _interrupts_held() -> Iterator[None]:
 
     A terminal sends them to all processes; this one ends the others.
     """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    # It would let them through again in the thread that starts it.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came = False
+
+    def later(*_: Any) -> None:
+        nonlocal came
+        came = True
+
+    # Any thread may receive what this one does not; only the main one may say what comes of it.
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, later) if main else None
+    masks = hasattr(signal, "pthread_sigmask")
+    if masks:
+        # It would let them through again in the thread that starts it.
+        resource_tracker.ensure_running()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if main:
+            signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _check_versions(flag: str, where: int | str, client: Any) -> None:
