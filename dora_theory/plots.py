@@ -6,7 +6,7 @@ which it is printed, the width of a column, with no letter below 7 points; panel
 another.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,21 @@ def column(panels: int = 1, *, height: float = 2.0) -> tuple[Figure, list[Axes]]
     """
     figure = Figure(figsize=(COLUMN, height * panels), layout="constrained")
     return figure, list(figure.subplots(panels, 1, squeeze=False)[:, 0])
+
+
+def legend_below(figure: Figure, panels: Sequence[Axes]) -> None:
+    """One legend below a picture, of every line that has a name in any of its panels."""
+    handles = {
+        name: line
+        for axes in panels
+        for line, name in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        handles=list(handles.values()),
+        labels=list(handles),
+        loc="outside lower center",
+        ncols=2,
+    )
 
 
 def label(strategy: str) -> str:

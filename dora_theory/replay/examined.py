@@ -131,7 +131,7 @@ class Examined:
 def _seen(
     use: Callable[[Record], T], options: ReplayOptions, judge: Judge | None, record: Record
 ) -> tuple[T, Watch, tuple[int, int, int]]:
-    """What becomes of one record, what there is to see of it, and how its judging went."""
+    """What one record becomes, what the checks see of it, and what grading it counted."""
     judge = judge or _own_judge()
     # A judge has seen other records.
     judge.undecided = judge.graded = judge.unread = 0

@@ -40,17 +40,7 @@ def solved_against_rollouts(found: Sequence[dict[str, Any]], titles: Sequence[st
         for axes, one, title in zip(panels, found, titles, strict=True):
             _panel(axes, one, title)
         panels[-1].set_xlabel("rollouts per problem")
-        handles = {
-            label: line
-            for axes in panels
-            for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
-        }
-        figure.legend(
-            handles=list(handles.values()),
-            labels=list(handles),
-            loc="outside lower center",
-            ncols=2,
-        )
+        plots.legend_below(figure, panels)
     return figure
 
 

@@ -6,8 +6,10 @@ from a log is text and stays text.
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
+from pathlib import PurePath
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -71,3 +73,44 @@ def image(figure: Figure, words: str) -> str:
         figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
     data = base64.b64encode(file.getvalue()).decode("ascii")
     return f'<p><img alt="{escape(words)}" src="data:image/png;base64,{data}"></p>'
+
+
+def section(
+    heading: str,
+    caveat: str,
+    picture: str,
+    tables: Iterable[tuple[str, Sequence[str], Sequence[Sequence[str]]]],
+) -> list[str]:
+    """A heading, what to beware of, a picture that is HTML, and tables of a caption and text."""
+    return [
+        f"<h3>{escape(heading)}</h3>",
+        f"<p class='caveat'>{escape(caveat)}</p>",
+        picture,
+        *(
+            table(head, [[escape(cell) for cell in row] for row in rows], words)
+            for words, head, rows in tables
+        ),
+    ]
+
+
+def page_of_logs(
+    found: Sequence[Mapping[str, Any]],
+    parts: Callable[[Any, str], list[str]],
+    title: str,
+    heading: str,
+) -> str:
+    """A page with a section per log: its `parts`, checks and notes."""
+    titles = [PurePath(one["log"]).name.split(".jsonl")[0] for one in found]
+    sections = []
+    for one, name in zip(found, titles, strict=True):
+        notes = "".join(f"<li>{escape(note)}</li>" for note in one["notes"])
+        pieces = [
+            f"<h2>{escape(name)}</h2>\n<p>{escape(one['log'])}: {one['problems']:,} problems, "
+            f"{one['samples']:,} solutions.</p>",
+            *parts(one, name),
+            "<h3>Is this log what it says?</h3>",
+            checks(one["checks"]),
+            f"<h3>Notes</h3>\n<ul>{notes}</ul>" if notes else "",
+        ]
+        sections.append("\n".join(pieces) + "\n")
+    return page(f"{title}: {', '.join(titles)}", heading, "".join(sections))

@@ -38,15 +38,7 @@ def accuracy_against_solutions(found: Sequence[Mapping[str, Any]], titles: Seque
         for axes, one, title in zip(panels, found, titles, strict=True):
             _panel(axes, one, title)
         panels[-1].set_xlabel("solutions k")
-        handles = {
-            label: line
-            for axes in panels
-            for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
-        }
-        figure.legend(
-            handles=list(handles.values()), labels=list(handles), loc="outside lower center",
-            ncols=2,
-        )  # fmt: skip
+        plots.legend_below(figure, panels)
     return figure
 
 
