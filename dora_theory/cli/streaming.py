@@ -48,12 +48,12 @@ def stream(
 
 
 def _waiting(descriptor: int) -> Iterator[list[bytes]]:
-    """Lines, as many as are there without waiting; the last one may have no end."""
+    """Lines with their ends, as many as are there without waiting; the last may have none."""
     rest: list[bytes] = []
     while chunk := os.read(descriptor, _READ):
         *lines, last = chunk.split(b"\n")
         if lines:
-            lines[0] = b"".join([*rest, lines[0]])
+            lines = [line + b"\n" for line in (b"".join([*rest, lines[0]]), *lines[1:])]
             rest = []
         rest.append(last)
         for start in range(0, len(lines), _MOST):

@@ -1,6 +1,7 @@
 """`allocate --stream` as a child process that answers line by line, of a shell and of Node."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import sys
 import pytest
 
 from dora_theory.cli.main import main
-from dora_theory.cli.streaming import _waiting
+from dora_theory.cli.streaming import _answered, _waiting
 
 COMMAND = [sys.executable, "-m", "dora_theory", "allocate", "-", "--stream"]
 REBASE = ["--strategy", "rebase", "--budget", "12"]
@@ -122,5 +123,16 @@ def test_lines_that_wait_are_taken_together(tmp_path):
     path.write_bytes(text)
     with path.open("rb") as file:
         parts = list(_waiting(file.fileno()))
-    assert b"\n".join(line for part in parts for line in part) == text
+    assert b"".join(line for part in parts for line in part) == text
     assert max(map(len, parts)) == 256
+
+
+@pytest.mark.parametrize("end", [b"\n", b""])
+def test_only_a_line_without_an_end_is_taken_for_torn(end):
+    reader, writer = os.pipe()
+    os.write(writer, b'{"id": 1\n{"id": 2' + end)
+    os.close(writer)
+    lines = [line for some in _waiting(reader) for line in some]
+    os.close(reader)
+    found = [text for line in lines for _, text in _answered([line], 0, None, None)]
+    assert ["the line has no end" in text for text in found] == [False, not end]
