@@ -59,5 +59,5 @@ def _ratios(axis: Any, bars: list[tuple[str, dict[str, float]]]) -> None:
     axis.axvline(1, color="#999999", linewidth=1)
     axis.set_yticks(place, names)
     axis.invert_yaxis()
-    axis.set(xscale="log", xlabel="times faster: median, least and greatest of the rounds")
+    axis.set(xscale="log", xlabel="times faster: median, minimum and maximum of the rounds")
     axis.grid(axis="x", alpha=0.3)

@@ -1,4 +1,4 @@
-"""The public API: what stands here is public, and nothing else is."""
+"""The public API: what is listed here is public, and nothing else is."""
 
 from . import plots as plots
 from .allocation.across import ProblemAllocation as ProblemAllocation

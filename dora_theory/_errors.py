@@ -15,7 +15,7 @@ def short(text: str) -> str:
 
 
 class Interrupted(KeyboardInterrupt):
-    """An interrupt about which a line stands on standard error already."""
+    """An interrupt already reported on standard error."""
 
 
 # Symbols that are the short form of a flag.

@@ -176,8 +176,8 @@ def plan(
 
     Args:
         state: what is known.
-        total: N; for `rounds` the budget of all rounds together, of which this batch spends its
-            equal share; for `stages` what is left for this round and the later ones; for every
+        total: N; for `rounds` the budget of all rounds together (this batch spends its
+            equal share); for `stages` what is left for this round and the later ones; for every
             other strategy the budget of this batch. With costs N is in their unit, and only
             `committed` and `rounds` know costs.
         strategy: `uniform`, `committed` (the exact optimum for this batch), `rounds` (the same for

@@ -2,7 +2,7 @@
 
 Functions take arrays and return a matplotlib `Figure` that belongs to no window and no global
 state, so they work anywhere; `save` writes it as PNG and SVG. A picture is drawn at the size at
-which it is printed, the width of a column, with no letter below 7 points; panels stand below one
+which it is printed, the width of a column, with no letter below 7 points; panels are below one
 another.
 """
 

@@ -25,7 +25,7 @@ SWEEPS = Path(__file__).parent / "sweeps"
 SMALL = 0.01
 # Sweep → what its axes are called.
 MAPS = {
-    "imbalance_similarity": ("skew of Zipf's sizes", "similarity inside, $s_{in}$"),
+    "imbalance_similarity": ("skew of Zipf's sizes", "similarity within, $s_{in}$"),
     "concentration_budget": ("rollouts $N$", "concentration $\\kappa$"),
     "noise_temperature": ("temperature $T_b$", "noise of scores, $\\sigma$"),
 }

@@ -33,8 +33,8 @@ FITTED: Box = {
 }
 ASSUMED: Box = {"similarity_within": (0.9, 0.99)}
 SPREADS = (0.3, 9.0)
-FORETOLD = "dora"
-STRATEGIES = (*BASELINES.values(), FORETOLD)
+PREDICTED = "dora"
+STRATEGIES = (*BASELINES.values(), PREDICTED)
 # By the letter, as the authors' code runs them.
 RULES: Mapping[str, SearchRule] = {name: as_rule(name, literal=True) for name in STRATEGIES}
 # A fit counts as failed if it misses the points by more than twice their scatter.

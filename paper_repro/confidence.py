@@ -17,14 +17,14 @@ from paper_repro.drawing import BLACK, GRAY, panels
 from paper_repro.script import Row, row, run
 
 PROBLEMS, SIZES, BUDGETS, RUNS = 84, (4, 8, 16), (8, 32, 128), 16
-BOUNDS = {"UCB, mean + 1 sd": 1.0, "UCB, mean + 2 sd": 2.0, "LCB, mean - 1/2 sd": -0.5}
-BOUNDS |= {"LCB, mean - 1 sd": -1.0}
+BOUNDS = {"UCB, mean + 1 sd": 1.0, "UCB, mean + 2 sd": 2.0, "LCB, mean − 1/2 sd": -0.5}
+BOUNDS |= {"LCB, mean − 1 sd": -1.0}
 LOOKS = {
     "UCB, mean + 1 sd": (COLORS["rebase"], "-"),
     "UCB, mean + 2 sd": (COLORS["rebase"], "--"),
     "UCB1": (COLORS["rebase"], ":"),
-    "LCB, mean - 1/2 sd": (COLORS["dora"], "-"),
-    "LCB, mean - 1 sd": (COLORS["dora"], "--"),
+    "LCB, mean − 1/2 sd": (COLORS["dora"], "-"),
+    "LCB, mean − 1 sd": (COLORS["dora"], "--"),
     "Thompson": (COLORS["direction-optimal"], "-"),
     "one κ = 1/2": (GRAY, "-"),
     "one κ, geometric mean": (BLACK, ":"),
@@ -66,7 +66,7 @@ def main(out: Path, *, budgets: tuple[int, ...] = BUDGETS, problems: int = PROBL
             color, line = LOOKS[name]
             axes.plot(budgets, lost, color=color, linestyle=line, marker=".", label=name)
         axes.set(xscale="log", yscale="log", xlabel="rollouts N")
-        axes.set(ylabel="success lost to the optimum", xticks=budgets)
+        axes.set(ylabel="success lost", xticks=budgets)
         axes.set_xticklabels(map(str, budgets))
         axes.minorticks_off()
         axes.figure.legend(loc="outside lower center", ncols=2, handlelength=2.4)

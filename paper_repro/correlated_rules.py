@@ -29,6 +29,12 @@ from dora_theory.simulation.family_regret import (
 from paper_repro.drawing import ORDER
 
 PROBLEMS = 300
+WORDS = {
+    "U": "U: scores differ",
+    "E": "E: scores equal in a direction",
+    "H": "H: hierarchy",
+    "D": "D: DORA's model",
+}
 Regrets = Mapping[str, Mapping[str, np.ndarray]]
 
 
@@ -72,21 +78,23 @@ def draw_picture(regret: Regrets, stem: Path) -> None:
     with style():
         figure, axes = column(2, height=2.2)
         for ax, names, title in zip(axes, panels, ("a fixed $T_s$", "the true $T$"), strict=True):
-            for i, ((family, of), color) in enumerate(zip(regret.items(), ORDER, strict=False)):
+            colors = dict(zip(regret, ORDER, strict=False))
+            shown = {f: of for f, of in regret.items() if any(name in of for name in names)}
+            for i, (family, of) in enumerate(shown.items()):
                 drawn = [(j, 1e4 * of[name]) for j, name in enumerate(names) if name in of]
-                if not drawn:
-                    continue
-                x = [j + 0.15 * (i - 1.5) for j, _ in drawn]
+                x = [j + 0.15 * (i - (len(shown) - 1) / 2) for j, _ in drawn]
                 y = [max(v.mean(), 0.3) for _, v in drawn]
                 error = [half_width(v) for _, v in drawn]
                 low = [min(e, 0.7 * m) for e, m in zip(error, y, strict=True)]
-                ax.errorbar(x, y, [low, error], fmt="o", ms=3, color=color, label=family)
+                ax.errorbar(
+                    x, y, [low, error], fmt="o", ms=3, color=colors[family], label=WORDS[family]
+                )
             ax.set(yscale="log", ylabel="regret × 10⁴", title=title)
             ax.set_yticks([1, 3, 10, 30, 100, 300], ["1", "3", "10", "30", "100", "300"])
             ax.minorticks_off()
             ax.set_xticks(range(len(names)), map(_tick, names), rotation=25, ha="right")
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, ncols=4, loc="outside lower center")
+        figure.legend(handles, labels, ncols=2, loc="outside lower center")
         save(figure, stem)
 
 

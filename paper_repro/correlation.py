@@ -47,7 +47,7 @@ def main(
         own = independent(concentration, WITHIN)
         given = {
             "optimum": dt.correlated_allocation(q, owner, concentration, WITHIN, budget),
-            "one chance a direction": np.broadcast_to(shared, (WITHIN.size, owner.size)),
+            "one chance per direction": np.broadcast_to(shared, (WITHIN.size, owner.size)),
             "independent candidates": np.asarray(dt.optimal_allocation(q[owner], own, budget)),
         }
         fails = {
@@ -70,19 +70,19 @@ def main(
         top.set(xscale="log", ylim=(0, budget), ylabel=f"rollouts, out of {budget}")
         top.legend(loc="upper right", title="a direction of", alignment="left")
         for name, color, line in (
-            ("one chance a direction", COLORS["direction-optimal"], "-"),
+            ("one chance per direction", COLORS["direction-optimal"], "-"),
             ("independent candidates", COLORS["optimal"], "--"),
         ):
             bottom.plot(WITHIN, lost[name], color=color, linestyle=line, label=name)
         bottom.set(xscale="log", ylabel="success lost, points")
         bottom.legend(loc="best")
         for axes in (top, bottom):
-            axes.set(xlabel="concentration inside a direction ν", xlim=(WITHIN[0], WITHIN[-1]))
+            axes.set(xlabel="concentration ν within a direction", xlim=(WITHIN[0], WITHIN[-1]))
     name = "Correlation"
     ends = {"0.01": 0, "1": int(np.argmin(abs(WITHIN - 1))), "1000": -1}
     return [
         *(row(name, f"ν = {nu}: optimum", None, spent["optimum"][i]) for nu, i in ends.items()),
-        row(name, "one chance a direction", None, spent["one chance a direction"][0]),
+        row(name, "one chance per direction", None, spent["one chance per direction"][0]),
         row(name, "independent candidates", None, spent["independent candidates"][0]),
         *(
             row(name, f"{model}: points lost at ν = 0.01, 1, 1000", None, x[list(ends.values())], 3)

@@ -2,8 +2,8 @@
 
 Above: Figure 3's accuracies of the 1B model on MATH500 against FLOPs by Table 1's model. REBASE at
 256 rollouts is reached by DORA with 3.56 times fewer rollouts, but 3.11 times fewer FLOPs, for it
-alone embeds its prefixes. Below: one round over 16 candidates of 4 directions, whose rollouts have
-lengths of their own. DORA and its cost-aware twin pay for embeddings, REBASE and its twin do not.
+alone embeds its prefixes. Below: one round over 16 candidates of 4 directions, with rollouts of
+different lengths. DORA and its cost-aware twin pay for embeddings, REBASE and its twin do not.
 The twins spend on each problem the FLOPs of theirs, but by the largest -log(1-h)/c (theory 9.1.1):
 over candidates, or over the true directions, each at the cost of its cheapest candidate.
 """
@@ -33,9 +33,9 @@ POPULATION = dt.Population(
 TOKENS, SPREAD = 660, 0.5
 LOOKS = {
     "rebase": (COLORS["rebase"], "-", "REBASE"),
-    "rebase, costs": (COLORS["rebase"], "--", "REBASE's, cost-aware"),
+    "rebase, costs": (COLORS["rebase"], "--", "REBASE, cost-aware"),
     "dora": (COLORS["dora"], "-", "DORA"),
-    "dora, costs": (COLORS["dora"], "--", "DORA's, cost-aware"),
+    "dora, costs": (COLORS["dora"], "--", "DORA, cost-aware"),
     "temperature": (COLORS["temperature"], "-", "temperature"),
 }
 
@@ -99,15 +99,16 @@ def main(out: Path) -> list[Row]:
         for name, curve in paper.items():
             above.plot(*zip(*sorted(curve.items()), strict=True), "o-", markersize=2.5,
                        color=COLORS[name], label=label(name))  # fmt: skip
-        above.set(xscale="log", xlabel="FLOPs of a problem", ylabel="accuracy, %")
+        above.set(xscale="log", xlabel="FLOPs per problem", ylabel="accuracy, %")
         above.set_title("MATH500, Llama-3.2-1B, as published", fontsize=8)
+        above.set_xticks([2e14, 5e14, 1e15, 2e15], ["2·10¹⁴", "5·10¹⁴", "10¹⁵", "2·10¹⁵"])
         above.xaxis.set_minor_formatter(NullFormatter())
         above.legend(loc="lower right")
         for name, curve in ours.items():
             color, line, words = LOOKS[name]
             below.plot(*zip(*sorted(curve.items()), strict=True), line, color=color, label=words)
-        below.set(xscale="log", xlabel="FLOPs of a problem", ylabel="success")
-        below.set_title("one round, lengths of their own", fontsize=8)
+        below.set(xscale="log", xlabel="FLOPs per problem", ylabel="success")
+        below.set_title("one round, rollouts of different lengths", fontsize=8)
         below.legend(loc="lower right")
     found = _ratios("Figure 3 by FLOPs", paper, "rebase", max(paper["rebase"]))
     return found + [

@@ -150,7 +150,7 @@ def _emulator_rms(fit: "Fit") -> dict[str, float]:
 
 def predictions(fits: Sequence["Fit"]) -> str:
     """What is predicted of DORA, as CSV: a line for each metric, panel and budget."""
-    from paper_repro.calibration import FORETOLD
+    from paper_repro.calibration import PREDICTED
     from paper_repro.emulator import METRICS
 
     text = io.StringIO()
@@ -161,7 +161,7 @@ def predictions(fits: Sequence["Fit"]) -> str:
         for fit in fits:
             verdict = "fails" if fit.fails else "fits"
             for n, values in zip(fit.panel.budgets, fit.predicted[:, m], strict=True):
-                place = (metric, fit.panel.benchmark, fit.panel.model, FORETOLD, n)
+                place = (metric, fit.panel.benchmark, fit.panel.model, PREDICTED, n)
                 numbers = [f"{x:.2f}" for x in (*values, fit.rms[m])]
                 writer.writerow([*place, *numbers, verdict])
     return text.getvalue()

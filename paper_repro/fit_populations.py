@@ -11,7 +11,7 @@ Q_j = sigmoid(level + difficulty ε + r_j/T), μ the mean of Q over the directio
 
 With the accuracy E[Q] that is an equation for each of level, difficulty, spread, slope, noise and
 κ. Differences inside a problem are what strategies act on, and they do not ask whether easy
-problems have fewer directions or higher scores, of which the population knows nothing. Sizes are of
+problems have fewer directions or higher scores, which the population does not model. Sizes are of
 Pitman and Yor's restaurant of concentration θ and discount d: two candidates are of one direction
 with probability (1 − d)/(1 + θ), and n of them have (θ/d)(Π_{i<n} (θ + d + i)/(θ + i) − 1)
 directions on average. Similarities are mean cosines, the dimension is that of their scatter.

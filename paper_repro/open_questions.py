@@ -116,7 +116,8 @@ def draw(out: Path, gains: dict[str, dict[str, Gain]]) -> None:
                 markersize=2.2, elinewidth=0.7, label=model.removesuffix("-Instruct"),
             )  # fmt: skip
         axes.axvline(0, color=GRAY, linewidth=0.8, linestyle=":", label="REBASE")
-        axes.set_yticks(place, names)
+        shown = [n.replace("T_s", "$T_s$").replace("T_b", "$T_b$") for n in names]
+        axes.set_yticks(place, shown)
         axes.set(xlabel="points more than REBASE", ylim=(-0.7, len(place) - 0.3))
         axes.figure.legend(loc="outside upper center", ncols=2, handlelength=1.6)
 

@@ -2,7 +2,7 @@
 
 The paper's rules round, and their sum misses N. The authors then repeat beams until there are N,
 and at the end solutions until N count; they hand out N at every step, and stop when N have
-finished, of which the first N count. Each switch against that, on the same problems and random
+finished; the first N count. Each switch against that, on the same problems and random
 numbers of the three populations fitted to MATH500 (two runs of 500 problems each, taken together):
 what is missing left out; the budget kept exactly by apportionment, so that nothing is missing; and
 kept, with only so many rollouts a step as are still to finish. Differences are in points, with two

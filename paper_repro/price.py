@@ -4,7 +4,7 @@ The price is the factor by which an allocation that counts candidates needs more
 by directions for the same success, N_sol/N_dir; for many rollouts it is exp KL(Q‖Q̂). Over all
 qualities its maximum for an imbalance h = k_max/k_min is Specht's ratio (theory 4.7), which no
 point exceeds: gray dots have random qualities and sizes of six directions; × and + are measured at
-N = 4,096 and κ = 1, + and the dashed line for four equal Q of which one has h candidates. The worst
+N = 4,096 and κ = 1, + and the dashed line for four equal Q, one with h candidates. The worst
 case has two sizes only, and h/(h - 1) - 1/ln h of the quality in the small ones. A price of 2 needs
 h ≥ 11.55, one of 4 needs h ≥ 36.27, rounded up.
 """

@@ -67,7 +67,7 @@ def main(out: Path, extra: Sequence[Path] = ()) -> Path:
     parts = [
         "# What the paper shows, computed again",
         "Written by `make reproduce`. A number counts as the same if it agrees to the two decimals "
-        "that the paper prints. – stands where the paper gives no number.",
+        "that the paper prints. – means that the paper gives no number.",
         *(_section(script, out, script.table) for script in (replay_synthetic,)),
         *(_section(script, out, table) for script in SCRIPTS),
     ]

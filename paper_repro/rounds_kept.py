@@ -1,7 +1,7 @@
 """What R rounds keep of the gain of looking at every outcome.
 
-Above, the share of problems solved, over that of looking always, in the worst case of all
-difficulties (proved for real rollouts, checked for whole ones). Below, the share of the *gain* over
+Above, the share kept of the value (what looking always solves), in the worst case over all
+difficulties (proved for real rollouts, checked for integers). Below, the share of the *gain* over
 a fixed allocation that is kept, in the worst case and for Beta(a, b) difficulties at n = 8 rollouts
 per problem, where rounds are planned by the dynamic program of theory 7.2f.
 """
@@ -53,7 +53,7 @@ def main(out: Path, *, budget: int = BUDGET) -> list[Row]:
     gain = (least - least[0]) / (1 - least[0])
     with panels(out / "rounds_kept", 2, height=2.0) as (above, below):
         above.plot(ROUNDS, 100 * least, "o-", color=BLACK)
-        above.set(ylabel="% of problems solved\nby looking always", ylim=(60, 101))
+        above.set(ylabel="% of the value kept", ylim=(60, 101))
         below.plot(ROUNDS, 100 * gain, "o-", color=BLACK, label="worst case")
         series = {f"Beta({a:g}, {b:g})": 100 * gains[a, b] for a, b in PRIORS}
         curves(below, np.array(FEW), series, marker="o")

@@ -1,6 +1,6 @@
 """Bias against the similarity temperature: DORA's is U-shaped, magnitude weighting's is not.
 
-Directions of 12, 3 and 1 candidates and equal quality, cosine s_in inside and s_out across. The
+Directions of 12, 3 and 1 candidates and equal quality, cosine s_in within and s_out between. The
 mass of a direction is the share of all rollouts that its candidates get together. Theorem 1 has it
 equal to the direction's quality Q; the distance from there is KL(Q‖mass). Above, DORA: too cold,
 and near-copies with s_in < 1 count as ideas of their own; too hot, and all directions look alike.
@@ -8,7 +8,7 @@ Both ends are REBASE (theory 4.5); the vertical line is the paper's T_s. Below, 
 v of Z v = 1 (dashed) in place of γ has no hot end (theory 5.6). Marks are means over 32 draws of
 noisy embeddings, weighted by the package: × by DORA, + by magnitude. An embedding is √0.7 of a
 normal vector that all share, √0.25 of one that its direction shares and √0.05 of its own, in 384
-dimensions, so that cosines are 0.95 inside and 0.7 across on average.
+dimensions, so that cosines are 0.95 within and 0.7 between directions on average.
 """
 
 from pathlib import Path
@@ -102,7 +102,7 @@ def main(out: Path, *, sizes: tuple[int, ...] = SIZES) -> list[Row]:
         )
         top.figure.legend(
             handles, names_, loc="outside lower center", ncols=2, handlelength=1.8,
-            title="color: cosine inside, across; line and mark: rule",
+            title="color: cosine within, between; line and mark: rule",
         )  # fmt: skip
         for axes in (top, bottom):
             level(axes, rebase, "REBASE", x=0.98)

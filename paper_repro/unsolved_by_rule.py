@@ -2,8 +2,8 @@
 
 Share of 400 problems left at n = 8 rollouts per problem (bars) and n = 32 (dots), for difficulties
 Beta(a, b) like those of HumanEval, MATH and the Game of 24, and for uniform ones. Light bars are
-rules that know p; the dark ones are not, and look at outcomes or at nothing (theory 7.3). Rules
-of the literature are as their source states them, in part from abstracts; they serve training, not
+rules that know p; dark ones do not, and look at outcomes or at nothing (theory 7.3). Rules of the
+literature are as their source states them, in part from abstracts; they serve training, not
 coverage.
 """
 
@@ -11,6 +11,8 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from dora_theory.simulation.benchmark import RULES, Difficulty, simulate_benchmark
 from paper_repro.drawing import BLACK, ORDER, panels
@@ -24,6 +26,7 @@ POPULATIONS = {
 }
 BUDGETS = (8, 32)
 KNOWING = ("neyman", "knapsack-rl", "committed", "committed-noisy", "index")
+LIGHT, DARK = ORDER[5], ORDER[0]
 
 
 def shares(draws: int = 40) -> dict[str, dict[str, list[float]]]:
@@ -47,13 +50,19 @@ def main(out: Path) -> list[Row]:
         for axes, (title, of) in zip(every, found.items(), strict=True):
             y = np.arange(len(names))
             few, many = (np.array([of[r][i] for r in names]) for i in range(2))
-            colors = [ORDER[5] if r in KNOWING else ORDER[0] for r in names]
+            colors = [LIGHT if r in KNOWING else DARK for r in names]
             axes.barh(y, 100 * few, 0.7, color=colors)
             axes.plot(100 * many, y, ".", color=BLACK, markersize=4)
             axes.set_yticks(y, names, fontsize=7)
             axes.invert_yaxis()
             axes.set(title=title, xlim=(0, 100 * few.max() * 1.05))
         every[-1].set_xlabel("% of problems unsolved")
+        few, many = (f"{n} rollouts per problem" for n in BUDGETS)
+        handles = [
+            Patch(color=DARK, label=few), Patch(color=LIGHT, label="the same, p known"),
+            Line2D([], [], color=BLACK, marker=".", linestyle="", label=many),
+        ]  # fmt: skip
+        every[0].figure.legend(handles=handles, loc="outside lower center", ncols=2)
     rows = [
         row(rule, f"{title.partition(',')[0]}: % unsolved, n = 8, 32", None, 100 * np.array(x), 1)
         for title, of in found.items()

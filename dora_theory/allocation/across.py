@@ -118,7 +118,7 @@ def allocate_problems(
 
 
 def _too_many(rollouts: Array, total: Real[ArrayLike, "..."], problem: Instance) -> Array:
-    """Budgets of which a problem has more than its dtype counts; `ValueError` if that is seen."""
+    """Budgets that give a problem more than its dtype counts; `ValueError` if that is seen."""
     if problem.log_value.dtype != jnp.float32:
         return jnp.zeros(rollouts.shape[:-1], bool)
     many = (rollouts > exchange.SINGLE).any(-1)

@@ -49,8 +49,8 @@ def identical_rounds(rounds: int, cost: float) -> IdenticalRounds:
 
     Args:
         rounds: R ≥ 1.
-        cost: expected rollouts per problem times p, in (0, 1); at 1 the worst case of all priors
-            is met, of which R rounds keep 1 - u_R.
+        cost: expected rollouts per problem times p, in (0, 1); 1 is the worst case of all priors,
+            where R rounds keep 1 - u_R.
 
     Returns:
         `IdenticalRounds`, from x_{r+1} = e^(x_r) - 1, to a relative 1e-13.

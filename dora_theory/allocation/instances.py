@@ -34,7 +34,7 @@ class Instance(NamedTuple):
         low: floors.
         high: caps.
         total: the budget.
-        bad: problems with a value out of range, for which sound ones stand here; all problems of a
+        bad: problems with a value out of range, replaced here by sound ones; all problems of a
             budget that is none.
     """
 
@@ -129,7 +129,7 @@ def checked_limits(
     """What `dora_theory._checks.checked` says of arguments of problems, and their limits.
 
     Args:
-        arguments: of which problems are the last batch axis.
+        arguments: with problems as their last batch axis.
         total: N in [0, 2^30], or a budget of costs.
         min_rollouts: floors.
         max_rollouts: caps, None for none.

@@ -158,7 +158,7 @@ def hora_allocation(
         >>> dt.hora_allocation(np.array([0, 1, 3]), np.array([4, 4, 4]), 6)
         Array([2, 2, 2], dtype=int32)
 
-    Source: theory 7.3; arXiv 2605.07114, of which only the abstract was read: the number of
+    Source: theory 7.3; arXiv 2605.07114, from its abstract: the number of
     rollouts made before is whatever was made.
     """
     one = jnp.ones((1, 1), jnp.result_type(float))

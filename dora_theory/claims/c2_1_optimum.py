@@ -19,7 +19,7 @@ _APART = 1e-9
 
 
 def _log_failures(w: Array, kappa: Array, most: int) -> Array:
-    """Log failure after 0 … most rollouts by eq. 6 as it stands; w and κ of shape `(n, k)`."""
+    """Log failure after 0 … most rollouts by eq. 6 as written; w and κ of shape `(n, k)`."""
     r = jnp.arange(most)
     each = jnp.log1p(-(kappa * w)[..., None] / (kappa[..., None] + r))
     return jnp.pad(jnp.cumsum(each, -1), ((0, 0), (0, 0), (1, 0)))

@@ -356,7 +356,7 @@ CLAIMS = (
         proof="[w_i/λ - κ + 1/2] = ⌊w_i/λ - κ⌋ + 1: rounded number by number the real solution is "
         "the set of all priorities ≥ λ (2.6), the optimum of its own sum M. Webster's method and "
         "the optimum both go on from there by M - N rollouts one by one, all taken or all given, "
-        "so at most |M - N| stand elsewhere; and |M - N| ≤ Σ |[x_i] - x_i| ≤ k/2.",
+        "so at most |M - N| differ; and |M - N| ≤ Σ |[x_i] - x_i| ≤ k/2.",
         draw=_draw_rounded,
         margin=_margin_near,
     ),

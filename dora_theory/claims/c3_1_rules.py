@@ -244,7 +244,7 @@ CLAIMS = (
         source="paper",
         expected="holds",
         assumptions="Embeddings of three dimensions, any similarities.",
-        proof="Definitions (eq. 4, 10-13), written out here once more as they stand.",
+        proof="Definitions (eq. 4, 10-13), written out here once more.",
         draw=_draw_embedded,
         margin=_margin_rounded,
         # N times the rounding of two softmaxes at temperatures above 0.01.
@@ -262,7 +262,7 @@ CLAIMS = (
         assumptions="Temperature, beam, DVTS, REBASE, DORA and magnitude. REBASE in order of score "
         "(3.1b) has this form only. No N w_i is exactly a half plus an integer, which is a "
         "tie.",
-        proof="Temperature, beam and DVTS hand out what division leaves over, of which there is "
+        proof="Temperature, beam and DVTS hand out what division leaves over, and there is "
         "none where the letter spends N. Rounding that keeps N is Webster's method (3.3).",
         draw=_draw_embedded,
         margin=_margin_exact,

@@ -207,7 +207,7 @@ def _margin_threshold(x: Instances) -> Float[Array, " n"]:
     chosen = (optimal.optimal_allocation(*twice[:2], n[:, None]) == twice[2]).all(-1)
     takes_all = jnp.array([True, False])
     said = (certificate.is_optimal(*twice) == takes_all) & (chosen == takes_all)
-    # What all other ways to spend N lose against it, by eq. 6 as it stands.
+    # What all other ways to spend N lose against it, by eq. 6 as written.
     r = jnp.arange(_SHORT)
     each = jnp.log1p(-kappa[..., None, None] * w[:, None, :, None] / (kappa[..., None, None] + r))
     table = jnp.pad(jnp.cumsum(each, -1), ((0, 0), (0, 0), (0, 0), (1, 0)))

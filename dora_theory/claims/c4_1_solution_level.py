@@ -60,7 +60,7 @@ def _apart(x: Instances) -> Array:
 
 
 def _failures(quality: Array, kappa: Array) -> Array:
-    """Log failure of each direction after 0 … 12 rollouts, by eq. 6 as it stands."""
+    """Log failure of each direction after 0 … 12 rollouts, by eq. 6 as written."""
     r = jnp.arange(_BUDGET)
     each = jnp.log1p(-(kappa[:, None] * quality)[..., None] / (kappa[:, None, None] + r))
     return jnp.pad(jnp.cumsum(each, -1), ((0, 0), (0, 0), (1, 0)))

@@ -25,7 +25,7 @@ def _draw_wrong(key: Array, n: int) -> Instances:
 
 
 def failures(weights: Array, kappa: Array) -> Array:
-    """Log failure of each candidate after 0 … 12 rollouts, by eq. 6 as it stands."""
+    """Log failure of each candidate after 0 … 12 rollouts, by eq. 6 as written."""
     r = jnp.arange(LONGEST)
     each = jnp.log1p(-kappa[..., None] * weights[..., None] / (kappa[..., None] + r))
     return jnp.pad(jnp.cumsum(each, -1), [(0, 0)] * (each.ndim - 1) + [(1, 0)])

@@ -39,7 +39,7 @@ def _copied(
 ) -> Iterator[Array]:
     """Copies of three directions after each round, one each at the start.
 
-    `rule` is given whose copy stands in each place, where there is one, and the budget.
+    `rule` is given whose copy is in each place, where there is one, and the budget.
     """
     copies = jnp.ones((*budgets[0].shape, 3), jnp.int32)
     for budget in budgets:

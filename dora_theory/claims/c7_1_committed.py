@@ -287,7 +287,7 @@ CLAIMS = (
         source="new",
         expected="holds",
         assumptions="One Beta prior for all; equal values.",
-        proof="All problems have the same sequence of falling marginals, of which the N largest "
+        proof="All problems have the same sequence of falling marginals, and the N largest of them "
         "are taken level by level.",
         draw=_draw_common,
         margin=_margin_common,

@@ -39,7 +39,7 @@ def guarded(command: Callable[[], int], *, whole_process: bool = False) -> int:
             before, and are not handled by a traceback.
 
     Returns:
-        That of the command; 2 for bad input, about which one line stands on standard error;
+        That of the command; 2 for bad input, which one line on standard error names;
         128 + the number of the signal that ended it, which one line names.
     """
     signals = _Signals()

@@ -87,8 +87,8 @@ def add_reading(parser: argparse._ActionsContainer) -> None:
         "--encoder",
         default=_DEFAULT.encoder,
         metavar="E",
-        help="tfidf (default), tfidf-char or sentence-transformers:MODEL, of which the model must "
-        "be on this machine",
+        help="tfidf (default), tfidf-char or sentence-transformers:MODEL, a model that is on "
+        "this machine",
     )
     add(
         "--encoder-cache",

@@ -33,7 +33,7 @@ def add_benchmark(parser: argparse.ArgumentParser) -> None:
 def run_benchmark(arguments: argparse.Namespace) -> int:
     """Runs the command; `InputError` for an option that cannot be used."""
     if arguments.sweep is not None:
-        raise InputError("--benchmark: stands in place of SWEEP.toml")
+        raise InputError("--benchmark: takes the place of SWEEP.toml")
     parts = [_numbers("--benchmark", text, (2, 3)) for text in arguments.benchmark]
     if len({len(part) for part in parts}) > 1:
         raise InputError("--benchmark: needs a share for all parts or for none")

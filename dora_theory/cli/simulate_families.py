@@ -38,7 +38,7 @@ def add_families(parser: argparse.ArgumentParser) -> None:
 def run_families(arguments: argparse.Namespace) -> int:
     """Runs the command; `InputError` for an option that cannot be used."""
     if arguments.sweep is not None:
-        raise InputError("--families: stands in place of SWEEP.toml")
+        raise InputError("--families: takes the place of SWEEP.toml")
     problems = whole("--num-problems", arguments.num_problems or "100", 2)
     seed = whole("--seed", arguments.seed, 0)
     try:

@@ -70,7 +70,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; `InputError` if an option cannot be used.
 
-    An interrupt is passed on when what was found until then stands on standard output; a file
+    An interrupt is passed on once what was found so far is on standard output; a file
     stays as it was.
     """
     _check(arguments)

@@ -25,7 +25,7 @@ def _():
 
 @app.cell
 def _(mo, scene):
-    # What was last seen without an error, to stand beside one.
+    # What was last seen without an error, to show beside one.
     good = {}
     upload = mo.ui.file(label="Open a log (JSON lines, .gz, Parquet)", kind="button")
     preset = mo.ui.dropdown(list(scene.PRESETS), value=next(iter(scene.PRESETS)), label="Example")

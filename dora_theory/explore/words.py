@@ -268,7 +268,7 @@ def reproduced(mo: Any, scene: Scene) -> Any:
 def texts(record: Record, problem: Subject) -> str:
     """A logged problem and its solutions by direction, as HTML.
 
-    Nothing of the log is markup; what stands between TeX's delimiters is set as mathematics.
+    Nothing of the log is markup; what is between TeX's delimiters is set as mathematics.
     """
     parts = []
     for j, quality in enumerate(problem.quality):
@@ -320,7 +320,7 @@ def _verdict(correct: bool | None) -> str:
 
 
 def _decades(ui: Any, label: str, low: int, high: int, value: float, disabled: bool = False) -> Any:
-    """A slider with several steps a decade, on which the given value stands."""
+    """A slider with several steps a decade, with the given value among them."""
     steps = {round(m * 10.0**e, 9) for e in range(low, high) for m in _MANTISSAS}
     steps |= {10.0**high, value}
     return ui.slider(

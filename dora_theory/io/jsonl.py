@@ -171,13 +171,13 @@ def _from_zstd(path: str, packed: Any) -> io.BufferedReader:
 
 
 def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object's fields; `FieldError` if one stands twice."""
+    """An object's fields; `FieldError` if one appears twice."""
     record = dict(pairs)
     if len(record) < len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise FieldError(key_name(key), "stands twice in one object")
+                raise FieldError(key_name(key), "appears twice in one object")
             seen.add(key)
     return record
 
@@ -207,7 +207,7 @@ def numbers(
 ) -> Float[np.ndarray, " k"]:
     """A list of JSON numbers in [low, high] as float64; booleans are no numbers.
 
-    `row` is where the list itself stands; `keys` name its places, if they are not 0, 1, …
+    `row` is where the list itself is; `keys` name its places, if they are not 0, 1, …
     """
     if set(map(type, values)) <= {int, float}:
         try:
@@ -236,7 +236,7 @@ def _is_finite(value: float) -> bool:
 
 
 def key_name(key: str) -> str:
-    """A key of the file as it can stand in a message of one line."""
+    """A key of the file as it can be shown in a message of one line."""
     return short(key if key.isidentifier() else json.dumps(key))
 
 
@@ -247,5 +247,5 @@ def kind(value: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """A JSON value as it can stand in a message."""
+    """A JSON value as it can be shown in a message."""
     return kind(value) if isinstance(value, dict | list) else json.dumps(value)

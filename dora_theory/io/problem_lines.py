@@ -1,6 +1,6 @@
 """Reads allocation problems, one JSON object a line, and says what is wrong with a line and where.
 
-Every field that the format defines is checked wherever it stands, needed or not, so that a file is
+Every field that the format defines is checked wherever it occurs, needed or not, so that a file is
 well formed or not whatever is done with it. Fields that the format does not define are ignored.
 NumPy only: a bad file is reported before JAX is loaded.
 """

@@ -103,7 +103,7 @@ def read_state(path: str) -> list[StateLine]:
             raise InputError(f"{place}: {error.field}: {error.what}") from None
         name = shown(line.id)
         if name in seen:
-            raise InputError(f"{place}: id: {short(name)} stands already in {seen[name]}")
+            raise InputError(f"{place}: id: {short(name)} is already in {seen[name]}")
         seen[name] = place
         lines.append(line)
     if not lines:

@@ -1,7 +1,7 @@
 """The level at which a divisor method has handed out its budget, for many rows at once.
 
 At a level s (a reciprocal priority) candidate i owns `max(0, floor(s n_i - c_i) + 1)` priorities
-of at least 1/s (theory 2.6). Their number is a step function of s, of which the level is the root:
+of at least 1/s (theory 2.6). Their number is a step function of s, and the level is its root:
 it is bracketed and interpolated, from the half-shifted water-filling solution (theory 2.5b), which
 is rarely more than a few rollouts away. A level need not be exact: `in_doubt` says for which rows
 it is no answer.

@@ -51,7 +51,7 @@ def copula_correlation(
     similarity_temperature: Real[ArrayLike, "*#batch"] = 0.1,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> CopulaCorrelation:
-    """The correlation of latent normals that a similarity stands for.
+    """The correlation of latent normals that a similarity means.
 
     Args:
         similarity: S in [-1, 1], symmetric with diagonal 1, shape `(..., k, k)`.

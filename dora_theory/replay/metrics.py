@@ -28,10 +28,10 @@ _DRAWS = 200
 CAVEAT = (
     "Means over all draws of k of a problem's solutions without replacement, which k fresh ones "
     "have in expectation; intervals are over problems. weighted-vote alone is resampled, from "
-    f"{_DRAWS} orders. A verifier's ceiling is that of rollouts without end on the fitted Beta "
-    "prior of difficulties, its rates being the same for all problems; its interval is that of the "
-    "rates. Agreement is with what most of a problem's other logged solutions answer, all of which "
-    "it has seen."
+    f"{_DRAWS} orders. A verifier's ceiling is for unlimited rollouts under the fitted Beta prior "
+    "of difficulties and the same rates for all problems; its interval is that of the rates. "
+    "Agreement is with the answer of most of a problem's other logged solutions, and it sees all "
+    "of them."
 )
 
 
@@ -91,9 +91,11 @@ def replay_metrics(
             raise InputError(f"{path}: --budgets: {k}: more than the {least} logged of a problem")
     lacking = [name for name in names if name in _SCORED and p.scores is None]
     if lacking:
-        raise InputError(f"{path}: --metrics: {lacking[0]}: needs scores, of which some have none")
+        raise InputError(
+            f"{path}: --metrics: {lacking[0]}: needs scores, and some solutions have none"
+        )
     if accept and p.scores is None:
-        raise InputError(f"{path}: --accept: needs scores, of which some have none")
+        raise InputError(f"{path}: --accept: needs scores, and some solutions have none")
 
     over = Over.of(len(p.logged), reading)
     fit = fitted(p)

@@ -61,7 +61,7 @@ def write_synthetic_log(
         directions: most directions of a problem, at most 12.
         concentration: κ of the directions' success probabilities around their quality.
         noise: standard deviation of the scores around the quality.
-        log_format: of which tool.
+        log_format: the tool whose format to write.
 
     Returns:
         The truth of every problem, in order; `plain` logs hold it too, as the field `truth`.

@@ -23,7 +23,7 @@ from dora_theory.replay.options import ReplayOptions
 
 _QUANTILES = (0.5, 0.75, 0.9)
 _TAILS = (0.025, 0.975)
-# Resamples for the interval of a ceiling, each of which takes a hypergeometric function.
+# Resamples for the interval of a ceiling; each takes a hypergeometric function.
 _FEW = 200
 
 

@@ -6,8 +6,8 @@ so one `lax.scan` over steps is the whole search, and `vmap` runs many.
 
 Two readings of "N rollouts" are in use. `width="remaining"` spends N less what has finished at each
 step, so that exactly N solutions come out: REBASE's authors do so, and so does independent
-sampling. `width="full"` spends N at every step until N have finished, of which the first N count:
-so does the code of DORA's authors, on which the paper's figures rest.
+sampling. `width="full"` spends N at every step until N have finished, and the first N count:
+so does the code of DORA's authors, which made the paper's figures.
 """
 
 from collections.abc import Callable, Sequence
@@ -93,7 +93,7 @@ class Trace(NamedTuple):
         width: rollouts that were to be shared out, shape `(steps,)`.
         allocation: rollouts that the rule gave to each slot; those beyond N slots are dropped; -1
             throughout where a rule of your own made no allocation.
-        parents: the slot of which each slot of the next step is a copy.
+        parents: the slot that each slot of the next step copies.
     """
 
     active: Bool[Array, "steps slots"]

@@ -47,7 +47,7 @@ class Game24:
 
     Attributes:
         children: states after each move, the last one repeated, shape `(open, moves)`. States with
-            one number left have none and stand behind all others.
+            one number left have none and come after all others.
         ladder: cumulative probabilities of these moves, ends with 1, shape `(open, moves)`.
         value: V, shape `(nodes,)`.
         answer: number of the final number, 0 for 24, shape `(nodes,)`; 0 for other states too.

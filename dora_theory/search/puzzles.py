@@ -33,7 +33,7 @@ def all_puzzles() -> Iterator[State]:
 def moves(left: State) -> Mapping[State, int]:
     """States after one move → how many moves lead there.
 
-    Every pair of numbers has six operations, of which a division by zero is none.
+    Every pair of numbers has six operations; division by zero is left out.
     """
     found: Counter[State] = Counter()
     for i, j in combinations(range(len(left)), 2):

@@ -63,7 +63,7 @@ _SWITCH, _DIRECTION, _SURVIVE, _TRAP, _ANSWER, _FINISH, _ERROR, _TEXT = range(8)
 )
 @dataclass(frozen=True)
 class Tree:
-    """The world; its numbers may be traced. What each one means stands above.
+    """The world; its numbers may be traced. The head of the module says what each means.
 
     Attributes:
         ability: mean logit of a problem.

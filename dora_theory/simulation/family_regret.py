@@ -23,7 +23,7 @@ from dora_theory.strategies.choosing import AnyStrategy, as_strategies
 from dora_theory.strategies.registry import ORACLE
 
 _AMONG = tuple(name for name in CONTENDERS if name != ORACLE)
-# Rules at several T_s, of which the best in hindsight has a row of its own.
+# Rules at several T_s; the best in hindsight has a row of its own.
 _AT_FIXED = "dora", "magnitude", "shared", "smooth"
 
 

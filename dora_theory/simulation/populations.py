@@ -55,7 +55,7 @@ class Population:
             from here to k, and the candidates beyond it are padding. None for k.
         quality: Q of the directions, g numbers in [0, 1], the same in every problem; None for
             qualities made of latent scores r_j uniform in [0, spread].
-        level: None for Q = softmax(r/T), of which a problem's sum to 1. A number for problems whose
+        level: None for Q = softmax(r/T), which sums to 1 in a problem. A number for problems whose
             directions may all be good or all bad: Q_j = sigmoid(level + difficulty ε + r_j/T), ε
             standard normal and one for a problem.
         difficulty: standard deviation ≥ 0 of that shift, which strategies do not see: all that they

@@ -1,8 +1,8 @@
 """Populations fitted to real logs, with where each comes from.
 
-`paper_repro/fit_populations.py` fits them and says by which equations; how well they fit, moment by
-moment, stands in `figures/populations.md`. Parameters have three digits, which is more than the
-logs know.
+`paper_repro/fit_populations.py` fits them and gives the equations; `figures/populations.md` shows
+how well they fit, moment by moment. Parameters have three digits, which is more than the logs
+determine.
 """
 
 from collections.abc import Mapping

@@ -34,8 +34,8 @@ def read_sweep(path: str | Path) -> Sweep:
     Top-level fields are those of `Sweep` without its axes; `[population]` and `[options]` have the
     attributes of `Population` and `Options`; `[grid]` has axes, each a list of values or
     `{ from = a, to = b, count = n, spacing = "linear" | "log" }`. `within_concentration = inf` is
-    one success probability for all candidates of a direction. `[population] preset = "…"` is a
-    preset's attributes, of which others, and axes, take the place.
+    one success probability for all candidates of a direction. `[population] preset = "…"` takes
+    a preset's attributes; other attributes given, and axes, override them.
 
     Args:
         path: the file.

@@ -235,7 +235,7 @@ def names_of(strategies: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _kind(values: tuple[Any, ...]) -> str:
-    """The Arrow type of an axis; sizes and qualities stand as text."""
+    """The Arrow type of an axis; sizes and qualities are text."""
     if all(isinstance(x, int) for x in values):
         return "int64"
     return "float64" if all(isinstance(x, int | float) for x in values) else "string"

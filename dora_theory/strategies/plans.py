@@ -3,7 +3,7 @@
 # What plans a batch, and one line of help for each.
 PLANS = {
     "rounds": "the exact optimum for an equal share of N in each of R rounds",
-    "stages": "as rounds; N is what is left, of which this round spends what theory 7.2f plans",
+    "stages": "as rounds; N is what is left, and this round spends the part that theory 7.2f plans",
     "committed": "the exact optimum for one batch of N",
     "uniform": "the same for every unsolved problem",
     "round-robin": "to the unsolved problem with the fewest attempts",

@@ -40,7 +40,7 @@ FAMILIES = (
 )
 CLAIMS = {claim.name: claim for family in FAMILIES for claim in family.CLAIMS}
 
-# Refuted claim → its counterexample, one beside it that is none, and what a reader is told.
+# Refuted claim → its counterexample, one beside it that is none, and what a reader sees.
 BY_HAND = {
     "REBASE in order of score is optimal for some κ": (
         {"parts": [5, 3, 2], "budget": 4},

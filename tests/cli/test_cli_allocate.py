@@ -189,7 +189,7 @@ BAD = [
     (b'{"id": 3}\n', r"problems.jsonl:1: scores: missing"),
     (b"[0.5]\n", r"problems.jsonl:1: line: needs a JSON object, got a list"),
     (b'{"scores": [0.5], "directions": [1, 2]}\n', r"problems.jsonl:1: directions: has length 2"),
-    (b'{"scores": [0.5], "scores": [0.5]}\n', r"problems.jsonl:1: scores: stands twice"),
+    (b'{"scores": [0.5], "scores": [0.5]}\n', r"problems.jsonl:1: scores: appears twice"),
     (b'{"scores": [0.5]}\n{"scores": [0.', r"problems.jsonl:2: line: not JSON"),
     (b'{"scores": [0.5]}\n\n{"scores": [0.5]}\n', r"problems.jsonl:2: line: is blank"),
     (b'{"scores": [0.5\xff]}\n', r"problems.jsonl:1: line: not UTF-8"),

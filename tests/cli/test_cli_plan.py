@@ -168,7 +168,7 @@ BAD = [
     ("", (), "<stdin>: is empty"),
     ("\n" + GOOD, (), "<stdin>:1: line: is blank"),
     (GOOD + "{", (), "<stdin>:2: line: not JSON"),
-    (GOOD + GOOD, (), "<stdin>:2: id: 1 stands already in <stdin>:1"),
+    (GOOD + GOOD, (), "<stdin>:2: id: 1 is already in <stdin>:1"),
     ([{"right": 0, "attempts": 1}], (), "<stdin>:1: id: missing"),
     ([{"id": 0.5, "right": 0, "attempts": 1}], (), "<stdin>:1: id: is 0.5"),
     ([{"id": 1}], (), "<stdin>:1: right: missing: needs right and attempts"),

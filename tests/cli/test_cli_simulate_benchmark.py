@@ -50,7 +50,7 @@ def test_the_document_is_that_of_python(capsys, tmp_path):
         (("--benchmark", "1,1", "--rules", "best"), "--rules: 'best' is none of uniform"),
         (("--benchmark", "1,1", "--budgets", "0"), "--budgets: 0: needs an integer"),
         (("--benchmark", "1,1", "--unsolvable", "1"), "--unsolvable = 1"),
-        (("sweep.toml", "--benchmark", "1,1"), "--benchmark: stands in place of SWEEP.toml"),
+        (("sweep.toml", "--benchmark", "1,1"), "--benchmark: takes the place of SWEEP.toml"),
         ((), "--out: missing"),
     ],
 )

@@ -41,7 +41,7 @@ def test_a_table_and_a_document_with_a_rule_of_ones_own(capsys, tmp_path, monkey
         (("--families", "U", "--strategy", "no:rule"), "--strategy: 'no:rule'"),
         (("--families", "U", "--similarity-temperature", "0"), "--similarity-temperature = 0"),
         (("--families", "U", "--similarity-temperature", "x"), "--similarity-temperature: 'x'"),
-        (("sweep.toml", "--families", "U"), "--families: stands in place of SWEEP.toml"),
+        (("sweep.toml", "--families", "U"), "--families: takes the place of SWEEP.toml"),
     ],
 )
 def test_bad_options_get_one_line_and_write_nothing(capsys, tmp_path, options, said):

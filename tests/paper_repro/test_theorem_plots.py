@@ -95,8 +95,8 @@ def test_rounding_misses_the_budget() -> None:
 def test_correlation_goes_from_one_limit_to_the_other(tmp_path: Path) -> None:
     rows = {r["quantity"]: r["ours"] for r in correlation.main(tmp_path)}
     assert rows["ν = 0.01: optimum"] == rows["independent candidates"] == [12, 3, 1]
-    assert rows["ν = 1000: optimum"] == rows["one chance a direction"] == [6, 5, 5]
-    shared = rows["one chance a direction: points lost at ν = 0.01, 1, 1000"]
+    assert rows["ν = 1000: optimum"] == rows["one chance per direction"] == [6, 5, 5]
+    shared = rows["one chance per direction: points lost at ν = 0.01, 1, 1000"]
     alone = rows["independent candidates: points lost at ν = 0.01, 1, 1000"]
     assert shared[2] == alone[0] == 0
     assert min(shared[0], alone[2]) > 1

@@ -30,7 +30,7 @@ class Claim:
         proof: a few lines that a reader can follow; for a refuted claim, why it fails.
         draw: key and static count n to n random instances, traceable.
         margin: instances to a margin each, traceable. An instance obeys iff margin ≥ -tolerance.
-        tolerance: of rounding only; its reason stands beside it.
+        tolerance: for rounding only; a comment beside it gives the reason.
         chunk: most instances drawn at once.
         heavy: whether 100,000 instances run for longer than LLVM takes to optimize the program a
             little.

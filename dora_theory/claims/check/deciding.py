@@ -18,7 +18,7 @@ FAMILY_ERROR = 1e-3
 
 
 class Decision(NamedTuple):
-    """A verdict and what stands behind it.
+    """A verdict and the evidence for it.
 
     Attributes:
         verdict: "holds", "refuted" or "undecided".

@@ -66,7 +66,7 @@ def _example(example: Counterexample) -> dict[str, Any]:
 
 
 _HEADS = ("id", "name", "source", "expected", "verdict", "instances", "worst margin", "seconds")
-# Numbers stand under each other.
+# Numbers are aligned on the right.
 _RIGHT = {5, 6, 7}
 
 

@@ -248,7 +248,7 @@ def _counterexample(claim: Claim, batches: Sequence[_Batch]) -> Counterexample |
 
 
 def smallest(claim: Claim, instance: Instance) -> Instance:
-    """A counterexample of which no simpler instance that the claim names is one too."""
+    """A counterexample such that no simpler instance that the claim names is one."""
     if claim.simpler is None or claim.confirm is None:
         return instance
     for _ in range(_STEPS):

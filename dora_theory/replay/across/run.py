@@ -73,7 +73,7 @@ def across(
             raise InputError(f"{path}: --by: the log has no {column}")
     if problems.scores is None and ("score" in options.by or options.accept):
         flag = "--by: score" if "score" in options.by else "--accept"
-        raise InputError(f"{path}: {flag}: needs scores, of which the log has none for some")
+        raise InputError(f"{path}: {flag}: needs scores, and some solutions have none")
     if not any(n <= k for n in options.budgets):
         least = min(options.budgets)
         raise InputError(f"{path}: --budgets: {least}: more than the {k} logged of any problem")

@@ -188,15 +188,15 @@ def _collected(
     pairs: list[Alike] = []
     rows: list[tuple] = []
     problems = unscored = 0
-    for number, told in enumerate(log.solutions(partial(_seen, options, depths, encoder))):
+    for number, of_one in enumerate(log.solutions(partial(_seen, options, depths, encoder))):
         problems += 1
-        unscored += told is None
-        if told is not None:
-            for m, group in told.directions.items():
+        unscored += of_one is None
+        if of_one is not None:
+            for m, group in of_one.directions.items():
                 groups[m] += group
-            rows += told.rows
-            pairs += told.pairs
-            samples += [(*sample, number) for sample in told.samples]
+            rows += of_one.rows
+            pairs += of_one.pairs
+            samples += [(*sample, number) for sample in of_one.samples]
     if unscored:
         note(f"{log.path}: {unscored} problems have no scores and are left out")
     columns = (np.array(x) for x in zip(*samples, strict=True)) if samples else [np.zeros(0)] * 4
@@ -204,7 +204,7 @@ def _collected(
     return counts, Outcomes(*columns), problems, pairs, rows
 
 
-class _Told(NamedTuple):
+class _OfOne(NamedTuple):
     """What one record tells.
 
     Attributes:
@@ -222,12 +222,12 @@ class _Told(NamedTuple):
 
 def _seen(
     options: ReplayOptions, depths: tuple[int, ...], encoder: Encoder, record: Record
-) -> _Told | None:
+) -> _OfOne | None:
     """What a record tells, None if it has no scores."""
     from dora_theory.replay.calibrate.log_length import alike
     from dora_theory.replay.calibrate.own_confidence import directions_seen
 
-    told = _Told({}, [], [], [])
+    of_one = _OfOne({}, [], [], [])
     for m in depths:
         seen = cut(record, replace(options, steps=m), encoder)
         if not seen.scored:
@@ -237,16 +237,16 @@ def _seen(
             continue
         scores, correct = seen.scores[going], seen.correct[going]
         t = options.quality_temperature
-        told.directions[m] = list(
+        of_one.directions[m] = list(
             directions_of(scores, seen.directions[going], correct, t, record.level or "")
         )
-        told.rows.extend(directions_seen(record, seen, options, m))
+        of_one.rows.extend(directions_seen(record, seen, options, m))
         if m == options.steps:
-            told.pairs.append(alike(scores, correct, seen.embeddings[going], EDGE))
+            of_one.pairs.append(alike(scores, correct, seen.embeddings[going], EDGE))
             last = np.array([(s.step_scores or ())[-1] for s in record.samples])
             final = last[going] / options.score_scale
-            told.samples.extend(zip(scores, final, correct, strict=True))
-    return told
+            of_one.samples.extend(zip(scores, final, correct, strict=True))
+    return of_one
 
 
 def _of_level(counts: Counts, level: str) -> Counts:

@@ -45,9 +45,9 @@ def fitted_halves(
     rows: tuple[list, list] = ([], [])
     pairs: tuple[list[Alike], list[Alike]] = ([], [])
     log = Examined(path, options, judge, lambda _: None, workers)
-    for told in log.solutions(partial(_seen, options, encoder)):
-        if told is not None:
-            half, counts, pair = told
+    for of_one in log.solutions(partial(_seen, options, encoder)):
+        if of_one is not None:
+            half, counts, pair = of_one
             rows[half].extend(counts)
             pairs[half].append(pair)
     found = []

@@ -93,7 +93,7 @@ def fit_concentration(
         recalibrate: fit α and β of logit μ = α + β logit m too; else μ = m.
 
     Returns:
-        The estimate; its gradient is below 1e-6 of a group's log likelihood, unless it stands at an
+        The estimate; its gradient is below 1e-6 of a group's log likelihood, unless it is at an
         end of [LEAST, MOST].
 
     Raises:

@@ -7,7 +7,7 @@ found as the log is read (`usable`). The rules here were set on logs of five mod
   blank lines.
 - Of independent solutions with 400 characters or more, at most 8% begin with the same 400
   characters as another of their problem; of a beam search's kept solutions 74% do.
-- Right solutions stand neither before nor behind wrong ones: over the problems with both, the sum
+- Right solutions come neither before nor after wrong ones: over the problems with both, the sum
   of the ranks of the right ones is near its mean.
 - Short solutions repeat each other word for word by chance (4 of 10 in a game with four numbers);
   long ones do not (at most 2 of 100 in one log, of 500 problems sampled 3 times).
@@ -204,9 +204,9 @@ class Watch:
             )
         if not self._mixed:
             return Finding(check, "unknown", "no problem has right and wrong solutions")
-        # The chance that a right one stands behind a wrong one.
+        # The chance that a right one comes after a wrong one.
         behind = 0.5 + self._shift / self._pairs
-        what = f"a right solution stands behind a wrong one of its problem {behind:.0%} of the time"
+        what = f"a right solution comes after a wrong one of its problem {behind:.0%} of the time"
         if abs(self._shift) <= _FAR * self._variance**0.5 or abs(behind - 0.5) < _TELLS:
             return Finding(check, "good", what)
         return Finding(check, "doubtful", f"position tells of the outcome: {what}{_CUT}")
@@ -218,7 +218,7 @@ class Watch:
         what = f"{self._right} of {self._judged} solutions are right"
         if 0 < self._right < self._judged:
             return Finding(check, "good", what)
-        hint = ": see whether answers or verdicts are read from where they stand"
+        hint = ": check that answers and verdicts are read from the right place"
         return Finding(check, "doubtful", what + hint)
 
     def _problems_once(self) -> Finding:

@@ -1,4 +1,4 @@
-"""Notices logs whose completions stand beside problems that they do not answer.
+"""Notices logs whose completions are paired with problems that they do not answer.
 
 A solution shares words and numbers with its problem. Some versions of a widely used tool dealt the
 completions of a batch to the wrong rows of it, and a join by position shifts rows; everything
@@ -47,7 +47,7 @@ _SURE = 0.01
 
 
 class Pairing:
-    """Looks at the records of one log as they pass, and says how many stand beside their problem.
+    """Looks at the records of one log as they pass, and counts those paired with their problem.
 
     Attributes:
         rows: looked at so far.
@@ -88,7 +88,7 @@ class Pairing:
         more = share >= _NOTED and _chance(self.foreign, self.rows, _SOUND) < _SURE
         if self.foreign < 2 or not (share >= DOUBTFUL or more):
             return Finding(check, "good", what)
-        hint = f" ({self._first} first): part of the log seems mispaired, and counts as it stands"
+        hint = f" ({self._first} first): part of the log seems mispaired; it is used as it is"
         return Finding(check, "doubtful", what + hint)
 
     def _see(self, window: list[Record]) -> None:
@@ -174,7 +174,7 @@ def foreign_to(
 
     Args:
         likeness: to every problem.
-        owner: the problem that each completion stands beside.
+        owner: the problem that each completion is paired with.
         words: how many more it must share with the other one.
 
     Returns:
@@ -206,12 +206,12 @@ def mean_by_row(likeness: Likeness, own: Int[np.ndarray, " completions"], count:
 def compared(
     records: Sequence[Record], before: Sequence[str] = (), *, first: int | None = None
 ) -> tuple[Likeness, Int[np.ndarray, " completions"]]:
-    """Likeness of completions of each record to each problem, and the rows they stand in.
+    """Likeness of completions of each record to each problem, and the rows they are in.
 
     Args:
         records: their problems are the first columns.
         before: statements of problems that are columns too.
-        first: take so many completions as they stand; else 16, whichever the order.
+        first: take so many completions in order; else 16, whichever the order.
 
     Returns:
         The likeness and, for each completion, the number of its record.

@@ -1,4 +1,4 @@
-"""Gives completions back to the problems that they answer, in logs where they stand elsewhere.
+"""Gives completions back to the problems that they answer, in logs that list them elsewhere.
 
 Where a tool dealt batches to the wrong rows, they can be dealt back: problems were generated in
 batches of b with n completions each, all of the batch's first completions before all of its second
@@ -98,7 +98,7 @@ def _rows_back(stream: Iterator[Record], log: str, note: Callable[[str], None]) 
     while window := list(islice(stream, _WINDOW)):
         rows += len(window)
         donor = _donors(window)
-        # As they stand where little is wrong: sound logs have a few such rows too.
+        # As they are where little is wrong: sound logs have a few such rows too.
         if np.mean(donor != np.arange(len(window))) < DOUBTFUL:
             yield from window
             continue

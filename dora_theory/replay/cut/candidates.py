@@ -1,9 +1,8 @@
 """From a record to candidates: logged solutions cut after their first steps.
 
-A search that stands after m steps has such prefixes before it, the PRM's score of each, and must
-say how many rollouts each receives. The log knows how one rollout of each went on, and candidates
-of one direction share a success probability (theory 4.1), so that a direction with n members has n
-logged continuations.
+A search after m steps has such prefixes and the PRM's score of each, and must decide how many
+rollouts each receives. The log holds one continuation of each, and candidates of one direction
+share a success probability (theory 4.1), so that a direction with n members has n continuations.
 """
 
 import re

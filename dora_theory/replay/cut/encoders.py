@@ -1,4 +1,4 @@
-"""Texts to embeddings, of which only the cosines count.
+"""Texts to embeddings; only their cosines count.
 
 The default needs no download: term frequencies weighted by how rare a word is among the texts of
 the same problem, so that what all of them say does not count. On 9,500 prefixes of Llama-3.1-8B
@@ -76,7 +76,7 @@ class _TfIdf:
         self.name = name
 
     def __call__(self, texts: Sequence[str]) -> Float[np.ndarray, "k d"]:
-        # The last coordinate stands for: nothing was said. Such texts are alike.
+        # The last coordinate means that nothing was said. Such texts are alike.
         if not any(text.strip() for text in texts):
             return np.ones((len(texts), 1))
         rows = tfidf_vectorizer(**_TFIDF[self.name]).fit_transform(texts).toarray()
@@ -119,7 +119,7 @@ def compact(embeddings: Float[np.ndarray, "k d"]) -> Float[np.ndarray, "k e"]:
     """The same cosines in at most k coordinates.
 
     Only cosines count, and k vectors span at most k dimensions. So problems with vocabularies of
-    their own can stand in one array.
+    their own can share one array.
 
     Args:
         embeddings: finite and not 0, shape `(k, d)`.

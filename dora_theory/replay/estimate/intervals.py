@@ -1,4 +1,4 @@
-"""How surely a mean over problems is known: the bootstrap, and what stands in where it fails.
+"""How surely a mean over problems is known: the bootstrap, and what replaces it where it fails.
 
 A bootstrap only draws what was seen. Twenty of twenty right draw nothing but right ones, and its
 interval would be [1, 1]. Where it collapses to a point or runs into the end of the range:

@@ -272,7 +272,7 @@ def _with(
 
 
 def _unbiased(theta: np.ndarray, both: np.ndarray, n: np.ndarray, k: int) -> np.ndarray:
-    """θ² less the mean over disjoint pairs of draws, of which `both` is the sum."""
+    """θ² less the mean over disjoint pairs of draws, whose sum is `both`."""
     enough = n >= 2 * k
     pairs = np.where(enough, _pairs(n, np.asarray(k), np.asarray(k)), 1)
     return np.where(enough, theta**2 - both / pairs, np.nan)

@@ -78,7 +78,7 @@ _UNITS = {
 
 
 def in_latex(answer: str) -> str:
-    """An answer with LaTeX for what stands there in Unicode."""
+    """An answer with its Unicode replaced by LaTeX."""
     text = answer.translate(_UNICODE)
     text = re.sub(r"^\s*(-?\d+(?:\.\d+)?)[eE]([+-]?\d+)\s*$", r"\1 \\times 10^{\2}", text)
     text = re.sub(r"^\s*(-?\d+)\s+(\d+)\s*/\s*(\d+)\s*$", r"\1\\frac{\2}{\3}", text)
@@ -89,7 +89,7 @@ def plain(answer: str) -> str:
     """An answer without what is about its looks only; what wraps a word is gone, spaces stay."""
     text = in_latex(answer).strip()
     text = text.removeprefix(r"\(").removesuffix(r"\)").strip("$ \t\n")
-    # Wrappers stand in each other.
+    # Wrappers nest.
     while (unwrapped := _WRAPPER.sub(r"\1", text)) != text:
         text = unwrapped
     text = re.sub(r"(?<!\\)\\!", "", text)

@@ -22,7 +22,7 @@ _WHOLE = 60
 
 
 def boxed_answer(text: str) -> str | None:
-    r"""What stands in the last `\boxed{…}` of a solution, None if there is none that is closed."""
+    r"""The content of the last `\boxed{…}` of a solution, None if there is none that is closed."""
     for match in reversed(list(re.finditer(r"\\(?:boxed|fbox)\s*", text))):
         start = match.end()
         if text[start : start + 1] == "{":

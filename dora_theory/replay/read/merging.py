@@ -1,4 +1,4 @@
-"""Records of one problem that stand in several rows or files, as one."""
+"""Records of one problem in several rows or files, as one."""
 
 import os
 import re
@@ -13,7 +13,7 @@ _PART = re.compile(r"record[_-]?\d*\.jsonl?(\.gz|\.zst)?")
 
 
 def by_problem(read: Callable[[], Iterator[Record]], *, again: bool) -> Iterator[Record]:
-    """One record for all that have the same problem and right answer, wherever they stand.
+    """One record for all that have the same problem and right answer, wherever they are.
 
     Args:
         read: the records, each time it is called.

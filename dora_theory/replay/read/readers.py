@@ -1,4 +1,4 @@
-"""Reading a log: its rows from wherever they stand, each in its format, one problem at a time."""
+"""Reading a log: its rows from wherever they are, each in its format, one problem at a time."""
 
 import os
 import re
@@ -48,7 +48,7 @@ def read_log(
 
     Yields:
         The records. Blank lines hold none; rows of one solution each are one record for each
-            problem, wherever they stand, and so are the files `record_0`, … of one folder.
+            problem, wherever they are, and so are the files `record_0`, … of one folder.
 
     Raises:
         InputError: the file cannot be read, more than `skip_bad` records cannot be used, or there

@@ -1,4 +1,4 @@
-"""Where records stand: lines, JSON arrays, Parquet, Arrow; packed or not; a file or a folder.
+"""Where records are: lines, JSON arrays, Parquet, Arrow; packed or not; a file or a folder.
 
 Each source gives rows with their places, one at a time: memory does not grow with the log. What a
 row must hold is the business of the formats.
@@ -25,7 +25,7 @@ _CHUNK = 1 << 20
 _ROWS, _BYTES = 64, 1 << 26
 _STRICT = json.JSONDecoder(object_pairs_hook=without_repeats)
 _LAX = json.JSONDecoder(parse_int=float)
-# What may stand between values, outside of an array and in one.
+# What may come between values, outside of an array and in one.
 _BETWEEN = (re.compile(r"\s*"), re.compile(r"[\s,]*"))
 
 

@@ -53,7 +53,9 @@ def _panel(axes: Axes, found: dict[str, Any], title: str) -> None:
         axes.plot(n, solved, line, color=color, marker="o", markersize=2, label=label)
         if name in _BANDS:
             axes.fill_between(n, low, high, color=color, alpha=0.15, linewidth=0)
-    axes.axhline(found["solved"], color=plots.COLORS["temperature"], linewidth=0.6, zorder=0)
+    axes.axhline(
+        found["solved"], color=BLACK, linewidth=0.6, zorder=0, label="all that the log solves"
+    )
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_locator(FixedLocator(n.tolist()))
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")

@@ -122,7 +122,9 @@ def _differences(axes: Axes, summary: dict[str, Any]) -> None:
     room = 1.08 * widest or 0.055
     axes.set_ylim(-room, room)
     _budget_axis(axes, summary)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:+.3g}" if x else "0"))
+    axes.yaxis.set_major_formatter(
+        FuncFormatter(lambda x, _: f"{100 * x:+.3g}".replace("-", "−") if x else "0")
+    )
     axes.set(xlabel="further rollouts N", ylabel="points more\nthan REBASE")
 
 

@@ -35,8 +35,8 @@ def _cosines(axes: Axes, found: dict[str, Any]) -> None:
     within, across = (np.array(found[name]) for name in ("density_within", "density_across"))
     edges = np.array(found["edges"])
     for density, color, name in (
-        (within, _WITHIN, "inside a direction"),
-        (across, _ACROSS, "across directions"),
+        (within, _WITHIN, "within a direction"),
+        (across, _ACROSS, "between directions"),
     ):
         axes.stairs(density, edges, fill=True, alpha=0.35, color=color, label=name)
     seen = edges[:-1][(within > 0) | (across > 0)]

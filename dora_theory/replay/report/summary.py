@@ -31,7 +31,7 @@ TREE_CAVEAT = (
 
 _REPLACED = "dora"
 _SEARCH = ("success", "low", "high")
-# Bins of cosines, of which so many make one of the summary.
+# So many bins of cosines make one of the summary.
 _COARSE = 10
 
 

@@ -95,7 +95,7 @@ def table(summary: dict[str, Any]) -> str:
         lines += textwrap.wrap(
             "≥ is a lower bound: on some problems a direction was given more rollouts than were "
             "logged of it. Differences are over the problems where that is so for neither; - "
-            "stands where there is none.",
+            "means that there is none.",
             _WIDTH,
         )
     lines += textwrap.wrap(summary["caveat"], _WIDTH)
@@ -116,7 +116,7 @@ def similarity_in_words(found: dict[str, Any]) -> str:
         f"Effective number of directions: {effective['mean']:.2f} [{effective['low']:.2f}, "
         f"{effective['high']:.2f}]."
     ]
-    for name, where in (("within", "inside a direction"), ("across", "across directions")):
+    for name, where in (("within", "within a direction"), ("across", "between directions")):
         if found[name][0] is not None:
             low, middle, high = found[name]
             sentences.append(f"Cosine {where}: {middle:.2f}, 90% in {low:.2f} to {high:.2f}.")

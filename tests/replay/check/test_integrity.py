@@ -89,7 +89,7 @@ def test_position_that_tells_of_the_outcome(first, problems):
     ]
     verdict, what = verdicts(rows)["order of solutions"]
     assert verdict == "doubtful"
-    assert f"stands behind a wrong one of its problem {0 if first else 100}% of the time" in what
+    assert f"comes after a wrong one of its problem {0 if first else 100}% of the time" in what
 
 
 @pytest.mark.parametrize("falling", [True, False])

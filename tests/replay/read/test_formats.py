@@ -253,7 +253,7 @@ def test_bad_columns_are_named_as_in_the_table(read, row, message):
         ("completions=a,text=b", "needs completions=COLUMN"),
         ("completions", "'completions': needs field=column"),
         ("completions=", "needs field=column"),
-        ("text=a,text=b", "text stands twice"),
+        ("text=a,text=b", "text appears twice"),
         ("text=a,answer=b", "'answer' is none of problem, problem_id, gold_answer"),
     ],
 )

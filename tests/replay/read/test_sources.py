@@ -1,4 +1,4 @@
-"""Where records stand: the same rows come out of every kind of file, and damage is told."""
+"""Where records are: the same rows come out of every kind of file, and damage is reported."""
 
 import gzip
 import io
@@ -74,7 +74,7 @@ def test_values_are_put_together_from_whatever_pieces(monkeypatch, chunk):
     ("text", "good", "message"),
     [
         ('[{"a": 1}, 7, {"a": 2}]', 2, "needs a JSON object, got a number"),
-        ('[{"a": 1, "a": 2}, {"a": 3}]', 1, "stands twice in one object"),
+        ('[{"a": 1, "a": 2}, {"a": 3}]', 1, "appears twice in one object"),
         ('[{"a": ' + "9" * 5000 + '}, {"a": 3}]', 1, "Exceeds the limit"),
         ('[{"a": 1}, {"a": ' + "[" * 100_000, 1, "nested too deep"),
         ('[{"a": 1}, {"a" 2}, {"a": 3} and a long rest]', 1, "nothing after it can be read"),

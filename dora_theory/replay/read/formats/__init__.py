@@ -28,7 +28,7 @@ class Format(NamedTuple):
     columns: str
 
 
-# The first that fits is taken, so that the special stands before the general.
+# The first that fits is taken, so the special come before the general.
 FORMATS: dict[str, Format] = {
     "plain": Format(plain.parse, plain.known, "samples or tree_nodes"),
     "dora": Format(search_and_learn.parse_dora, search_and_learn.known_dora, "completions"),

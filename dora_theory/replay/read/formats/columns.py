@@ -96,7 +96,7 @@ def parse_map(text: str) -> dict[str, str]:
         if field not in FIELDS:
             raise InputError(f"--map: {field!r} is none of {', '.join(FIELDS)}")
         if field in seen:
-            raise InputError(f"--map: {field} stands twice")
+            raise InputError(f"--map: {field} appears twice")
         seen.add(field)
         columns[field] = column
     test_of(columns.get("correct", ""))

@@ -120,5 +120,5 @@ def row_name(place: str) -> str:
 
 
 def described(value: Any) -> str:
-    """A value as it can stand in a message."""
+    """A value as it can be shown in a message."""
     return kind(value) if isinstance(value, list | dict | str) else short(shown(value))

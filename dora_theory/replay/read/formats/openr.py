@@ -1,7 +1,7 @@
 """OpenR's format, which compute-optimal-tts writes too: `question`, `groundtruth`, `output`.
 
 A path of the output has `text`, `value` (a score a step; [0] where nothing was scored), and
-`completion_tokens`; `tree_completion_tokens` stands only where a search ran.
+`completion_tokens`; `tree_completion_tokens` is there only if a search ran.
 """
 
 from typing import Any
