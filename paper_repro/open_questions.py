@@ -208,7 +208,7 @@ def insides(found: Found) -> str:
             cells.append([f"{inside:.2f}", model, *gains])
     text = (
         "## T_s, if paths of one direction look less or more alike\n\nDORA's accuracy less "
-        f"REBASE's, in points, for other cosines s_in inside a direction; {benchmark}, N = "
+        f"REBASE's, in points, for other cosines s_in within a direction; {benchmark}, N = "
         f"{slots}.\n\n"
     )
     return text + _table(["s_in", "model", *(f"T_s = {cold:g}" for cold in COLD)], cells)

@@ -73,6 +73,6 @@ for t, b in zip(temperatures, np.asarray(bias), strict=True):
     print(f"T_s = {t:<5} bias {b:.3f} {'#' * int(60 * b)}")
 
 # %% [markdown]
-# **What to do.** At a cosine of 0.95 inside a direction the paper's T_s = 0.01 removes almost none of the
+# **What to do.** At a cosine of 0.95 within a direction the paper's T_s = 0.01 removes almost none of the
 # bias, and T_s = 0.07 removes most of it. Measure the cosine of your own near-copies, and choose T_s by
 # this table.
