@@ -1,9 +1,9 @@
 """γ against equations 10 to 12 written out, and against a bare matrix product.
 
 The equations are written out in float64 NumPy and, as one would write them in JAX, jitted. The
-product E E' of the same embeddings, jitted too, is no rival but shows how much of the time is
-arithmetic that γ needs as well. It is no floor: it writes all of S to memory, which what sums over
-S at once (ours, and whatever XLA fuses of the equations) need not do.
+product E E' of the same embeddings, jitted too, is not a rival but shows how much of the time is
+arithmetic that γ needs as well. It is not a floor: it writes all of S to memory, which a fused sum over
+S (ours, and whatever XLA fuses of the equations) need not do.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Frozen dataclasses as pytrees of JAX."""
+"""Frozen dataclasses as JAX pytrees."""
 
 import dataclasses
 from collections.abc import Iterable

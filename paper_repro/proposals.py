@@ -60,7 +60,7 @@ def logged_game(
         The searches.
 
     Raises:
-        InputError: a record is no tree, its problem names no four numbers, or a value is outside
+        InputError: a record is not a tree, its problem names no four numbers, or a value is outside
             [0, 1] after scaling.
     """
     if preference < 1:
@@ -82,7 +82,7 @@ def logged_game(
             value = node.value / score_scale
             if not 0 <= value <= 1:
                 raise InputError(
-                    f"{record.place}: tree_nodes: value {node.value:g} is no number in [0, 1] "
+                    f"{record.place}: tree_nodes: value {node.value:g} is not a number in [0, 1] "
                     f"after division by {score_scale:g}"
                 )
             proposed.setdefault(before, set()).add(after)

@@ -114,7 +114,7 @@ def _rows(path: str) -> Iterator[tuple[str, dict[str, str]]]:
                     raise InputError(f"{place}: too few fields")
                 yield place, row
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: is no CSV text: {error}") from None
+        raise InputError(f"{path}: is not CSV text: {error}") from None
 
 
 def _number(place: str, row: dict[str, str], field: str, low: float, high: float) -> float:

@@ -82,8 +82,8 @@ def settings(main: Callable[..., Any], pairs: Sequence[str]) -> dict[str, Any]:
             commas where the default is a sequence.
 
     Raises:
-        InputError: a pair is malformed, its name is no parameter, or its value is not of the kind
-            of the default.
+        InputError: a pair is malformed, its name is not a parameter, or its value is not of
+            the kind of the default.
     """
     known, found = parameters(main), {}
     for pair in pairs:

@@ -364,7 +364,7 @@ LOOPS_UNDER_VMAP = {
 # What takes a `BetaPrior`, which has no mask: host values of padding are checked with it.
 OF_PRIOR = {name for name, entry in TABLE.items() if "alpha" in entry.axes and entry.masked}
 
-# What is exported and is no function of batches, and why.
+# What is exported and is not a function of batches, and why.
 ELSEWHERE = {
     "__version__": "a text",
     "check": "returns nothing, has a test of its own",

@@ -1,6 +1,6 @@
 """Times of kernels on GPUs as a roofline predicts them: from datasheets and instruction counts.
 
-A prediction is no measurement. It is the least time that the device's units need, each kept busy
+A prediction is not a measurement. It is the least time that the device's units need, each kept busy
 throughout at the boost clock; the longest of them is the time, and names what binds. Latency, what
 waits at a barrier, and traffic between the caches are not in it, so a device will be slower.
 

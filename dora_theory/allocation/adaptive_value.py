@@ -96,7 +96,7 @@ def adaptive_value(
         mask: boolean `(m, k)`.
 
     Returns:
-        V(N) in float64; only positive terms are added, so that errors are of rounding.
+        V(N) in float64; only positive terms are added, so errors are rounding errors.
 
     Raises:
         ValueError: as `allocate_problems`.
@@ -166,7 +166,7 @@ def adaptive_value_estimate(
     """What the index policy gains in each of several draws of all solving times.
 
     Args:
-        key: of JAX.
+        key: a JAX random key.
         values: v > 0, shape `(m,)` or a scalar.
         prior: a and b of shape `(m, k)`.
         total: N.
@@ -179,7 +179,7 @@ def adaptive_value_estimate(
 
     Raises:
         ValueError: as `allocate_problems`.
-        TypeError: a key that is none.
+        TypeError: `key` is not a JAX key.
 
     Examples:
         >>> prior = dt.BetaPrior(np.array([[1.0], [0.5]]), np.array([[1.0], [4.5]]))

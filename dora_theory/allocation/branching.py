@@ -45,7 +45,7 @@ def exact_allocation(
     Args:
         prior: a joint prior of shape `(m, k, n)`, without batch axes.
         budget: N ≥ 0, at most `prior.max_rollouts`.
-        max_nodes: boxes after which to stop with what is known.
+        max_nodes: boxes after which to stop with the best found.
         start: an allocation to begin with, shape `(k,)`.
 
     Returns:
@@ -54,7 +54,7 @@ def exact_allocation(
         where the prior is near independence.
 
     Raises:
-        ValueError: a prior with batch axes, a budget that is no count or beyond the moments, a
+        ValueError: a prior with batch axes, a budget that is not a count or beyond the moments, a
             start of another sum.
 
     Source: theory 8.1.9.

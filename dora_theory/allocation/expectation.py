@@ -58,7 +58,7 @@ def expectation_allocation(
         gains for independent candidates, to the 80 nodes; no bound is known elsewhere.
 
     Raises:
-        ValueError: NaN, weights outside [0, 1], a matrix that is no correlation, κ or N as in
+        ValueError: NaN, weights outside [0, 1], a matrix that is not a correlation, κ or N as in
             `optimal_allocation`, no sweep.
 
     Source: theory 8.2.3.

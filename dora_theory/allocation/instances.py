@@ -97,7 +97,7 @@ def checked_problems(
 
     Raises:
         ValueError: as `allocate_problems`.
-        TypeError: a prior that is none.
+        TypeError: not a prior.
     """
     given = _parameters(prior)
     worth = {"values": values, **({} if costs is None else {"costs": costs})}

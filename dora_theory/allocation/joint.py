@@ -148,7 +148,7 @@ def joint_allocation(
         independent candidates, one p shared by all and exchangeable priors; else see `certify`.
 
     Raises:
-        ValueError: a budget that is no count or beyond the moments, shapes that do not fit.
+        ValueError: a budget that is not a count or beyond the moments, shapes that do not fit.
 
     Examples:
         >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,

@@ -83,7 +83,7 @@ def prefix_bound(prior: JointPrior, budget: Real[ArrayLike, "*#batch"]) -> Float
         The bound on J*, at most 1, shape `(...)`.
 
     Raises:
-        ValueError: a budget that is no count or beyond the moments, shapes that do not fit.
+        ValueError: a budget that is not a count or beyond the moments, shapes that do not fit.
 
     Examples:
         >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,

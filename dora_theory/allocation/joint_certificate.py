@@ -98,7 +98,7 @@ def relaxed_bound(
         A bound on log F*, shape `(...)`, never below that of `joint_certificate`.
 
     Raises:
-        ValueError: negative or too many rollouts, shapes that do not fit, steps that are no count.
+        ValueError: negative or too many rollouts or steps, shapes that do not fit.
 
     Examples:
         >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
@@ -194,7 +194,7 @@ def _standard_error(prior: JointPrior, log_f: Array, rival: Array, f: Array, gap
     m = log_f.shape[-1]
     each = jnp.exp(log_f + jnp.log(m))
     own = log_f - prior.log_weights
-    # The distance of what cannot fail is no number, and has no weight.
+    # The distance of what cannot fail is not a number, and has no weight.
     distance = jnp.where((each > 0) & (rival > -jnp.inf), own - rival, 0)
     f, gap = f[..., None], gap[..., None]
     near = jnp.exp(-gap)

@@ -112,7 +112,7 @@ def thompson_failure(
 
     Raises:
         ValueError: values out of range, shapes that do not fit.
-        TypeError: no key.
+        TypeError: `key` is not a JAX key.
 
     Source: theory 9.2.2.
     """

@@ -47,7 +47,7 @@ def shared_divisor_allocation(
         tends to the root weights. If all w are 0 the first candidate receives all. O(k N).
 
     Raises:
-        ValueError: NaN, weights outside [0, 1], a matrix that is no correlation, κ or N as in
+        ValueError: NaN, weights outside [0, 1], a matrix that is not a correlation, κ or N as in
             `optimal_allocation`.
 
     Examples:

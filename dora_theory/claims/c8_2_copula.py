@@ -78,7 +78,7 @@ def _draw_program(key: Array, n: int) -> Instances:
 
 
 def _margin_program(x: Instances) -> Float[Array, " n"]:
-    # Apart from singular, where C⁻¹ is no number.
+    # Apart from singular, where C⁻¹ is not a number.
     c = 0.99 * _correlation(x) + 0.01 * jnp.eye(_K)
     w = x["weights"]
     root = jnp.sqrt(w)

@@ -303,7 +303,7 @@ def _amount(option: str, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise InputError(f"{option}: {text!r} is no number") from None
+        raise InputError(f"{option}: {text!r} is not a number") from None
     if not 0 <= value <= MOST_ROLLOUTS:
         raise InputError(f"{option}: {text}: needs a number in [0, {MOST_ROLLOUTS}]")
     return value

@@ -59,7 +59,7 @@ def about_log(problem: Subject) -> str:
 
 
 def whole(name: str, value: float | None) -> int:
-    """What a number field holds, or `InputError` if it is no integer."""
+    """What a number field holds, or `InputError` if it is not an integer."""
     if value is None or not float(value).is_integer():
         held = "an empty field" if value is None else f"{value:g}"
         raise InputError(f"{name}: needs an integer, and got {held}")

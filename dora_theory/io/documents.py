@@ -88,7 +88,7 @@ class Document(Tabular):
         """A document that `save` wrote.
 
         Raises:
-            InputError: the file cannot be read, or is no JSON object.
+            InputError: the file cannot be read, or is not a JSON object.
         """
         return cls(read_json(path))
 

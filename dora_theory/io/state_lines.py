@@ -201,7 +201,7 @@ def parse_state(place: str, text: bytes) -> StateLine:
         raise FieldError("right", f"{where}{right[i]:g}, more than the attempts, {attempts[i]:g}")
     alpha, beta = (_positive(name, field[name]) for name in ("alpha", "beta"))
     if alpha is not None and beta is not None and np.any(alpha + beta <= 0):
-        raise FieldError("alpha", "and beta are 0, which is no prior")
+        raise FieldError("alpha", "and beta are 0, which is not a prior")
     floor, cap = _integer("floor", record.get("floor"), 0), _integer("cap", record.get("cap"), None)
     if cap is not None and cap < (floor or 0):
         raise FieldError("cap", f"is {cap}, below the floor, {floor}")

@@ -70,8 +70,8 @@ def open_store(
         The store, locked against other runs.
 
     Raises:
-        InputError: another run is at it; it is no store, one of something else, or damaged. It is
-            left as it was.
+        InputError: another run is using it; it is not a store, or one of something else, or
+            damaged. It is left as it was.
     """
     path = Path(path)
     written = {"format": FORMAT, "rows": rows, "columns": dict(columns), **definition}
@@ -102,7 +102,7 @@ def read_store(path: str | Path) -> tuple[dict[str, Any], Any]:
         Its definition, and a `pyarrow.Table` of its rows in the order of `cell`.
 
     Raises:
-        InputError: it is no store, or damaged.
+        InputError: it is not a store, or damaged.
 
     Examples:
         >>> import pathlib, tempfile
@@ -160,10 +160,10 @@ def _check_columns(path: Path, columns: Any) -> None:
         raise InputError(f"{path}: columns: needs names with their types, cell first")
     for name, kind in columns.items():
         try:
-            # A type that is no text is no type.
+            # A type that is not text is not a type.
             arrow.type_for_alias(str(kind))
         except ValueError:
-            raise InputError(f"{path}: columns: {name}: {kind!r} is no type of Arrow") from None
+            raise InputError(f"{path}: columns: {name}: {kind!r} is not an Arrow type") from None
 
 
 def _parts(path: Path) -> list[Path]:

@@ -119,7 +119,7 @@ def sample_log_beta(
 
     Raises:
         ValueError: NaN or negative values, a + b = 0, shapes that do not fit, no candidate.
-        TypeError: a key that is none.
+        TypeError: `key` is not a JAX key.
 
     Examples:
         >>> draws = dt.sample_log_beta(jax.random.key(0), np.array([0.5]), np.array([2.0]), 100_000)
@@ -164,7 +164,7 @@ def sample_log_gamma(
 
     Raises:
         ValueError: NaN or negative values, no candidate.
-        TypeError: a key that is none.
+        TypeError: `key` is not a JAX key.
 
     Examples:
         >>> draws = dt.sample_log_gamma(jax.random.key(0), np.array([2.0]), 100_000)

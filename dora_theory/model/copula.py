@@ -139,7 +139,7 @@ def copula_draws(
 
     Raises:
         ValueError: NaN, weights outside [0, 1], κ not positive, a number of draws that is odd.
-        TypeError: no key.
+        TypeError: `key` is not a JAX key.
 
     Examples:
         >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
@@ -184,8 +184,8 @@ def copula_log_moments(
         7e-4 of the exact one, relatively.
 
     Raises:
-        ValueError: as `copula_draws`, a budget that is no count.
-        TypeError: no key.
+        ValueError: as `copula_draws`, a budget that is not a count.
+        TypeError: `key` is not a JAX key.
 
     Source: theory 8.2.2.
     """
@@ -219,7 +219,7 @@ def copula_prior(
 
     Raises:
         ValueError: as `copula_log_moments`.
-        TypeError: no key.
+        TypeError: `key` is not a JAX key.
 
     Examples:
         >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,

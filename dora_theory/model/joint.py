@@ -93,7 +93,7 @@ class JointPrior:
             The prior.
 
         Raises:
-            ValueError: NaN or negative rates, a budget that is no count.
+            ValueError: NaN or negative rates, a budget that is not a count.
         """
         x = host_float("rates", rates)
         if np.ndim(x) < 2:
@@ -123,7 +123,7 @@ class JointPrior:
             The prior. Log moments are sums of b terms: exact to b ulps.
 
         Raises:
-            ValueError: a budget that is no count, shapes that do not fit.
+            ValueError: a budget that is not a count, shapes that do not fit.
         """
         a, b = jnp.broadcast_arrays(prior.alpha, prior.beta)
         w: Any = jnp.ones(a.shape[:-1], a.dtype) if weights is None else weights
@@ -141,7 +141,7 @@ class JointPrior:
             The prior.
 
         Raises:
-            ValueError: a budget that is no count.
+            ValueError: a budget that is not a count.
         """
         return cls.from_betas(
             BetaPrior(prior.alpha[..., None, :], prior.beta[..., None, :]), budget

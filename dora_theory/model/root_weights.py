@@ -55,7 +55,7 @@ def root_weights(
         `RootWeights`: exact to cond(C) (10 k + 100) ulps. Copies of equal w share one weight.
 
     Raises:
-        ValueError: NaN, weights outside [0, 1], a matrix that is no correlation.
+        ValueError: NaN, weights outside [0, 1], a matrix that is not a correlation.
 
     Examples:
         >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,

@@ -100,7 +100,7 @@ def replay_metrics(
     over = Over.of(len(p.logged), reading)
     fit = fitted(p)
     if isinstance(fit, str):
-        remember(f"{path}: no ceilings, for there is no Beta prior: {fit}")
+        remember(f"{path}: no ceilings, because there is no Beta prior: {fit}")
     rivals = [name for name in _VOTES if p.scores is not None or name not in _SCORED]
     every = {
         name: {str(k): over.share(_metric(name, p, k, share, reading.seed)) for k in ks}

@@ -107,7 +107,7 @@ def simulate_benchmark(
     """Share of problems that each rule solves with one budget for all.
 
     Args:
-        key: of JAX.
+        key: a JAX random key.
         difficulty: of the problems.
         rules: names of `RULES`, all if None, or rules of your own by name: functions of chances
             `(draws, m)`, total N and a NumPy generator to shares solved `(draws,)`.
@@ -124,7 +124,7 @@ def simulate_benchmark(
 
     Raises:
         ValueError: an unknown rule, or numbers out of range.
-        TypeError: a key that is none.
+        TypeError: `key` is not a JAX key.
 
     Source: theory 7.3.
     """

@@ -125,7 +125,7 @@ def simulate_until(
     Raises:
         ValueError: as `simulate`; a half width that is not positive, a start below 2 or beyond
             `max_problems`, no interval.
-        TypeError: as `simulate`; `of` is no function.
+        TypeError: as `simulate`; `of` is not a function.
 
     Examples:
         >>> population = dt.Population(num_candidates=8, num_directions=2)

@@ -152,7 +152,7 @@ def draw_problems(
     Raises:
         ValueError: a value of the population out of its range, a count below one, a number that is
             not of 32 bits.
-        TypeError: a key or a population that is none.
+        TypeError: not a JAX key, or not a `Population`.
 
     Examples:
         >>> population = dt.Population(num_candidates=8, num_directions=2)

@@ -144,7 +144,7 @@ def read_sweep_results(path: str | Path) -> StoredSweep:
         table in a terminal and in notebooks, and `plot()`.
 
     Raises:
-        InputError: it is no store, or damaged.
+        InputError: it is not a store, or damaged.
     """
     definition, table = read_store(path)
     return StoredSweep(str(path), definition, tuple(table.to_pylist()))

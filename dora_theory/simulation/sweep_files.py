@@ -44,7 +44,7 @@ def read_sweep(path: str | Path) -> Sweep:
         The sweep, every cell of it checked.
 
     Raises:
-        InputError: a file that is no TOML, an unknown field or a bad value, named.
+        InputError: a file that is not TOML, an unknown field or a bad value, named.
 
     Examples:
         >>> import pathlib, tempfile

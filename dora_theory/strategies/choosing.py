@@ -83,5 +83,5 @@ def _load(path: str) -> Strategy:
     if isinstance(rule, Strategy):
         return rule
     if not callable(rule):
-        raise ValueError(f"{path!r}: is no function")
+        raise ValueError(f"{path!r}: is not a function")
     return Strategy(_name_of(rule), rule)

@@ -224,7 +224,7 @@ BAD = [
     ([x | {"attempts": 0} for x in FIT], (), "<stdin>: right: none of 0 attempts"),
     (STATE, ("--prior", "1"), "--prior: '1': needs fit, or two numbers"),
     (STATE, ("--prior", "1,-1"), "--prior: -1: needs a number"),
-    (STATE, ("--prior", "1,x"), "--prior: 'x' is no number"),
+    (STATE, ("--prior", "1,x"), "--prior: 'x' is not a number"),
     (STATE, ("--total", "2.5"), "--total: 2.5: needs an integer"),
     (STATE, ("--total", "-1"), "--total: -1: needs a number"),
     (STATE, ("--total", "nan"), "--total: nan: needs a number"),

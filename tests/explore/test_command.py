@@ -48,7 +48,7 @@ def test_a_log_is_held_to_what_replay_holds_it_to(capsys, tmp_path):
     assert "the log is mispaired" in refusal(capsys, str(path))
     rows[1]["samples"][0]["step_scores"][0] = 1.7
     path.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
-    assert ":2: step_scores: 1.7 of sample 0 is no number" in refusal(capsys, str(path))
+    assert ":2: step_scores: 1.7 of sample 0 is not a number" in refusal(capsys, str(path))
     assert Log(str(path), ReplayOptions(skip_bad=1)).count == 39
     tree = {"problem": "p", "tree_nodes": [{"step": 0, "parent": -1, "line": "l", "value": 0.5}]}
     path.write_text(json.dumps(tree) + "\n", encoding="utf-8")

@@ -80,9 +80,9 @@ def test_a_foreign_folder_is_refused(tmp_path):
         ([], "needs names with their types, cell first"),
         ({}, "needs names with their types, cell first"),
         ({"name": "string", "cell": "int64"}, "needs names with their types, cell first"),
-        ({"cell": "int64", "name": "texts"}, "name: 'texts' is no type of Arrow"),
-        ({"cell": 64}, "cell: 64 is no type of Arrow"),
-        ({"cell": ["int64"]}, r"cell: \['int64'\] is no type of Arrow"),
+        ({"cell": "int64", "name": "texts"}, "name: 'texts' is not an Arrow type"),
+        ({"cell": 64}, "cell: 64 is not an Arrow type"),
+        ({"cell": ["int64"]}, r"cell: \['int64'\] is not an Arrow type"),
     ],
 )
 def test_a_manifest_with_bad_columns_is_refused(tmp_path, columns, says):

@@ -82,7 +82,7 @@ def test_the_verifier_has_rates_a_ceiling_and_a_curve(replay):
     assert found["precision"]["mean"] == pytest.approx(3 / 5)
     # Three problems that are alike say nothing of how others differ.
     assert found["ceiling"] is None
-    assert "no ceilings, for there is no Beta prior" in err
+    assert "no ceilings, because there is no Beta prior" in err
     cell = found["budget"]["4"]
     # All three problems have an accepted one: right in the first, never, in two of three.
     assert cell["believed"]["mean"] == 1

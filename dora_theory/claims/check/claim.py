@@ -39,7 +39,7 @@ class Claim:
             by an exact binomial test.
         bounds: between which the margin lies, for "mean" only.
         confirm: whether one instance violates the claim in exact or 50-digit arithmetic, without
-            JAX. An instance that is not confirmed is no counterexample.
+            JAX. An instance that is not confirmed is not a counterexample.
         simpler: smaller instances to try in its place, the most drastic first.
         explain: one line with which a reader can check a counterexample by hand.
         proved: what a machine has proved of it: "Coq: Optimum.greedy_optimal" names a theorem of

@@ -273,7 +273,7 @@ def _scores(outcomes: Outcomes, which: str) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Without arrays, and with null for what is no number."""
+    """Without arrays, and with null for what is not a number."""
     if isinstance(value, np.ndarray):
         return [_plain(entry) for entry in value.tolist()]
     return None if value != value else value

@@ -36,7 +36,7 @@ class CachedEncoder:
             make: gives the encoder itself, called when a text is not in the file.
 
         Raises:
-            InputError: the file is no cache or cannot be opened.
+            InputError: the file is not a cache or cannot be opened.
         """
         self.name = name
         self._path, self._make = path, make

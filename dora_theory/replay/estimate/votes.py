@@ -42,7 +42,7 @@ def voted(
 
     Returns:
         Both votes; where a direction is given more than was logged of it, all of it is drawn, and
-        what comes out is no estimate. A vote nobody takes part in is lost.
+        the result is not an estimate. A vote nobody takes part in is lost.
     """
     problems, k = batch.correct.shape
     mine = batch.directions[:, None] == np.arange(batch.num_directions)[:, None]

@@ -64,7 +64,7 @@ def _check_range(field: str, score: float, scale: float, of: str) -> None:
         divided = f" / {scale:g}" if scale != 1 else ""
         raise FieldError(
             field,
-            f"{score:g}{divided} {of} is no number in [0, 1]; --score-scale divides scores on "
+            f"{score:g}{divided} {of} is not a number in [0, 1]; --score-scale divides scores on "
             "another scale, --score-link sigmoid takes log odds, --score-link minmax any numbers, "
             "and --map without step_scores leaves scores out",
         )

@@ -52,7 +52,9 @@ def test_without_states_directions_are_clustered():
 
 def test_values_on_another_scale():
     votes = record((*NODES, Node(0, -1, "6", 60.0, solvable=True)))
-    with pytest.raises(FieldError, match=r"60 of node 5 is no number in \[0, 1\]; --score-scale"):
+    with pytest.raises(
+        FieldError, match=r"60 of node 5 is not a number in \[0, 1\]; --score-scale"
+    ):
         check_usable(votes)
     check_usable(votes, score_scale=60)
     (made,) = decisions(votes, make_encoder(), ReplayOptions(score_scale=60))
@@ -81,7 +83,7 @@ SKIPPING = ReplayOptions(skip_bad=1, budgets=(1,), strategies=("temperature",))
 def test_a_tree_whose_values_cannot_be_used_is_a_bad_record(tmp_path):
     path = tmp_path / "log.jsonl"
     path.write_text(line() + line((*NODES, Node(0, -1, "6", 60.0))) + line())
-    with pytest.raises(InputError, match=r":2: tree_nodes: 60 of node 5 is no number"):
+    with pytest.raises(InputError, match=r":2: tree_nodes: 60 of node 5 is not a number"):
         replay(str(path))
     found = replay(str(path), SKIPPING)
     assert len(found.directions) == 2

@@ -223,7 +223,10 @@ def test_a_real_log_left_by_a_run_that_died(real_log):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"scores": [[0.5, 1.5], [0.25]]}, "step_scores: 1.5 of sample 0 is no number in [0, 1]"),
+        (
+            {"scores": [[0.5, 1.5], [0.25]]},
+            "step_scores: 1.5 of sample 0 is not a number in [0, 1]",
+        ),
         ({"scores": [[0.5, 0.9], None]}, "step_scores: sample 1 has none, others have"),
         ({"answer": None}, "gold_answer: missing, and samples are not judged"),
         ({"answer": ""}, "gold_answer: empty, and samples are not judged"),

@@ -59,7 +59,7 @@ class Test(NamedTuple):
 
 @lru_cache
 def test_of(text: str) -> Test:
-    """A column, and after a sign which of its values are right; `InputError` if it is no test."""
+    """A column, and after a sign the values that are right; `InputError` if it is not a test."""
     found = _TEST.fullmatch(text)
     if not found:
         return Test(text)
