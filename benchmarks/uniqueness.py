@@ -2,8 +2,8 @@
 
 The equations are written out in float64 NumPy and, as one would write them in JAX, jitted. The
 product E E' of the same embeddings, jitted too, is not a rival but shows how much of the time is
-arithmetic that γ needs as well. It is not a floor: it writes all of S to memory, which a fused sum over
-S (ours, and whatever XLA fuses of the equations) need not do.
+arithmetic that γ needs as well. It is not a floor: it writes all of S to memory, which a fused sum
+over S (ours, and whatever XLA fuses of the equations) need not do.
 """
 
 from typing import Any

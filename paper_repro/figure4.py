@@ -1,7 +1,7 @@
 """Why levels of ability are not Figure 4: MATH500 by difficulty, from the populations of Figure 3.
 
-This is not a reproduction: the fit to Figure 3 fails on MATH500 for all three models, and nothing was
-fitted to levels. Problems of a fitted population are sorted by the model's ability, the 43
+This is not a reproduction: the fit to Figure 3 fails on MATH500 for all three models, and nothing
+was fitted to levels. Problems of a fitted population are sorted by the model's ability, the 43
 easiest for it are level 1, the 134 hardest level 5, in five runs of the 500. Dots are the paper's
 numbers, lines the mean of our runs, a band one run's standard deviation to either side. Our levels
 lie much further apart: a problem's printed difficulty says only roughly how hard it is for a model.

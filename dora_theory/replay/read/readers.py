@@ -154,7 +154,7 @@ class _Seen:
         if most > 1 and field != "line":
             yield (
                 f"{path}: {most} of {skipped} bad records were skipped for the same field, "
-                f"{field}: what is left is not a random part of the log, and success is that of this "
+                f"{field}: what is left is not a random part of the log, and success is for that "
                 "part only"
             )
         if skipped:
