@@ -2,13 +2,13 @@
 
 A population of six free parameters is fitted to the paper's curves of four strategies (`python -m
 paper_repro.fit_curves`), and DORA is predicted without a look at its curve. This is not a
-reproduction of MATH500: there the fit fails by its own measure (shaded), and what it predicts says nothing about
-the models. Dots are the paper's numbers, DORA's hollow; those of Qwen2.5 are not in the data. Lines
-are searches of the fitted populations, the mean of all runs: for AIME ten runs of each of four
-benchmarks of 30 problems, for MATH500 five runs of 500. A band is one run's standard deviation to
-either side, of a benchmark of that size; the paper's own bands are in the table. Dotted is the 90%
-interval predicted for DORA, for cosines within a direction from 0.90 to 0.99, which the other four
-strategies do not determine.
+reproduction of MATH500: there the fit fails by its own measure (shaded), and what it predicts says
+nothing about the models. Dots are the paper's numbers, DORA's hollow; those of Qwen2.5 are not in
+the data. Lines are searches of the fitted populations, the mean of all runs: for AIME ten runs of
+each of four benchmarks of 30 problems, for MATH500 five runs of 500. A band is one run's standard
+deviation to either side, of a benchmark of that size; the paper's own bands are in the table.
+Dotted is the 90% interval predicted for DORA, for cosines within a direction from 0.90 to 0.99,
+which the other four strategies do not determine.
 """
 
 import csv
