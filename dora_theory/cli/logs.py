@@ -57,8 +57,8 @@ def add_reading(parser: argparse._ActionsContainer) -> None:
         default=[],
         type=_scale,
         metavar="[GLOB=]S",
-        help="divide the log's scores by it, if they are not in [0, 1]; with GLOB only those of "
-        "logs whose name or path it fits. May be repeated, the last that fits counts",
+        help="divide the log's scores by it if they are not in [0, 1]; with GLOB only those of "
+        "logs whose name or path matches. Repeatable; the last match counts",
     )
     add(
         "--score-link",
@@ -231,7 +231,7 @@ def add_workers(parser: argparse._ActionsContainer) -> None:
         "--workers",
         type=int,
         metavar="N",
-        help="work on the log with so many processes of this machine; the output is the same",
+        help="work on the log with N processes on this machine; the output is the same",
     )
     parser.add_argument(
         "--scheduler",
