@@ -1,7 +1,7 @@
 """Can a synthetic population predict Figure 3? On AIME within its scatter, on MATH500 it fails.
 
 A population of six free parameters is fitted to the paper's curves of four strategies (`python -m
-paper_repro.fit_curves`), and DORA is predicted without a look at its curve. This is not a
+paper_repro.fit_curves`), and DORA is predicted without looking at its curve. This is not a
 reproduction of MATH500: there the fit fails by its own measure (shaded), and what it predicts says
 nothing about the models. Dots are the paper's numbers, DORA's hollow; those of Qwen2.5 are not in
 the data. Lines are searches of the fitted populations, the mean of all runs: for AIME ten runs of

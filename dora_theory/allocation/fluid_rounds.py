@@ -153,7 +153,7 @@ def split_shares(alpha: float, rounds: int) -> Float[np.ndarray, " rounds"]:
 
 
 def rounds_exponent(alpha: float, rounds: int) -> float:
-    """A + a² + … + a^R: the exponent of the share unsolved after R rounds, for a < 1.
+    """The exponent a + a² + … + a^R of the share unsolved after R rounds, for a < 1.
 
     Args:
         alpha: a in (0, 1).

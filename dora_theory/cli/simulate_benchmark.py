@@ -22,7 +22,9 @@ def add_benchmark(parser: argparse.ArgumentParser) -> None:
         metavar="A,B[,SHARE]",
         help="difficulties Beta(A, B); repeated, a mixture of equal shares, or of those given",
     )
-    add("--unsolvable", default="0", metavar="Q", help="share of problems that cannot be solved (0)")
+    add(
+        "--unsolvable", default="0", metavar="Q", help="share of problems that cannot be solved (0)"
+    )
     add("--budgets", default="8,32", metavar="N,N", help="rollouts per problem (8,32)")
     add("--rules", metavar="R,R", help="default: all")
     add("--num-problems", metavar="M", help="of the benchmark (400), or of each family (100)")

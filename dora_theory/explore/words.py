@@ -233,7 +233,7 @@ def table(view: View) -> str:
         f"<th>{text}</th>"
         for text in (
             "strategy",
-            "rollouts a direction",
+            "rollouts per direction",
             "success",
             "rollouts lost",
             "within ε of optimal",

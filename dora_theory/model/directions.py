@@ -27,7 +27,7 @@ def direction_weights(
 ) -> Float[Array, "*batch g"]:
     """Qualities Q of directions: softmax of their pooled scores.
 
-    How one pools matters when scores differ inside a direction (theory 4.6): the mean of
+    How one pools matters when scores differ within a direction (theory 4.6): the mean of
     exponentials, DORA's, is inflated by noise, the mean of scores is not, and the maximum grows
     with the number of candidates.
 

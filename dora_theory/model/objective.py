@@ -93,7 +93,7 @@ def success_probability(
         Shape `(...)`, in [0, 1], with the relative accuracy of `log_failure` however small it is.
         Differentiable as `log_failure`, and at w = 1 too: with the relative accuracy of its own,
         however near 1 the success is.
-        Once failure is below half an ulp, success is 1; `log_failure` still tells how rare it is.
+        Once failure is below half an ulp, success is 1; `log_failure` still shows how rare it is.
 
     Raises:
         ValueError: as `log_failure`.

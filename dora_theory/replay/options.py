@@ -40,7 +40,7 @@ class ReplayOptions:
         steps: m, after which solutions are cut.
         step_end: what ends a step.
         encoder: name of the encoder of prefixes.
-        threshold: largest mean cosine distance inside a direction.
+        threshold: largest mean cosine distance within a direction.
         concentration: κ of `optimal` and `direction-optimal`.
         quality_temperature: T_b.
         similarity_temperature: T_s.

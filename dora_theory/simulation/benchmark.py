@@ -66,13 +66,13 @@ class Difficulty:
         check_number("unsolvable", self.unsolvable, 0, 1, high_open=True)
 
     def parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """A, b and share of each part."""
+        """The a, b and share of each part."""
         a, b = np.atleast_1d(self.alpha), np.atleast_1d(self.beta)
         shares = np.full(a.size, 1 / a.size) if self.shares is None else np.asarray(self.shares)
         return a.astype(float), b.astype(float), shares.astype(float)
 
     def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Chances of such a shape."""
+        """Draws of p, of the given shape."""
         a, b, shares = self.parts()
         part = generator.choice(a.size, size=shape, p=shares)
         p = generator.beta(a[part], b[part])

@@ -35,7 +35,7 @@ class Family:
         noises: see there.
         candidates: k ≤ 32; directions are 2 to k/3, of sizes by Dirichlet(1).
         spread: scores of directions are uniform in ± this.
-        similarity_within: expected cosine inside a direction; cosines scatter as those of
+        similarity_within: expected cosine within a direction; cosines scatter as those of
             embeddings of 32 dimensions do.
         similarity_between: expected cosine between directions.
         concentrations: κ.

@@ -28,7 +28,7 @@ ADVICE = "guess low: twice the true T_s loses 5 to 10 times what half of it lose
 
 @dataclass(frozen=True)
 class KernelLength:
-    """A fitted T_s and what the log says for it.
+    """A fitted T_s and how well the log supports it.
 
     Attributes:
         similarity_temperature: T_s of the least loss.

@@ -75,7 +75,7 @@ def candidates(
         steps: m ≥ 1. The more steps, the more the score knows of the outcome, and the fewer
             solutions still have something to decide.
         step_end: what ends a step.
-        threshold: of `hard_directions`, the largest mean cosine distance inside a direction.
+        threshold: of `hard_directions`, the largest mean cosine distance within a direction.
         score_scale: scores are divided by it, 1 for probabilities.
         votes: whether answers and final scores are wanted.
 

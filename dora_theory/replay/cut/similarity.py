@@ -1,4 +1,4 @@
-"""How alike candidates of a log are, inside a direction and across, and which T_s that calls for.
+"""Similarity of a log's candidates within and between directions, and the T_s that it calls for.
 
 DORA's uniqueness γ_i = 1/Σ_l exp(−(1 − S_il)/T_s) is meant to make a direction weigh as one
 candidate (theory 4.4). How far it misses that depends on the similarities themselves, and is
