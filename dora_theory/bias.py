@@ -3,8 +3,8 @@ r"""What a wrong allocation over directions costs, in closed form (theory 4.2-4.
 Counting candidates instead of directions spends Q̂_j ∝ k_j Q_j. Similarity weights are between that
 and the aim Q: in the block model, where candidates have cosine s_in within a direction and s_out
 between directions, the mass of a direction is ∝ Q_j k_j/(k_j + θ). θ = 0 is the aim and θ = ∞ is
-Q̂, so one number says how far a similarity model is from its aim. KL(Q‖Q̂) is the loss in log utility and
-exp KL, for many rollouts, the factor by which more of them are needed.
+Q̂, so one number says how far a similarity model is from its aim. KL(Q‖Q̂) is the loss in log
+utility and exp KL, for many rollouts, the factor by which more of them are needed.
 """
 
 import jax
