@@ -202,6 +202,11 @@ def _one(formula: str, display: str) -> str:
     named = r"(<mi>(?:log|ln|exp|max|min)</mi>)(?!<mo[^>]*>(?:&#x00028;|\())"
     html = re.sub(named, r'\1<mspace width="0.17em"/>', html)
     html = re.sub(r"<mi>(&#x0?23(?:08|09|0A|0B);)</mi>", r'<mo stretchy="false">\1</mo>', html)
+    # Relations that the converter takes for letters.
+    for letter, sign, space in (("&#x0007E;", "&#x0223C;", 0.28), ("&#x027FA;", "&#x027FA;", 0.5)):
+        relation = f'<mo lspace="{space}em" rspace="{space}em">{sign}</mo>'
+        html = html.replace(f"<mi>{letter}</mi>", relation)
+    html = html.replace("<mi>:</mi>", '<mo lspace="0.1em" rspace="0.28em">:</mo>')
     # An operator at the start of a part stands between two things all the same.
     start = r"(<math[^>]*><mrow>)<mo>(?!&#x0?2[12]1[1F])"
     if re.match(rf"\s*(?:{_SIGN}|-)", formula):
@@ -269,7 +274,12 @@ def replaced(html: str) -> str:
     def made(found: re.Match[str]) -> str:
         # \( … \) and \[ … \].
         formula = unescape(found[2]).strip()[2:-2].strip()
-        return mathml(formula, "inline" if found[1] == "span" else "block")
+        made = mathml(formula, "inline" if found[1] == "span" else "block")
+        if not found[3]:
+            return made
+        # No line begins with the point after a formula.
+        at = made.rindex("<math")
+        return f'{made[:at]}<span class="unbroken">{made[at:]}{found[3]}</span>'
 
-    form = r'<(span|div) class="arithmatex">(.*?)</\1>'
+    form = r'<(span|div) class="arithmatex">(.*?)</\1>([.,;:)]*)'
     return re.sub(form, made, html, flags=re.DOTALL)

@@ -66,7 +66,9 @@ def page(path: Path) -> str:
             parts.append(body)
             continue
         parts.append(f"```python\n{body}\n```")
-        parts += [f"```text\n{''.join(x['text']).rstrip()}\n```" for x in cell["outputs"]]
+        parts += [
+            f"``` {{ .text .output }}\n{''.join(x['text']).rstrip()}\n```" for x in cell["outputs"]
+        ]
     title, _, rest = "\n\n".join(parts).partition("\n")
     return f"{title}\n\n[This notebook as a file]({path.name})\n{rest}\n"
 

@@ -18,6 +18,30 @@ TASKS = {
         "Rollouts for the candidates of one problem: the rules, the exact optima, certificates.",
         ["allocation", "compilation_cache"],
     ),
+    "correlated": (
+        "Correlated candidates",
+        "Optima, bounds and rules where candidates succeed or fail together.",
+        [
+            "allocation.branching",
+            "allocation.certify",
+            "allocation.expectation",
+            "allocation.hierarchical",
+            "allocation.joint",
+            "allocation.joint_bounds",
+            "allocation.joint_certificate",
+            "allocation.shared_divisors",
+        ],
+    ),
+    "costs": (
+        "Costs, confidence and verifiers",
+        "Rollouts of different costs, candidates with their own κ, verifiers that err.",
+        [
+            "allocation.best_of_n",
+            "allocation.costs",
+            "allocation.posterior_rules",
+            "allocation.verifiers",
+        ],
+    ),
     "model": (
         "Qualities and success",
         "From scores and embeddings to qualities and weights, and what rollouts achieve.",
@@ -36,6 +60,7 @@ TASKS = {
             "allocation.across",
             "allocation.adaptive",
             "allocation.exponents",
+            "allocation.fluid_rounds",
             "allocation.literature",
             "allocation.rounds",
             "allocation.scaling",

@@ -48,8 +48,8 @@ def _cast(array: Any, dtype: np.dtype) -> Any:
 def host_count(name: str, x: ArrayLike | Array) -> Any:
     """`x` as int32, a NumPy array unless it is a `jax.Array`; else `ValueError`.
 
-    Floats are taken if every value is whole, so that 16.0 is a budget and 16.5 is not. What is no
-    count in a `jax.Array` becomes a negative number.
+    Floats are taken if every value is an integer: 16.0 is a budget, 16.5 is not. In a `jax.Array`,
+    what is not a count becomes a negative number.
     """
     array = array_of(x)
     whole = jnp.issubdtype(array.dtype, jnp.integer)
@@ -316,7 +316,7 @@ def common_shape(**shapes: tuple[int, ...]) -> tuple[int, ...]:
 def check_whole(name: str, x: Any, low: int = 0, high: int = 2**31 - 1) -> int:
     """`x` as an int; `ValueError` unless it is one integer in [low, high].
 
-    16.0 is whole, as is NumPy's; True is not a number.
+    16.0 is an integer, as is NumPy's; True is not a number.
     """
     number = x.item() if isinstance(x, np.generic) or (is_array(x) and not x.ndim) else x
     whole = isinstance(number, int) or (isinstance(number, float) and number.is_integer())

@@ -251,7 +251,7 @@ def sharpened_quality(
 
     Args:
         direction_weights: Q ≥ 0, shape `(..., g)`, on any scale.
-        rounds: t ≥ 0, whole or real, scalar or shape `(...)`.
+        rounds: t ≥ 0, integer or real, scalar or shape `(...)`.
 
     Returns:
         Shape `(..., g)`, sum 1 unless all Q are 0; a direction of Q = 0 has none. Relative error

@@ -3,8 +3,8 @@
 Three directions of equal quality with 10, 3 and 1 candidates. Above, log failure of N Q̂ (counting
 candidates) less that of N Q (directions), over κ: Proposition 2 has it as the loss of a log
 utility, and it is the limit of the true loss for every κ (theory 4.3). Below, the loss itself, in
-success, of whole rollouts against the exact optimum for N: large while the smallest direction goes
-without a rollout, to N = 7, and then gone the sooner the larger κ is, or if κ is next to nothing.
+success, of integer rollouts against the exact optimum for N: large while the smallest direction
+has no rollout (up to N = 7), and then gone sooner for a larger κ, or for a tiny one.
 """
 
 from pathlib import Path
@@ -38,7 +38,7 @@ def gap(budget: np.ndarray | int, kappa: float, sizes: tuple[int, ...] = SIZES) 
 
 
 def loss(budget: np.ndarray, kappa: float, sizes: tuple[int, ...] = SIZES) -> np.ndarray:
-    """Success of the exact optimum less that of Q̂ apportioned, both of N whole rollouts."""
+    """Success of the exact optimum less that of Q̂ apportioned, both of N integer rollouts."""
     quality, counted = shares(sizes)
     used = dt.log_failure(quality, kappa, dt.apportion(np.tile(counted, (budget.size, 1)), budget))
     best = dt.log_failure(quality, kappa, dt.optimal_allocation(quality, kappa, budget))

@@ -17,7 +17,7 @@ from dora_theory.search.engine import Trace, View
 class Unchanging:
     """A world after whose first step nothing is written any more: copies keep their score.
 
-    What theory 6.1 supposes, in whole rollouts; the first step is that of the world itself.
+    What theory 6.1 supposes, in integer rollouts; the first step is that of the world itself.
 
     Attributes:
         world: whose first step.

@@ -28,7 +28,7 @@ def worst() -> np.ndarray:
 
 
 def looking(alpha: float, beta: float, budget: float) -> float:
-    """Share solved by round robin at the budget, between whole depths on the line."""
+    """Share solved by round robin at the budget, between integer depths on the line."""
     # Deeper than any round goes: the last unsolved ones cost little.
     depth = np.arange(DEEP + 1)
     spent = np.asarray(dt.coverage_cost(alpha, beta, depth))

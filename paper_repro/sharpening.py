@@ -5,7 +5,7 @@ counting copies multiplies them by Q in every round, so that after t rounds they
 softmax at T_b/t (lines; theory 6.1). A rule that sees copies as one direction stays at Q (dotted).
 Below, the price for this and other qualities: the factor by which these shares need more rollouts
 than the shares Q for the same success, which for many rollouts is exp KL(Q‖shares). That holds for
-real numbers. Crosses: 64 whole rollouts, REBASE run round by round on 64 copies. There rounding
+real numbers. Crosses: 64 integer rollouts, REBASE run round by round on 64 copies. There rounding
 decides: a copy that is due between 1/2 and 3/2 rollouts gets one, and nothing sharpens; one that is
 due less than 1/2 gets none, and its direction dies out in a single round (Q = 0.8, 0.2).
 """
@@ -33,7 +33,7 @@ def price(quality: np.ndarray, rounds: np.ndarray) -> np.ndarray:
 
 
 def repeated(quality: np.ndarray, budget: int = BUDGET) -> np.ndarray:
-    """Shares of whole rollouts after each round, shape (rounds, directions)."""
+    """Shares of integer rollouts after each round, shape (rounds, directions)."""
     scores = TEMPERATURE * np.log(quality)
     owner, shares = np.arange(quality.size), []
     for _ in ROUNDS:
@@ -44,7 +44,7 @@ def repeated(quality: np.ndarray, budget: int = BUDGET) -> np.ndarray:
 
 
 def main(out: Path, *, quality: tuple[float, ...] = QUALITY, budget: int = BUDGET) -> list[Row]:
-    """Draws `out/sharpening`: a direction of each quality, whole rollouts at `budget`."""
+    """Draws `out/sharpening`: a direction of each quality, integer rollouts at `budget`."""
     q = np.array(quality) / sum(quality)
     every = {", ".join(f"{x:g}" for x in quality): q, **OTHERS}
     with jax.enable_x64(True):
@@ -65,7 +65,7 @@ def main(out: Path, *, quality: tuple[float, ...] = QUALITY, budget: int = BUDGE
             top.plot(ROUNDS, crosses, "x", color=color, markersize=4)
         top.set(xlabel="rounds t", ylabel="share of rollouts", ylim=(-0.02, 1), xticks=ROUNDS)
         for text, look in (
-            ("real shares", "-"), (f"{budget} whole rollouts", "x"), ("copies seen as one", ":"),
+            ("real shares", "-"), (f"{budget} integer rollouts", "x"), ("copies seen as one", ":"),
         ):  # fmt: skip
             top.plot([], [], look, color="#444444", markersize=4, label=text)
         top.figure.legend(
@@ -83,9 +83,9 @@ def main(out: Path, *, quality: tuple[float, ...] = QUALITY, budget: int = BUDGE
         row(name, "price at t = 2, 4, 6", None, table),
         row(name, "shares at t = 4", None, shares[3], 4),
         row(name, "largest distance to a softmax at T_b/t", None, abs(shares - colder).max(), 10),
-        row(name, f"N = {budget}, whole: shares at t = 4", None, whole[3], 4),
-        row(name, f"Q = 0.8, 0.2, N = {budget}, whole: shares at t = 1", None, dying[0], 4),
-        row(name, f"Q = 0.8, 0.2, N = {budget}, whole: shares at t = 2", None, dying[1], 4),
+        row(name, f"N = {budget}, integers: shares at t = 4", None, whole[3], 4),
+        row(name, f"Q = 0.8, 0.2, N = {budget}, integers: shares at t = 1", None, dying[0], 4),
+        row(name, f"Q = 0.8, 0.2, N = {budget}, integers: shares at t = 2", None, dying[1], 4),
     ]
 
 

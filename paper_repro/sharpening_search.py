@@ -101,9 +101,9 @@ def main(out: Path) -> list[Row]:
 def _rows(model: str, rule: str, values: Found) -> list[Row]:
     what = {
         "searched": "candidates: searches",
-        "repeated": "candidates: whole rollouts, scores kept",
+        "repeated": "candidates: integer rollouts, scores kept",
         "directions": "directions: searches",
-        "directions repeated": "directions: whole rollouts, scores kept",
+        "directions repeated": "directions: integer rollouts, scores kept",
     }
     return [row(model, f"{rule}, {what[name]}", None, values[name], 1) for name in what]
 

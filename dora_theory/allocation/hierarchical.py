@@ -167,7 +167,7 @@ def hierarchical_log_failure(
             from 1e-290 to 2^52 in float64.
         within_concentration: ν > 0, scalar or shape `(...)`; from 1e-30 to 2^23 in float32,
             from 1e-290 to 2^52 in float64.
-        allocation: whole rollouts B ≥ 0, spread in any way, shape `(..., k)`.
+        allocation: integer rollouts B ≥ 0, spread in any way, shape `(..., k)`.
         method: as `correlated_allocation`.
         points: as `correlated_allocation`, for the largest total of a direction.
         mask: boolean `(..., k)`; candidates that are false count for nothing.

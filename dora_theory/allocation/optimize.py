@@ -1,4 +1,4 @@
-"""A general optimizer: any differentiable objective of a real allocation, then whole rollouts.
+"""A general optimizer: any differentiable objective of a real allocation, then integer rollouts.
 
 Three stages, each for all problems at once. *Ascent*: optax on the logarithms of the shares, robust
 and slow near the boundary. *Refinement*: steps that maximize a local model of the objective over
@@ -39,7 +39,7 @@ class Optimized(NamedTuple):
     """What was found, and how far it can be trusted.
 
     Attributes:
-        allocation: whole rollouts, int32, shape `(..., k)`, with sum N.
+        allocation: integer rollouts, int32, shape `(..., k)`, with sum N.
         value: objective of `allocation`, shape `(...)`.
         real: real-valued solution, shape `(..., k)`, with sum N up to rounding.
         real_value: objective of `real`, shape `(...)`.

@@ -23,7 +23,7 @@ def spread_evenly(
     """Rollouts of candidates from those of directions: as even as it goes, more to lower indices.
 
     Args:
-        totals: whole rollouts of each direction, shape `(..., g)`.
+        totals: integer rollouts of each direction, shape `(..., g)`.
         directions: label of each candidate in [0, g), shape `(..., k)`.
         mask: boolean `(..., k)`, false for padding, which receives nothing.
 

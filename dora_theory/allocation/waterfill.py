@@ -54,7 +54,7 @@ def waterfill_allocation(
         concentration: κ > 0, scalar or shape `(...)`, or of each candidate, `(..., k)` (see
             `optimal_allocation`): then B_i = max(0, κ_i w_i/λ - κ_i + shift), to (k + 8) u (N +
             Σκ).
-        budget: N ≥ 0 rollouts, whole, scalar or shape `(...)`.
+        budget: integer N ≥ 0 of rollouts, scalar or shape `(...)`.
         shift: what is taken from κ, any finite number.
         mask: boolean `(..., k)`, false for padding, which receives nothing.
 
@@ -93,7 +93,7 @@ def shifted_linear_allocation(
     Args:
         weights: qualities w in [0, 1], shape `(..., k)`, with sum 1 if the budget is to be kept.
         concentration: κ > 0, scalar or shape `(...)`.
-        budget: N ≥ 0 rollouts, whole, scalar or shape `(...)`.
+        budget: integer N ≥ 0 of rollouts, scalar or shape `(...)`.
         mask: boolean `(..., k)`, false for padding: it receives 0 and does not count in k.
 
     Returns:

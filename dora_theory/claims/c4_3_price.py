@@ -231,8 +231,8 @@ CLAIMS = (
         r"\exists Q:e^{\mathrm{KL}(Q\|\hat Q)}\ge4\iff h\ge36.2632\ldots",
         source="new",
         expected="holds",
-        assumptions="Many rollouts, where the price is exp KL; h = k_max/k_min, not taken for "
-        "whole, and off its threshold by 1e-12 of itself or more.",
+        assumptions="Many rollouts, where the price is exp KL; h = k_max/k_min, any real "
+        "number at least a relative 1e-12 away from its threshold.",
         proof="The largest price for h is Specht's ratio, and attained. It rises with h: sizes "
         "between 1 and h lie between 1 and any larger h too. So each saving has one threshold, "
         "where Specht's ratio is 2, or 4; it is found by bisection.",

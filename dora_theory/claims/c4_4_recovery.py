@@ -250,7 +250,7 @@ CLAIMS = (
         latex=r"\gamma_i=\tfrac1{k_j},\ R_i=R_j\ (i\in E_j)\ \Rightarrow\ \sum_{i\in E_j}w'_i=Q_j",
         source="paper",
         expected="holds",
-        assumptions="Cosine 1 inside a direction, 0 across, T_s = 0.02: γ = 1/k_j to 1e-21.",
+        assumptions="Cosine 1 within a direction, 0 between, T_s = 0.02: γ = 1/k_j to 1e-21.",
         proof="Direction j has k_j candidates of weight e^{R_j/T_b}/k_j: sizes cancel.",
         draw=_draw_equal,
         margin=_margin_equal,

@@ -122,7 +122,7 @@ def _margin_copies(x: Instances) -> Float[Array, " n"]:
             mask=there,
         )
 
-    # N Q_j is whole: of its parts in the first round, and then it is one rollout a copy.
+    # N Q_j is an integer: of its parts in the first round, and then it is one rollout a copy.
     run = _copied(dora, 3 * (parts.sum(-1),))
     moved = jnp.stack([jnp.abs(copies - parts).max(-1) for copies in run]).max(0)
     weights = dora_weights(
@@ -201,7 +201,7 @@ CLAIMS = (
         "budgets for which all that a copy is due is whole.",
         proof="A direction of m copies of quality Q_j is given a share ∝ m Q_j (4.2), and has that "
         "many copies in the next round. REBASE itself is run too, for three rounds, on all copies, "
-        "with N_t = Σ n_j^t and Q ∝ n for small whole n.",
+        "with N_t = Σ n_j^t and Q ∝ n for small integers n.",
         draw=_draw_rounds,
         margin=_margin_power,
         # t |log Q| up to 160 ulps.
@@ -245,10 +245,10 @@ CLAIMS = (
         latex=r"\gamma_i=\tfrac1{m_j}\ \Rightarrow\ \sum_{i\in E_j}w'_i=Q_j\quad\text{for every }m",
         source="new",
         expected="holds",
-        assumptions="Cosine 1 between copies, 0 across, T_s = 0.02; each direction has a copy.",
+        assumptions="Cosine 1 between copies, 0 otherwise, T_s = 0.02; each direction has a copy.",
         proof="Theorem 1 (4.4): sizes cancel. DORA itself is run too, for three rounds from one "
-        "candidate of each direction, with N Q whole: copies become N Q_j and stay so, where those "
-        "of REBASE go as Q_j^t.",
+        "candidate of each direction, with N Q integers: copies become N Q_j and stay so, where "
+        "those of REBASE go as Q_j^t.",
         draw=_draw_copies,
         margin=_margin_copies,
         # A softmax of scores over T_b ≥ 0.05.
@@ -256,8 +256,8 @@ CLAIMS = (
     ),
     Claim(
         id="6.1",
-        name="whole copies sharpen too",
-        statement="In whole rollouts, each round apportioned over N copies, two rounds give each "
+        name="integer copies sharpen too",
+        statement="In integer rollouts, each round apportioned over N copies, two rounds give each "
         "direction its sharpened share of N to within one rollout.",
         latex=r"\Big|B_j^{(2)}-N\frac{Q_j^2}{\sum_lQ_l^2}\Big|\le1",
         source="new",

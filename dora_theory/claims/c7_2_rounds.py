@@ -188,8 +188,8 @@ CLAIMS = (
         expected="holds",
         assumptions="Many problems of one kind, so that costs are met on average; hazards fall.",
         proof="Proved where rollouts are real: with H = ∫ h the depth s(H) is convex, and the "
-        "batched cost of the worst case is met at smaller H, where a rollout costs less. For whole "
-        "rollouts it is checked here, and not proved.",
+        "batched cost of the worst case is met at smaller H, where a rollout costs less. For "
+        "integers it is checked here, and not proved.",
         draw=_draw_hazards,
         margin=_margin_kept,
         # The price is narrowed down to 3e-6; off its place the bound is a little higher.

@@ -108,7 +108,7 @@ def direction_totals(
     """Sum over the candidates of each direction, of rollouts or of weights.
 
     Args:
-        values: shape `(..., k)`, whole or real.
+        values: shape `(..., k)`, integer or real.
         directions: label of each candidate in [0, g), shape `(..., k)`.
         num_directions: g.
         mask: boolean `(..., k)`; candidates that are false count for nothing.

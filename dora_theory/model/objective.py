@@ -37,7 +37,7 @@ def log_failure(
         concentration: κ > 0, scalar or shape `(...)`, or of each candidate, `(..., k)` (see
             `optimal_allocation`); from 1e-30 to 2^23 in float32, 1e-290 to 2^52 in float64. None
             with a `BetaPrior`, which has its own.
-        allocation: rollouts B ≥ 0, whole or real, shape `(..., k)`.
+        allocation: rollouts B ≥ 0, integer or real, shape `(..., k)`.
         mask: boolean `(..., k)`; candidates that are false count for nothing.
 
     Returns:
@@ -86,7 +86,7 @@ def success_probability(
         weights: qualities w in [0, 1], shape `(..., k)`.
         concentration: κ > 0, scalar or shape `(...)`, or of each candidate, `(..., k)` (see
             `optimal_allocation`); from 1e-30 to 2^23 in float32, 1e-290 to 2^52 in float64.
-        allocation: rollouts B ≥ 0, whole or real, shape `(..., k)`.
+        allocation: rollouts B ≥ 0, integer or real, shape `(..., k)`.
         mask: boolean `(..., k)`; candidates that are false count for nothing.
 
     Returns:
@@ -120,7 +120,7 @@ def candidate_log_failure(
         weights: qualities w in [0, 1], shape `(..., k)`.
         concentration: κ > 0, scalar or shape `(...)`, or of each candidate, `(..., k)` (see
             `optimal_allocation`); from 1e-30 to 2^23 in float32, 1e-290 to 2^52 in float64.
-        allocation: rollouts B ≥ 0, whole or real, shape `(..., k)`.
+        allocation: rollouts B ≥ 0, integer or real, shape `(..., k)`.
         mask: boolean `(..., k)`, false for padding, which has 0.
 
     Returns:

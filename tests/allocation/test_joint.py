@@ -18,7 +18,7 @@ ROWS = 200
 
 
 def points(seed, rows=ROWS, high=8):
-    """Finite priors: quarters of p, sometimes 0 and 1, and whole weights."""
+    """Finite priors: quarters of p, sometimes 0 and 1, and integer weights."""
     rng = np.random.default_rng(seed)
     p = rng.integers(0, high + 1, (rows, M, K)) / high
     return p, rng.integers(1, 5, (rows, M)).astype(float)

@@ -89,7 +89,7 @@ BY_HAND = {
         {"logged": 2, "rollouts": 1, "sixteenths": 8},
         "the mean of (1 - c/n)^B is 3/8, the failure 1/4",
     ),
-    "whole copies sharpen too": (
+    "integer copies sharpen too": (
         {"parts": [1, 3], "budget": 7},
         {"parts": [1, 3], "budget": 3},
         "2, 5 copies after one round, 2, 5 after two; N Q²/ΣQ² is 7/10, 63/10",

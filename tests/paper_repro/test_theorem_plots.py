@@ -156,7 +156,7 @@ def test_page_has_the_numbers_of_the_theory() -> None:
     # Theory 5.3: 0.0044 at κ = 0.01 to 0.00007 at κ = 100, in another sample of problems.
     lost = [float(x) for x in rows["success lost by κ' = 1/2: the same κ"].split(", ")]
     np.testing.assert_allclose([lost[0], lost[-1]], [0.0044, 0.00007], rtol=0.5)
-    assert rows["N = 64, whole: shares at t = 4"] == "0.5000, 0.2969, 0.2031"
+    assert rows["N = 64, integers: shares at t = 4"] == "0.5000, 0.2969, 0.2031"
     assert rows["share of problems that miss N"] == "0.62"
     assert rows["Specht's ratio at h = 4, 16, 64"] == "1.26, 2.39, 5.95"
     assert rows["price at t = 2, 4, 6"] == "1.06, 1.59, 2.83"

@@ -18,7 +18,7 @@ EIGHTHS = 8
 
 
 def draw_points(key: Array, n: int, k: int = K) -> Instances:
-    """Finite priors: p in eighths, and whole weights."""
+    """Finite priors: p in eighths, and integer weights."""
     keys = jax.random.split(key, 3)
     return {
         "chances": drawing.whole(keys[0], (n, _POINTS, k), 0, EIGHTHS),
