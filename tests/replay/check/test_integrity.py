@@ -54,7 +54,7 @@ def test_one_outcome_of_all_is_said(right):
     samples += [Sample("so 9", correct=right)]
     verdict, what = verdicts([record(*samples)])["outcomes differ"]
     assert verdict == "doubtful"
-    assert f"{10 * right} of 10 solutions are right: see whether" in what
+    assert f"{10 * right} of 10 solutions are right: check that" in what
     assert verdicts([record(*samples, Sample("no", correct=not right))])["outcomes differ"] == (
         "good",
         f"{10 if right else 1} of 11 solutions are right",
