@@ -1,6 +1,6 @@
 """Figure 1: how each rule spends 16 rollouts on the same 16 candidates.
 
-The scores are chosen by us to show the rules; they are not the paper's. The candidates follow three
+We chose the scores to show the rules; they are not the paper's. The candidates follow three
 directions, A (nine), B (five) and C (two). Temperature gives one each; beam search gives four each
 to the four best; DVTS gives four to the best of each of four groups (dotted lines); REBASE follows
 the scores, and so the crowd; DORA follows the scores of directions. Drawn are REBASE and DORA with
