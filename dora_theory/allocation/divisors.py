@@ -17,7 +17,7 @@ from dora_theory.model.copula import CORRELATION, check_symmetric, copies
 from dora_theory.model.directions import segment_sum
 
 # Levels within so many ulps are a tie: sums of the same terms in another order.
-_TIE = 32
+TIE = 32
 
 
 def checked_problem(
@@ -28,19 +28,31 @@ def checked_problem(
     mask: ArrayLike | None,
 ) -> tuple[Any, ...]:
     """Checked w, C, κ and N of the shapes that they have, and the mask of the full one or None."""
-    w, c, kappa, n, m = checked(
-        mask,
-        promote=True,
-        whole=False,
-        weights=Argument(weights, domain=SHARE),
-        correlation=Argument(correlation, "k k", CORRELATION),
-        concentration=Argument(concentration, "", offset_domain),
-        budget=Argument(budget, "", COUNT),
-    )
-    check_budget(budget, mask, w.dtype)
+    given = arguments_of(weights, correlation, concentration, budget)
+    w, c, kappa, n, m = checked(mask, promote=True, whole=False, **given)
+    check_problem(correlation, budget, mask, w.dtype)
+    return w, c, kappa, n, m
+
+
+def arguments_of(
+    weights: ArrayLike, correlation: ArrayLike, concentration: ArrayLike, budget: ArrayLike
+) -> dict[str, Argument]:
+    """What `checked` and `checked_host` take of a problem of correlated candidates."""
+    return {
+        "weights": Argument(weights, domain=SHARE),
+        "correlation": Argument(correlation, "k k", CORRELATION),
+        "concentration": Argument(concentration, "", offset_domain),
+        "budget": Argument(budget, "", COUNT),
+    }
+
+
+def check_problem(
+    correlation: ArrayLike, budget: ArrayLike, mask: ArrayLike | None, dtype: np.dtype
+) -> None:
+    """`ValueError` for a budget that cannot be spent and a host matrix that is no correlation."""
+    check_budget(budget, mask, dtype)
     if is_host(correlation) and is_host(mask):
         check_symmetric("correlation", correlation, mask)
-    return w, c, kappa, n, m
 
 
 def readied(w: Array, c: Array, kappa: Array, n: Array, mask: Array | None) -> tuple[Array, ...]:
@@ -69,7 +81,7 @@ def spend(
     w = jnp.where(none & first, 1, w)
     there = w > 0
     each = jnp.where(there, 1 / jnp.where(there, w, 1), jnp.inf)
-    slack = _TIE * jnp.finfo(w.dtype).eps
+    slack = TIE * jnp.finfo(w.dtype).eps
 
     def give(r: Array, carried: tuple) -> tuple:
         spent, state = carried

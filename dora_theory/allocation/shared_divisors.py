@@ -14,13 +14,16 @@ from jaxtyping import Array, Bool, Int, Real
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import Argument, check_budget, checked, mask_of
 from dora_theory._domains import COUNT, SHARE, budget_domain, cannot_spend, spoiled
+from dora_theory.allocation import shared_on_host
 from dora_theory.allocation.divisors import among_copies, checked_problem, readied, row_of, spend
 from dora_theory.model.copula import copies
 from dora_theory.model.copula_moments import PairSeries, pair_series, series_divisors
 from dora_theory.model.directions import segment_sum
+from dora_theory.model.on_host import small_by
 from dora_theory.model.root_weights import root_weights
 
 
+@small_by(shared_on_host.shared_divisor_allocation)
 def shared_divisor_allocation(
     weights: Real[ArrayLike, "*#batch k"],
     correlation: Real[ArrayLike, "*#batch k k"],

@@ -23,6 +23,8 @@ from dora_theory.model.similarity import checked_similarity
 
 # A correlation or a cosine, up to what rounding in float32 adds.
 CORRELATION = Domain(-1 - 1e-5, 1 + 1e-5)
+# Correlations and qualities within so many ulps of equal are those of copies.
+COPY = 16
 # Nodes of the latent's own noise.
 _NOISE = 24
 # Numbers that a block of draws holds at once.
@@ -294,8 +296,8 @@ def copies(w: Array, c: Array, mask: Array) -> Array:
     """The lowest index that each candidate is one with: C_ij = 1 and equal w, to rounding."""
     eps = float(jnp.finfo(w.dtype).eps)
     gap = jnp.abs(w[..., :, None] - w[..., None, :])
-    equal = gap <= 16 * eps * jnp.maximum(w[..., :, None], w[..., None, :])
-    return leaders(jnp.where(equal, c, 0), mask, 16 * eps)
+    equal = gap <= COPY * eps * jnp.maximum(w[..., :, None], w[..., None, :])
+    return leaders(jnp.where(equal, c, 0), mask, COPY * eps)
 
 
 def _root(c: Array) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ import pytest
 from allocation_table import greedy, rows
 
 import dora_theory as dt
-from dora_theory.allocation import on_host
+from dora_theory.allocation import on_host, shared_on_host
 
 
 def single(x64):
@@ -26,6 +26,7 @@ def never(monkeypatch):
     for module, name in (
         ("allocation.optimal", "_largest"),
         ("allocation.optimal", "_apportion"),
+        ("allocation.shared_divisors", "_shared"),
         ("model.quality", "_softmax"),
         ("model.similarity", "_uniqueness"),
     ):
@@ -66,6 +67,38 @@ def test_many_random_problems_with_ties_and_padding(x64):
     assert answered > 390
 
 
+@pytest.mark.parametrize("smooth", [False, True])
+def test_shared_divisors_with_ties_copies_and_padding(smooth, x64):
+    rng = np.random.default_rng(9)
+    rows, k = 120, 12
+    w = rng.choice([0.0, 0.1, 0.25, 0.25, 0.7], (rows, k))
+    w[::2] = rng.uniform(size=(rows // 2, k))
+    labels = rng.integers(0, 8, (rows, k))
+    e = rng.normal(size=(rows, 8, 5))
+    e = np.take_along_axis(e, labels[..., None], 1) / 3
+    # Cosines of equal labels are 1, and so are copies; others may be negative.
+    c = np.tanh(np.einsum("rid,rjd->rij", e, e))
+    # Smoothed by a kernel, which has no negative entries, or some weights would be negative.
+    c = np.abs(c) if smooth else c
+    c[labels[:, :, None] == labels[:, None, :]] = 1
+    w[::3] = np.take_along_axis(w[::3], labels[::3], -1)
+    w, c = w.astype(single(x64)), c.astype(single(x64))
+    mask = rng.uniform(size=(rows, k)) < 0.8
+    mask[:, 0] = True
+    kappa, n = rng.choice([0.3, 1.0, 20.0], rows).astype(w.dtype), rng.integers(0, 60, rows)
+    compiled = dt.shared_divisor_allocation(w, c, kappa, n, smooth=smooth, mask=mask)
+    answered = same = 0
+    for i, given in enumerate(zip(w, c, kappa, n, strict=True)):
+        found = shared_on_host.shared_divisor_allocation(*given, smooth=smooth, mask=mask[i])
+        if found is not None:
+            answered += 1
+            assert found.sum() == n[i]
+            same += (found == compiled[i]).all()
+    assert answered > 0.8 * rows
+    # Sums of the smoothed weights are in another order, and their ties are to rounding.
+    assert same == answered if not smooth else same >= 0.98 * answered
+
+
 @pytest.mark.usefixtures("never")
 def test_a_loop_compiles_nothing(x64):
     rng = np.random.default_rng(3)
@@ -75,6 +108,7 @@ def test_a_loop_compiles_nothing(x64):
             dt.dora_allocation(scores, e, 64),
             dt.rebase_allocation(scores.tolist(), 64),
             dt.optimal_allocation(dt.quality_weights(scores), 0.5, 64),
+            dt.shared_divisor_allocation(dt.quality_weights(scores), np.eye(k), 0.5, 64),
         ):
             assert isinstance(found, jax.Array)
             assert found.dtype == jnp.int32
