@@ -2,15 +2,21 @@
 
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 
 from dora_theory.cli.main import main
+from dora_theory.replay.cut.candidates import Candidates
+from dora_theory.replay.estimate.certified import certified as certified_of
+from dora_theory.replay.estimate.policies import pad
+from dora_theory.replay.estimate.ties import _reordered
 from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.report.summary import summary
 from dora_theory.replay.report.table import table
 from dora_theory.replay.run import replay
 from dora_theory.replay.synthetic import write_synthetic_log
+from dora_theory.strategies.options import Options
 
 pytestmark = pytest.mark.slow
 
@@ -50,6 +56,31 @@ def test_the_optimum_of_independent_candidates_lacks_little(certified):
     _, optimal, shared = certified.epsilon.mean(-1)
     assert np.all(shared < 0.03)
     assert np.all(optimal < 0.1)
+
+
+def test_an_order_of_candidates_changes_no_bound():
+    rng = np.random.default_rng(2)
+    e = rng.normal(size=(5, 4))
+    e[3] = e[1]
+    one = Candidates(
+        problem_id="1",
+        scores=np.array([0.9, 0.8, 0.8, 0.8, 0.2]),
+        embeddings=e / np.linalg.norm(e, axis=-1, keepdims=True),
+        directions=np.arange(5),
+        correct=np.zeros(5, bool),
+        scored=True,
+        finished=np.zeros(5, bool),
+    )
+    order = np.array([4, 2, 0, 3, 1])
+    spent = rng.multinomial(4, np.ones(5) / 5, (2, 1)).transpose(1, 0, 2)
+    batch = pad([one, _reordered(one, order)])
+    both = np.stack([spent[0], spent[0][:, order]], 1)
+    options = Options(concentration=0.5, similarity_temperature=0.1)
+    with jax.enable_x64(True):
+        found = certified_of(batch, [both], options, 0)
+    assert found.shape == (1, 2, 2)
+    np.testing.assert_array_equal(found[..., 0], found[..., 1])
+    assert (found > 0).any()
 
 
 def test_each_half_is_replayed_with_what_fits_the_other(path):

@@ -5,11 +5,12 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from dora_theory.allocation.joint_certificate import joint_certificate
 from dora_theory.model.copula import copula_kernel, copula_prior, repaired
-from dora_theory.model.directions import segment_max, segment_sum
+from dora_theory.model.directions import segment_max
+from dora_theory.model.joint import JointPrior
 from dora_theory.model.magnitude import leaders
 from dora_theory.model.similarity import cosine_similarity
 from dora_theory.replay.estimate.policies import Batch
@@ -17,8 +18,10 @@ from dora_theory.strategies.options import Options
 from dora_theory.strategies.problems import Problems
 from dora_theory.strategies.registry import concentration, quality
 
-# Draws of the latent, and numbers that a table of its moments may hold at once.
+# Draws of the latent, and numbers that tables of its moments may hold at once.
 _DRAWS, _NUMBERS = 256, 1 << 23
+# Allocations that are bounded by one call, at most.
+_ALLOCATIONS = 256
 # Correlations this near to 1 are copies.
 _COPY = 1e-6
 
@@ -29,7 +32,7 @@ def certified(
     """Upper bounds on what each allocation lacks, under the copula prior that strategies are given.
 
     Args:
-        batch: the problems.
+        batch: the problems; those that differ in the order of candidates alone share one prior.
         spent: rollouts by each strategy, `(budgets, problems, k)`.
         options: of the strategies: T_b, T_s and κ.
         seed: of the prior's sample.
@@ -38,24 +41,56 @@ def certified(
         The regret bound F (1 - e^-G) of theory 8.1.7, by 256 draws of the latent, of what each
         allocation spends on copies taken together: they count as one candidate.
     """
-    table = jnp.stack([jnp.asarray(x) for x in spent])
-    problems, count, k = batch.problems(), *batch.scores.shape
-    most = int(np.asarray(table).sum(-1).max(initial=0))
+    table = np.stack([np.asarray(x) for x in spent])
+    order, first, owner = _different(batch)
+    table = np.take_along_axis(table, order[None, None], -1)
+    most, k = int(table.sum(-1).max(initial=0)), table.shape[-1]
     size = max(1, _NUMBERS // (_DRAWS * k * (most + 2)))
-    parts = []
-    for start in range(0, count, size):
+    found = np.empty(table.shape[:-1])
+    for start in range(0, len(first), size):
         # The last ones again, so that all parts have one shape.
-        rows = np.minimum(np.arange(start, start + size), count - 1)
-        part = jax.tree.map(lambda x, rows=rows: x[rows], problems)
-        found = _regrets(jax.random.key(seed), part, table[:, :, rows], options, most)
-        parts.append(np.asarray(found)[..., : min(size, count - start)])
-    return np.concatenate(parts, -1)
+        rows = first[np.minimum(np.arange(start, start + size), len(first) - 1)]
+        part = jax.tree.map(partial(_at, rows, order[rows]), batch.problems())
+        prior, leader = _prior(jax.random.key(seed), part, options, most)
+        inside = (owner >= start) & (owner < start + size)
+        found[..., inside] = _regrets(
+            prior, np.asarray(leader), owner[inside] - start, table[:, :, inside]
+        )
+    return found
+
+
+def _different(
+    batch: Batch,
+) -> tuple[Int[np.ndarray, "problems k"], Int[np.ndarray, " n"], Int[np.ndarray, " problems"]]:
+    """An order of each problem's candidates that is the same however they come.
+
+    Returns:
+        The order, a row for each of the n different problems, and which one each row is.
+    """
+    seen: dict[bytes, int] = {}
+    order, first, owner = np.empty(batch.scores.shape, int), [], []
+    for i, (scores, vectors, mask) in enumerate(
+        zip(batch.scores, batch.embeddings, batch.mask, strict=True)
+    ):
+        columns = np.column_stack([~mask, scores, vectors])
+        order[i] = np.lexsort(columns.T[::-1])
+        content = columns[order[i]].tobytes()
+        if content not in seen:
+            seen[content] = len(first)
+            first.append(i)
+        owner.append(seen[content])
+    return order, np.array(first), np.array(owner)
+
+
+def _at(rows: np.ndarray, order: np.ndarray, x: Array) -> Array:
+    """Some problems, each in its order."""
+    wide = order.reshape(*order.shape, *(1,) * (x.ndim - 2))
+    return jnp.take_along_axis(x[rows], wide, 1)
 
 
 @partial(jax.jit, static_argnames=("options", "most"))
-def _regrets(
-    key: Array, problems: Problems, spent: Array, options: Options, most: int
-) -> Float[Array, "strategies budgets problems"]:
+def _prior(key: Array, problems: Problems, options: Options, most: int) -> tuple[JointPrior, Array]:
+    """The prior of each problem, and the copy that each candidate counts as."""
     mask = problems.mask
     w = quality(problems, options)
     s = cosine_similarity(problems.embeddings, mask=mask)
@@ -68,11 +103,33 @@ def _regrets(
     both = leads[..., :, None] & leads[..., None, :]
     c, _ = repaired(jnp.where(both | jnp.eye(w.shape[-1], dtype=bool), c, 0))
     kappa = jnp.asarray(concentration(problems, options))
-    prior = copula_prior(key, w, kappa, c, most + 1, num_draws=_DRAWS)
+    return copula_prior(key, w, kappa, c, most + 1, num_draws=_DRAWS), leader
 
-    def regret(given: Array) -> Array:
-        merged = segment_sum(given, leader, w.shape[-1])
-        return joint_certificate(prior, merged).regret
 
-    flat = spent.reshape(-1, *spent.shape[-2:])
-    return jax.lax.map(regret, flat).reshape(*spent.shape[:2], -1)
+def _regrets(
+    prior: JointPrior,
+    leader: Int[np.ndarray, "n k"],
+    owner: Int[np.ndarray, " problems"],
+    table: Int[np.ndarray, "strategies budgets problems k"],
+) -> Float[np.ndarray, "strategies budgets problems"]:
+    """The bound of each allocation; of those that rules and orders have in common it is one."""
+    k = table.shape[-1]
+    of = np.broadcast_to(owner, table.shape[:-1]).reshape(-1)
+    merged = np.zeros((of.size, k), table.dtype)
+    place = np.arange(of.size)[:, None]
+    np.add.at(merged, (place, leader[of]), table.reshape(-1, k))
+    pairs, which = np.unique(np.column_stack([of, merged]), axis=0, return_inverse=True)
+    # Few enough that their priors' tables fit; the last one again.
+    each = int(np.prod(prior.log_moments.shape[-3:]))
+    size = max(1, min(_ALLOCATIONS, _NUMBERS // each))
+    found = []
+    for start in range(0, len(pairs), size):
+        some = pairs[np.minimum(np.arange(start, start + size), len(pairs) - 1)]
+        found.append(np.asarray(_regret(prior, some[:, 0], some[:, 1:])))
+    return np.concatenate(found)[which.reshape(-1)].reshape(table.shape[:-1])
+
+
+@jax.jit
+def _regret(prior: JointPrior, owner: Array, merged: Array) -> Float[Array, " pairs"]:
+    own = jax.tree.map(lambda x: x[owner], prior)
+    return joint_certificate(own, merged).regret
