@@ -150,7 +150,7 @@ TABLE = {
     "moment_divisor_allocation": _entry(
         "moment_divisor_allocation", "means:k second_moments:k*k budget", "k"
     ),
-    "root_weights": _entry("root_weights", "weights:k correlation:k*k", "k, "),
+    "root_weights": _entry("root_weights", "weights:k correlation:k*k", "k, , "),
     "correlated_allocation": _entry(
         "correlated_allocation", f"{_GROUPS} within_concentration budget", "k", points=16
     ),

@@ -11,7 +11,7 @@ from dora_theory.cli.options import given_options, given_strategy, integer, numb
 from dora_theory.io.atomic_write import whole_output
 from dora_theory.io.correlations import correlation_fault
 from dora_theory.io.problem_lines import Problem, read_problems
-from dora_theory.io.terminal import counted
+from dora_theory.io.terminal import counted, say
 from dora_theory.strategies.options import POOLS, Options
 from dora_theory.strategies.registry import STRATEGIES, Strategy
 
@@ -42,7 +42,8 @@ failure is minus infinity, is a `log_failure` of null beside a `success` of 1.
 With --budget-cost it also has `cost`, what is spent, and `success_bound`, which no allocation of
 that cost exceeds: equal to `success` where that is proved optimal, as it is for costs that are
 small integers. With --target it has `budget`, the smallest N, and `budget_closed_form`; both budget
-and allocation are null where even 2^30 rollouts are too few.
+and allocation are null where even 2^30 rollouts are too few. With root-weights it has `lift` where
+similarities are no correlations: what their diagonal was raised by. Standard error sums that up.
 
 Nothing is written before the whole input has been read and checked. Bad input ends with exit status
 2 and one line, `file:line: field: what`. With --stream, each line of standard input is answered at
@@ -222,14 +223,22 @@ def _answers(
 ) -> Iterator[tuple[Problem, "Answer"]]:
     """Each problem with its answer, in order, computed in batches."""
     account = int(budget) if "within_concentration" in strategy.options else 0
+    lifts: list[float] = []
     for batch in _batches(problems, account):
         # Not before the first lines have proved good: JAX takes longer to load than to use.
         from dora_theory.strategies.batches import answer
 
         try:
-            yield from zip(batch, answer(batch, strategy, budget, options, goal=goal), strict=True)
+            found = answer(batch, strategy, budget, options, goal=goal)
         except ValueError as error:
             raise InputError(str(error)) from None
+        lifts += [lift for each in found if (lift := each.more.get("lift", 0)) > 0]
+        yield from zip(batch, found, strict=True)
+    if lifts:
+        say(
+            f"{strategy}: lifted the diagonals of similarities that are no correlations: problems "
+            f"{len(lifts)}, by at most {max(lifts):.3g}"
+        )
 
 
 def _batches(problems: Iterable[Problem], account: int) -> Iterator[list[Problem]]:
@@ -267,6 +276,8 @@ def _text(problem: Problem, answer: "Answer", strategy: Strategy, options: Optio
             allocation, prospects = "null", '"log_failure": null, "success": null'
         prospects += f', "budget": {_dump(n if n >= 0 else None)}'
         prospects += f', "budget_closed_form": {_dump(closed if closed < math.inf else None)}'
+    if more.get("lift", 0) > 0:
+        prospects += f', "lift": {_dump(more["lift"])}'
     smooth = '"smooth": true, ' if options.smooth else ""
     return (
         f'{{"id": {_dump(problem.id)}, "strategy": {_dump(strategy.name)}, {smooth}'

@@ -25,16 +25,19 @@ class RootWeights(NamedTuple):
     Attributes:
         weights: w' ≥ 0 of independent candidates that stand for them, shape `(..., k)`.
         exponent: E = Σ w', shape `(...)`: the least failure of N rollouts falls like N^(-κE).
+        lift: δ ≥ 0 of C ← (C + δI)/(1 + δ), shape `(...)`: what C, of the candidates that count,
+            lacked to be positive semi-definite.
 
     Examples:
         >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
         ...     0], [0, 0, 1]])
         >>> dt.root_weights(weights, correlation)._fields
-        ('weights', 'exponent')
+        ('weights', 'exponent', 'lift')
     """
 
     weights: Float[Array, "*batch k"]
     exponent: Float[Array, "*batch"]
+    lift: Float[Array, "*batch"]
 
 
 def root_weights(
@@ -89,7 +92,7 @@ def _root_weights(w: Array, c: Array, mask: Array) -> RootWeights:
     leader = copies(w, c, there)
     leads = there & (leader == jnp.arange(k))
     pair = leads[..., :, None] & leads[..., None, :]
-    c, _ = repaired(jnp.where(pair & ~eye, c, eye))
+    c, lift = repaired(jnp.where(pair & ~eye, c, eye))
     # A unit of w of its own for each problem, so that none is out of range.
     top = w.max(-1, keepdims=True)
     root = jnp.sqrt(jnp.where(leads, w / jnp.where(top > 0, top, 1), 1))
@@ -103,4 +106,5 @@ def _root_weights(w: Array, c: Array, mask: Array) -> RootWeights:
     u = top * jnp.maximum(solve_for_ones(z, free), 0)
     members = jnp.maximum(segment_sum(there.astype(w.dtype), leader, k), 1)
     found = jnp.where(there, jnp.take_along_axis(u / members, leader, -1), 0)
-    return RootWeights(spoiled(found, bad), spoiled(found.sum(-1), bad, 0))
+    lift = jnp.broadcast_to(lift, bad.shape)
+    return RootWeights(spoiled(found, bad), spoiled(found.sum(-1), bad, 0), spoiled(lift, bad, 0))

@@ -45,7 +45,8 @@ class Answer(NamedTuple):
         weights: what they follow.
         log_failure: log P(all fail), None if κ is not given.
         more: further fields by name: of a budget of cost "cost" and "log_failure_bound", of a
-            target "budget", -1 if none is enough, and "budget_closed_form".
+            target "budget", -1 if none is enough, and "budget_closed_form"; "lift" of a strategy
+            that lifts similarities that are no correlation.
     """
 
     allocation: list[int] | list[float]
@@ -172,11 +173,14 @@ def _compute(problems: Problems, budget: Array, options: Options, strategy: Stra
     kappa, nu = options.concentration, options.within_concentration
     if problems.concentrations is not None and not strategy.directions:
         kappa = problems.concentrations
+    more = {}
+    if strategy.lift is not None and problems.embeddings is None:
+        more = {"lift": strategy.lift(problems, options)}
     if kappa is None:
-        return allocation, weights, None, {}
+        return allocation, weights, None, more
     if problems.directions is None or kappa is problems.concentrations:
         w = quality(problems, options)
-        return allocation, weights, log_failure(w, kappa, allocation, mask=problems.mask), {}
+        return allocation, weights, log_failure(w, kappa, allocation, mask=problems.mask), more
     q, labels = direction_quality(problems, options), problems.directions
     if "within_concentration" in strategy.options:
         points = options.max_budget
@@ -185,7 +189,7 @@ def _compute(problems: Problems, budget: Array, options: Options, strategy: Stra
         )
     else:
         chance = log_failure(q, kappa, direction_totals(allocation, labels, q.shape[-1]))
-    return allocation, weights, chance, {}
+    return allocation, weights, chance, more
 
 
 def _by_cost(problems: Problems, budget: Array, options: Options, strategy: Strategy) -> Computed:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # (problems, N, options) → rollouts or weights, shape (n, k).
 Rule = Callable[["Problems", "Array", "Options"], Any]
+# (problems, options) → how much each matrix lacks to be a correlation, shape (n,).
+Lift = Callable[["Problems", "Options"], Any]
 
 # Okabe and Ito's palette, distinct under every common color blindness.
 BLACK, GRAY, ORANGE, SKY = "#000000", "#808080", "#E69F00", "#56B4E9"
@@ -44,6 +46,7 @@ class Strategy:
         own: takes κ of each candidate.
         literal: has a form with the paper's own rounding.
         smooths: has a form for scores whose differences among like candidates are noise.
+        lift: how much it lifts a matrix that is no correlation; None if it takes any.
         real: its rollouts are real numbers.
         blind: sees nothing of the candidates, so that a replay takes them for one direction.
         oracle: sees the true qualities, and so exists for synthetic problems only.
@@ -71,6 +74,7 @@ class Strategy:
     own: bool = False
     literal: bool = False
     smooths: bool = False
+    lift: Lift | None = None
     real: bool = False
     blind: bool = False
     oracle: bool = False
@@ -175,6 +179,12 @@ def _copula_rule(name: str, *more: str) -> Rule:
         return getattr(shared_divisors, name)(*given, n, mask=p.mask, **extra)
 
     return rule
+
+
+def _root_lift(p: "Problems", o: "Options") -> Any:
+    from dora_theory.model.root_weights import root_weights
+
+    return root_weights(quality(p, o), _correlation(p, o), mask=p.mask).lift
 
 
 def _optimal(p: "Problems", n: "Array", o: "Options") -> Any:
@@ -302,7 +312,7 @@ _BUILT_IN = (
         "root-weights", _copula_rule("root_weight_allocation"),
         "exact optimum of the independent candidates that failure's exponent sees",
         color=GREEN, line=":", marker="<", geometry=True, correlation=True,
-        options=("concentration",),
+        options=("concentration",), lift=_root_lift,
     ),
     Strategy(
         "determinantal", _copula_rule("determinantal_allocation"),

@@ -163,6 +163,22 @@ def test_the_least_concentration_takes_no_near_certainty_for_certainty(allocate)
         assert answers[0]["log_failure"] == pytest.approx(math.log1p(-w), rel=1e-12)
 
 
+def test_a_lifted_matrix_is_said_and_by_how_much(allocate):
+    weights = [0.5, 0.3, 0.2]
+    near = [[1, 0.9, 0.9], [0.9, 1, -0.5], [0.9, -0.5, 1]]
+    lines = [
+        {"id": 1, "weights": weights, "similarity": near},
+        {"id": 2, "weights": weights, "similarity": np.eye(3).tolist()},
+    ]
+    options = "--strategy", "root-weights", "--budget", 8, "--kappa", 1
+    status, answers, err = allocate(lines, *options, "--similarity-temperature", 1)
+    lift = -np.linalg.eigvalsh(np.exp(np.array(near) - 1))[0]
+    assert status == 0
+    assert answers[0]["lift"] == pytest.approx(lift, rel=1e-9)
+    assert "lift" not in answers[1]
+    assert f"no correlations: problems 1, by at most {lift:.3g}" in err
+
+
 def test_a_batch_of_long_accounts_is_computed_in_parts():
     lines = [b'{"scores": [0.5, 0.5], "directions": [0, 1]}'] * 9
     batches = list(_batches(map(parse_problem, lines), 1 << 18))
