@@ -68,7 +68,9 @@ def _different(
         The order, a row for each of the n different problems, and which one each row is.
     """
     seen: dict[bytes, int] = {}
-    order, first, owner = np.empty(batch.scores.shape, int), [], []
+    order = np.empty(batch.scores.shape, int)
+    first: list[int] = []
+    owner: list[int] = []
     for i, (scores, vectors, mask) in enumerate(
         zip(batch.scores, batch.embeddings, batch.mask, strict=True)
     ):
