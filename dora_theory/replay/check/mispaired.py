@@ -19,7 +19,7 @@ is more than chance makes of 2%: where one row in ten is shifted, half of them a
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.special
@@ -92,10 +92,10 @@ class Pairing:
         return Finding(check, "doubtful", what + hint)
 
     def _see(self, window: list[Record]) -> None:
-        likeness, own = compared(window, self._before)
-        wrong = foreign_to(likeness, own)
-        rows = foreign_rows(likeness, own, len(window))
-        if likeness.cosine.size:
+        words, own = compared(window, self._before)
+        wrong = words.foreign(own)
+        rows = foreign_rows(words, own, len(window))
+        if words.problems.shape[0]:
             self.rows += len(window)
             self.foreign += int(rows.sum())
         for record, odd in zip(window, rows, strict=True):
@@ -141,80 +141,88 @@ def _chance(count: int, of: int, each: float = CHANCE) -> float:
 
 def foreign(records: Sequence[Record]) -> Bool[np.ndarray, " completions"]:
     """Which completions clearly answer another problem of the list, 16 of each record."""
-    return foreign_to(*compared(records))
+    words, own = compared(records)
+    return words.foreign(own)
 
 
-class Likeness(NamedTuple):
-    """Of completions to problems; without columns where nothing can be compared.
+class Words(NamedTuple):
+    """Those of some texts and of all problems; without problems where nothing can be compared.
 
     Attributes:
-        cosine: of weighted word frequencies.
-        shared: how many different words they have in common.
+        weights: of the words of each text, weighted by rarity, of length 1; sparse.
+        present: 1 where a word occurs in it; sparse.
+        problems: as `weights`, of each problem.
+        asked: as `present`, of each problem.
     """
 
-    cosine: Float[np.ndarray, "completions problems"]
-    shared: Float[np.ndarray, "completions problems"]
+    weights: Any
+    present: Any
+    problems: Any
+    asked: Any
 
-    def rows(self, chosen: Bool[np.ndarray, " completions"]) -> "Likeness":
-        """That of some completions."""
-        return Likeness(self.cosine[chosen], self.shared[chosen])
+    def rows(self, chosen: Bool[np.ndarray, " texts"]) -> "Words":
+        """Those of some texts."""
+        return self._replace(weights=self.weights[chosen], present=self.present[chosen])
+
+    def by_row(self, own: Int[np.ndarray, " texts"], count: int) -> "Words":
+        """The mean over the texts of each of so many rows, zero for one without any."""
+        from scipy.sparse import csr_array
+
+        among = np.bincount(own, minlength=count)[own].astype(float)
+        mean = csr_array((1 / among, (own, np.arange(len(own)))), shape=(count, len(own)))
+        return self._replace(weights=mean @ self.weights, present=mean @ self.present)
+
+    def cosine(self) -> Float[np.ndarray, "texts problems"]:
+        """How alike each text and each problem are."""
+        # As dense columns: nearly every text shares a word with nearly every problem.
+        return self.weights @ self.problems.T.toarray()
+
+    def foreign(
+        self, owner: Int[np.ndarray, " texts"], *, least: float = _WORDS
+    ) -> Bool[np.ndarray, " texts"]:
+        """Which texts clearly answer another problem than that of their owner.
+
+        Args:
+            owner: the problem that each text is paired with.
+            least: how many more words it must share with the other one.
+
+        Returns:
+            Shape `(texts,)`.
+        """
+        if not self.problems.shape[0]:
+            return np.zeros(len(owner), dtype=bool)
+        rows, others = np.arange(len(owner)), self.cosine()
+        mine = others[rows, owner]
+        others[rows, owner] = 0
+        nearest = others.argmax(-1)
+        other = others[rows, nearest]
+        more = self._shared(nearest) - self._shared(owner)
+        return (other > _FACTOR * mine) & (other > _MARGIN) & (more >= least)
+
+    def _shared(self, problem: Int[np.ndarray, " texts"]) -> Float[np.ndarray, " texts"]:
+        """How many words each text shares with a problem of its own."""
+        return np.asarray(self.present.multiply(self.asked[problem]).sum(-1)).ravel()
 
 
 def foreign_rows(
-    likeness: Likeness, own: Int[np.ndarray, " completions"], count: int
+    words: Words, own: Int[np.ndarray, " completions"], count: int
 ) -> Bool[np.ndarray, " rows"]:
     """Which of so many rows hold completions that, on average, answer another problem."""
-    return foreign_to(mean_by_row(likeness, own, count), np.arange(count), words=_MEAN_WORDS)
-
-
-def foreign_to(
-    likeness: Likeness, owner: Int[np.ndarray, " completions"], *, words: float = _WORDS
-) -> Bool[np.ndarray, " completions"]:
-    """Which completions clearly answer another problem than that of their owner.
-
-    Args:
-        likeness: to every problem.
-        owner: the problem that each completion is paired with.
-        words: how many more it must share with the other one.
-
-    Returns:
-        Shape `(completions,)`.
-    """
-    if not likeness.cosine.size:
-        return np.zeros(len(owner), dtype=bool)
-    cosine, shared = likeness
-    rows, others = np.arange(len(owner)), cosine.copy()
-    mine = cosine[rows, owner]
-    others[rows, owner] = 0
-    nearest = others.argmax(-1)
-    other = others[rows, nearest]
-    more = shared[rows, nearest] - shared[rows, owner]
-    return (other > _FACTOR * mine) & (other > _MARGIN) & (more >= words)
-
-
-def mean_by_row(likeness: Likeness, own: Int[np.ndarray, " completions"], count: int) -> Likeness:
-    """The mean likeness of the completions of each of so many rows, zero for one without any."""
-    among = np.maximum(np.bincount(own, minlength=count), 1)[:, None]
-    found = []
-    for matrix in likeness:
-        sums = np.zeros((count, matrix.shape[1]))
-        np.add.at(sums, own, matrix)
-        found.append(sums / among)
-    return Likeness(*found)
+    return words.by_row(own, count).foreign(np.arange(count), least=_MEAN_WORDS)
 
 
 def compared(
     records: Sequence[Record], before: Sequence[str] = (), *, first: int | None = None
-) -> tuple[Likeness, Int[np.ndarray, " completions"]]:
-    """Likeness of completions of each record to each problem, and the rows they are in.
+) -> tuple[Words, Int[np.ndarray, " completions"]]:
+    """The words of completions of each record and of each problem, and the rows they are in.
 
     Args:
-        records: their problems are the first columns.
-        before: statements of problems that are columns too.
+        records: their problems come first.
+        before: statements of further problems.
         first: take so many completions in order; else 16, whichever the order.
 
     Returns:
-        The likeness and, for each completion, the number of its record.
+        The words and, for each completion, the number of its record.
     """
 
     def some(record: Record) -> list[str]:
@@ -225,14 +233,19 @@ def compared(
     texts = [text for row in chosen for text in row]
     own = np.repeat(np.arange(len(records)), [len(row) for row in chosen])
     statements = [*(record.problem for record in records), *before]
-    nothing = Likeness(np.zeros((len(texts), 0)), np.zeros((len(texts), 0)))
     if len(set(statements)) < 2 or not texts:
-        return nothing, own
+        return _nothing(len(texts)), own
     vectorizer = tfidf_vectorizer(token_pattern=r"\w+", sublinear_tf=True, dtype=np.float32)
     try:
         problems = vectorizer.fit_transform(statements)
     except ValueError:  # No word in any of them.
-        return nothing, own
-    words = vectorizer.transform(texts)
-    products = words @ problems.T, words.sign() @ problems.sign().T
-    return Likeness(*(product.toarray() for product in products)), own
+        return _nothing(len(texts)), own
+    weights = vectorizer.transform(texts)
+    return Words(weights, weights.sign(), problems, problems.sign()), own
+
+
+def _nothing(texts: int) -> Words:
+    from scipy.sparse import csr_array
+
+    some, none = csr_array((texts, 0)), csr_array((0, 0))
+    return Words(some, some, none, none)

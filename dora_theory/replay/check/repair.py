@@ -26,8 +26,6 @@ from dora_theory.replay.check.mispaired import (
     compared,
     foreign,
     foreign_rows,
-    foreign_to,
-    mean_by_row,
 )
 from dora_theory.replay.read.record import Record
 
@@ -106,8 +104,7 @@ def _rows_back(stream: Iterator[Record], log: str, note: Callable[[str], None]) 
             record if i == j else _with_samples_of(record, window[j])
             for i, (record, j) in enumerate(zip(window, donor, strict=True))
         ]
-        likeness, own = compared(back)
-        wrong = foreign_rows(likeness, own, len(back))
+        wrong = foreign_rows(*compared(back), len(back))
         if wrong.mean() > REFUSED:
             first, last = (record.place.rpartition(":")[2] for record in (back[0], back[-1]))
             raise InputError(
@@ -132,11 +129,11 @@ def _donors(window: list[Record]) -> Int[np.ndarray, " rows"]:
     """For each problem the row whose completions are to be its own, one row to a problem."""
     from scipy.optimize import linear_sum_assignment
 
-    likeness, own = compared(window)
+    words, own = compared(window)
     count = len(window)
-    if not likeness.cosine.size:
+    if not words.problems.shape[0]:
         return np.arange(count)
-    mean = mean_by_row(likeness, own, count).cosine
+    mean = words.by_row(own, count).cosine()
     mean[np.diag_indices(count)] *= _STAYS
     rows, problems = linear_sum_assignment(mean, maximize=True)
     donor = np.empty(count, dtype=int)
@@ -182,10 +179,10 @@ def _dealt_back(batch: list[Record]) -> list[Record]:
 def _batch_size(records: list[Record], *, whole: bool) -> int | None:
     """The batch size whose dealing explains the records best, None if none explains them."""
     counts = {len(record.samples) for record in records}
-    likeness, own = compared(records, first=_COMPLETIONS)
-    similarity = likeness.cosine
-    if len(counts) > 1 or not similarity.size:
+    words, own = compared(records, first=_COMPLETIONS)
+    if len(counts) > 1 or not words.problems.shape[0]:
         return None
+    similarity = words.cosine()
     n = counts.pop()
     place = np.arange(len(own)) % min(n, _COMPLETIONS)
     best, found = 0.0, None
@@ -196,6 +193,6 @@ def _batch_size(records: list[Record], *, whole: bool) -> int | None:
         sure = (length == size) | whole
         to = start + ((own - start) * n + place) % length
         like = similarity[np.arange(len(own)), to][sure].mean() if sure.any() else 0.0
-        if like > best and foreign_to(likeness.rows(sure), to[sure]).mean() <= _LEFT:
+        if like > best and words.rows(sure).foreign(to[sure]).mean() <= _LEFT:
             best, found = float(like), size
     return found

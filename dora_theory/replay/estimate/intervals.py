@@ -11,12 +11,14 @@ interval would be [1, 1]. Where it collapses to a point or runs into the end of 
 - Of differences, which have their edge at 0: both parts, what is gained and what is lost, so.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import scipy.special
 from jaxtyping import Bool, Float
 
+# Some resamples at a time: as floats, all weights of a long log would fill the memory.
 _WEIGHTS = 1 << 24
 _TAIL = 0.025
 # Differences, by their effective number, below which a bootstrap knows too few of them.
@@ -162,22 +164,35 @@ def bootstrap(
     where = None if where is None else where[..., order]
     # Where every problem counts, each resample has as many as there are.
     counted = None if where is None else where.astype(np.float64)
-    generator = np.random.default_rng(seed)
     kept = values if where is None else np.where(where, values, 0)
     means = np.empty((*values.shape[:-1], resamples))
-    # Some resamples at a time: all weights of a long log would fill the memory.
-    size = max(1, _WEIGHTS // problems)
     with np.errstate(invalid="ignore"):
         mean = kept.sum(-1) / (problems if counted is None else counted.sum(-1))
-        for start in range(0, resamples, size):
-            count = min(size, resamples - start)
-            chances = np.full(problems, 1 / problems)
+        end = 0
+        for part in _weights(seed, problems, resamples):
             # As floats at once: products with integers take NumPy's own slow loop.
-            weights = generator.multinomial(problems, chances, size=count).T.astype(np.float64)
+            weights = part.T.astype(np.float64)
             of = problems if counted is None else counted @ weights
-            means[..., start : start + count] = (kept @ weights) / of
+            start, end = end, end + len(part)
+            means[..., start:end] = (kept @ weights) / of
     empty = np.isnan(mean)
     means[empty] = 0
     mean = np.round(mean, 12)
     low, high = np.round(np.nanquantile(means, [0.025, 0.975], axis=-1), 12)
     return Interval(mean, np.where(empty, np.nan, low), np.where(empty, np.nan, high))
+
+
+@lru_cache(maxsize=2)
+def _weights(seed: int, problems: int, resamples: int) -> list[np.ndarray]:
+    """How often each problem is in each resample, some resamples at a time.
+
+    Every table of a report asks for the same ones, and to draw them is most of a bootstrap.
+    """
+    generator = np.random.default_rng(seed)
+    chances = np.full(problems, 1 / problems)
+    size = max(1, _WEIGHTS // problems)
+    # One problem 256 times: never of fewer problems, and of more with a chance below 1/256!.
+    return [
+        generator.multinomial(problems, chances, size=min(size, resamples - start)).astype(np.uint8)
+        for start in range(0, resamples, size)
+    ]
