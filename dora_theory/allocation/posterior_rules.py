@@ -122,17 +122,23 @@ def thompson_failure(
     return _thompson(key, n, count, m, w, kappa)
 
 
+def confidence_bound(w: Array, kappa: Array, given: Array, deviations: float) -> Array:
+    """Posterior mean after failures plus so many standard deviations, elementwise, unchecked."""
+    mean = kappa * w / (kappa + given)
+    return mean + deviations * jnp.sqrt(mean * (1 - mean) / (kappa + given + 1))
+
+
 def _by_bound(n: int, deviations: float | None, mask: Array, w: Array, kappa: Array) -> Array:
     """By standard deviations, or by UCB1 for None."""
 
     def take(t: Array, given: Array) -> Array:
         r = given.astype(w.dtype)
-        mean = kappa * w / (kappa + r)
         if deviations is None:
             bonus = jnp.sqrt(2 * jnp.log1p(jnp.asarray(t, w.dtype)) / (1 + r))
+            index = kappa * w / (kappa + r) + bonus
         else:
-            bonus = deviations * jnp.sqrt(mean * (1 - mean) / (kappa + r + 1))
-        best = jnp.argmax(jnp.where(mask, mean + bonus, -jnp.inf))
+            index = confidence_bound(w, kappa, r, deviations)
+        best = jnp.argmax(jnp.where(mask, index, -jnp.inf))
         return given + (jnp.arange(w.size) == best)
 
     return jax.lax.fori_loop(0, n, take, varying_with(jnp.zeros(w.shape, jnp.int32), w))

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dora_theory.allocation import costs, optimal, targets
+from dora_theory.allocation import costs, optimal, posterior_rules, targets
 from dora_theory.claims.check import drawing, rational
 from dora_theory.claims.check.claim import Claim, Instances
 from dora_theory.claims.check.splits import least_sum
@@ -212,8 +212,7 @@ def _margin_bound_rule(x: Instances) -> Float[Array, " n"]:
     table = _table({"weights": w, "concentrations": kappa})
     given = jnp.zeros(w.shape, int)
     for t in range(_MOST):
-        mean = kappa * w / (kappa + given)
-        bound = mean - jnp.sqrt(mean * (1 - mean) / (kappa + given + 1))
+        bound = posterior_rules.confidence_bound(w, kappa, given, -1.0)
         more = jax.nn.one_hot(bound.argmax(-1), _K, dtype=int)
         given = given + more * (t < x["budget"])[:, None]
     reached = jnp.take_along_axis(table, given[..., None], -1)[..., 0].sum(-1)

@@ -25,6 +25,7 @@ from dora_theory.allocation import (
     joint_certificate,
     literature,
     optimal,
+    posterior_rules,
     regret,
     rounds,
     rules,
@@ -440,6 +441,19 @@ def with_replacement(right: Function) -> Function:
     return lambda n, c, k, **o: ((c / n) ** k, right(n, c, k, **o)[1])
 
 
+def all_or_nothing(right: Function) -> Function:
+    def wrong(*arguments: Any, **options: Any) -> Any:
+        found, spread_of = right(*arguments, **options)
+        return 1.0 * (found > 0.5), spread_of
+
+    return wrong
+
+
+def confidence_forgotten(right: Function) -> Function:
+    # The posterior mean alone, which is the optimum.
+    return lambda w, kappa, given, deviations: right(w, kappa, given, 0.0)
+
+
 def ties_won(right: Function) -> Function:
     def wrong(counts: Any, k: int, **options: Any) -> Any:
         found, spread_of = right(counts, k, **options)
@@ -505,6 +519,13 @@ PLANTED = [
     ),
     (
         verifiers,
+        "verifier_order",
+        order_of_failures,
+        "9.3.2",
+        "the program over counts for rates of their own",
+    ),
+    (
+        verifiers,
         "verifier_ceiling",
         half_the_errors,
         "9.3.3",
@@ -526,6 +547,7 @@ PLANTED = [
     ),
     (metrics, "pass_hat", with_replacement, "9.4.1", "pass^k and pass@k without bias"),
     (metrics, "majority_at", ties_won, "9.4.2", "plurality of k without bias"),
+    (metrics, "pass_hat", all_or_nothing, "9.4.3", "Hoeffding's bound of the variance"),
     (
         joint_certificate,
         "_rival",
@@ -729,3 +751,14 @@ def test_verify_sees_it(
     assert found.claim.id == id_
     assert not found.as_expected
     assert found.violations > 0
+
+
+def test_verify_sees_that_what_it_should_refute_was_never_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    right = posterior_rules.confidence_bound
+    monkeypatch.setattr(posterior_rules, "confidence_bound", confidence_forgotten(right))
+    [found] = verify([CLAIMS["the lower confidence bound"]], instances=128, workers=1)
+    assert found.claim.id == "9.2.2"
+    assert found.violations == 0
+    assert not found.as_expected
