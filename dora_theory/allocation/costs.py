@@ -23,7 +23,7 @@ from dora_theory.model.pochhammer import log_failure_of
 Method = Literal["auto", "greedy", "exact"]
 
 # A budget counts as kept up to these parts of it, so that 3 × 0.1 fits into 0.3.
-_SLACK = {"float32": 1e-6, "float64": 1e-12}
+SLACK = {"float32": 1e-6, "float64": 1e-12}
 # Prices this far above the level of the budget are served at once, the rest one by one.
 _WINDOW = {"float32": 1e-4, "float64": 1e-6}
 _HALVINGS = 64
@@ -227,7 +227,7 @@ def _gain(w: Array, kappa: Array, c: Array, given: Array) -> Array:
 
 
 def _greedy(mask: Array, w: Array, kappa: Array, c: Array, budget: Array) -> CostAllocation:
-    budget = budget * (1 + _SLACK[w.dtype.name])
+    budget = budget * (1 + SLACK[w.dtype.name])
     # Which rollouts are taken has no derivative; what they achieve has.
     fixed = jax.lax.stop_gradient((w, kappa, c, budget))
     none = jnp.zeros(w.shape, w.dtype)

@@ -13,7 +13,7 @@ from dora_theory.io.correlations import correlation_fault
 from dora_theory.io.problem_lines import Problem, read_problems
 from dora_theory.io.terminal import counted, say
 from dora_theory.strategies.options import POOLS, Options
-from dora_theory.strategies.registry import STRATEGIES, Strategy
+from dora_theory.strategies.registry import ONE_CONCENTRATION, STRATEGIES, Strategy
 
 if TYPE_CHECKING:
     from dora_theory.strategies.batches import Answer, Goal
@@ -39,10 +39,12 @@ and `beta` in place of weights and κ; for --budget-cost `costs` (of one rollout
 An allocation is a JSON object: `id`, `strategy`, `allocation`, `weights` (what the strategy shares
 the budget by), `log_failure` and `success` (null without --kappa). Certain success, whose log
 failure is minus infinity, is a `log_failure` of null beside a `success` of 1.
-With --budget-cost it also has `cost`, what is spent, and `success_bound`, which no allocation of
-that cost exceeds: equal to `success` where that is proved optimal, as it is for costs that are
-small integers. With --target it has `budget`, the smallest N, and `budget_closed_form`; both budget
-and allocation are null where even 2^30 rollouts are too few. With root-weights it has `lift` where
+With --budget-cost it also has `cost`, what is spent. There optimal and direction-optimal have costs
+in their objective; every other strategy spends as without costs, on the most rollouts that are paid
+for. optimal adds `success_bound`, which no allocation of that cost exceeds: equal to `success`
+where that is proved optimal, as it is for costs that are small integers.
+With --target it has `budget`, the smallest N, and `budget_closed_form`; both budget and allocation
+are null where even 2^30 rollouts are too few. With root-weights it has `lift` where
 similarities are no correlations: what their diagonal was raised by. Standard error sums that up.
 
 Nothing is written before the whole input has been read and checked. Bad input ends with exit status
@@ -69,7 +71,7 @@ def add_parser(commands: Any) -> None:
     goal = parser.add_mutually_exclusive_group(required=True)
     goal.add_argument("--budget", type=integer, metavar="N", help="rollouts for each problem")
     goal.add_argument(
-        "--budget-cost", type=number, metavar="C", help="cost for each problem (optimal)"
+        "--budget-cost", type=number, metavar="C", help="cost for each problem, from `costs`"
     )
     goal.add_argument(
         "--target", type=number, metavar="Q", help="the fewest rollouts for this success (optimal)"
@@ -139,8 +141,10 @@ def run(arguments: argparse.Namespace) -> int:
     strategy = given_strategy(
         arguments.strategy, options, budget=arguments.budget or 0, among=_ALLOCATED, own=True
     )
-    if goal != "budget" and strategy.name != "optimal":
-        raise InputError(f"{_FLAG[goal]}: strategy {strategy} has no form for it, optimal has")
+    if goal == "target" and strategy.name != "optimal":
+        raise InputError(f"--target: strategy {strategy} has no form for it, optimal has")
+    if goal == "cost" and (strategy.real or "within_concentration" in strategy.options):
+        raise InputError(f"--budget-cost: strategy {strategy} has no form for it")
     if arguments.stream:
         return _stream(arguments, strategy, budget, options, goal)
     with whole_output(arguments.out) as file:
@@ -173,9 +177,6 @@ def _stream(
     return stream(usable, texts)
 
 
-_FLAG = {"cost": "--budget-cost", "target": "--target"}
-
-
 def _goal(arguments: argparse.Namespace) -> tuple["Goal", float]:
     """What each problem is given, and how much of it."""
     cost, target = arguments.budget_cost, arguments.target
@@ -202,6 +203,8 @@ def _usable(
             missing = "embeddings", "similarity"
         elif strategy.directions and problem.directions is None:
             missing = ("directions",)
+        elif strategy.directions and problem.concentrations is not None:
+            raise InputError(f"{place}: concentrations: strategy {strategy} {ONE_CONCENTRATION}")
         elif goal == "cost" and problem.costs is None:
             raise InputError(f"{place}: costs: missing: --budget-cost needs them")
         elif strategy.own and options.concentration is None and problem.concentrations is None:
@@ -268,8 +271,9 @@ def _text(problem: Problem, answer: "Answer", strategy: Strategy, options: Optio
         prospects = f'"log_failure": {_log(log_failure)}, "success": {_success(log_failure)}'
     allocation = _dump(answer.allocation)
     if "cost" in more:
-        bound = _success(more["log_failure_bound"])
-        prospects += f', "cost": {_dump(more["cost"])}, "success_bound": {bound}'
+        prospects += f', "cost": {_dump(more["cost"])}'
+        if "log_failure_bound" in more:
+            prospects += f', "success_bound": {_success(more["log_failure_bound"])}'
     elif "budget" in more:
         n, closed = more["budget"], more["budget_closed_form"]
         if n < 0:

@@ -95,6 +95,13 @@ def add_parser(commands: Any) -> None:
         help="further rollouts of a problem (default 4,8,16,32,64, as far as the log goes)",
     )
     add(
+        "--budget-cost",
+        type=wholes,
+        metavar="C,C",
+        help="instead of --budgets: tokens that a problem's further rollouts may cost, by the "
+        "lengths of its logged solutions",
+    )
+    add(
         "--strategies",
         type=lambda text: tuple(text.split(",")),
         default=BY_DEFAULT,
@@ -159,6 +166,12 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; `InputError` if an option, or every log, cannot be used."""
     arguments.all_budgets, arguments.budgets = bool(arguments.budgets), arguments.budgets or BUDGETS
+    cost = arguments.budget_cost
+    if (by_cost := cost is not None) and arguments.all_budgets:
+        raise InputError("--budget-cost: has no use beside --budgets")
+    arguments.by_cost, arguments.budgets = by_cost, cost if by_cost else arguments.budgets
+    if by_cost and (arguments.across or arguments.metrics is not None):
+        raise InputError("--budget-cost: has no form for --across and --metrics")
     options = all_options_of(arguments)
     if (figure := arguments.figure) is not None and not figure.endswith((".png", ".svg")):
         raise InputError(f"--figure: {figure}: needs a name that ends in .png or .svg")
@@ -194,11 +207,10 @@ def run(arguments: argparse.Namespace) -> int:
         if figure is not None:
             _draw(summaries, figure)
         if pages:
-            calibrated = [
-                _calibrated(s, f.options, **who) for s, f in zip(summaries, found, strict=True)
-            ]
-            budgets = [shared(s, f.options, judge) for s, f in zip(summaries, found, strict=True)]
-            worth = [worth_of(s, f.options, judge) for s, f in zip(summaries, found, strict=True)]
+            pairs = [(s, f.options.in_rollouts()) for s, f in zip(summaries, found, strict=True)]
+            calibrated = [_calibrated(s, how, **who) for s, how in pairs]
+            budgets = [shared(s, how, judge) for s, how in pairs]
+            worth = [worth_of(s, how, judge) for s, how in pairs]
             every = zip(summaries, calibrated, budgets, worth, strict=True)
             whole = [s | c | a | m for s, c, a, m in every]
             _report(whole, pages, many=len(options) > 1)

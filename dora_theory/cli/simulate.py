@@ -28,6 +28,7 @@ A sweep is a TOML file:
   level = "conditional"                     # or "rollouts", "closed": how much is thrown
   seed = 0                                  # one for all cells: common random numbers
   rollouts_lost = false                     # also N less what the optimum needs for the same
+  by_cost = false                           # budgets are costs; population.cost_spread makes them
 
   [population]                              # fields of dora_theory.Population
   preset = "math500-llama31-8b"             # optional: of dora_theory.PRESETS

@@ -61,6 +61,8 @@ class ReplayOptions:
         certify: whether to bound how far each allocation is from the best, if the prior that
             scores and similarities state is right.
         fit_similarity_temperature: whether to fit T_s on each half of the problems for the other.
+        by_cost: whether budgets are tokens that the further rollouts of a problem may cost, by the
+            lengths that the log has, instead of rollouts; see `Candidates`.
         all_budgets: whether even the default budgets go on where the log has ended.
 
     Raises:
@@ -94,18 +96,20 @@ class ReplayOptions:
     encoder_cache: str = ""
     certify: bool = False
     fit_similarity_temperature: bool = False
+    by_cost: bool = False
     all_budgets: bool = False
 
     def __post_init__(self) -> None:
+        named = "budget_cost" if self.by_cost else "budgets"
         if not self.budgets or len(set(self.budgets)) < len(self.budgets):
-            raise InputError("--budgets: needs different values, at least one")
+            raise InputError(f"{flag(named)}: needs different values, at least one")
         try:
             found = as_strategies(self.strategies, among=REPLAYED)
         except ValueError as error:
             raise InputError(f"--{error}") from None
         object.__setattr__(self, "strategies", found)
         for budget in self.budgets:
-            _check_whole("budgets", budget, 1, _MOST_ROLLOUTS)
+            _check_whole(named, budget, 1, _MOST_ROLLOUTS)
         object.__setattr__(self, "budgets", tuple(sorted(self.budgets)))
         if self.log_format not in ("auto", *LOG_FORMATS):
             known = ", ".join(("auto", *LOG_FORMATS))
@@ -140,10 +144,14 @@ class ReplayOptions:
 
     def within(self, samples: int) -> "ReplayOptions":
         """With the budgets that a log of at most so many solutions of a problem is replayed at."""
-        if self.all_budgets or self.budgets != BUDGETS:
+        if self.by_cost or self.all_budgets or self.budgets != BUDGETS:
             return self
         kept = tuple(n for n in self.budgets if n <= samples) or self.budgets[:1]
         return replace(self, budgets=kept)
+
+    def in_rollouts(self) -> "ReplayOptions":
+        """The same, with the default budgets of rollouts in place of budgets of tokens."""
+        return replace(self, by_cost=False, budgets=BUDGETS) if self.by_cost else self
 
     @property
     def names(self) -> tuple[str, ...]:

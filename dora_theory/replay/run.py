@@ -65,6 +65,8 @@ def replay(
     with judge or Judge() as judge:
         log = Examined(path, options, judge, remember, workers)
         if log.kind == "tree":
+            if options.by_cost:
+                raise InputError(f"{path}: a tree has no tokens to spend a budget of cost on")
             if options.certify or options.fit_similarity_temperature:
                 raise InputError(f"{path}: a tree has no outcomes to fit T_s to or to certify by")
             found = replay_trees(path, log.trees(), encoder, options, workers)
@@ -199,7 +201,7 @@ class _Tally:
         if finished > 0.05:
             hint = "; --step-end line cuts them finer" if options.step_end == "blank-line" else ""
             yield f"{finished:.0%} of the solutions end by step {options.steps}{hint}"
-        short = [str(b) for b in options.budgets if b > self.largest]
+        short = [str(b) for b in options.budgets if b > self.largest and not options.by_cost]
         if short:
             yield (
                 f"budgets of {', '.join(short)} are more than was logged of any problem: success "

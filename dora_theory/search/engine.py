@@ -15,7 +15,9 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar, get_args
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Real
+
+from dora_theory._arrays import ArrayLike
 
 Width = Literal["remaining", "full"]
 State = TypeVar("State")
@@ -53,6 +55,8 @@ class View(NamedTuple):
         answers: of a finished beam, shape `(slots,)`.
         correct: whether a finished beam is right, shape `(slots,)`.
         success: true probability that the beam ends right, shape `(slots,)`.
+        costs: > 0, expected steps from here to the end of a solution, shape `(slots,)`; None for
+            as many as there can be.
     """
 
     finished: Bool[Array, " slots"]
@@ -62,6 +66,7 @@ class View(NamedTuple):
     answers: Int[Array, " slots"]
     correct: Bool[Array, " slots"]
     success: Float[Array, " slots"]
+    costs: Float[Array, " slots"] | None = None
 
 
 class Candidates(NamedTuple):
@@ -72,15 +77,17 @@ class Candidates(NamedTuple):
         embeddings: shape `(slots, d)`.
         directions: equal for beams of one direction, shape `(slots,)`.
         mask: false for slots that are finished or empty, shape `(slots,)`.
+        costs: of a rollout of each, shape `(slots,)`, where the budget is one of cost; else None.
     """
 
     scores: Float[Array, " slots"]
     embeddings: Float[Array, "slots d"]
     directions: Int[Array, " slots"]
     mask: Bool[Array, " slots"]
+    costs: Float[Array, " slots"] | None = None
 
 
-Rule = Callable[[Candidates, Int[Array, ""]], Int[Array, " slots"]]
+Rule = Callable[[Candidates, Real[Array, ""]], Int[Array, " slots"]]
 
 
 class Trace(NamedTuple):
@@ -90,7 +97,8 @@ class Trace(NamedTuple):
         active: slots that were extended, shape `(steps, slots)`.
         finished: those of them that finished at this step.
         view: what there was to see of them, after the step.
-        width: rollouts that were to be shared out, shape `(steps,)`.
+        width: rollouts that were to be shared out, or by cost the most there could be, shape
+            `(steps,)`.
         allocation: rollouts that the rule gave to each slot; those beyond N slots are dropped; -1
             throughout where a rule of your own made no allocation.
         parents: the slot that each slot of the next step copies.
@@ -121,6 +129,7 @@ def search(
     *,
     width: Width = "remaining",
     padding: bool = False,
+    cost: Real[ArrayLike, ""] | None = None,
 ) -> Trace:
     """One search by Algorithm 1.
 
@@ -133,6 +142,11 @@ def search(
         width: what is shared out at a step, see above.
         padding: the authors' repair of a rule that misses the budget: beams are repeated in order
             until there are as many as there were to be; of nothing there is nothing to repeat.
+        cost: C ≥ 0, the most steps that all beams together may take, with a rule for budgets of
+            cost; None for no limit. At each step the rule is given what is left of it, or less
+            where that pays for more than the rollouts that are to be shared out, and what a beam
+            costs to its end is as the world expects it; beams beyond the last step that can be paid
+            are dropped.
 
     Returns:
         The trace. Rollouts beyond N slots are dropped, as the authors' code does.
@@ -145,9 +159,14 @@ def search(
         raise ValueError(f"width = {width!r}: needs one of {', '.join(map(repr, get_args(Width)))}")
     made, run = jax.random.split(key)
     index = jnp.arange(slots, dtype=jnp.int32)
+    limit = jnp.asarray(0 if cost is None else cost, float)
 
     def step(carry: tuple, number: Array) -> tuple[tuple, Trace]:
-        state, active, done = carry
+        state, active, done, left = carry
+        if cost is not None:
+            # The first of them, for none is known to be better.
+            active &= jnp.cumsum(active) <= left
+        left = left - active.sum()
         state = world.extend(jax.random.fold_in(run, number), problem, state, number)
         view = world.look(problem, state)
         finished = active & view.finished
@@ -156,7 +175,15 @@ def search(
         to_spend = slots - done if width == "remaining" else jnp.int32(slots)
         to_spend = jnp.where((done < slots) & open_.any(), to_spend, 0).astype(jnp.int32)
         candidates = Candidates(view.scores, view.embeddings, view.directions, open_)
-        given = jnp.where(open_ & (to_spend > 0), rule(candidates, to_spend), 0)
+        pays: Array = to_spend
+        if cost is not None:
+            rest = jnp.full(slots, world.steps - 1.0 - number) if view.costs is None else view.costs
+            rest = jnp.where(open_, rest, 1)
+            candidates = candidates._replace(costs=rest)
+            # What no allocation of more rollouts than are to be shared out fits into.
+            pays = jnp.minimum(left, to_spend * jnp.where(open_, rest, jnp.inf).min())
+            pays = jnp.where(to_spend > 0, pays, 0)
+        given = jnp.where(open_ & (to_spend > 0), rule(candidates, pays), 0)
         # -1 throughout says that the rule made no allocation: the search ends there.
         copies = jnp.maximum(given, 0)
         total = copies.sum(dtype=jnp.int32)
@@ -165,8 +192,9 @@ def search(
         parents = jnp.searchsorted(jnp.cumsum(copies), place, side="right").astype(jnp.int32)
         parents = jnp.minimum(parents, slots - 1)
         many = jnp.where(total > 0, to_spend, 0) if padding else total
+        view = view._replace(costs=None)
         row = Trace(active, finished, view, to_spend, given, parents)
-        return (jax.tree.map(lambda x: x[parents], state), index < many, done), row
+        return (jax.tree.map(lambda x: x[parents], state), index < many, done, left), row
 
-    start = world.start(made, problem, slots), jnp.ones(slots, bool), jnp.int32(0)
+    start = world.start(made, problem, slots), jnp.ones(slots, bool), jnp.int32(0), limit
     return jax.lax.scan(step, start, jnp.arange(world.steps, dtype=jnp.int32))[1]

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Real
 
 from dora_theory._arrays import ArrayLike
 from dora_theory.search.engine import Rule, Trace, Width, World, one_of, search
@@ -104,6 +104,7 @@ def run_searches(
     width: Width = "remaining",
     padding: bool = False,
     block: int = 64,
+    cost: Real[ArrayLike, ""] | None = None,
 ) -> Measures:
     """Searches of every problem, several times.
 
@@ -120,6 +121,7 @@ def run_searches(
         width: as for `search`.
         padding: as for `search`, and for the solutions that count.
         block: searches held in memory at a time.
+        cost: as for `search`.
 
     Returns:
         Measures of shape `(n, repetitions)`.
@@ -137,7 +139,7 @@ def run_searches(
         problem = number // repetitions
         own = jax.random.fold_in(jax.random.fold_in(key, problem), number % repetitions)
         of_it = jax.tree.map(lambda x: x[problem], problems)
-        trace = search(own, world, of_it, used, slots, width=width, padding=padding)
+        trace = search(own, world, of_it, used, slots, width=width, padding=padding, cost=cost)
         return measure(trace, world.answers, padding=padding)
 
     # Whole blocks only: a last one that is shorter would be a second program to compile.

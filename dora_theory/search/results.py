@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from dora_theory._checks import check_number
 from dora_theory.io.documents import Document
 from dora_theory.search.engine import Width, World
 from dora_theory.search.measures import Measures, run_searches
@@ -25,15 +26,17 @@ class SearchResult(Document):
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each strategy and measure: mean over problems and its standard error."""
+        spent = {name: self.data[name] for name in ("budget", "budget_cost") if name in self.data}
         return [
-            {"strategy": name, "budget": self.data["budget"], "metric": metric, **cell}
+            {"strategy": name, **spent, "metric": metric, **cell}
             for name, cells in self.data["strategies"].items()
             for metric, cell in cells.items()
         ]
 
     def _title(self) -> str:
         data = self.data
-        return f"searches of {data['problems']} problems, N = {data['budget']}"
+        cost = f", cost {data['budget_cost']:g}" if "budget_cost" in data else ""
+        return f"searches of {data['problems']} problems, N = {data['budget']}{cost}"
 
 
 def search(
@@ -47,6 +50,7 @@ def search(
     repetitions: int = 1,
     width: Width = "remaining",
     options: Options | None = None,
+    budget_cost: float | None = None,
 ) -> SearchResult:
     """Searches by Algorithm 1, every strategy on the same problems and random numbers.
 
@@ -61,6 +65,9 @@ def search(
         repetitions: searches of each problem.
         width: whether N is what is left of the budget (`"remaining"`) or all of it (`"full"`).
         options: of strategies; κ = 1/2 and ν = 1 unless they are given.
+        budget_cost: C ≥ 0, the most steps that all beams of a search may take together; None for
+            no limit. Strategies are then given what is left of it, as by `allocate` by cost: a
+            rollout of a beam costs the steps that the world expects it to take to its end.
 
     Returns:
         For each strategy the mean over problems of each of `Measures`, with its standard error.
@@ -76,6 +83,8 @@ def search(
 
     Source: Algorithm 1; theory 6.
     """
+    if budget_cost is not None:
+        check_number("budget_cost", budget_cost, 0)
     key = jax.random.key(0) if key is None else key
     made, run = jax.random.split(key)
     if problems is None:
@@ -85,8 +94,9 @@ def search(
     for strategy in strategies:
         rule = as_rule(strategy, **_changes(options))
         measures = run_searches(
-            run, world, problems, rule=rule, slots=budget, repetitions=repetitions, width=width
-        )
+            run, world, problems, rule=rule, slots=budget, repetitions=repetitions, width=width,
+            cost=budget_cost,
+        )  # fmt: skip
         name = rule.strategy.name
         if np.isnan(np.asarray(measures.success)).any():
             raise ValueError(f"strategy {name}: did not spend the budget in some search")
@@ -96,6 +106,7 @@ def search(
             "problems": num_problems,
             "repetitions": repetitions,
             "budget": budget,
+            **({} if budget_cost is None else {"budget_cost": budget_cost}),
             "strategies": found,
         }
     )

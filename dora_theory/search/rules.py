@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Int, Real
 
 from dora_theory.search.engine import Candidates
 from dora_theory.strategies.allocate import spend
@@ -31,15 +31,17 @@ class SearchRule:
     strategy: Strategy
     options: Options
 
-    def __call__(self, candidates: Candidates, budget: Int[Array, ""]) -> Int[Array, " slots"]:
+    def __call__(self, candidates: Candidates, budget: Real[Array, ""]) -> Int[Array, " slots"]:
         """Rollouts of each candidate; of a rule of your own -1 where they are no allocation."""
         one = Problems(
             scores=candidates.scores[None],
             embeddings=candidates.embeddings[None],
             directions=_compact(candidates)[None],
             mask=candidates.mask[None],
+            costs=None if candidates.costs is None else candidates.costs[None],
         )
-        return spend(self.strategy, one, budget[None], self._options(candidates))[0][0]
+        by_cost, options = one.costs is not None, self._options(candidates)
+        return spend(self.strategy, one, budget[None], options, by_cost=by_cost)[0][0]
 
     def _options(self, candidates: Candidates) -> Options:
         """The options, with the account that correlated candidates need: N is at most the slots."""

@@ -166,6 +166,17 @@ class Tree:
         t = jnp.arange(1, self.steps + 1)
         return jnp.where(t == self.steps, 1.0, jnp.where(t >= self.first, self.finish, 0.0))
 
+    def _left(self) -> Float[Array, " steps+1"]:
+        """Expected steps that a path which goes on after t steps still takes; 1 after the last."""
+
+        def back(later: Array, end: Array) -> tuple[Array, Array]:
+            left = 1 + (1 - end) * later
+            return left, left
+
+        one = jnp.ones(())
+        _, left = jax.lax.scan(back, one, self._finishing(), reverse=True)
+        return jnp.concatenate([left, one[None]])
+
     def _values(self, survival: Array, popularity: Array) -> Float[Array, "steps+1 g"]:
         """Success of a right path in each direction that goes on after t steps, backwards in t."""
         ends = self._finishing()
@@ -239,6 +250,7 @@ class Tree:
             answers=state.answer,
             correct=state.right,
             success=value,
+            costs=self._left()[state.depth],
         )
 
     def _embeddings(self, state: "Paths") -> Float[Array, "slots d"]:

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import jax
 
-from dora_theory._checks import check_type, check_whole, named
+from dora_theory._checks import check_number, check_type, check_whole, named
 from dora_theory.simulation.outcomes import Level
 from dora_theory.simulation.populations import Population
 from dora_theory.strategies.choosing import AnyStrategy, as_strategies
@@ -16,10 +16,12 @@ from dora_theory.strategies.registry import STRATEGIES, Strategy
 def check_simulation(
     population: Population,
     strategies: Sequence[AnyStrategy],
-    budget: int,
+    budget: float,
     num_samples: int,
     level: str,
     options: Options | None,
+    *,
+    by_cost: bool = False,
 ) -> None:
     """`ValueError` unless `simulate` can use these arguments, `TypeError` if one is of no use."""
     check_type("population", population, Population)
@@ -30,7 +32,12 @@ def check_simulation(
     contenders(strategies)
     if not isinstance(level, str) or level not in get_args(Level):
         raise ValueError(f"level = {named(level)}: needs one of {', '.join(get_args(Level))}")
-    check_whole("budget", budget, 1)
+    if not by_cost:
+        check_whole("budget", budget, 1)
+    else:
+        check_number("budget", budget, 0, 2.0**22, low_open=True)
+        if population.within_concentration is not None:
+            raise ValueError("by_cost = True: needs within_concentration = None")
     check_whole("num_samples", num_samples, 1)
 
 

@@ -39,12 +39,13 @@ def simulate(
     key: Key[Array, ""] | UInt32[Array, "2"],
     population: Population,
     strategies: Sequence[AnyStrategy],
-    budget: int,
+    budget: float,
     *,
     num_problems: int = 4096,
     num_samples: int = 64,
     level: Level = "conditional",
     options: Options | None = None,
+    by_cost: bool = False,
     devices: Sequence[Any] | None = None,
 ) -> Simulation:
     """Success, number correct and their differences, for strategies on common random numbers.
@@ -60,6 +61,9 @@ def simulate(
         level: `"rollouts"` throws every rollout, `"conditional"` takes expectations given p,
             `"closed"` uses the objective. All have the same mean, in falling variance.
         options: of the strategies, the paper's values if None.
+        by_cost: whether `budget` is a number > 0 that the costs of a problem's rollouts may add up
+            to, as of `allocate`; costs are those of the population, `cost_spread`. It needs one
+            success probability for each direction.
         devices: those to use, by default all of all processes. Every process must make the same
             call; each gets the whole result.
 
@@ -79,9 +83,8 @@ def simulate(
         >>> found.strategies
         ('rebase', 'dora')
     """
-    work = _Work(
-        key, population, contenders(strategies), budget, num_samples, level, options, devices
-    )
+    chosen = contenders(strategies)
+    work = _Work(key, population, chosen, budget, num_samples, level, options, devices, by_cost)
     return work.run(num_problems)
 
 
@@ -89,7 +92,7 @@ def simulate_until(
     key: Key[Array, ""] | UInt32[Array, "2"],
     population: Population,
     strategies: Sequence[AnyStrategy],
-    budget: int,
+    budget: float,
     *,
     half_width: float,
     of: Callable[[Simulation], Sequence[Estimate]] | None = None,
@@ -98,6 +101,7 @@ def simulate_until(
     num_samples: int = 64,
     level: Level = "conditional",
     options: Options | None = None,
+    by_cost: bool = False,
     devices: Sequence[Any] | None = None,
 ) -> Simulation:
     """As `simulate`, with as many problems as make intervals as narrow as asked.
@@ -117,6 +121,7 @@ def simulate_until(
         num_samples: as `simulate`.
         level: as `simulate`.
         options: as `simulate`.
+        by_cost: as `simulate`.
         devices: as `simulate`.
 
     Returns:
@@ -141,7 +146,7 @@ def simulate_until(
         raise TypeError(f"of = {of!r}: needs a function of a simulation")
     chosen = contenders(strategies)
     names = [s.name for s in chosen]
-    work = _Work(key, population, chosen, budget, num_samples, level, options, devices)
+    work = _Work(key, population, chosen, budget, num_samples, level, options, devices, by_cost)
     while True:
         found = work.run(count)
         intervals = [found.success(s) for s in names] if of is None else of(found)
@@ -179,7 +184,7 @@ def rollouts_lost(
         on the same problems (closed form); `error` is its half width over the normal quantile.
 
     Raises:
-        ValueError: as `simulate`.
+        ValueError: as `simulate`; a simulation with a budget of cost.
 
     Examples:
         >>> population = dt.Population(num_candidates=8, num_directions=2)
@@ -192,14 +197,16 @@ def rollouts_lost(
     Source: theory 4.3.
     """
     check_type("found", found, Simulation)
+    if found.by_cost:
+        raise ValueError("found: has a budget of cost, needs one of rollouts")
     regret = found.regret(strategy, level=level)
     oracle = (STRATEGIES[ORACLE],)
     work = _Work(key, population, oracle, found.budget, 1, "closed", options, devices)
     curve = lru_cache(None)(lambda n: float(work.run(found.num_problems, budget=n).mean[0, 0]))
-    top = curve(found.budget)
+    n = int(found.budget)
+    top = curve(n)
     value, low, high = (
-        found.budget - _needed(curve, top - float(loss), found.budget)
-        for loss in (regret.value, regret.low, regret.high)
+        n - _needed(curve, top - float(loss), n) for loss in (regret.value, regret.low, regret.high)
     )
     quantile = (regret.high - regret.low) / (2 * regret.error) if regret.error > 0 else 1.0
     return Estimate(*map(np.asarray, (value, low, high, (high - low) / (2 * quantile))))
@@ -224,11 +231,12 @@ class _Work:
     key: Array
     population: Population
     strategies: tuple[Strategy, ...]
-    budget: int
+    budget: float
     num_samples: int
     level: Level
     options: Options | None
     devices: Sequence[Any] | None
+    by_cost: bool = False
     mesh: Mesh = field(init=False)
 
     def __post_init__(self) -> None:
@@ -240,17 +248,18 @@ class _Work:
             self.num_samples,
             self.level,
             self.options,
+            by_cost=self.by_cost,
         )
         devices = np.asarray(chosen_devices(self.devices))
         # Frozen for its users, not for its maker. 16.0 is an integer, and no shape.
         for name, value in (
-            ("budget", int(self.budget)),
+            ("budget", float(self.budget) if self.by_cost else int(self.budget)),
             ("num_samples", int(self.num_samples)),
             ("mesh", Mesh(devices, ("chunks",))),
         ):
             object.__setattr__(self, name, value)
 
-    def run(self, num_problems: int, *, budget: int | None = None) -> Simulation:
+    def run(self, num_problems: int, *, budget: float | None = None) -> Simulation:
         """Simulates problems 0 to `num_problems - 1`."""
         num_problems = check_whole("num_problems", num_problems, 2)
         n = self.budget if budget is None else budget
@@ -277,20 +286,22 @@ class _Work:
                     f"strategy {name}: needs finite weights, or non-negative rollouts that "
                     f"spend N = {n} and nothing for padding, in every problem"
                 )
-        return Simulation(names, n, count, self._samples, self.level, mean, scatter, gains)
+        found = mean, scatter, gains
+        return Simulation(names, n, count, self._samples, self.level, *found, self.by_cost)
 
     @property
     def _samples(self) -> int:
         return 1 if self.level == "closed" else self.num_samples
 
-    def blocks(self, problems: int, budget: int) -> Iterator[Float[np.ndarray, "2 m n"]]:
+    def blocks(self, problems: int, budget: float) -> Iterator[Float[np.ndarray, "2 m n"]]:
         """Means over samples of success and number correct, block of problems by block."""
         job = Job(
             self.strategies,
             self.level,
             min(self._samples, _MOST_SAMPLES),
             # Only correlated candidates need to know it when compiling.
-            1 if self.population.within_concentration is None else _power(self.budget),
+            1 if self.population.within_concentration is None else _power(int(self.budget)),
+            self.by_cost,
         )
         block = _problems_in_chunk(self.population, job, problems)
         parts = -(-self._samples // job.samples)
@@ -302,7 +313,7 @@ class _Work:
                 yield total[..., : problems - p * block] / self._samples
 
     def _sums(
-        self, chunks: list[tuple[int, int]], block: int, budget: int, job: Job
+        self, chunks: list[tuple[int, int]], block: int, budget: float, job: Job
     ) -> Iterator[Float[np.ndarray, "2 m n"]]:
         """What chunks add up to, in their order. While one round is read the next is computed."""
         places = list(self.mesh.devices.flat)
@@ -318,7 +329,7 @@ class _Work:
                 np.arange(block, dtype=np.uint32) + np.uint32(p * block),
                 np.uint32(s * job.samples),
                 np.uint32(self._samples),
-                np.int32(budget),
+                np.asarray(budget, jnp.result_type(float) if job.by_cost else np.int32),
             )
             # JAX's modes belong to a thread.
             with jax.enable_x64(wide):

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, UInt32
+from jaxtyping import Array, Bool, Float, Int, Real, UInt32
 
 from dora_theory.allocation.hierarchical import hierarchical_log_failure
 from dora_theory.kernels.beta_sampler import (
@@ -52,12 +52,14 @@ class Job:
         level: of randomness.
         samples: samples in a chunk.
         most: a power of two ≥ N; 1 will do where candidates of a direction share one p.
+        by_cost: whether the budget is one of cost.
     """
 
     strategies: tuple[Strategy, ...]
     level: Level
     samples: int
     most: int
+    by_cost: bool = False
 
 
 class _Units(NamedTuple):
@@ -80,7 +82,7 @@ def chunk(
     numbers: UInt32[Array, " n"],
     first: UInt32[Array, ""],
     samples: UInt32[Array, ""],
-    budget: Int[Array, ""],
+    budget: Real[Array, ""],
     job: Job,
 ) -> Outcomes:
     """Outcomes of samples `first` to `first + job.samples - 1`, as far as they are below `samples`.
@@ -92,7 +94,7 @@ def chunk(
         numbers: of the problems.
         first: number of the first sample.
         samples: samples in all.
-        budget: N.
+        budget: N, or a cost.
         job: the rest.
 
     Returns:
@@ -102,7 +104,9 @@ def chunk(
     made, drawn = jax.random.split(key)
     problems = problems_at(made, population, numbers)
     options = replace(options, max_budget=job.most)
-    spent = jnp.stack([spend(s, problems, budget, options)[0] for s in job.strategies])
+    spent = jnp.stack(
+        [spend(s, problems, budget, options, by_cost=job.by_cost)[0] for s in job.strategies]
+    )
     return _or_nan(_outcomes(drawn, problems, numbers, spent, first, samples, job), spent)
 
 

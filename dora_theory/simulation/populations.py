@@ -71,6 +71,9 @@ class Population:
         direction_noise: standard deviation ≥ 0 of an error that a direction's candidates share.
         similarity_within: s_in, expected cosine of two candidates of one direction.
         similarity_between: s_out, expected cosine of two of different ones, 0 ≤ s_out ≤ s_in ≤ 1.
+        cost_spread: standard deviation ≥ 0 of the logarithm of what a rollout of a candidate costs,
+            which is log-normal of mean 1, known to strategies, and independent of all else; at most
+            3. None for a cost of 1 each.
         dimension: d ≥ 0; 0 for the expected similarities themselves, else embeddings of 1 + 2d
             numbers, whose cosines scatter about them by about 1/sqrt(d).
 
@@ -103,6 +106,7 @@ class Population:
     similarity_within: Any = 0.95
     similarity_between: Any = 0.7
     dimension: int = 0
+    cost_spread: Any = None
 
     def __post_init__(self) -> None:
         """Checks the values."""
@@ -116,6 +120,9 @@ class Population:
                 value = getattr(self, name)
                 if value is not None or name not in _OPTIONAL:
                     check_number(name, value, least, _MOST)
+        if self.cost_spread is not None:
+            # Far beyond it costs leave float32.
+            check_number("cost_spread", self.cost_spread, 0, 3)
         check_number("discount", self.discount, 0, 1, high_open=True)
         if self.level is None:
             # Softmax does not see it: a number that does nothing is a mistake.
@@ -196,7 +203,11 @@ def _problem(key: Array, population: Population, number: Array) -> Problems:
         same = labels[:, None] == labels[None, :]
         similarity = jnp.where(same, population.similarity_within, population.similarity_between)
         similarity = jnp.where(jnp.eye(k, dtype=bool), 1.0, similarity)
-    nu = population.within_concentration
+    nu, costs = population.within_concentration, None
+    if (s := population.cost_spread) is not None:
+        # By a key of its own: all else is as without costs.
+        normal = jax.random.normal(jax.random.fold_in(keys[6], 1), (k,))
+        costs = jnp.exp(s * normal - s**2 / 2)
     return Problems(
         scores=jnp.where(mask, scores, 0.0),
         directions=labels,
@@ -206,6 +217,7 @@ def _problem(key: Array, population: Population, number: Array) -> Problems:
         within_concentration=None if nu is None else jnp.asarray(nu, scores.dtype),
         similarity=similarity,
         embeddings=embeddings,
+        costs=costs,
     )
 
 

@@ -20,7 +20,7 @@ class Simulation(Tabular):
 
     Attributes:
         strategies: m names.
-        budget: N.
+        budget: N, or a cost.
         num_problems: n, how many.
         num_samples: of each problem.
         level: of randomness.
@@ -28,6 +28,7 @@ class Simulation(Tabular):
         scatter: sums over problems of products of deviations, shape `(2, m, m)`.
         gains: sums over problems of how much the success of one strategy is above that of another,
             where it is, and of the squares of that, shape `(2, m, m)`.
+        by_cost: whether `budget` is one of cost.
 
     Examples:
         >>> population = dt.Population(num_candidates=8, num_directions=2)
@@ -38,13 +39,14 @@ class Simulation(Tabular):
     """
 
     strategies: tuple[str, ...]
-    budget: int
+    budget: float
     num_problems: int
     num_samples: int
     level: Level
     mean: Float[np.ndarray, "2 m"]
     scatter: Float[np.ndarray, "2 m m"]
     gains: Float[np.ndarray, "2 m m"]
+    by_cost: bool = False
 
     def success(self, strategy: str, *, level: float = 0.95) -> Estimate:
         """Probability that at least one rollout is correct, with Wilson's interval."""
@@ -57,7 +59,9 @@ class Simulation(Tabular):
         return student(self.mean[1, i], self._error(1, i), self.num_problems, level=level)
 
     def pass_rate(self, strategy: str, *, level: float = 0.95) -> Estimate:
-        """Share of correct rollouts among all, with Wilson's interval."""
+        """Share of correct rollouts among all, with Wilson's interval; not for a budget of cost."""
+        if self.by_cost:
+            raise ValueError("pass_rate: is a share of N, and the budget is one of cost")
         i = self._index(strategy)
         mean, error = self.mean[1, i] / self.budget, self._error(1, i) / self.budget
         return wilson(mean, error, self.num_problems, level=level)
@@ -91,7 +95,9 @@ class Simulation(Tabular):
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each strategy and metric: estimate, 95% interval, standard error."""
-        metrics = {"success": self.success, "correct": self.correct, "pass_rate": self.pass_rate}
+        metrics = {"success": self.success, "correct": self.correct}
+        if not self.by_cost:
+            metrics["pass_rate"] = self.pass_rate
         if ORACLE in self.strategies:
             metrics["regret"] = self.regret
         found = []
@@ -125,7 +131,7 @@ class Simulation(Tabular):
     @classmethod
     def load(cls, path: str | Path) -> "Simulation":
         """A simulation that `save` wrote; `InputError` if the file holds none."""
-        data = read_json(path)
+        data = {"by_cost": False} | read_json(path)
         names = [f.name for f in fields(cls)]
         if sorted(data) != sorted(names):
             raise InputError(f"{path}: needs the fields {', '.join(names)}")
@@ -133,4 +139,5 @@ class Simulation(Tabular):
         return cls(**{**data, **arrays, "strategies": tuple(data["strategies"])})
 
     def _title(self) -> str:
-        return f"simulation of {self.num_problems} problems, N = {self.budget}, level {self.level}"
+        spent = f"cost {self.budget:g}" if self.by_cost else f"N = {self.budget}"
+        return f"simulation of {self.num_problems} problems, {spent}, level {self.level}"

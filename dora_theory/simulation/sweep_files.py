@@ -82,11 +82,14 @@ def _checked(given: dict[str, Any]) -> Sweep:
         raise ValueError(f"num_problems = {sweep.num_problems}: needs at least 2")
     if sweep.rollouts_lost and ORACLE not in sweep.strategies:
         raise ValueError("rollouts_lost = true: needs oracle among the strategies")
+    if sweep.rollouts_lost and sweep.by_cost:
+        raise ValueError("rollouts_lost = true: needs budgets of rollouts, by_cost = false")
     for place in sweep.places():
         population, options, budget = arguments(sweep, place)
         check_simulation(
-            population, sweep.strategies, budget, sweep.num_samples, sweep.level, options
-        )
+            population, sweep.strategies, budget, sweep.num_samples, sweep.level, options,
+            by_cost=sweep.by_cost,
+        )  # fmt: skip
     return sweep
 
 
@@ -218,4 +221,5 @@ _FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "level": _text,
     "seed": lambda where, value: _between(where, value, 0, 2**63 - 1),
     "rollouts_lost": _truth,
+    "by_cost": _truth,
 }

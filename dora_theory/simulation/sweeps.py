@@ -41,13 +41,14 @@ class Sweep:
         options: attributes of `Options` that no axis has.
         strategies: names, or `package.module:function`. With `"oracle"` rows have the regret of
             the others.
-        budget: N.
+        budget: N, or a cost, as of `simulate`.
         num_problems: of each cell.
         num_samples: of each problem.
         level: of randomness.
         seed: of the key of all cells.
         rollouts_lost: whether rows have the rollouts that strategies lose, which takes about log N
             simulations of the oracle more.
+        by_cost: whether budgets are of cost.
 
     Examples:
         >>> sweep = dt.Sweep(axes={"population.concentration": (0.5, 5.0)}, budget=16)
@@ -59,12 +60,13 @@ class Sweep:
     population: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     strategies: tuple[str, ...] = ("rebase", "dora", ORACLE)
-    budget: int = 64
+    budget: float = 64
     num_problems: int = 1024
     num_samples: int = 16
     level: Level = "conditional"
     seed: int = 0
     rollouts_lost: bool = False
+    by_cost: bool = False
 
     def __len__(self) -> int:
         return prod(len(values) for values in self.axes.values())
@@ -91,6 +93,9 @@ class Sweep:
     def definition(self) -> dict[str, Any]:
         """The sweep in JSON's types: equal for equal sweeps."""
         found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "axes"}
+        if not self.by_cost:
+            # Stores of rollouts are as they were before there were others.
+            del found["by_cost"]
         # As pairs, for their order counts.
         return _plain(found | {"axes": list(self.axes.items())})
 
@@ -110,7 +115,8 @@ def simulate_cell(sweep: Sweep, place: Mapping[str, Any], **options: Any) -> Row
     population, given, budget = arguments(sweep, place)
     found = simulate(
         key, population, sweep.strategies, budget, num_problems=sweep.num_problems,
-        num_samples=sweep.num_samples, level=sweep.level, options=given, **options,
+        num_samples=sweep.num_samples, level=sweep.level, options=given,
+        by_cost=sweep.by_cost, **options,
     )  # fmt: skip
     row: Row = {"key": bytes(np.asarray(jax.random.key_data(key)).astype(">u4")).hex()}
     for strategy in names_of(sweep.strategies):
@@ -209,7 +215,7 @@ def _results(found: Simulation, strategy: str) -> Row:
     return {name: float(value) for name, value in results.items()}
 
 
-def arguments(sweep: Sweep, place: Mapping[str, Any]) -> tuple[Population, Options, int]:
+def arguments(sweep: Sweep, place: Mapping[str, Any]) -> tuple[Population, Options, float]:
     """What the cell is made of. Numbers that are traced are floats in all cells, to one program."""
     parts: dict[str, dict[str, Any]] = {
         "population": dict(sweep.population),

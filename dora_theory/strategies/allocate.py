@@ -1,23 +1,39 @@
-"""Runs a strategy: its rule, and the rounding of weights to rollouts of sum N."""
+"""Runs a strategy: its rule, and the rounding of weights to rollouts of sum N.
+
+A budget of cost is hard: Σ c_i B_i ≤ C (theory 9.1.1). Strategies with a rule of their own for it
+have costs in their objective; any other spends as it would without costs, for the largest N that
+the budget pays for.
+"""
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import is_concrete, is_host
+from dora_theory._checks import check_range, is_concrete, is_host
+from dora_theory.allocation.costs import SLACK
 from dora_theory.allocation.optimal import apportion
 from dora_theory.allocation.rounding import round_allocation
 from dora_theory.io.correlations import correlation_fault
+from dora_theory.kernels.varying import varying_with
 from dora_theory.model.directions import direction_totals
 from dora_theory.strategies.choosing import AnyStrategy, as_strategy
 from dora_theory.strategies.options import Options
 from dora_theory.strategies.problems import Problems
-from dora_theory.strategies.registry import STRATEGIES, Strategy, direction_quality, quality
+from dora_theory.strategies.registry import (
+    ONE_CONCENTRATION,
+    STRATEGIES,
+    Strategy,
+    direction_quality,
+    quality,
+)
 
 _DEFAULT = Options()
+# Of a problem, by cost: where float32 still counts rollouts.
+_MOST_ROLLOUTS = 2**22
 
 
 def allocate(
@@ -25,6 +41,8 @@ def allocate(
     strategy: AnyStrategy,
     budget: Int[Any, "*#n"],
     options: Options = _DEFAULT,
+    *,
+    by_cost: bool = False,
 ) -> Real[Array, "n k"]:
     """Rollouts of each candidate under a strategy.
 
@@ -33,15 +51,21 @@ def allocate(
         strategy: a key of `STRATEGIES`, or a rule of your own, see `as_strategy`.
         budget: N, scalar or shape `(n,)`; may be traced.
         options: temperatures, κ, ν and the rest.
+        by_cost: whether `budget` is instead the most that rollouts may cost, Σ c_i B_i ≤ C, in the
+            unit of `problems.costs`, which are 1 if None. `optimal`, `direction-optimal` and
+            `oracle` then maximize success at that cost; any other strategy spends as without costs,
+            the largest N that fits.
 
     Returns:
         int32, shape `(n, k)`, of sum N unless the options say literal; float for `waterfill`.
+        By cost the sum is whatever fits, and 2^22 at most.
         Where a rule of your own breaks the budget, is negative or not finite, or spends on
         padding, the problem's rollouts are -1 throughout.
 
     Raises:
         ValueError: an unknown strategy, an option or an array that it needs and lacks, a rule
-            that returns another shape or dtype.
+            that returns another shape or dtype; costs that are not positive, a budget of cost that
+            is negative or pays for more than 2^22 rollouts, or a strategy that has no form for one.
 
     Examples:
         >>> problems = dt.Problems(scores=np.array([[0.9, 0.8, 0.8, 0.5]]), mask=np.ones((1,
@@ -51,24 +75,92 @@ def allocate(
     """
     chosen = as_strategy(strategy)
     _check_given(chosen, problems, options)
-    rounded, _ = spend(chosen, problems, budget, options)
+    if by_cost:
+        _check_cost(problems, budget)
+    rounded, _ = spend(chosen, problems, budget, options, by_cost=by_cost)
     return rounded
 
 
 def spend(
-    strategy: Strategy, problems: Problems, budget: Any, options: Options
+    strategy: Strategy, problems: Problems, budget: Any, options: Options, *, by_cost: bool = False
 ) -> tuple[Real[Array, "n k"], Float[Array, "n k"]]:
     """Rollouts and the shares they follow, unchecked, for use under `jit`.
 
     The shares are the weights that a rule gives; for a rule that gives rollouts they are the
     qualities of the candidates, or of their directions in equal parts.
     """
+    if by_cost:
+        return _spend_cost(strategy, problems, budget, options)
     given = strategy.rule(problems, budget, options)
     if STRATEGIES.get(strategy.name) is not strategy:
         return _spend_as_checked(_shaped(strategy, given, problems), problems, budget, options)
     if strategy.real or jnp.issubdtype(given.dtype, jnp.integer):
         return given, _shares(strategy, problems, options)
     return _rounded(given, problems, budget, options), given
+
+
+def _spend_cost(
+    strategy: Strategy, problems: Problems, budget: Any, options: Options
+) -> tuple[Array, Array]:
+    """Rollouts that cost at most the budget, and shares, as `spend`."""
+    if strategy.real or "within_concentration" in strategy.options:
+        raise ValueError(f"strategy {strategy}: has no form for a budget of cost")
+    mask = jnp.asarray(problems.mask)
+    costs = jnp.ones(mask.shape) if problems.costs is None else jnp.asarray(problems.costs)
+    limit = jnp.broadcast_to(jnp.asarray(budget, costs.dtype), mask.shape[:-1])
+    if strategy.by_cost is not None:
+        given = strategy.by_cost(problems.replace(costs=costs), limit, options)
+        return given, _shares(strategy, problems, options)
+    limit = limit * (1 + SLACK[costs.dtype.name])
+    most = jnp.floor(limit / jnp.where(mask, costs, jnp.inf).min(-1))
+    # Nothing is known where costs or budget are of no use.
+    bad = ~((most >= 0) & (most <= _MOST_ROLLOUTS)) | (mask & ~(costs > 0)).any(-1)
+    high = jnp.where(bad, 0, most).astype(jnp.int32)
+    low = 0 * high
+
+    def at(n: Array) -> tuple[Array, Array]:
+        return spend(strategy, problems, n, options)
+
+    if STRATEGIES.get(strategy.name) is strategy:
+        weights = strategy.rule(problems, low, options)
+        if jnp.issubdtype(weights.dtype, jnp.floating):
+            # No built-in strategy has weights that depend on N.
+            def at(n: Array) -> tuple[Array, Array]:
+                return _rounded(weights, problems, n, options), weights
+
+    def open_(ends: tuple[Array, Array]) -> Array:
+        return (ends[0] < ends[1]).any()
+
+    def halve(ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = ends
+        middle = (low + high + 1) // 2
+        fits = jnp.where(mask, costs * at(middle)[0], 0).sum(-1) <= limit
+        return jnp.where(fits, middle, low), jnp.where(fits, high, middle - 1)
+
+    ends = low, high
+    if is_concrete(high) and is_concrete(mask):
+        # A rule of a user's own may be of NumPy.
+        while open_(ends):
+            ends = halve(ends)
+    else:
+        ends = jax.lax.while_loop(open_, halve, varying_with(ends, high))
+    given, shares = at(ends[0])
+    return jnp.where(bad[..., None], -1, given), shares
+
+
+def _check_cost(problems: Problems, budget: Any) -> None:
+    if problems.costs is not None:
+        check_range("costs", problems.costs, 0, low_open=True, mask=problems.mask)
+    check_range("budget", budget, 0)
+    known = all(map(is_concrete, (problems.costs, problems.mask, budget)))
+    if known and problems.mask is not None:
+        costs = 1.0 if problems.costs is None else np.asarray(problems.costs)
+        most = np.asarray(budget) / np.where(problems.mask, costs, np.inf).min(-1)
+        if most.size and most.max() > _MOST_ROLLOUTS:
+            raise ValueError(
+                f"budget = {np.max(budget):g}: pays for {most.max():g} rollouts, more than "
+                f"{_MOST_ROLLOUTS}"
+            )
 
 
 def _rounded(weights: Array, problems: Problems, budget: Any, options: Options) -> Array:
@@ -150,6 +242,8 @@ def _check_given(strategy: Strategy, problems: Problems, options: Options) -> No
         known = strategy.own and name == "concentration" and problems.concentrations is not None
         if not known and getattr(options, name) is None and getattr(problems, name) is None:
             lacks = lacks or name
+    if strategy.directions and problems.concentrations is not None:
+        raise ValueError(f"concentrations: strategy {strategy} {ONE_CONCENTRATION}")
     cosines = problems.similarity if strategy.correlation and not lacks else None
     if cosines is not None and problems.embeddings is None:
         # Arrays on a device are not looked at.

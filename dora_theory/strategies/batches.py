@@ -6,6 +6,7 @@ are filled up with copies of the last problem, and candidates with masked paddin
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -44,9 +45,10 @@ class Answer(NamedTuple):
         allocation: rollouts of each candidate.
         weights: what they follow.
         log_failure: log P(all fail), None if κ is not given.
-        more: further fields by name: of a budget of cost "cost" and "log_failure_bound", of a
-            target "budget", -1 if none is enough, and "budget_closed_form"; "lift" of a strategy
-            that lifts similarities that are no correlation.
+        more: further fields by name: of a budget of cost "cost", and of `optimal` also
+            "log_failure_bound"; of a target "budget", -1 if none is enough, and
+            "budget_closed_form"; "lift" of a strategy that lifts similarities that are no
+            correlation.
     """
 
     allocation: list[int] | list[float]
@@ -67,7 +69,7 @@ def answer(
 
     Args:
         problems: problems that have what the strategy needs.
-        strategy: the strategy; `optimal` unless the goal is a budget of rollouts.
+        strategy: the strategy; `optimal` for a target, and for a cost one that has a form for it.
         budget: N; or a budget of cost, or a target success.
         options: the same for all.
         goal: what `budget` is.
@@ -76,7 +78,8 @@ def answer(
         An answer for each problem, in order.
 
     Raises:
-        ValueError: a rule of a user's own made no allocation of a problem.
+        ValueError: a rule of a user's own made no allocation of a problem; a budget of cost pays
+            for too many rollouts.
     """
     # The account of a correlated optimum is as long as the budget.
     if "within_concentration" in strategy.options:
@@ -85,7 +88,8 @@ def answer(
     groups: dict[tuple, list[int]] = {}
     for i, row in enumerate(rows):
         # Whether a problem has the exact program is not to depend on its neighbors.
-        exact = goal == "cost" and is_small(row["costs"], np.asarray(budget))
+        best = goal == "cost" and strategy.name == "optimal"
+        exact = best and is_small(row["costs"], np.asarray(budget))
         groups.setdefault((exact, *row, *_sizes(row).items()), []).append(i)
     answers: list[Answer | None] = [None] * len(problems)
     with jax.enable_x64(True):
@@ -137,11 +141,17 @@ def _answer_group(
     problems = Problems.from_rows(padded, at_least=_sizes(rows[0]))
     # A rule of a user's own may be of NumPy, which cannot be traced.
     run: Any = _compiled if strategy.name in STRATEGIES else _compute
-    run = {"budget": run, "cost": _by_cost, "target": _to_target}[goal]
+    if goal == "target":
+        run = _to_target
+    elif goal == "cost":
+        # Exact where costs are small integers, which has to be seen.
+        run = _optimal_by_cost if strategy.name == "optimal" else partial(run, by_cost=True)
     computed = run(problems, jnp.asarray(budget), _as_arrays(options), strategy)
     allocations, weights, log_failures, more = jax.tree.map(
         lambda x: np.asarray(x)[:count], computed
     )
+    if goal == "cost" and strategy.name in STRATEGIES and (allocations < 0).any():
+        raise ValueError(f"--budget-cost: {budget:g}: pays for too many rollouts of some problem")
     if goal != "target":
         check_spent(strategy, allocations)
     sizes = np.asarray(problems.mask).sum(-1)
@@ -167,15 +177,17 @@ def _as_arrays(options: Options) -> Options:
 Computed = tuple[Array, Array, Array | None, dict[str, Array]]
 
 
-def _compute(problems: Problems, budget: Array, options: Options, strategy: Strategy) -> Computed:
+def _compute(
+    problems: Problems, budget: Array, options: Options, strategy: Strategy, by_cost: bool = False
+) -> Computed:
     """Allocation and weights, `(rows, k)`, and log failure, `(rows)`, of padded problems."""
-    allocation, weights = spend(strategy, problems, budget, options)
+    allocation, weights = spend(strategy, problems, budget, options, by_cost=by_cost)
     kappa, nu = options.concentration, options.within_concentration
     if problems.concentrations is not None and not strategy.directions:
         kappa = problems.concentrations
-    more = {}
+    more = {"cost": (allocation * problems.costs).sum(-1)} if by_cost else {}
     if strategy.lift is not None and problems.embeddings is None:
-        more = {"lift": strategy.lift(problems, options)}
+        more["lift"] = strategy.lift(problems, options)
     if kappa is None:
         return allocation, weights, None, more
     if problems.directions is None or kappa is problems.concentrations:
@@ -192,7 +204,9 @@ def _compute(problems: Problems, budget: Array, options: Options, strategy: Stra
     return allocation, weights, chance, more
 
 
-def _by_cost(problems: Problems, budget: Array, options: Options, strategy: Strategy) -> Computed:
+def _optimal_by_cost(
+    problems: Problems, budget: Array, options: Options, strategy: Strategy
+) -> Computed:
     w, kappa = quality(problems, options), own_concentration(problems, options)
     found = cost_allocation(w, kappa, problems.costs, budget, mask=problems.mask)
     more = {"cost": found.cost, "log_failure_bound": found.log_failure_bound}
@@ -209,4 +223,4 @@ def _to_target(problems: Problems, target: Array, options: Options, strategy: St
     return allocation, w, chance, more
 
 
-_compiled = jax.jit(_compute, static_argnames="strategy")
+_compiled = jax.jit(_compute, static_argnames=("strategy", "by_cost"))

@@ -50,6 +50,8 @@ class Strategy:
         real: its rollouts are real numbers.
         blind: sees nothing of the candidates, so that a replay takes them for one direction.
         oracle: sees the true qualities, and so exists for synthetic problems only.
+        by_cost: the rule for a budget of cost, with costs in its objective; if None, the strategy
+            spends as without costs, on as many rollouts as the budget pays for.
 
     Examples:
         >>> equal = dt.Strategy("equal", lambda problems, budget,
@@ -78,6 +80,7 @@ class Strategy:
     real: bool = False
     blind: bool = False
     oracle: bool = False
+    by_cost: Rule | None = None
 
     def __post_init__(self) -> None:
         if not self.label:
@@ -193,6 +196,13 @@ def _optimal(p: "Problems", n: "Array", o: "Options") -> Any:
     return optimal_allocation(quality(p, o), own_concentration(p, o), n, mask=p.mask)
 
 
+def _optimal_by_cost(p: "Problems", c: "Array", o: "Options") -> Any:
+    from dora_theory.allocation.costs import cost_allocation
+
+    kappa = own_concentration(p, o)
+    return cost_allocation(quality(p, o), kappa, p.costs, c, mask=p.mask).allocation
+
+
 def _waterfill(p: "Problems", n: "Array", o: "Options") -> Any:
     from dora_theory.allocation.waterfill import waterfill_allocation
 
@@ -204,6 +214,35 @@ def _direction_optimal(p: "Problems", n: "Array", o: "Options") -> Any:
 
     q = direction_quality(p, o)
     return direction_allocation(q, p.directions, concentration(p, o), n, mask=p.mask)
+
+
+def _direction_optimal_by_cost(p: "Problems", c: "Array", o: "Options") -> Any:
+    return _directions_by_cost(p, direction_quality(p, o), c, o)
+
+
+def _oracle_by_cost(p: "Problems", c: "Array", o: "Options") -> Any:
+    if within_concentration(p, o) is not None:
+        raise ValueError("within_concentration: oracle has no form for a budget of cost with it")
+    return _directions_by_cost(p, p.quality, c, o)
+
+
+def _directions_by_cost(p: "Problems", q: Any, c: "Array", o: "Options") -> Any:
+    """Each direction at the cost of its cheapest candidate, which gets all of its rollouts."""
+    import jax.numpy as jnp
+
+    from dora_theory.allocation.costs import cost_allocation
+    from dora_theory.model.directions import segment_min
+
+    g, k = q.shape[-1], p.mask.shape[-1]
+    labels, costs = jnp.asarray(p.directions), jnp.where(p.mask, p.costs, jnp.inf)
+    cheapest = segment_min(costs, labels, g)
+    least = jnp.take_along_axis(cheapest, labels, -1)
+    place = jnp.arange(k)
+    first = segment_min(jnp.where((costs == least) & p.mask, place, k), labels, g)
+    there = jnp.isfinite(cheapest)
+    found = cost_allocation(q, concentration(p, o), jnp.where(there, cheapest, 1), c, mask=there)
+    leads = p.mask & (place == jnp.take_along_axis(first, labels, -1))
+    return jnp.where(leads, jnp.take_along_axis(found.allocation, labels, -1), 0)
 
 
 def _correlated(p: "Problems", n: "Array", o: "Options") -> Any:
@@ -243,6 +282,12 @@ def direction_quality(p: "Problems", o: "Options") -> Any:
 def concentration(p: "Problems", o: "Options") -> Any:
     """κ: that of the problems, or of the options."""
     return o.concentration if p.concentration is None else p.concentration
+
+
+# Why κ of each candidate is refused where directions are what has a κ.
+ONE_CONCENTRATION = (
+    "takes one κ for a problem; for κ of each direction give optimal the directions as candidates"
+)
 
 
 def own_concentration(p: "Problems", o: "Options") -> Any:
@@ -288,6 +333,7 @@ _BUILT_IN = (
     Strategy(
         "optimal", _optimal, "exact optimum",
         color=BLACK, line="-", marker="o", options=("concentration",), own=True,
+        by_cost=_optimal_by_cost,
     ),
     Strategy(
         "shared-divisors", _copula_rule("shared_divisor_allocation", "smooth"),
@@ -323,6 +369,7 @@ _BUILT_IN = (
     Strategy(
         "direction-optimal", _direction_optimal, "exact optimum over direction totals, then evenly",
         color=GREEN, line="-", marker="s", directions=True, options=("concentration",),
+        by_cost=_direction_optimal_by_cost,
     ),
     Strategy(
         "correlated", _correlated, "exact optimum of the hierarchical prior",
@@ -337,7 +384,7 @@ _BUILT_IN = (
     Strategy(
         "oracle", _oracle, "exact optimum, given the true qualities",
         color=BLACK, line="-.", marker="*", directions=True, options=("concentration",),
-        oracle=True,
+        oracle=True, by_cost=_oracle_by_cost,
     ),
 )  # fmt: skip
 

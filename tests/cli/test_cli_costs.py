@@ -90,11 +90,50 @@ def test_what_costs_and_confidences_cannot_be(allocate, line, options, message):
     assert err.count("\n") == 1
 
 
-def test_only_the_optimum_has_a_form_for_cost(allocate):
+def test_a_strategy_without_costs_in_its_objective_spends_on_as_many_rollouts_as_fit(allocate):
+    lines = [
+        {"weights": [0.5, 0.3, 0.2], "costs": [3, 1, 2]},
+        {"weights": [0.9, 0.1], "costs": [0.75, 4.5]},
+        {"weights": [0.2, 0.8], "costs": [12, 20]},
+    ]
+    for strategy in ("rebase", "beam", "rebase-sequential"):
+        options = "--strategy", strategy
+        _, answers, err = allocate(lines, *options, "--budget-cost", 11, "--kappa", 0.5)
+        assert err == ""
+        for line, answer in zip(lines, answers, strict=True):
+
+            def cost(given, costs=line["costs"]):
+                return sum(c * b for c, b in zip(costs, given, strict=True))
+
+            assert cost(answer["allocation"]) == answer["cost"] <= 11
+            n = sum(answer["allocation"])
+            same, more = (allocate([line], *options, "--budget", n + i)[1][0] for i in (0, 1))
+            assert same["allocation"] == answer["allocation"]
+            assert cost(more["allocation"]) > 11
+            assert "success_bound" not in answer
+
+
+def test_of_one_direction_its_cheapest_candidate_is_paid_for(allocate):
+    line = {"directions": ["a", "a", "b"], "direction_weights": {"a": 0.5, "b": 0.3}}
+    line |= {"weights": [0.1, 0.1, 0.1], "costs": [4, 3, 2]}
+    options = "--strategy", "direction-optimal", "--kappa", 1, "--budget-cost"
+    (answer,) = allocate([line], *options, 12)[1]
+    best = cheapest_failure([Fraction(1, 2), Fraction(3, 10)], [1, 1], [3, 2], 12)
+    assert answer["success"] == pytest.approx(float(1 - best), rel=1e-12)
+    assert answer["allocation"][0] == 0
+
+
+def test_what_has_no_form_for_cost_or_target_says_so(allocate):
     line = {"weights": [0.5, 0.5], "costs": [1, 2]}
-    for goal in ("--budget-cost", "--target"):
-        status, _, err = allocate([line], "--strategy", "rebase", goal, 0.5)
-        assert (status, err) == (2, f"{goal}: strategy rebase has no form for it, optimal has\n")
+    status, _, err = allocate([line], "--strategy", "rebase", "--target", 0.5)
+    assert (status, err) == (2, "--target: strategy rebase has no form for it, optimal has\n")
+    status, _, err = allocate([line], "--strategy", "waterfill", "--budget-cost", 3, "--kappa", 1)
+    assert (status, err) == (2, "--budget-cost: strategy waterfill has no form for it\n")
+    own = line | {"directions": [0, 1], "concentrations": [1, 2]}
+    status, _, err = allocate([own], "--strategy", "direction-optimal", "--budget", 3, "--kappa", 1)
+    assert (status, ":1: concentrations: strategy direction-optimal takes one" in err) == (2, True)
+    status, _, err = allocate([line], "--strategy", "rebase", "--budget-cost", 1e8)
+    assert (status, "pays for too many" in err) == (2, True)
     status, _, err = allocate([line], "--strategy", "optimal", "--budget", 3)
     assert status == 2
     assert err.startswith("--kappa: missing")

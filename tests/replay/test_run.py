@@ -3,6 +3,7 @@
 import gzip
 import json
 from dataclasses import replace
+from math import comb
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import dora_theory as dt
 from dora_theory._errors import InputError
 from dora_theory.replay.cut.candidates import candidates
 from dora_theory.replay.cut.encoders import make_encoder
+from dora_theory.replay.cut.order import in_order
 from dora_theory.replay.estimate import grouping
 from dora_theory.replay.estimate.policies import allocate, pad
 from dora_theory.replay.grade.correctness import Judge
@@ -18,6 +20,7 @@ from dora_theory.replay.grade.grading import judged
 from dora_theory.replay.options import REPLAYED, ReplayOptions
 from dora_theory.replay.read.readers import read_log
 from dora_theory.replay.read.record import Record, Sample
+from dora_theory.replay.report.conclusion import conclusion
 from dora_theory.replay.report.summary import summary
 from dora_theory.replay.run import replay
 from dora_theory.replay.synthetic import write_synthetic_log
@@ -65,6 +68,47 @@ def test_the_truth_is_found(float64, log, result):
             if len(error):
                 assert error.mean() < 4 * error.std() / len(error) ** 0.5, (name, b)
     assert (~result.clipped[:, 0]).mean() > 0.7
+
+
+def test_a_budget_of_tokens_buys_the_rollouts_that_the_lengths_of_the_log_say(tmp_path):
+    path, options = str(tmp_path / "log.jsonl"), {"budgets": (300, 900), "by_cost": True}
+    write_synthetic_log(path, problems=12, samples=6, concentration=2.0)
+    strategies = "temperature", "rebase", "optimal"
+    found = replay(path, ReplayOptions(strategies=strategies, **options))
+    encoder, seen = make_encoder(), []
+    for i, record in enumerate(read_log(path)):
+        record = in_order(record)
+        problem = candidates(record, encoder, costs=True)
+        tokens = np.array([s.tokens for s in record.samples])
+        rate = tokens.sum() / sum(len(s.text) for s in record.samples)
+        for j, sample in enumerate(record.samples):
+            rest = tokens - rate * len("\n\n".join(sample.text.split("\n\n")[:2]))
+            assert problem.costs[j] == pytest.approx(rest[rest > 0].mean())
+        # Temperature: one each in turn, and whichever they are, N of all that was logged.
+        for b, budget in enumerate(options["budgets"]):
+            n, spent = 0, 0.0
+            while (spent := spent + problem.costs[n % 6]) <= budget:
+                n += 1
+            assert found.clipped[0, b, i] == (n > 6)
+            if n <= 6:
+                right = int(problem.correct.sum())
+                failure = comb(6 - right, n) / comb(6, n)
+                assert found.lower[0, b, i] == pytest.approx(1 - failure, abs=1e-9)
+            seen.append(n)
+    assert len(set(seen)) > 3
+    # As many as are paid for, spent as that many are.
+    other = replay(path, ReplayOptions(strategies=("rebase",), budgets=tuple(range(1, 7))))
+    assert (found.lower[1, 0] == other.lower[0]).any(0).all()
+    document = summary(found)
+    assert "Budgets are tokens" in document["caveat"]
+    assert "further tokens" in conclusion(document)[-1]
+    with open(path, encoding="utf-8") as file:
+        lines = list(map(json.loads, file))
+    del lines[1]["samples"][2]["completion_tokens"]
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+    with pytest.raises(InputError, match=r":2: samples\[\d\].completion_tokens: missing"):
+        replay(path, ReplayOptions(**options))
 
 
 def test_shapes_and_bounds(result):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import dora_theory as dt
 from dora_theory.search.engine import Candidates, View, search
 from dora_theory.search.measures import measure
 from dora_theory.search.rules import SEARCHED, as_rule
@@ -129,6 +130,36 @@ def test_the_same_search_by_the_letter_and_with_the_authors_padding():
     trace = run(HAND(), literal, width="full", padding=True)
     assert trace.allocation.tolist() == [[2, 1, 0, 0], [2, 1, 0, 1], [0, 0, 0, 0]]
     assert steps(trace) == [[0, 0, 1, 0], [0, 0, 1, 3]]
+
+
+def test_the_same_search_on_a_budget_of_steps():
+    # Step 1 leaves 5 of 9 steps, which pay for two rollouts of 2: the priorities 8 and 4. Codes 11,
+    # 22 of weights 2, 1 leave 3, which pay for three of 1: priorities 4, 2, 4/3 in thirds.
+    trace = run(HAND(), as_rule("rebase"), cost=9)
+    assert trace.allocation.tolist() == [[1, 1, 0, 0], [2, 1, 0, 0], [0, 0, 0, 0]]
+    assert trace.active.sum(-1).tolist() == [4, 2, 3]
+    # Enough for all is no limit.
+    plain, enough = run(HAND(), as_rule("rebase")), run(HAND(), as_rule("rebase"), cost=1000)
+    np.testing.assert_array_equal(plain.allocation, enough.allocation)
+    # Three steps are three beams of one step.
+    trace = run(HAND(), as_rule("rebase"), cost=3)
+    assert trace.active.tolist() == [[True] * 3 + [False], [False] * 4, [False] * 4]
+    assert not trace.allocation.any()
+
+
+def test_no_search_takes_more_steps_than_it_is_given():
+    tree = Tree(steps=4, first=2)
+    assert float(tree._left()[0]) == pytest.approx(float(tree.mean_steps()))
+
+    def means(cost):
+        rows = dt.search(tree, ["rebase"], 8, num_problems=16, budget_cost=cost).rows()
+        return {r["metric"]: r["mean"] for r in rows}
+
+    plain, few = means(1e6), means(14.0)
+    assert 8 < few["steps"] <= 14 < plain["steps"]
+    assert 0 < few["finished"] < plain["finished"] == 8
+    with pytest.raises(ValueError, match="budget_cost = -1"):
+        means(-1.0)
 
 
 def test_dora_on_the_same_tree():

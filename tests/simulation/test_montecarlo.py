@@ -15,7 +15,7 @@ from dora_theory.simulation import montecarlo
 from dora_theory.simulation.arguments import contenders
 from dora_theory.simulation.intervals import difference_interval
 from dora_theory.simulation.montecarlo import rollouts_lost, simulate, simulate_until
-from dora_theory.simulation.populations import Population
+from dora_theory.simulation.populations import Population, draw_problems
 from dora_theory.strategies.options import Options
 from dora_theory.strategies.registry import ORACLE
 
@@ -75,6 +75,42 @@ def test_intervals_cover_the_truth_as_often_as_they_say(level):
     assert np.all(off > -4.5), hits
     # Where few problems show a difference its interval is wider than it need be.
     assert np.all(off[:3] < 4.5), hits
+
+
+def test_what_a_budget_of_cost_achieves():
+    """Against all allocations of each problem, and against the largest N that is paid for."""
+    made, budget = KNOWN.with_changes(cost_spread=0.8), 6.5
+    how = {"num_problems": 24, "level": "closed", "by_cost": True}
+    found = simulate(KEY, made, STRATEGIES, budget, **how)
+    problems = draw_problems(jax.random.split(KEY)[0], made, 24)
+    costs, labels = np.asarray(problems.costs), np.asarray(problems.directions)
+    assert abs(np.log(costs).std() - 0.8) < 0.15
+    # Π_{r<B} (κ(1-Q_j) + r)/(κ + r).
+    factors = (0.5 * (1 - np.array([[0.5], [0.3], [0.2]])) + np.arange(99)) / (0.5 + np.arange(99))
+    fails = np.concatenate([np.ones((3, 1)), np.cumprod(factors, -1)], -1)
+    own, best = [], []
+    for c, label in zip(costs, labels, strict=True):
+        given = np.zeros(8, int)
+        while c @ (given + (np.arange(8) == given.sum() % 8)) <= budget:
+            given[given.sum() % 8] += 1
+        own.append(success_in_rationals([given[label == j].sum() for j in range(3)]))
+        cheap = np.array([c[label == j].min() for j in range(3)])
+        every = np.indices([int(budget / x) + 1 for x in cheap]).reshape(3, -1).T
+        paid = every[every @ cheap <= budget]
+        failure = fails[0, paid[:, 0]] * fails[1, paid[:, 1]] * fails[2, paid[:, 2]]
+        best.append(1 - failure.min())
+    assert found.success("temperature").value == pytest.approx(float(np.mean(own)), abs=1e-6)
+    oracle = float(found.success(ORACLE).value)
+    assert np.mean(best) - 0.01 < oracle <= np.mean(best) + 1e-6
+    assert {row["metric"] for row in found.rows()} == {"success", "correct", "regret"}
+    for change, message in (
+        ({"within_concentration": 1.0}, "needs within_concentration = None"),
+        ({"cost_spread": -1.0}, "cost_spread = -1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            simulate(KEY, made.with_changes(**change), ("temperature",), budget, **how)
+    with pytest.raises(ValueError, match="has a budget of cost"):
+        rollouts_lost(KEY, made, found, "temperature")
 
 
 def test_closed_form_is_the_rational_truth():

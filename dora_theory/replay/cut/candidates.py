@@ -38,6 +38,9 @@ class Candidates:
             None if no vote is asked for.
         final: weight of a vote, the score after the last step, 1 if the log has none; likewise.
         key: a number that the problem's statement determines, for what is drawn at random.
+        costs: tokens that a rollout is expected to write from here on, by the lengths of the
+            problem's solutions that are longer than the prefix, at least 1; None if not wanted.
+            Nothing in them is of the candidate's own ending, which strategies must not see.
     """
 
     problem_id: str
@@ -50,6 +53,7 @@ class Candidates:
     answers: Int[np.ndarray, " k"] | None = None
     final: Float[np.ndarray, " k"] | None = None
     key: int = 0
+    costs: Float[np.ndarray, " k"] | None = None
 
 
 def steps_of(text: str, end: StepEnd = "blank-line") -> list[str]:
@@ -66,6 +70,7 @@ def candidates(
     threshold: float = 0.3,
     score_scale: float = 1.0,
     votes: bool = False,
+    costs: bool = False,
 ) -> Candidates:
     """Cuts the solutions of a record after their first m steps and groups them by direction.
 
@@ -78,12 +83,14 @@ def candidates(
         threshold: of `hard_directions`, the largest mean cosine distance within a direction.
         score_scale: scores are divided by it, 1 for probabilities.
         votes: whether answers and final scores are wanted.
+        costs: whether costs are wanted, for which every sample needs its tokens.
 
     Returns:
         The candidates, one for each sample, in order.
 
     Raises:
-        InputError: a score outside [0, 1] after scaling, or samples with and without scores.
+        InputError: a score outside [0, 1] after scaling, or samples with and without scores; tokens
+            that are wanted and missing.
     """
     # Not for reading a log: it loads JAX, for the type of an argument.
     from dora_theory.model.clustering import hard_directions
@@ -104,7 +111,21 @@ def candidates(
         answers=answer_labels(record.samples) if votes else None,
         final=np.ones(len(parts)) if votes and last is None else last,
         key=digest(record.problem),
+        costs=_costs(record, prefixes) if costs else None,
     )
+
+
+def _costs(record: Record, prefixes: list[str]) -> Float[np.ndarray, " k"]:
+    """Expected tokens after each prefix, whose own are in proportion to its characters."""
+    lengths = [sample.tokens for sample in record.samples]
+    if None in lengths:
+        place = f"{record.place}: samples[{lengths.index(None)}].completion_tokens"
+        raise InputError(f"{place}: missing: a budget of cost needs the tokens of every solution")
+    total = np.array(lengths, float)
+    rate = total.sum() / max(sum(len(sample.text) for sample in record.samples), 1)
+    written = rate * np.array([len(prefix) for prefix in prefixes], float)
+    rest = total[None, :] - written[:, None]
+    return np.maximum(np.maximum(rest, 0).sum(-1) / np.maximum((rest > 0).sum(-1), 1), 1)
 
 
 def _scores(record: Record, steps: int | None, scale: float) -> Float[np.ndarray, " k"] | None:

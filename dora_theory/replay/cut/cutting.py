@@ -43,4 +43,5 @@ def cut(record: Record, options: ReplayOptions, encoder: Encoder) -> Candidates:
         threshold=options.threshold,
         score_scale=options.score_scale,
         votes=options.votes > 0,
+        costs=options.by_cost,
     )

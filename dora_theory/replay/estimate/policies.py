@@ -31,6 +31,8 @@ class Batch(NamedTuple):
         answers: as of `Candidates`, `answers.NONE` for padding; None if no vote is asked for.
         final: likewise, 0 for padding.
         keys: a number for each problem, for what is drawn at random.
+        costs: of a rollout of each candidate, 1 for padding, shape `(problems, k)`; None if budgets
+            are of rollouts.
     """
 
     scores: Float[np.ndarray, "problems k"]
@@ -42,6 +44,7 @@ class Batch(NamedTuple):
     answers: Int[np.ndarray, "problems k"] | None = None
     final: Float[np.ndarray, "problems k"] | None = None
     keys: tuple[int, ...] = ()
+    costs: Float[np.ndarray, "problems k"] | None = None
 
     def problems(self) -> Problems:
         """What strategies see of them: everything but the outcomes."""
@@ -49,6 +52,7 @@ class Batch(NamedTuple):
             scores=jnp.asarray(self.scores),
             embeddings=jnp.asarray(self.embeddings),
             directions=jnp.asarray(self.directions),
+            costs=None if self.costs is None else jnp.asarray(self.costs),
             mask=jnp.asarray(self.mask),
             num_directions=self.num_directions,
         )
@@ -82,13 +86,17 @@ def pad(problems: Sequence[Candidates], at_least: tuple[int, int, int] = (0, 0, 
         correct[i, :size] = p.correct
         mask[i, :size] = True
     keys = tuple(p.key for p in problems)
+    costs = None if problems[0].costs is None else np.ones((count, k))
+    if costs is not None:
+        for i, p in enumerate(problems):
+            costs[i, : len(p.scores)] = p.costs
     if problems[0].answers is None:
-        return Batch(scores, embeddings, directions, correct, mask, g, keys=keys)
+        return Batch(scores, embeddings, directions, correct, mask, g, keys=keys, costs=costs)
     answers, final = np.full((count, k), NONE), np.zeros((count, k))
     for i, p in enumerate(problems):
         answers[i, : len(p.scores)] = p.answers
         final[i, : len(p.scores)] = p.final
-    return Batch(scores, embeddings, directions, correct, mask, g, answers, final, keys)
+    return Batch(scores, embeddings, directions, correct, mask, g, answers, final, keys, costs)
 
 
 def pooled(strategy: Strategy, batch: Batch) -> Batch:
@@ -120,7 +128,7 @@ def allocate(
         options: budgets, temperatures, beam width, κ.
 
     Returns:
-        int32, each row with sum N, nothing for padding.
+        int32, each row with sum N, or within its cost, nothing for padding.
 
     Raises:
         ValueError: a rule of a user's own made no allocation of a problem.
@@ -128,16 +136,22 @@ def allocate(
     problems, budgets = batch.problems(), np.array(options.budgets)
     given = options.of_strategies()
     if strategy.name in STRATEGIES:
-        return _at_budgets(problems, budgets, given, strategy)
+        return _at_budgets(problems, budgets, given, strategy, options.by_cost)
     # A rule of a user's own may be of NumPy, which cannot be traced.
-    found = jnp.stack([spend(strategy, problems, n, given)[0] for n in budgets])
+    found = jnp.stack(
+        [spend(strategy, problems, n, given, by_cost=options.by_cost)[0] for n in budgets]
+    )
     check_spent(strategy, found)
     return found
 
 
-@partial(jax.jit, static_argnames=("options", "strategy"))
+@partial(jax.jit, static_argnames=("options", "strategy", "by_cost"))
 def _at_budgets(
-    problems: Problems, budgets: Array, options: Options, strategy: Strategy
+    problems: Problems, budgets: Array, options: Options, strategy: Strategy, by_cost: bool
 ) -> Int[Array, "budgets problems k"]:
     """Weights are computed once for all budgets: they do not depend on them."""
-    return jax.vmap(lambda n: spend(strategy, problems, n, options)[0])(budgets)
+
+    def at(n: Array) -> Array:
+        return spend(strategy, problems, n, options, by_cost=by_cost)[0]
+
+    return jax.vmap(at)(budgets)

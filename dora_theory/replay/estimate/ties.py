@@ -34,7 +34,7 @@ def orders(problem: Candidates, seed: int = 0) -> list[Candidates]:
 
 
 def _reordered(problem: Candidates, order: np.ndarray) -> Candidates:
-    names = ("scores", "embeddings", "correct", "finished", "answers", "final")
+    names = ("scores", "embeddings", "correct", "finished", "answers", "final", "costs")
     found = {name: getattr(problem, name) for name in names}
     # Directions are numbered by first appearance, and ties between them broken by number.
     labels = problem.directions[order]

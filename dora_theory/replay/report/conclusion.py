@@ -38,6 +38,16 @@ def conclusion(summary: dict[str, Any]) -> list[str]:
     return found
 
 
+def unit(summary: dict[str, Any]) -> str:
+    """What the budgets of a replay are of, as the heading of a row or an axis."""
+    return "further tokens" if summary.get("options", {}).get("by_cost") else "further rollouts N"
+
+
+def _at(summary: dict[str, Any], budget: str) -> str:
+    by_cost = summary.get("options", {}).get("by_cost")
+    return f"At {int(budget):,} further tokens" if by_cost else f"At N = {budget}"
+
+
 def use_in_words(fit: dict[str, Any]) -> str:
     """The κ for `allocate` as its flag, with its interval."""
     high = "∞" if fit["high"] is None else f"{fit['high']:.3g}"
@@ -87,7 +97,7 @@ def _differences(summary: dict[str, Any], budget: str) -> list[str]:
     if not different and not open_ and not same:
         return []
     found = []
-    at = f"At N = {budget}"
+    at = _at(summary, budget)
     if different:
         found.append(
             f"{at}, these differ from REBASE, in points of success: {', '.join(different)}."
@@ -118,8 +128,8 @@ def _headroom(summary: dict[str, Any], budget: str) -> list[str]:
     room = solvable - base["success"]
     bound = "at least " if base["clipped"] else ""
     start = (
-        f"At N = {budget}, REBASE solves {bound}{100 * base['success']:.1f}% of the problems; "
-        f"the log has a right solution for {100 * solvable:.1f}%"
+        f"{_at(summary, budget)}, REBASE solves {bound}{100 * base['success']:.1f}% of the "
+        f"problems; the log has a right solution for {100 * solvable:.1f}%"
     )
     # Paired, over problems where the log suffices: two lower bounds have no difference.
     gains = {

@@ -14,7 +14,7 @@ from dora_theory.replay.options import BASELINE
 from dora_theory.replay.report.across_page import across_parts
 from dora_theory.replay.report.calibration_picture import calibration_panels
 from dora_theory.replay.report.calibration_table import calibration_table
-from dora_theory.replay.report.conclusion import conclusion
+from dora_theory.replay.report.conclusion import conclusion, unit
 from dora_theory.replay.report.html import checks, image, page, table
 from dora_theory.replay.report.metrics_page import metrics_parts
 from dora_theory.replay.report.picture import success_against_budget
@@ -94,14 +94,14 @@ def _section(number: int, summary: dict[str, Any], title: str) -> str:
         "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in conclusion(summary)) + "</ul>",
         f"<p class='caveat'>{escape(summary['caveat'])}</p>",
         table(
-            ["further rollouts N", *budgets],
+            [unit(summary), *budgets],
             success,
             f"Success, % of {'decisions, by problem' if tree else 'problems'}, with its 95% "
             "interval over problems. ≥ is a lower bound, as some direction was given more rollouts "
             "than were logged of it in the share of problems in brackets.",
         ),
     ]
-    parts += _votes(strategies, budgets)
+    parts += _votes(strategies, budgets, unit(summary))
     parts += _certified(summary, budgets)
     for key, base in (("paired", BASELINE), ("paired_to_dora", "dora")):
         if not summary.get(key):
@@ -117,7 +117,7 @@ def _section(number: int, summary: dict[str, Any], title: str) -> str:
             f"Difference to {label(base)}, percentage points, problem by problem, over the "
             "problems (their number behind /) where the log suffices for both."
         )
-        parts.append(table(["further rollouts N", *budgets], paired, caption))
+        parts.append(table([unit(summary), *budgets], paired, caption))
     similarity = summary["similarity"]
     sizes = ", ".join(f"{n:,} of {k}" for k, n in similarity["sizes"].items())
     parts += [
@@ -164,11 +164,11 @@ def _calibration(summary: dict[str, Any], title: str) -> list[str]:
     ]
 
 
-def _votes(strategies: dict[str, Any], budgets: Sequence[str]) -> list[str]:
+def _votes(strategies: dict[str, Any], budgets: Sequence[str], budget: str) -> list[str]:
     first = next(iter(strategies.values()))["budget"][budgets[0]]
     return [
         table(
-            ["further rollouts N", *budgets],
+            [budget, *budgets],
             [
                 [escape(label(name)), *(_vote(result["budget"][n][vote]) for n in budgets)]
                 for name, result in strategies.items()
@@ -196,7 +196,7 @@ def _certified(summary: dict[str, Any], budgets: Sequence[str]) -> list[str]:
             "Certified: how far the mean success is below the best allocation's at most, in "
             "percentage points, if scores and similarities are right (theory 8.1.7)."
         )
-        parts.append(table(["further rollouts N", *budgets], rows, caption))
+        parts.append(table([unit(summary), *budgets], rows, caption))
     if "lengths" in summary:
         fitted = " and ".join(f"{t:.3g}" for t in summary["lengths"])
         parts.append(f"<p>T_s fitted on each half of the problems for the other: {fitted}.</p>")

@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentF
 
 from dora_theory import plots
 from dora_theory.replay.options import BASELINE
+from dora_theory.replay.report.conclusion import unit
 
 _COLUMNS = 3
 _NEUTRAL = "#666666"
@@ -125,7 +126,7 @@ def _differences(axes: Axes, summary: dict[str, Any]) -> None:
     axes.yaxis.set_major_formatter(
         FuncFormatter(lambda x, _: f"{100 * x:+.3g}".replace("-", "−") if x else "0")
     )
-    axes.set(xlabel="further rollouts N", ylabel="points more\nthan REBASE")
+    axes.set(xlabel=unit(summary), ylabel="points more\nthan REBASE")
 
 
 def _budget_axis(axes: Axes, summary: dict[str, Any]) -> None:

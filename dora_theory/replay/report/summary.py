@@ -22,6 +22,10 @@ SOLUTIONS_CAVEAT = (
     "again on the way, continuations of one direction count as draws of one success probability, "
     "and a rollout counts as right if its answer is: success is that of at least one right rollout."
 )
+COST_CAVEAT = (
+    " Budgets are tokens: a rollout is expected to write what the problem's logged solutions that "
+    "are longer than the prefix write after it, and strategies know that beforehand."
+)
 TREE_CAVEAT = (
     "Node by node: at every depth of a logged tree the strategies choose among the steps that the "
     "logged search had before it, whatever they would have chosen before. Success is that a "
@@ -106,7 +110,9 @@ def summary(result: Replay) -> dict[str, Any]:
         "options": options.as_json(),
         "checks": [asdict(finding) for finding in result.findings],
         "notes": list(result.notes),
-        "caveat": TREE_CAVEAT if result.kind == "tree" else SOLUTIONS_CAVEAT,
+        "caveat": TREE_CAVEAT
+        if result.kind == "tree"
+        else SOLUTIONS_CAVEAT + COST_CAVEAT * options.by_cost,
     }
 
 

@@ -4,7 +4,7 @@ import textwrap
 from typing import Any
 
 from dora_theory.replay.cut.similarity import PAPER
-from dora_theory.replay.report.conclusion import conclusion
+from dora_theory.replay.report.conclusion import conclusion, unit
 
 _WIDTH = 100
 
@@ -35,7 +35,7 @@ def table(summary: dict[str, Any]) -> str:
         "",
         f"success, % of {'decisions, by problem' if tree else 'problems'} [95% interval]",
         *_rows(
-            [("rollouts N", budgets)]
+            [(unit(summary).removeprefix("further "), budgets)]
             + [
                 (name, [_success(result["budget"][n]) for n in budgets])
                 for name, result in strategies.items()
