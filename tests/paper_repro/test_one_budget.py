@@ -7,7 +7,7 @@ import pytest
 
 import dora_theory as dt
 from dora_theory._errors import InputError
-from paper_repro import rounds_kept, solved_against_rollouts, unsolved_exponents
+from paper_repro import mixed_rounds, rounds_kept, solved_against_rollouts, unsolved_exponents
 
 
 def test_what_rounds_keep():
@@ -42,6 +42,32 @@ def test_the_numbers_of_the_scaling_laws():
     assert many == pytest.approx(0.99999, abs=5e-6)
     # exp KL(w || q), w = (.5, .3, .2), q = (.2, .3, .5).
     assert reversed_ == pytest.approx(2.5**0.3, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_planned_rounds_reach_their_bound_on_mixed_problems(tmp_path):
+    rows = {r["quantity"]: r["ours"] for r in mixed_rounds.main(tmp_path, runs=20)}
+    committed, (looking, error, top) = (
+        rows[name] for name in ("one committed batch, exact", "every outcome seen (± s.e.), bound")
+    )
+    before = committed
+    for r in (2, 4):
+        mean, spread, bound = rows[f"R = {r}: planned (± s.e.), bound"]
+        equal, _, gain, paired = rows[f"R = {r}: equal budgets, planned less equal"]
+        assert abs(mean - bound) < 4 * spread
+        assert mean - equal == pytest.approx(gain)
+        assert gain > -3 * paired
+        assert before < bound < top
+        before = bound
+    assert top - 2 < looking < top + 4 * error
+
+
+def test_the_slope_finds_the_concentration_less_surely_than_the_likelihood():
+    """Theory 7.4e: .91 ± .15, .97 ± .18 and 1.006 ± .053."""
+    slope, matched, fitted = unsolved_exponents.concentrations().values()
+    np.testing.assert_allclose(slope, [0.94, 0.145], atol=[0.04, 0.02])
+    np.testing.assert_allclose(matched, [1.0, 0.185], atol=[0.06, 0.02])
+    np.testing.assert_allclose(fitted, [1.0, 0.053], atol=[0.015, 0.006])
 
 
 @pytest.mark.slow
