@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import check_whole
+from dora_theory._checks import check_spendable, check_whole
 from dora_theory.model.joint import JointPrior
 
 # A bound within this of the best found, in log failure, is no reason to look further.
@@ -43,7 +43,7 @@ def exact_allocation(
     """The allocation of least failure under a joint prior, of one problem, on the host.
 
     Args:
-        prior: a joint prior of shape `(m, k, n)`, without batch axes.
+        prior: a joint prior of shape `(m, k, n)`, without batch axes; its padding receives nothing.
         budget: N ≥ 0, at most `prior.max_rollouts`.
         max_nodes: boxes after which to stop with the best found.
         start: an allocation to begin with, shape `(k,)`.
@@ -54,8 +54,8 @@ def exact_allocation(
         where the prior is near independence.
 
     Raises:
-        ValueError: a prior with batch axes, a budget that is not a count or beyond the moments, a
-            start of another sum.
+        ValueError: a prior with batch axes, a budget that is not a count, beyond the moments or
+            without a candidate to go to, a start of another sum or with rollouts for padding.
 
     Source: theory 8.1.9.
     """
@@ -65,12 +65,14 @@ def exact_allocation(
     n = check_whole("budget", np.asarray(budget).item(), 0, prior.max_rollouts)
     search = _Search(table, np.log(_shares(prior.weights)), n)
     k = table.shape[1]
+    check_spendable(n, prior.mask)
+    most = np.where(True if prior.mask is None else np.asarray(prior.mask), n, 0) * np.ones(k, int)
     if start is not None:
         given = np.asarray(start, np.int64)
-        if given.shape != (k,) or given.min() < 0 or given.sum() != n:
+        if given.shape != (k,) or given.min() < 0 or given.sum() != n or np.any(given > most):
             raise ValueError(f"start = {given.tolist()}: needs {k} counts of sum {n}")
         search.consider(given)
-    return search.run(np.zeros(k, np.int64), np.full(k, n), check_whole("max_nodes", max_nodes, 1))
+    return search.run(np.zeros(k, np.int64), most, check_whole("max_nodes", max_nodes, 1))
 
 
 def _shares(weights: ArrayLike) -> Float[np.ndarray, " m"]:

@@ -30,13 +30,6 @@ class Certified:
         standard_error: of `epsilon`, 0 unless the prior is a sample.
         optimal: whether it is proved optimal, to rounding.
         sampled: whether the prior is a sample, so that `epsilon` is an estimate with an error.
-
-    Examples:
-        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
-        ...     0], [0, 0, 1]])
-        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, num_draws=64)
-        >>> bool(dt.certify(np.array([4, 4, 4]), prior).sampled)
-        True
     """
 
     success: Float[np.ndarray, "*batch"]
@@ -75,7 +68,7 @@ def certify(
     Args:
         allocation: B ≥ 0, integers, shape `(..., k)`.
         prior: what is believed of the success probabilities: independent Betas, or any joint prior,
-            such as draws, a mixture, or `copula_prior` of similarities.
+            such as draws, a mixture, or `copula_prior` of similarities, with a mask of its own.
         budget: N of the best allocation, scalar or shape `(...)`; the total of B if None. An
             allocation that spends less is compared with those that spend all.
 
@@ -90,8 +83,7 @@ def certify(
         TypeError: a prior of another kind.
 
     Examples:
-        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
-        ...     0], [0, 0, 1]])
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), 0.5 + 0.5 * np.eye(3)
         >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, num_draws=64)
         >>> found = dt.certify(np.array([4, 4, 4]), prior)
         >>> bool(found.epsilon >= 0)

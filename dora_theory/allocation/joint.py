@@ -10,11 +10,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Real
+from jaxtyping import Array, Bool, Float, Int, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import host_count, host_float
-from dora_theory._domains import COUNT, NOT_NEGATIVE, spoiled
+from dora_theory._checks import as_mask, check_spendable, host_count, host_float, host_mask
+from dora_theory._domains import COUNT, NOT_NEGATIVE, cannot_spend, spoiled
 from dora_theory.model.joint import RATE, JointPrior
 
 
@@ -24,13 +24,6 @@ class FailureEstimate(NamedTuple):
     Attributes:
         log_failure: log F, shape `(...)`.
         standard_error: of F by the scatter of the draws, shape `(...)`.
-
-    Examples:
-        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
-        ...     0], [0, 0, 1]])
-        >>> rates = dt.copula_draws(jax.random.key(0), weights, 1.0, correlation, num_draws=64)
-        >>> dt.draws_failure(rates, np.array([4, 4, 4]))._fields
-        ('log_failure', 'standard_error')
     """
 
     log_failure: Float[Array, "*batch"]
@@ -42,6 +35,7 @@ def draws_failure(
     allocation: Real[ArrayLike, "*#batch k"],
     *,
     weights: Real[ArrayLike, "*#batch m"] | None = None,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> FailureEstimate:
     """Probability that all rollouts fail, from draws of the success probabilities.
 
@@ -49,6 +43,7 @@ def draws_failure(
         rates: x = -log(1 - p) in [0, inf], shape `(..., m, k)`.
         allocation: B ≥ 0, shape `(..., k)`, integers.
         weights: of the draws, ≥ 0 on any scale, shape `(..., m)`; equal if None.
+        mask: boolean `(..., k)`, false for padding, which counts for nothing.
 
     Returns:
         Log failure and the standard error of failure. An allocation that was chosen on the same
@@ -58,15 +53,14 @@ def draws_failure(
         ValueError: NaN or negative rates, B or weights; shapes that do not fit.
 
     Examples:
-        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
-        ...     0], [0, 0, 1]])
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), 0.5 + 0.5 * np.eye(3)
         >>> rates = dt.copula_draws(jax.random.key(0), weights, 1.0, correlation, num_draws=64)
-        >>> dt.draws_failure(rates, np.array([4, 4, 4]))._fields
-        ('log_failure', 'standard_error')
+        >>> bool(dt.draws_failure(rates, np.array([4, 4, 4])).log_failure < 0)
+        True
 
     Source: theory 8.1.1, 8.1.11.
     """
-    x, w, b = checked_draws(rates, weights, allocation, "allocation")
+    x, w, b, _ = checked_draws(rates, weights, allocation, "allocation", mask)
     return _draws_failure(x, w, b)
 
 
@@ -75,6 +69,7 @@ def draws_allocation(
     budget: Real[ArrayLike, "*#batch"],
     *,
     weights: Real[ArrayLike, "*#batch m"] | None = None,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Int[Array, "*batch k"]:
     """Greedy on draws: each rollout where it lowers failure most.
 
@@ -82,6 +77,7 @@ def draws_allocation(
         rates: x = -log(1 - p) in [0, inf], shape `(..., m, k)`.
         budget: N ≥ 0, scalar or shape `(...)`.
         weights: of the draws, ≥ 0 on any scale, shape `(..., m)`; equal if None.
+        mask: boolean `(..., k)`, false for padding, which receives nothing.
 
     Returns:
         int32 `(..., k)` with sum N; ties within 64 ulps go to the lowest index. J is at least
@@ -91,16 +87,15 @@ def draws_allocation(
         ValueError: NaN or negative rates, N or weights; shapes that do not fit.
 
     Examples:
-        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
-        ...     0], [0, 0, 1]])
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), 0.5 + 0.5 * np.eye(3)
         >>> rates = dt.copula_draws(jax.random.key(0), weights, 1.0, correlation, num_draws=64)
         >>> int(dt.draws_allocation(rates, 12).sum())
         12
 
     Source: theory 8.1.2, 8.2.3.
     """
-    x, w, n = checked_draws(rates, weights, budget, "budget")
-    return _draws_greedy(x, w, n)
+    x, w, n, there = checked_draws(rates, weights, budget, "budget", mask)
+    return _draws_greedy(x, w, n, there)
 
 
 def joint_log_failure(
@@ -119,8 +114,7 @@ def joint_log_failure(
         ValueError: NaN, negative or too many rollouts, shapes that do not fit.
 
     Examples:
-        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
-        ...     0], [0, 0, 1]])
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), 0.5 + 0.5 * np.eye(3)
         >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, num_draws=64)
         >>> bool(dt.joint_log_failure(prior, np.array([4, 4, 4])) < 0)
         True
@@ -151,8 +145,7 @@ def joint_allocation(
         ValueError: a budget that is not a count or beyond the moments, shapes that do not fit.
 
     Examples:
-        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
-        ...     0], [0, 0, 1]])
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), 0.5 + 0.5 * np.eye(3)
         >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, num_draws=64)
         >>> int(dt.joint_allocation(prior, 12).sum())
         12
@@ -171,37 +164,56 @@ def checked_rollouts(prior: JointPrior, allocation: ArrayLike) -> Array:
             " candidates"
         )
     most = COUNT._replace(high=prior.max_rollouts, hint=", the depth of the log moments")
-    most.check("allocation", b)
-    return jnp.asarray(b)
+    most.check("allocation", b, prior.mask)
+    return prior.unpadded(jnp.asarray(b), 0)
 
 
 def checked_total(prior: JointPrior, budget: ArrayLike) -> Array:
     """N as int32, at most what the moments suffice for."""
     n = host_count("budget", budget)
+    check_spendable(n, prior.mask)
     COUNT._replace(high=prior.max_rollouts, hint=", the depth of the log moments").check(
         "budget", n
     )
     return jnp.asarray(n)
 
 
+def cannot_serve(prior: JointPrior, n: Array) -> Bool[Array, "..."]:
+    """Whether a budget is no count, beyond the moments, or has no candidate to go to."""
+    bad = (n < 0) | (n > prior.max_rollouts)
+    return bad if prior.mask is None else bad | cannot_spend(n, prior.mask)
+
+
 def checked_draws(
-    rates: ArrayLike, weights: ArrayLike | None, counts: ArrayLike, name: str
-) -> tuple[Array, Array, Array]:
-    """Rates, weights of the draws and counts called `name`, checked."""
+    rates: ArrayLike,
+    weights: ArrayLike | None,
+    counts: ArrayLike,
+    name: str,
+    mask: ArrayLike | None = None,
+) -> tuple[Array, Array, Array, Array]:
+    """Rates, 0 for padding, weights of the draws, counts called `name`, and the mask, checked."""
     x = host_float("rates", rates)
     if np.ndim(x) < 2:
         raise ValueError(f"rates: needs shape (..., m, k), got {np.shape(x)}")
-    RATE.check("rates", x)
+    there = None if mask is None else host_mask(mask)
+    RATE.check("rates", x, None if there is None else there[..., None, :])
     w = np.ones(x.shape[-2], x.dtype) if weights is None else host_float("weights", weights)
     NOT_NEGATIVE.check("weights", w)
     n = host_count(name, counts)
     sizes = {"weights": (w, x.shape[-2])}
     if name == "allocation":
         sizes[name] = (n, x.shape[-1])
+    else:
+        check_spendable(n, there)
     for of, (value, size) in sizes.items():
         if np.ndim(value) < 1 or value.shape[-1] != size:
             raise ValueError(f"{of}: shape {np.shape(value)}, where rates has {x.shape}")
-    return jnp.asarray(x), jnp.asarray(w, x.dtype), jnp.asarray(n)
+    x = jnp.asarray(x)
+    if there is not None:
+        shape = np.broadcast_shapes(there.shape[:-1], x.shape[:-2])
+        x = jnp.where(as_mask(there, (*shape, x.shape[-1]))[..., None, :], x, 0)
+    there = as_mask(there, (*x.shape[:-2], x.shape[-1]))
+    return x, jnp.asarray(w, x.dtype), jnp.asarray(n), there
 
 
 def spent_rates(x: Array, b: Array) -> Array:
@@ -221,7 +233,7 @@ def _draws_failure(x: Array, w: Array, b: Array) -> FailureEstimate:
 
 
 @jax.jit
-def _draws_greedy(x: Array, w: Array, n: Array) -> Array:
+def _draws_greedy(x: Array, w: Array, n: Array, mask: Array) -> Array:
     batch = np.broadcast_shapes(x.shape[:-2], w.shape[:-1], n.shape)
     q = -jnp.expm1(-x)
     # Written as a loop over all problems at once, which a loop under `vmap` is not.
@@ -233,7 +245,7 @@ def _draws_greedy(x: Array, w: Array, n: Array) -> Array:
         top = log_f.max(-1, keepdims=True)
         f = jnp.exp(log_f - jnp.where(jnp.isfinite(top), top, 0))
         gain = (f[..., None, :] @ q)[..., 0, :]
-        best = first_largest(gain)
+        best = first_largest(jnp.where(mask, gain, -1))
         own = jnp.take_along_axis(x, jnp.broadcast_to(best[..., None, None], (*batch, 1, 1)), -1)
         going = (r < n)[..., None]
         spent = spent + (jax.nn.one_hot(best, x.shape[-1], dtype=jnp.int32) * going)
@@ -241,7 +253,7 @@ def _draws_greedy(x: Array, w: Array, n: Array) -> Array:
 
     x = jnp.broadcast_to(x, (*batch, *x.shape[-2:]))
     spent, _ = jax.lax.fori_loop(0, n.max(initial=0), give, (spent, log_f))
-    return spoiled(spent, jnp.broadcast_to(n < 0, batch))
+    return spoiled(spent, jnp.broadcast_to(cannot_spend(n, mask), batch))
 
 
 @jax.jit
@@ -283,7 +295,7 @@ def _greedy(prior: JointPrior, n: Array) -> Array:
         return greedy_step(prior, *state, r < n)
 
     spent, _ = jax.lax.fori_loop(0, n.max(initial=0), give, (spent, log_f))
-    return spoiled(spent, jnp.broadcast_to((n < 0) | (n > prior.max_rollouts), batch))
+    return spoiled(spent, jnp.broadcast_to(cannot_serve(prior, n), batch))
 
 
 def greedy_step(prior: JointPrior, spent: Array, log_f: Array, going: Array) -> tuple[Array, Array]:
@@ -292,7 +304,7 @@ def greedy_step(prior: JointPrior, spent: Array, log_f: Array, going: Array) -> 
     top = log_f.max(-1, keepdims=True)
     f = jnp.exp(log_f - jnp.where(jnp.isfinite(top), top, 0))
     gain = (f[..., None] * -jnp.expm1(more)).sum(-2)
-    best = first_largest(gain)[..., None]
+    best = first_largest(prior.unpadded(gain, -1))[..., None]
     step = jax.nn.one_hot(best[..., 0], prior.num_candidates, dtype=jnp.int32)
     own = jnp.take_along_axis(more, jnp.broadcast_to(best[..., None, :], (*log_f.shape, 1)), -1)
     going = going[..., None]

@@ -5,12 +5,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, Bool, Float, Real
 
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import host_float
 from dora_theory._domains import NOT_NEGATIVE, spoiled
 from dora_theory.allocation.joint import (
+    cannot_serve,
     checked_draws,
     checked_rollouts,
     checked_total,
@@ -26,13 +27,6 @@ class JointBound(NamedTuple):
     Attributes:
         naive: J + N times the largest gain of one rollout.
         lattice: J + the N largest of all gains along a candidate; never above `naive`.
-
-    Examples:
-        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
-        ...     0], [0, 0, 1]])
-        >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, num_draws=64)
-        >>> dt.lattice_bound(prior, np.array([4, 4, 4]))._fields
-        ('naive', 'lattice')
     """
 
     naive: Float[Array, "*batch"]
@@ -59,11 +53,11 @@ def lattice_bound(
         ValueError: negative or too many rollouts, shapes that do not fit.
 
     Examples:
-        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
-        ...     0], [0, 0, 1]])
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), 0.5 + 0.5 * np.eye(3)
         >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, num_draws=64)
-        >>> dt.lattice_bound(prior, np.array([4, 4, 4]))._fields
-        ('naive', 'lattice')
+        >>> found = dt.lattice_bound(prior, np.array([4, 4, 4]))
+        >>> bool(found.lattice <= found.naive)
+        True
 
     Source: theory 8.1.5.
     """
@@ -86,8 +80,7 @@ def prefix_bound(prior: JointPrior, budget: Real[ArrayLike, "*#batch"]) -> Float
         ValueError: a budget that is not a count or beyond the moments, shapes that do not fit.
 
     Examples:
-        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
-        ...     0], [0, 0, 1]])
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), 0.5 + 0.5 * np.eye(3)
         >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, num_draws=64)
         >>> bool(0 < dt.prefix_bound(prior, 12) <= 1)
         True
@@ -103,6 +96,7 @@ def frank_wolfe_gap(
     budget: Real[ArrayLike, "*#batch"],
     *,
     weights: Real[ArrayLike, "*#batch m"] | None = None,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Float[Array, "*batch"]:
     """The gap g of log F on real allocations: log F* ≥ log F(B) - g.
 
@@ -111,6 +105,7 @@ def frank_wolfe_gap(
         allocation: B ≥ 0, real or integer, shape `(..., k)`.
         budget: N, scalar or shape `(...)`.
         weights: of the draws, ≥ 0 on any scale, shape `(..., m)`; equal if None.
+        mask: boolean `(..., k)`, false for padding, which counts for nothing.
 
     Returns:
         g, shape `(...)`; infinite where a candidate without rollouts may succeed for certain. It
@@ -120,18 +115,17 @@ def frank_wolfe_gap(
         ValueError: NaN or negative values, shapes that do not fit.
 
     Examples:
-        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
-        ...     0], [0, 0, 1]])
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), 0.5 + 0.5 * np.eye(3)
         >>> rates = dt.copula_draws(jax.random.key(0), weights, 1.0, correlation, num_draws=64)
         >>> bool(dt.frank_wolfe_gap(rates, np.array([4, 4, 4]), 12) >= 0)
         True
 
     Source: theory 8.1.6.
     """
-    x, w, n = checked_draws(rates, weights, budget, "budget")
+    x, w, n, there = checked_draws(rates, weights, budget, "budget", mask)
     b = host_float("allocation", allocation)
-    NOT_NEGATIVE.check("allocation", b)
-    return _frank_wolfe(x, w, jnp.asarray(b, x.dtype), n)
+    NOT_NEGATIVE.check("allocation", b, mask)
+    return _frank_wolfe(x, w, jnp.where(there, jnp.asarray(b, x.dtype), 0), n)
 
 
 @jax.jit
@@ -151,7 +145,7 @@ def _lattice(prior: JointPrior, b: Array, n: Array) -> JointBound:
     success = 1 - f.sum(-1)
     naive = success + n * flat[..., 0] if flat.shape[-1] else success
     lattice = success + jnp.where(counted, flat, 0).sum(-1)
-    bad = (b < 0).any(-1) | (n < 0) | (b > prior.max_rollouts).any(-1) | (n > prior.max_rollouts)
+    bad = (b < 0).any(-1) | (b > prior.max_rollouts).any(-1) | cannot_serve(prior, n)
     return JointBound(*(spoiled(jnp.broadcast_to(x, batch), bad, 0) for x in (naive, lattice)))
 
 
@@ -169,7 +163,7 @@ def _prefix_bound(prior: JointPrior, n: Array) -> Array:
     one = jnp.ones(batch, prior.log_moments.dtype)
     best, spent, _ = jax.lax.fori_loop(0, n.max(initial=0), give, (one, spent, log_f))
     best = jnp.minimum(best, _lattice(prior, spent, n).lattice)
-    return spoiled(best, (n < 0) | (n > prior.max_rollouts), 0)
+    return spoiled(best, jnp.broadcast_to(cannot_serve(prior, n), batch), 0)
 
 
 @jax.jit

@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int, Real
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import check_whole
 from dora_theory._domains import spoiled
-from dora_theory.allocation.joint import checked_rollouts, checked_total, log_average
+from dora_theory.allocation.joint import cannot_serve, checked_rollouts, checked_total, log_average
 from dora_theory.model.joint import JointPrior
 
 # Steps towards the rival that the relaxation tries.
@@ -101,8 +101,7 @@ def relaxed_bound(
         ValueError: negative or too many rollouts or steps, shapes that do not fit.
 
     Examples:
-        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
-        ...     0], [0, 0, 1]])
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), 0.5 + 0.5 * np.eye(3)
         >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, num_draws=64)
         >>> bool(dt.relaxed_bound(prior, np.array([4, 4, 4])) < 0)
         True
@@ -122,12 +121,14 @@ def tilted_moments(prior: JointPrior, log_f: Array) -> Float[Array, "*batch k n"
     return jnp.where(q > 0, q * jnp.where(q > 0, prior.log_moments, 0), 0).sum(-3)
 
 
-def _rival(e: Array, n: Array) -> Array:
+def _rival(prior: JointPrior, e: Array, n: Array) -> Array:
     """The allocation of N with the least Σ e_i: the N largest increments."""
     falls = e[..., :-1] - e[..., 1:]
     falls = jnp.where(jnp.isnan(falls), 0, falls)
     # Log moments are convex; rounding may say otherwise, and a prefix must be taken.
     falls = jax.lax.cummin(falls, axis=falls.ndim - 1)
+    if prior.mask is not None:
+        falls = jnp.where(prior.mask[..., None], falls, -jnp.inf)
     flat = falls.reshape(*falls.shape[:-2], -1)
     order = jnp.argsort(-flat, axis=-1, stable=True)
     rank = jnp.argsort(order, axis=-1, stable=True)
@@ -148,7 +149,7 @@ def _certificate(prior: JointPrior, b: Array, n: Array) -> JointCertificate:
     batch = np.broadcast_shapes(log_failure.shape, n.shape)
     b, n = jnp.broadcast_to(b, (*batch, b.shape[-1])), jnp.broadcast_to(n, batch)
     e = tilted_moments(prior, log_f)
-    rival = _rival(e, n)
+    rival = _rival(prior, e, n)
     here, there = _at(e, b), _at(e, rival)
     gap = jnp.where(here == there, 0, here - there).sum(-1)
     exact = b.sum(-1) == n
@@ -181,7 +182,7 @@ def _certificate(prior: JointPrior, b: Array, n: Array) -> JointCertificate:
 
 
 def _bad(b: Array, n: Array, prior: JointPrior) -> Array:
-    return (b < 0).any(-1) | (b > prior.max_rollouts).any(-1) | (n < 0) | (n > prior.max_rollouts)
+    return (b < 0).any(-1) | (b > prior.max_rollouts).any(-1) | cannot_serve(prior, n)
 
 
 def _or_nan(x: Array, b: Array, n: Array, prior: JointPrior) -> Array:
@@ -243,7 +244,7 @@ def _relaxed(prior: JointPrior, b: Array, n: Array, steps: int) -> Array:
         base, best = state
         log_f, e = _tilt_at(prior, base)
         low = jnp.floor(base).astype(jnp.int32)
-        rival = _rival(e, n)
+        rival = _rival(prior, e, n)
         gap = _between(e, low, base - low) - _at(e, rival)
         log_failure = jax.scipy.special.logsumexp(log_f, axis=-1)
         bound = log_failure - gap.sum(-1)

@@ -9,7 +9,7 @@ from dora_theory._arrays import ArrayLike
 def hard_directions(
     embeddings: Real[ArrayLike, "k d"], *, threshold: float = 0.3
 ) -> Int[np.ndarray, " k"]:
-    """Direction of each candidate of one problem.
+    """Direction of each candidate of one problem, without padding.
 
     Average-linkage agglomeration: the two groups with the least mean cosine distance are joined,
     until that distance exceeds the threshold.

@@ -37,10 +37,6 @@ class CopulaCorrelation(NamedTuple):
     Attributes:
         correlation: C, shape `(..., k, k)`, positive semi-definite to rounding.
         lift: δ ≥ 0 of C ← (C + δI)/(1 + δ), shape `(...)`: 0 for cosine similarity.
-
-    Examples:
-        >>> dt.copula_correlation(np.array([[1, 0.9], [0.9, 1]]))._fields
-        ('correlation', 'lift')
     """
 
     correlation: Float[Array, "*batch k k"]
@@ -125,6 +121,7 @@ def copula_draws(
     correlation: Real[ArrayLike, "*#batch k k"],
     *,
     num_draws: int = 4096,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Float[Array, "*batch draws k"]:
     """Draws of x = -log(1 - p) under the copula prior, in pairs z and -z.
 
@@ -134,6 +131,8 @@ def copula_draws(
         concentration: κ > 0, scalar or shape `(...)`.
         correlation: C, positive semi-definite, shape `(..., k, k)`.
         num_draws: how many, even.
+        mask: boolean `(..., k)`, false for padding, which never succeeds: its x is 0. Padding
+            changes which numbers are drawn, not their law.
 
     Returns:
         Shape `(..., draws, k)`, each x exact to about 1e-7 relatively in float64, 1e-3 in float32.
@@ -144,8 +143,7 @@ def copula_draws(
         TypeError: `key` is not a JAX key.
 
     Examples:
-        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
-        ...     0], [0, 0, 1]])
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), 0.5 + 0.5 * np.eye(3)
         >>> dt.copula_draws(jax.random.key(0), weights, 1.0, correlation, num_draws=64).shape
         (64, 3)
 
@@ -155,7 +153,7 @@ def copula_draws(
     count = check_whole("num_draws", num_draws, 2)
     if count % 2:
         raise ValueError(f"num_draws = {num_draws}: needs an even number, for pairs")
-    w, kappa, c, _ = _checked_prior(weights, concentration, correlation)
+    w, kappa, c = _checked_prior(weights, concentration, correlation, mask)
     return _draws(key, w, kappa, c, count)
 
 
@@ -167,6 +165,7 @@ def copula_log_moments(
     budget: int,
     *,
     num_draws: int = 512,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Float[Array, "*batch draws k n"]:
     """Log moments of failure given draws of a latent y: z = y + D^½ ε, D diagonal, C - D still psd.
 
@@ -179,6 +178,7 @@ def copula_log_moments(
             own, which makes bounds weaker, but the rest keep theirs.
         budget: the largest N that will be asked for.
         num_draws: of y.
+        mask: boolean `(..., k)`, false for padding, whose moments are those of p = 0.
 
     Returns:
         log E[(1 - p_i)^b | y] by 24 Gauss-Hermite nodes, shape `(..., draws, k, budget + 1)`. The
@@ -192,7 +192,7 @@ def copula_log_moments(
     Source: theory 8.2.2.
     """
     check_key("key", key)
-    w, kappa, c, _ = _checked_prior(weights, concentration, correlation)
+    w, kappa, c = _checked_prior(weights, concentration, correlation, mask)
     count = check_whole("num_draws", num_draws, 1)
     return _log_moments(key, w, kappa, c, check_whole("budget", budget), count)
 
@@ -205,6 +205,7 @@ def copula_prior(
     budget: int,
     *,
     num_draws: int = 512,
+    mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> JointPrior:
     """The copula prior as `certify` takes it: a sample of its latent.
 
@@ -215,6 +216,7 @@ def copula_prior(
         correlation: C, positive semi-definite, shape `(..., k, k)`.
         budget: the largest N that will be asked for.
         num_draws: of the latent.
+        mask: boolean `(..., k)`, false for padding, which receives nothing under this prior.
 
     Returns:
         A sampled `JointPrior`.
@@ -224,8 +226,7 @@ def copula_prior(
         TypeError: `key` is not a JAX key.
 
     Examples:
-        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
-        ...     0], [0, 0, 1]])
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), 0.5 + 0.5 * np.eye(3)
         >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, num_draws=64)
         >>> dt.joint_allocation(prior, 12).sum()
         Array(12, dtype=int32)
@@ -233,29 +234,38 @@ def copula_prior(
     Source: theory 8.2.
     """
     table = copula_log_moments(
-        key, weights, concentration, correlation, budget, num_draws=num_draws
+        key, weights, concentration, correlation, budget, num_draws=num_draws, mask=mask
     )
-    return JointPrior(table, jnp.ones(table.shape[:-2], table.dtype), sampled=True)
+    ones = jnp.ones(table.shape[:-2], table.dtype)
+    return JointPrior(table, ones, sampled=True, mask=mask)
 
 
 def _checked_prior(
-    weights: ArrayLike, concentration: ArrayLike, correlation: ArrayLike
-) -> tuple[Array, ...]:
-    found = checked(
+    weights: ArrayLike, concentration: ArrayLike, correlation: ArrayLike, mask: ArrayLike | None
+) -> tuple[Array, Array, Array]:
+    """W, κ and C, with 0 for padding, which is correlated with itself alone."""
+    w, kappa, c, there = checked(
+        mask,
         promote=True,
         weights=Argument(weights, domain=SHARE),
         concentration=Argument(concentration, "", offset_domain),
         correlation=Argument(correlation, "k k", CORRELATION),
     )
-    if is_host(correlation):
-        check_symmetric("correlation", correlation)
-        lowest = np.linalg.eigvalsh(np.asarray(correlation, np.float64)).min(initial=0)
+    if is_host(correlation) and is_host(mask):
+        check_symmetric("correlation", correlation, mask)
+        given = np.asarray(correlation, np.float64)
+        if mask is not None:
+            given = np.where(mask_of(np.asarray(mask), "k k"), given, np.eye(given.shape[-1]))
+        lowest = np.linalg.eigvalsh(given).min(initial=0)
         if lowest < -1e-4:
             raise ValueError(
                 f"correlation: has the eigenvalue {lowest:.3g}, needs a positive semi-definite "
                 "matrix (see copula_correlation)"
             )
-    return found
+    if mask is None:
+        return w, kappa, c
+    alone = jnp.eye(c.shape[-1], dtype=c.dtype)
+    return jnp.where(there, w, 0), kappa, jnp.where(mask_of(there, "k k"), c, alone)
 
 
 @jax.jit

@@ -11,10 +11,10 @@ from typing import Any, Self
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Real
+from jaxtyping import Array, Bool, Float, Int, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import check_whole, host_float, is_host
+from dora_theory._checks import check_whole, host_float, host_mask, is_host
 from dora_theory._domains import NOT_NEGATIVE, Domain, at
 from dora_theory._pytrees import checked_pytree
 from dora_theory.model.priors import BetaPrior
@@ -34,14 +34,15 @@ class JointPrior:
             b = 0, falling, in [-inf, 0]. A budget N needs n > N.
         weights: of the values of y, ≥ 0 on any scale, shape `(..., m)`.
         sampled: whether y is a sample of a law, so that what is computed has a sampling error.
+        mask: boolean `(..., k)`, false for padding, whose moments may be anything: it never
+            succeeds and receives nothing. None if all candidates exist.
 
     Raises:
         ValueError: NaN, moments that do not start at 0 or do not fall, weights that are negative or
             all 0, shapes that do not fit.
 
     Examples:
-        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
-        ...     0], [0, 0, 1]])
+        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), 0.5 + 0.5 * np.eye(3)
         >>> prior = dt.copula_prior(jax.random.key(0), weights, 1.0, correlation, 12, num_draws=64)
         >>> prior.sampled
         True
@@ -50,6 +51,7 @@ class JointPrior:
     log_moments: Float[Array, "*#batch m k n"]
     weights: Float[Array, "*#batch m"]
     sampled: bool = False
+    mask: Bool[Array, "*#batch k"] | None = None
 
     def __post_init__(self) -> None:
         """Checks the values."""
@@ -65,6 +67,14 @@ class JointPrior:
                 f"weights: {weights.shape[-1]} latent values, where log_moments has "
                 f"{table.shape[-3]}"
             )
+        if self.mask is not None:
+            there = host_mask(self.mask)
+            if there.shape[-1:] != table.shape[-2:-1]:
+                raise ValueError(f"mask: shape {there.shape}, where log_moments has {table.shape}")
+            of = np if is_host(table) and is_host(there) else jnp
+            table = of.where(there[..., None, :, None], table, np.zeros((), table.dtype))
+            # A mask of NumPy stays one: what is given with the prior is then checked.
+            object.__setattr__(self, "mask", there)
         _check_moments(table)
         NOT_NEGATIVE.check("weights", weights)
         if is_host(weights) and not np.all(weights.sum(-1) > 0):
@@ -80,6 +90,7 @@ class JointPrior:
         *,
         weights: Real[ArrayLike, "*#batch m"] | None = None,
         sampled: bool = True,
+        mask: Bool[ArrayLike, "*#batch k"] | None = None,
     ) -> Self:
         """Draws of p, or the points of a finite mixture of known p.
 
@@ -88,6 +99,7 @@ class JointPrior:
             budget: the largest N that will be asked for.
             weights: of the draws, shape `(..., m)`; equal if None.
             sampled: False if the points are the whole prior, and no sample of it.
+            mask: boolean `(..., k)`, false for padding.
 
         Returns:
             The prior.
@@ -98,9 +110,10 @@ class JointPrior:
         x = host_float("rates", rates)
         if np.ndim(x) < 2:
             raise ValueError(f"rates: needs shape (..., m, k), got {np.shape(x)}")
-        RATE.check("rates", x)
+        there = None if mask is None else host_mask(mask)[..., None, :]
+        RATE.check("rates", x, there)
         w: Any = jnp.ones(x.shape[:-1], x.dtype) if weights is None else weights
-        return cls(_powers(jnp.asarray(x), check_whole("budget", budget)), w, sampled)
+        return cls(_powers(jnp.asarray(x), check_whole("budget", budget)), w, sampled, mask)
 
     @classmethod
     def from_betas(
@@ -110,6 +123,7 @@ class JointPrior:
         *,
         weights: Real[ArrayLike, "*#batch m"] | None = None,
         sampled: bool = False,
+        mask: Bool[ArrayLike, "*#batch k"] | None = None,
     ) -> Self:
         """A mixture of products of Betas: p_i | y ~ Beta(a_i(y), b_i(y)).
 
@@ -118,6 +132,7 @@ class JointPrior:
             budget: the largest N that will be asked for.
             weights: of the values of y, shape `(..., m)`; equal if None.
             sampled: whether y is a sample.
+            mask: boolean `(..., k)`, false for padding.
 
         Returns:
             The prior. Log moments are sums of b terms: exact to b ulps.
@@ -127,15 +142,22 @@ class JointPrior:
         """
         a, b = jnp.broadcast_arrays(prior.alpha, prior.beta)
         w: Any = jnp.ones(a.shape[:-1], a.dtype) if weights is None else weights
-        return cls(_beta_moments(a, b, check_whole("budget", budget)), w, sampled)
+        return cls(_beta_moments(a, b, check_whole("budget", budget)), w, sampled, mask)
 
     @classmethod
-    def independent(cls, prior: BetaPrior, budget: int) -> Self:
+    def independent(
+        cls,
+        prior: BetaPrior,
+        budget: int,
+        *,
+        mask: Bool[ArrayLike, "*#batch k"] | None = None,
+    ) -> Self:
         """Independent candidates: one value of y.
 
         Args:
             prior: of shape `(..., k)`.
             budget: the largest N that will be asked for.
+            mask: boolean `(..., k)`, false for padding.
 
         Returns:
             The prior.
@@ -143,9 +165,8 @@ class JointPrior:
         Raises:
             ValueError: a budget that is not a count.
         """
-        return cls.from_betas(
-            BetaPrior(prior.alpha[..., None, :], prior.beta[..., None, :]), budget
-        )
+        one = BetaPrior(prior.alpha[..., None, :], prior.beta[..., None, :])
+        return cls.from_betas(one, budget, mask=mask)
 
     @property
     def num_candidates(self) -> int:
@@ -161,6 +182,10 @@ class JointPrior:
     def log_weights(self) -> Float[Array, "*batch m"]:
         """Logs of the weights, with sum 1, shape `(..., m)`."""
         return jnp.log(self.weights) - jnp.log(self.weights.sum(-1, keepdims=True))
+
+    def unpadded(self, x: Array, fill: float) -> Array:
+        """`x` of shape `(..., k)` with `fill` for padding."""
+        return x if self.mask is None else jnp.where(self.mask, x, fill)
 
     def conditional(self, allocation: Int[ArrayLike, "*#batch k"]) -> Float[Array, "*batch m"]:
         """Log failure given each y, unchecked, shape `(..., m)`."""

@@ -136,6 +136,61 @@ def test_independent_candidates_are_bounded_by_their_optimum_from_any_base():
     assert np.all(dt.joint_certificate(prior, best).optimal)
 
 
+def test_padding_receives_nothing_and_changes_nothing():
+    p, w = points(11, rows=1)
+    p, w = np.minimum(p[0], 0.75), w[0]
+    # Padding first, where ties would go, and last, with numbers that are none.
+    mask = np.array([False, True, True, True, False])
+    wide = np.full((M, 5), np.nan)
+    wide[:, mask] = rates(p)
+    plain = dt.JointPrior.from_draws(rates(p), N, weights=w, sampled=False)
+    padded = dt.JointPrior.from_draws(wide, N, weights=w, sampled=False, mask=mask)
+
+    def wider(b, padding=0):
+        return np.insert(np.asarray(b), [0, 3], padding)
+
+    base = dt.joint_allocation(plain, N)
+    np.testing.assert_array_equal(dt.joint_allocation(padded, N), wider(base))
+    given = wider(base, 10**6)
+    for bound in (dt.lattice_bound, dt.joint_certificate, dt.relaxed_bound):
+        ours, theirs = bound(plain, base), bound(padded, given)
+        if bound is dt.joint_certificate:
+            np.testing.assert_array_equal(theirs.rival, wider(ours.rival))
+            ours, theirs = (x._replace(rival=0) for x in (ours, theirs))
+        np.testing.assert_allclose(theirs, ours, rtol=1e-12)
+    np.testing.assert_allclose(dt.prefix_bound(padded, N), dt.prefix_bound(plain, N), rtol=1e-12)
+    best = dt.exact_allocation(padded, N)
+    assert best.proved
+    assert best.allocation.tolist() == wider(dt.exact_allocation(plain, N).allocation).tolist()
+    drawn = dt.draws_failure(wide, given, weights=w, mask=mask)
+    np.testing.assert_allclose(drawn, dt.draws_failure(rates(p), base, weights=w), rtol=1e-12)
+    spent = dt.draws_allocation(wide, N, weights=w, mask=mask)
+    np.testing.assert_array_equal(spent, wider(dt.draws_allocation(rates(p), N, weights=w)))
+    gap = dt.frank_wolfe_gap(wide, given, N, weights=w, mask=mask)
+    expected = dt.frank_wolfe_gap(rates(p), base, N, weights=w)
+    np.testing.assert_allclose(gap, expected, rtol=1e-12)
+
+
+def test_where_nothing_can_succeed_padding_still_receives_nothing():
+    mask = np.array([False, True])
+    prior = dt.JointPrior.from_draws(np.zeros((2, 2)), N, mask=mask, sampled=False)
+    assert dt.joint_allocation(prior, 2).tolist() == [0, 2]
+    assert dt.joint_certificate(prior, [0, 2]).rival.tolist() == [0, 2]
+    assert dt.exact_allocation(prior, 2).allocation.tolist() == [0, 2]
+    assert dt.draws_allocation(np.zeros((2, 2)), 2, mask=mask).tolist() == [0, 2]
+    with pytest.raises(ValueError, match=r"start = \[1, 1\]"):
+        dt.exact_allocation(prior, 2, start=[1, 1])
+    nobody = dt.JointPrior.from_draws(np.zeros((2, 2)), N, mask=~mask & mask, sampled=False)
+    with pytest.raises(ValueError, match="a problem without candidates cannot spend a budget"):
+        dt.joint_allocation(nobody, 2)
+    with pytest.raises(ValueError, match="a problem without candidates"):
+        dt.exact_allocation(nobody, 2)
+    unseen = jax.jit(lambda n: dt.joint_allocation(nobody, n))(2)
+    assert unseen.tolist() == [-1, -1]
+    with pytest.raises(ValueError, match=r"mask: shape \(3,\)"):
+        dt.JointPrior(np.zeros((1, 2, 3)), np.ones(1), mask=np.ones(3, bool))
+
+
 def test_greedy_fails_where_the_theory_says():
     # (a) p = (1, 2/3) or (0, 1/4): greedy (1, 1) fails 108/288, the optimum (0, 2) 97/288.
     p = np.array([[1, 2 / 3], [0, 1 / 4]])

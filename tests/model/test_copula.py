@@ -102,6 +102,19 @@ def test_draws_have_their_margins_and_correlations():
     np.testing.assert_allclose(np.corrcoef(z), c, atol=0.015)
 
 
+def test_padding_of_a_copula_never_succeeds(x64):
+    mask = np.array([True, True, False])
+    w = np.array([0.5, 0.3, np.nan])
+    c = np.array([[1, 0.6, 7], [0.6, 1, np.nan], [0, 3, 1]])
+    with pytest.raises(ValueError, match=r"weights\[2\] = nan"):
+        dt.copula_draws(jax.random.key(1), w, 1.5, c)
+    x = np.asarray(dt.copula_draws(jax.random.key(1), w, 1.5, c, num_draws=2000, mask=mask))
+    assert np.all(x[:, 2] == 0)
+    np.testing.assert_allclose((-np.expm1(-x)).mean(0), [0.5, 0.3, 0], atol=0.03)
+    prior = dt.copula_prior(jax.random.key(0), w, 1.0, c, 6, num_draws=64, mask=mask)
+    assert dt.joint_allocation(prior, 6).tolist()[2] == 0
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 def test_log_moments_are_a_prior_whose_failure_is_that_of_draws():
