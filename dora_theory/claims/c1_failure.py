@@ -21,13 +21,11 @@ _MOST = 2 * _NODES - 1
 _HALF_STEP = 2.0**-53
 
 
-def _draw_one(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "weight": jax.random.uniform(keys[0], (n,), minval=0.01, maxval=0.99),
-        "concentration": drawing.logarithmic(keys[1], n, 0.05, 50),
-        "rollouts": drawing.whole(keys[2], (n,), 0, _MOST),
-    }
+_draw_one = drawing.instances(
+    weight=drawing.uniform(minval=0.01, maxval=0.99),
+    concentration=drawing.log_uniform(0.05, 50),
+    rollouts=drawing.integers(0, _MOST),
+)
 
 
 def gauss_jacobi(a: Array, b: Array) -> tuple[Array, Array]:
@@ -59,14 +57,12 @@ def _margin_integral(x: Instances) -> Float[Array, " n"]:
     return -jnp.abs(jnp.exp(found) - integral)
 
 
-def _draw_joint(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 4)
-    return {
-        "alpha": 4 * jax.random.uniform(keys[0], (n, 4)),
-        "beta": 4 * jax.random.uniform(keys[1], (n, 4), minval=0.01),
-        "allocation": drawing.whole(keys[2], (n, 4), 0, _MOST),
-        "mask": drawing.whole(keys[3], (n, 4), 0, 3) > 0,
-    }
+_draw_joint = drawing.instances(
+    alpha=lambda key, n: 4 * jax.random.uniform(key, (n, 4)),
+    beta=lambda key, n: 4 * jax.random.uniform(key, (n, 4), minval=0.01),
+    allocation=drawing.integers(0, _MOST, 4),
+    mask=lambda key, n: drawing.whole(key, (n, 4), 0, 3) > 0,
+)
 
 
 def _failure(a: Array, b: Array, x: Instances) -> Array:
@@ -124,14 +120,12 @@ def _margin_edges(x: Instances) -> Float[Array, " n"]:
     return -jnp.maximum(jnp.where(right, 0, 1), jnp.abs(one - w[:, 0]))
 
 
-def _draw_chain(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 4)
-    return {
-        "weight": drawing.logarithmic(keys[0], n, 1e-9, 0.99),
-        "concentration": drawing.logarithmic(keys[1], n, 1e-3, 1e6),
-        "first": jnp.floor(drawing.logarithmic(keys[2], n, 1, 1e6)),
-        "then": drawing.whole(keys[3], (n,), 1, 8),
-    }
+_draw_chain = drawing.instances(
+    weight=drawing.log_uniform(1e-9, 0.99),
+    concentration=drawing.log_uniform(1e-3, 1e6),
+    first=lambda key, n: jnp.floor(drawing.logarithmic(key, n, 1, 1e6)),
+    then=drawing.integers(1, 8),
+)
 
 
 def _margin_chain(x: Instances) -> Float[Array, " n"]:
@@ -146,13 +140,11 @@ def _margin_chain(x: Instances) -> Float[Array, " n"]:
     return -jnp.abs(part + rest - whole) / -whole
 
 
-def _draw_lgamma(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "weight": drawing.powers_of_two(keys[0], n, -30, -1),
-        "concentration": drawing.powers_of_two(keys[1], n, -4, 20),
-        "rollouts": drawing.whole(keys[2], (n,), 1, 8),
-    }
+_draw_lgamma = drawing.instances(
+    weight=drawing.powers(-30, -1),
+    concentration=drawing.powers(-4, 20),
+    rollouts=drawing.integers(1, 8),
+)
 
 
 def _margin_lgamma(x: Instances) -> Float[Array, " n"]:

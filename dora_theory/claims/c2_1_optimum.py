@@ -1,6 +1,5 @@
 """The exact integer optimum, its certificate, and all optima at once (theory 2.1, 2.2, 2.6)."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -33,14 +32,12 @@ def _against_all(w: Array, kappa: Array, n: Array, given: Array) -> Array:
     return jnp.minimum(splits.least_sum(table, n) - used, kept)
 
 
-def _draw_problem(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 4)
-    return {
-        "weights": jax.random.uniform(keys[0], (n, 4), maxval=0.99),
-        "mask": drawing.whole(keys[1], (n, 4), 0, 3).at[:, 0].set(1) > 0,
-        "concentration": drawing.logarithmic(keys[2], n, 0.02, 100),
-        "budget": drawing.whole(keys[3], (n,), 0, _BUDGET),
-    }
+_draw_problem = drawing.instances(
+    weights=drawing.uniform(4, maxval=0.99),
+    mask=lambda key, n: drawing.whole(key, (n, 4), 0, 3).at[:, 0].set(1) > 0,
+    concentration=drawing.log_uniform(0.02, 100),
+    budget=drawing.integers(0, _BUDGET),
+)
 
 
 def _margin_best(x: Instances) -> Float[Array, " n"]:
@@ -52,13 +49,11 @@ def _margin_best(x: Instances) -> Float[Array, " n"]:
     return jnp.minimum(best, -padding.astype(w.dtype))
 
 
-def _draw_beta(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "alpha": drawing.logarithmic(keys[0], 4 * n, 0.01, 10).reshape(n, 4),
-        "beta": drawing.logarithmic(keys[1], 4 * n, 0.01, 10).reshape(n, 4),
-        "budget": drawing.whole(keys[2], (n,), 0, _BUDGET),
-    }
+_draw_beta = drawing.instances(
+    alpha=lambda key, n: drawing.logarithmic(key, 4 * n, 0.01, 10).reshape(n, 4),
+    beta=lambda key, n: drawing.logarithmic(key, 4 * n, 0.01, 10).reshape(n, 4),
+    budget=drawing.integers(0, _BUDGET),
+)
 
 
 def _margin_beta(x: Instances) -> Float[Array, " n"]:
@@ -67,13 +62,11 @@ def _margin_beta(x: Instances) -> Float[Array, " n"]:
     return _against_all(a / (a + b), a + b, n, given)
 
 
-def _draw_large(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "weights": drawing.qualities(keys[0], n, 16, spread=4.0),
-        "concentration": drawing.logarithmic(keys[1], n, 1e-3, 1e3),
-        "budget": jnp.floor(drawing.logarithmic(keys[2], n, 1, 1e5)).astype(jnp.int32),
-    }
+_draw_large = drawing.instances(
+    weights=drawing.simplex(16, spread=4.0),
+    concentration=drawing.log_uniform(1e-3, 1e3),
+    budget=lambda key, n: jnp.floor(drawing.logarithmic(key, n, 1, 1e5)).astype(jnp.int32),
+)
 
 
 def _margin_certified(x: Instances) -> Float[Array, " n"]:
@@ -86,13 +79,11 @@ def _margin_certified(x: Instances) -> Float[Array, " n"]:
     return jnp.minimum(last / following - 1, missed)
 
 
-def _draw_ties(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "weights": drawing.whole(keys[0], (n, 3), 1, 15) / 16,
-        "concentration": drawing.powers_of_two(keys[1], n, -3, 3),
-        "budget": drawing.whole(keys[2], (n,), 0, _SMALL),
-    }
+_draw_ties = drawing.instances(
+    weights=lambda key, n: drawing.whole(key, (n, 3), 1, 15) / 16,
+    concentration=drawing.powers(-3, 3),
+    budget=drawing.integers(0, _SMALL),
+)
 
 
 def _optima(x: Instances) -> Array:
@@ -125,13 +116,11 @@ def _margin_set(x: Instances) -> Float[Array, " n"]:
     return -wrong.astype(x["weights"].dtype)
 
 
-def _draw_levels(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "parts": drawing.whole(keys[0], (n, 5), 1, 15),
-        "eighths": drawing.whole(keys[1], (n,), 1, 64),
-        "budget": drawing.whole(keys[2], (n,), 1, 60),
-    }
+_draw_levels = drawing.instances(
+    parts=drawing.integers(1, 15, 5),
+    eighths=drawing.integers(1, 64),
+    budget=drawing.integers(1, 60),
+)
 
 
 def _margin_level(x: Instances) -> Float[Array, " n"]:

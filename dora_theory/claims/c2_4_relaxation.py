@@ -20,13 +20,11 @@ _EVERY = np.argwhere(np.indices((_MOST + 1,) * 3).sum(0) <= _MOST)
 _APART = 1e-9
 
 
-def _draw_ties(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "weights": drawing.whole(keys[0], (n, 3), 1, 15) / 16,
-        "concentration": drawing.powers_of_two(keys[1], n, -3, 3),
-        "budget": drawing.whole(keys[2], (n,), 0, _MOST),
-    }
+_draw_ties = drawing.instances(
+    weights=lambda key, n: drawing.whole(key, (n, 3), 1, 15) / 16,
+    concentration=drawing.powers(-3, 3),
+    budget=drawing.integers(0, _MOST),
+)
 
 
 def _sums(each: Array, given: Array) -> Array:
@@ -101,7 +99,7 @@ def _confirm_order(x: dict) -> bool:
 
 
 def _simpler_order(x: dict) -> Iterator[dict]:
-    yield from shrinking.without(x, ["parts", "allocation", "other"])
+    yield from shrinking.shorter(x, ["parts", "allocation", "other"])
     for i in range(len(x["parts"])):
         for j in range(len(x["parts"])):
             # One rollout less on either side.
@@ -142,13 +140,11 @@ def _explain_order(x: dict) -> str:
     )
 
 
-def _draw_parts(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "parts": drawing.whole(keys[0], (n, 5), 1, 9),
-        "concentration": drawing.powers_of_two(keys[1], n, -3, 5),
-        "budget": drawing.whole(keys[2], (n,), 1, 64),
-    }
+_draw_parts = drawing.instances(
+    parts=drawing.integers(1, 9, 5),
+    concentration=drawing.powers(-3, 5),
+    budget=drawing.integers(1, 64),
+)
 
 
 def _margin_sign(x: Instances) -> Float[Array, " n"]:
@@ -167,7 +163,7 @@ def _confirm_sign(x: dict) -> bool:
 
 
 def _simpler_sign(x: dict) -> Iterator[dict]:
-    yield from shrinking.without(x, ["parts"])
+    yield from shrinking.shorter(x, ["parts"])
     yield from shrinking.fewer(x, "budget")
     yield from shrinking.fewer(x, "parts")
     yield from _rounder_confidence(x)
@@ -195,12 +191,7 @@ def _margin_water(x: Instances) -> Float[Array, " n"]:
     return jnp.minimum(given.min(-1), -jnp.maximum(jnp.maximum(uneven, kept), same / scale))
 
 
-def _draw_halves(key: Array, n: int) -> Instances:
-    one, two = jax.random.split(key)
-    return {
-        "weights": drawing.qualities(one, n, 5),
-        "budget": drawing.whole(two, (n,), 0, 256),
-    }
+_draw_halves = drawing.instances(weights=drawing.simplex(5), budget=drawing.integers(0, 256))
 
 
 def _margin_half(x: Instances) -> Float[Array, " n"]:
@@ -214,13 +205,11 @@ def _margin_half(x: Instances) -> Float[Array, " n"]:
     return -(off + moved)
 
 
-def _draw_rounded(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "weights": drawing.qualities(keys[0], n, 8),
-        "concentration": drawing.logarithmic(keys[1], n, 0.01, 100),
-        "budget": drawing.whole(keys[2], (n,), 1, 256),
-    }
+_draw_rounded = drawing.instances(
+    weights=drawing.simplex(8),
+    concentration=drawing.log_uniform(0.01, 100),
+    budget=drawing.integers(1, 256),
+)
 
 
 def _moved(one: Array, other: Array) -> Array:

@@ -15,13 +15,11 @@ from dora_theory.claims.check.claim import Claim, Instances
 _CANDIDATES, _WIDTH = 8, 4
 
 
-def _draw_whole_beams(key: Array, n: int) -> Instances:
-    one, two = jax.random.split(key)
-    return {
-        "scores": jax.random.uniform(one, (n, _CANDIDATES)),
-        # N/M is 1, 2, 4 or 8: it divides k = 8.
-        "beams": 2 ** drawing.whole(two, (n,), 0, 3),
-    }
+_draw_whole_beams = drawing.instances(
+    scores=drawing.uniform(_CANDIDATES),
+    # N/M is 1, 2, 4 or 8: it divides k = 8.
+    beams=lambda key, n: 2 ** drawing.whole(key, (n,), 0, 3),
+)
 
 
 def _margin_shapes(x: Instances) -> Float[Array, " n"]:
@@ -49,15 +47,13 @@ def _margin_shapes(x: Instances) -> Float[Array, " n"]:
     return -sum(wrong, jnp.zeros(())).astype(scores.dtype)
 
 
-def _draw_embedded(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 5)
-    return {
-        "scores": jax.random.uniform(keys[0], (n, _CANDIDATES)),
-        "embeddings": jax.random.normal(keys[1], (n, _CANDIDATES, 3)),
-        "temperature": drawing.logarithmic(keys[2], n, 0.05, 2),
-        "similarity_temperature": drawing.logarithmic(keys[3], n, 0.01, 2),
-        "budget": drawing.whole(keys[4], (n,), 0, 64),
-    }
+_draw_embedded = drawing.instances(
+    scores=drawing.uniform(_CANDIDATES),
+    embeddings=lambda key, n: jax.random.normal(key, (n, _CANDIDATES, 3)),
+    temperature=drawing.log_uniform(0.05, 2),
+    similarity_temperature=drawing.log_uniform(0.01, 2),
+    budget=drawing.integers(0, 64),
+)
 
 
 def _softmax_shares(x: Instances) -> tuple[Array, Array]:
@@ -123,13 +119,11 @@ def _margin_exact(x: Instances) -> Float[Array, " n"]:
     return -wrong.astype(scores.dtype)
 
 
-def _draw_scores(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "scores": jax.random.uniform(keys[0], (n, _CANDIDATES)),
-        "temperature": drawing.logarithmic(keys[1], n, 0.05, 2),
-        "budget": drawing.whole(keys[2], (n,), 0, 64),
-    }
+_draw_scores = drawing.instances(
+    scores=drawing.uniform(_CANDIDATES),
+    temperature=drawing.log_uniform(0.05, 2),
+    budget=drawing.integers(0, 64),
+)
 
 
 def _margin_sequential(x: Instances) -> Float[Array, " n"]:
@@ -146,12 +140,7 @@ def _margin_sequential(x: Instances) -> Float[Array, " n"]:
     return jnp.minimum(ceiling, -jnp.abs(given.sum(-1) - n).astype(scores.dtype))
 
 
-def _draw_parts(key: Array, n: int) -> Instances:
-    one, two = jax.random.split(key)
-    return {
-        "parts": drawing.whole(one, (n, 3), 1, 9),
-        "budget": drawing.whole(two, (n,), 1, 16),
-    }
+_draw_parts = drawing.instances(parts=drawing.integers(1, 9, 3), budget=drawing.integers(1, 16))
 
 
 def _margin_divisor(x: Instances) -> Float[Array, " n"]:

@@ -17,12 +17,7 @@ _OFTEN, _SELDOM = 0.6, 0.64
 _MOST = 39
 
 
-def _draw_parts(key: Array, n: int) -> Instances:
-    one, two = jax.random.split(key)
-    return {
-        "parts": drawing.whole(one, (n, 4), 1, 9),
-        "budget": drawing.whole(two, (n,), 1, 16),
-    }
+_draw_parts = drawing.instances(parts=drawing.integers(1, 9, 4), budget=drawing.integers(1, 16))
 
 
 def _margin_sum(x: Instances) -> Float[Array, " n"]:
@@ -48,7 +43,7 @@ def _simpler_parts(x: dict) -> Iterator[dict]:
     equal = [1] * len(x["parts"])
     if x["parts"] != equal:
         yield x | {"parts": equal}
-    yield from shrinking.without(x, ["parts"])
+    yield from shrinking.shorter(x, ["parts"])
     yield from shrinking.fewer(x, "budget")
     yield from shrinking.fewer(x, "parts")
 

@@ -25,12 +25,10 @@ def _harmonic(given: Array) -> Array:
     return jnp.where(r < given[..., None], 1 / r, 0).sum(-1)
 
 
-def _draw_rest(key: Array, n: int) -> Instances:
-    one, two = jax.random.split(key)
-    return {
-        "parts": drawing.whole(one, (n, 3), 1, 9),
-        "allocation": drawing.whole(two, (n, 3), 1, 6),
-    }
+_draw_rest = drawing.instances(
+    parts=drawing.integers(1, 9, 3),
+    allocation=drawing.integers(1, 6, 3),
+)
 
 
 def _margin_rest(x: Instances) -> Float[Array, " n"]:
@@ -64,12 +62,6 @@ def _confirm_rest(x: dict) -> bool:
     return _order(w, x["allocation"]) < _order(w, best)
 
 
-def _simpler_rest(x: dict) -> Iterator[dict]:
-    yield from shrinking.without(x, ["parts", "allocation"])
-    yield from shrinking.fewer(x, "allocation")
-    yield from shrinking.fewer(x, "parts")
-
-
 def _explain_rest(x: dict) -> str:
     w, best = _best_rest(x)
     given = x["allocation"]
@@ -80,13 +72,11 @@ def _explain_rest(x: dict) -> str:
     )
 
 
-def _draw_expansion(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "weights": 0.99 * jax.random.uniform(keys[0], (n, 5)),
-        "concentration": drawing.logarithmic(keys[1], n, 1e-5, 10),
-        "allocation": drawing.whole(keys[2], (n, 5), 0, _LONGEST),
-    }
+_draw_expansion = drawing.instances(
+    weights=lambda key, n: 0.99 * jax.random.uniform(key, (n, 5)),
+    concentration=drawing.log_uniform(1e-5, 10),
+    allocation=drawing.integers(0, _LONGEST, 5),
+)
 
 
 def _margin_expansion(x: Instances) -> Float[Array, " n"]:
@@ -96,12 +86,7 @@ def _margin_expansion(x: Instances) -> Float[Array, " n"]:
     return jnp.minimum(rest, kappa**2 * jnp.pi**2 / 6 * w.sum(-1) - rest)
 
 
-def _draw_adams(key: Array, n: int) -> Instances:
-    one, two = jax.random.split(key)
-    return {
-        "parts": drawing.whole(one, (n, 4), 1, 9),
-        "budget": drawing.whole(two, (n,), 0, 16),
-    }
+_draw_adams = drawing.instances(parts=drawing.integers(1, 9, 4), budget=drawing.integers(0, 16))
 
 
 def _margin_adams(x: Instances) -> Float[Array, " n"]:
@@ -121,12 +106,10 @@ def _margin_adams(x: Instances) -> Float[Array, " n"]:
     return jnp.where(enough, reached - most, single)
 
 
-def _draw_many(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 2)
-    return {
-        "weights": drawing.qualities(keys[0], n, 6),
-        "budget": jnp.ceil(drawing.logarithmic(keys[1], n, 6, 1e5)).astype(jnp.int32),
-    }
+_draw_many = drawing.instances(
+    weights=drawing.simplex(6),
+    budget=lambda key, n: jnp.ceil(drawing.logarithmic(key, n, 6, 1e5)).astype(jnp.int32),
+)
 
 
 def _margin_share(x: Instances) -> Float[Array, " n"]:
@@ -135,13 +118,11 @@ def _margin_share(x: Instances) -> Float[Array, " n"]:
     return (jnp.minimum(1 - more, more + w.shape[-1] * w) / n).min(-1)
 
 
-def _draw_winner(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "parts": drawing.whole(keys[0], (n, 3), 1, 9),
-        "concentration": drawing.powers_of_two(keys[1], n, 20, 30),
-        "budget": drawing.whole(keys[2], (n,), 1, 16),
-    }
+_draw_winner = drawing.instances(
+    parts=drawing.integers(1, 9, 3),
+    concentration=drawing.powers(20, 30),
+    budget=drawing.integers(1, 16),
+)
 
 
 def _winner_takes(w: Array, budget: Array) -> Array:
@@ -167,7 +148,7 @@ def _confirm_winner(x: dict) -> bool:
 
 
 def _simpler_winner(x: dict) -> Iterator[dict]:
-    yield from shrinking.without(x, ["parts"])
+    yield from shrinking.shorter(x, ["parts"])
     yield from shrinking.fewer(x, "budget")
     yield from shrinking.fewer(x, "parts")
     if x["concentration"] > 2.0**20:
@@ -233,7 +214,7 @@ CLAIMS = (
         # Harmonic numbers below 3.
         tolerance=1e-13,
         confirm=_confirm_rest,
-        simpler=_simpler_rest,
+        simpler=shrinking.steps("allocation", "parts", without=["parts", "allocation"]),
         explain=_explain_rest,
     ),
     Claim(

@@ -66,14 +66,12 @@ def _failures(quality: Array, kappa: Array) -> Array:
     return jnp.pad(jnp.cumsum(each, -1), ((0, 0), (0, 0), (1, 0)))
 
 
-def _draw_parts(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 4)
-    return {
-        "parts": drawing.whole(keys[0], (n, 3), 1, 9),
-        "sizes": drawing.whole(keys[1], (n, 3), 1, 9),
-        "concentration": drawing.powers_of_two(keys[2], n, -4, 6),
-        "budget": drawing.whole(keys[3], (n,), 1, 16),
-    }
+_draw_parts = drawing.instances(
+    parts=drawing.integers(1, 9, 3),
+    sizes=drawing.integers(1, 9, 3),
+    concentration=drawing.powers(-4, 6),
+    budget=drawing.integers(1, 16),
+)
 
 
 def _draw_proportional(key: Array, n: int) -> Instances:
@@ -114,7 +112,7 @@ def _explain_proportional(x: dict) -> str:
 
 def _simpler_parts(x: dict) -> Iterator[dict]:
     names = [name for name in ("parts", "sizes") if name in x]
-    yield from shrinking.without(x, names)
+    yield from shrinking.shorter(x, names)
     yield from shrinking.fewer(x, "budget")
     for name in names:
         yield from shrinking.fewer(x, name)
@@ -123,13 +121,11 @@ def _simpler_parts(x: dict) -> Iterator[dict]:
         yield x | {"concentration": x["concentration"] * (2 if x["concentration"] < 1 else 0.5)}
 
 
-def _draw_scores(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "scores": jax.random.uniform(keys[0], (n, 4)),
-        "labels": drawing.whole(keys[1], (n, 8), 0, 3),
-        "temperature": drawing.logarithmic(keys[2], n, 0.05, 2),
-    }
+_draw_scores = drawing.instances(
+    scores=drawing.uniform(4),
+    labels=drawing.integers(0, 3, 8),
+    temperature=drawing.log_uniform(0.05, 2),
+)
 
 
 def _margin_divergence(x: Instances) -> Float[Array, " n"]:

@@ -12,15 +12,12 @@ from dora_theory.claims.check import drawing
 from dora_theory.claims.check.claim import Claim, Instances
 from dora_theory.model import objective
 
-
-def _draw_many_rollouts(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 4)
-    return {
-        "quality": drawing.qualities(keys[0], n, 4),
-        "sizes": drawing.whole(keys[1], (n, 4), 1, 16),
-        "concentration": drawing.logarithmic(keys[2], n, 0.05, 50),
-        "budget": jnp.ceil(drawing.logarithmic(keys[3], n, 1, 1e5)),
-    }
+_draw_many_rollouts = drawing.instances(
+    quality=drawing.simplex(4),
+    sizes=drawing.integers(1, 16, 4),
+    concentration=drawing.log_uniform(0.05, 50),
+    budget=lambda key, n: jnp.ceil(drawing.logarithmic(key, n, 1, 1e5)),
+)
 
 
 def _margin_loss(x: Instances) -> Float[Array, " n"]:
@@ -77,12 +74,7 @@ def _margin_price(x: Instances) -> Float[Array, " n"]:
     )
 
 
-def _draw_imbalance(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key)
-    return {
-        "quality": drawing.qualities(keys[0], n, 4),
-        "sizes": drawing.whole(keys[1], (n, 4), 1, 64),
-    }
+_draw_imbalance = drawing.instances(quality=drawing.simplex(4), sizes=drawing.integers(1, 64, 4))
 
 
 def _margin_specht(x: Instances) -> Float[Array, " n"]:

@@ -56,13 +56,11 @@ def _margin_equal(x: Instances) -> Float[Array, " n"]:
     return -jnp.abs(_dora_mass(x) - q).max(-1)
 
 
-def _draw_unequal(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "labels": drawing.whole(keys[0], (n, 8), 0, 3),
-        "scores": drawing.whole(keys[1], (n, 8), 0, 20) / 20,
-        "temperature": drawing.logarithmic(keys[2], n, 0.05, 2),
-    }
+_draw_unequal = drawing.instances(
+    labels=drawing.integers(0, 3, 8),
+    scores=lambda key, n: drawing.whole(key, (n, 8), 0, 20) / 20,
+    temperature=drawing.log_uniform(0.05, 2),
+)
 
 
 def _margin_mean_exp(x: Instances) -> Float[Array, " n"]:
@@ -159,13 +157,11 @@ def _margin_pools(x: Instances) -> Float[Array, " n"]:
     return jnp.where(sizes > 0, gaps, 0).min((0, -1))
 
 
-def _draw_rounding(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "parts": drawing.whole(keys[0], (n, 2), 1, 8),
-        "sizes": drawing.whole(keys[1], (n, 2), 1, 12),
-        "budget": drawing.whole(keys[2], (n,), 1, 32),
-    }
+_draw_rounding = drawing.instances(
+    parts=drawing.integers(1, 8, 2),
+    sizes=drawing.integers(1, 12, 2),
+    budget=drawing.integers(1, 32),
+)
 
 
 def _two_directions(x: Instances) -> tuple[Array, Array, Array]:

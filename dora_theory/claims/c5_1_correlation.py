@@ -103,15 +103,13 @@ def _margin_greedy(x: Instances) -> Float[Array, " n"]:
     return jnp.minimum(jnp.log(least) - jnp.log(used), kept)
 
 
-def _draw_one(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 5)
-    return {
-        "quality": jax.random.uniform(keys[0], (n, 1), maxval=0.99),
-        "candidates": drawing.whole(keys[1], (n,), 1, 4),
-        "concentration": drawing.logarithmic(keys[2], n, 0.05, 50),
-        "within": drawing.logarithmic(keys[3], n, 0.05, 50),
-        "total": drawing.whole(keys[4], (n,), 1, 14),
-    }
+_draw_one = drawing.instances(
+    quality=drawing.uniform(1, maxval=0.99),
+    candidates=drawing.integers(1, 4),
+    concentration=drawing.log_uniform(0.05, 50),
+    within=drawing.log_uniform(0.05, 50),
+    total=drawing.integers(1, 14),
+)
 
 
 def _margin_convex(x: Instances) -> Float[Array, " n"]:
@@ -135,15 +133,13 @@ def _margin_convex(x: Instances) -> Float[Array, " n"]:
     return before + after - 2 * at
 
 
-def _draw_any(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 5)
-    return {
-        "quality": drawing.qualities(keys[0], n, 3) * 0.99,
-        "labels": drawing.whole(keys[1], (n, 5), 0, 2),
-        "concentration": drawing.logarithmic(keys[2], n, 0.05, 1e6),
-        "within": drawing.logarithmic(keys[3], n, 0.05, 1e6),
-        "allocation": drawing.whole(keys[4], (n, 5), 0, 3),
-    }
+_draw_any = drawing.instances(
+    quality=lambda key, n: drawing.qualities(key, n, 3) * 0.99,
+    labels=drawing.integers(0, 2, 5),
+    concentration=drawing.log_uniform(0.05, 1e6),
+    within=drawing.log_uniform(0.05, 1e6),
+    allocation=drawing.integers(0, 3, 5),
+)
 
 
 def _failure(x: Instances) -> Array:

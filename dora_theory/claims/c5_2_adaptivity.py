@@ -13,13 +13,11 @@ _LONGEST = 24
 _STEPS = 5
 
 
-def _draw_failures(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "weights": jax.random.uniform(keys[0], (n, 6), maxval=0.99),
-        "concentration": drawing.logarithmic(keys[1], n, 0.05, 50),
-        "allocation": drawing.whole(keys[2], (n, 6), 0, 64),
-    }
+_draw_failures = drawing.instances(
+    weights=drawing.uniform(6, maxval=0.99),
+    concentration=drawing.log_uniform(0.05, 50),
+    allocation=drawing.integers(0, 64, 6),
+)
 
 
 def _margin_posterior(x: Instances) -> Float[Array, " n"]:
@@ -32,14 +30,11 @@ def _margin_posterior(x: Instances) -> Float[Array, " n"]:
     return -jnp.maximum(jnp.abs(mean - ahead), jnp.abs(mean - succeeds)).max(-1)
 
 
-def _draw_prefix(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    # Few different qualities: ties matter here.
-    return {
-        "weights": drawing.whole(keys[0], (n, 5), 0, 12) / 16,
-        "concentration": drawing.powers_of_two(keys[1], n, -4, 6),
-        "prefix": drawing.whole(keys[2], (n,), 0, _LONGEST),
-    }
+_draw_prefix = drawing.instances(
+    weights=lambda key, n: drawing.whole(key, (n, 5), 0, 12) / 16,
+    concentration=drawing.powers(-4, 6),
+    prefix=drawing.integers(0, _LONGEST),
+)
 
 
 def _margin_prefix(x: Instances) -> Float[Array, " n"]:
@@ -54,12 +49,10 @@ def _margin_prefix(x: Instances) -> Float[Array, " n"]:
     return -wrong.astype(w.dtype)
 
 
-def _draw_policies(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 2)
-    return {
-        "weights": jax.random.uniform(keys[0], (n, 3), maxval=0.99),
-        "concentration": drawing.logarithmic(keys[1], n, 0.05, 50),
-    }
+_draw_policies = drawing.instances(
+    weights=drawing.uniform(3, maxval=0.99),
+    concentration=drawing.log_uniform(0.05, 50),
+)
 
 
 def _margin_policies(x: Instances) -> Float[Array, " n"]:

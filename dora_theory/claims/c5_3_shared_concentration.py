@@ -22,16 +22,14 @@ _SPLITS = np.indices(3 * (_SHORT + 1,)).reshape(3, -1)
 _SPLITS = _SPLITS[:, _SPLITS.sum(0) <= _SHORT]
 
 
-def _draw_shared(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 5)
-    return {
-        # Close together: there greedy errs, in one of a hundred instances.
-        "parts": drawing.whole(keys[0], (n, 3), 3, 6),
-        "low": drawing.powers_of_two(keys[1], n, -8, -1),
-        "high": drawing.powers_of_two(keys[2], n, 1, 8),
-        "prior": drawing.whole(keys[3], (n, 2), 1, 9),
-        "budget": drawing.whole(keys[4], (n,), 6, _SHORT),
-    }
+_draw_shared = drawing.instances(
+    # Close together: there greedy errs, in one of a hundred instances.
+    parts=drawing.integers(3, 6, 3),
+    low=drawing.powers(-8, -1),
+    high=drawing.powers(1, 8),
+    prior=drawing.integers(1, 9, 2),
+    budget=drawing.integers(6, _SHORT),
+)
 
 
 def _margin_shared(x: Instances) -> Float[Array, " n"]:
@@ -100,7 +98,7 @@ def _confirm_shared(x: dict) -> bool:
 
 
 def _simpler_shared(x: dict) -> Iterator[dict]:
-    yield from shrinking.without(x, ["parts"])
+    yield from shrinking.shorter(x, ["parts"])
     yield from shrinking.fewer(x, "budget", 2)
     if x["prior"] != [1, 1]:
         yield x | {"prior": [1, 1]}

@@ -14,14 +14,12 @@ LONGEST = 12
 _COSTS = 0.0025
 
 
-def _draw_wrong(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 4)
-    return {
-        "weights": jax.random.uniform(keys[0], (n, 4), maxval=0.99),
-        "concentration": drawing.logarithmic(keys[1], n, 0.05, 50),
-        "assumed": drawing.logarithmic(keys[2], n, 0.01, 200),
-        "budget": drawing.whole(keys[3], (n,), 0, LONGEST),
-    }
+_draw_wrong = drawing.instances(
+    weights=drawing.uniform(4, maxval=0.99),
+    concentration=drawing.log_uniform(0.05, 50),
+    assumed=drawing.log_uniform(0.01, 200),
+    budget=drawing.integers(0, LONGEST),
+)
 
 
 def failures(weights: Array, kappa: Array) -> Array:
@@ -76,13 +74,11 @@ def _margin_farther(x: Instances) -> Float[Array, " n"]:
     return far - near
 
 
-def _draw_sample(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "scores": jax.random.uniform(keys[0], (n, 39)),
-        "mask": jnp.arange(39) < drawing.whole(keys[1], (n, 1), 2, 39),
-        "concentration": drawing.logarithmic(keys[2], n, 0.01, 100),
-    }
+_draw_sample = drawing.instances(
+    scores=drawing.uniform(39),
+    mask=lambda key, n: jnp.arange(39) < drawing.whole(key, (n, 1), 2, 39),
+    concentration=drawing.log_uniform(0.01, 100),
+)
 
 
 def _margin_half(x: Instances) -> Float[Array, " n"]:

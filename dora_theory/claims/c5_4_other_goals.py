@@ -30,13 +30,11 @@ def _number_correct(weights: Array, kappa: Array) -> Array:
     return jnp.stack(rows, -2)
 
 
-def _draw_spent(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "weights": jax.random.uniform(keys[0], (n, 4)),
-        "concentration": drawing.logarithmic(keys[1], n, 0.05, 50),
-        "allocation": drawing.whole(keys[2], (n, 4), 0, _LONGEST),
-    }
+_draw_spent = drawing.instances(
+    weights=drawing.uniform(4),
+    concentration=drawing.log_uniform(0.05, 50),
+    allocation=drawing.integers(0, _LONGEST, 4),
+)
 
 
 def _margin_expected(x: Instances) -> Float[Array, " n"]:
@@ -101,7 +99,7 @@ def _mean(weights: Sequence[Fraction], given: Sequence[int]) -> Fraction:
 
 def _simpler_parts(x: dict) -> Iterator[dict]:
     if len(x["parts"]) > 2:
-        yield from shrinking.without(x, ["parts"])
+        yield from shrinking.shorter(x, ["parts"])
     yield from shrinking.fewer(x, "budget")
     yield from shrinking.fewer(x, "parts")
     if x["concentration"] != 1:

@@ -66,12 +66,7 @@ def _margin_subsets(x: Instances) -> Float[Array, " n"]:
     return -jnp.abs(jnp.exp(found) - fails.sum(-1) / chosen.sum(-1))
 
 
-def _draw_prefixes(key: Array, n: int) -> Instances:
-    one, two = jax.random.split(key)
-    return {
-        "allocation": drawing.whole(one, (n, 5), 0, 1),
-        "chances": jax.random.uniform(two, (n, 2)),
-    }
+_draw_prefixes = drawing.instances(allocation=drawing.integers(0, 1, 5), chances=drawing.uniform(2))
 
 
 def _margin_product(x: Instances) -> Float[Array, " n"]:
@@ -86,13 +81,11 @@ def _margin_product(x: Instances) -> Float[Array, " n"]:
     return -jnp.where(found.clipped.any(-1), 1, wrong)
 
 
-def _draw_plug_in(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "logged": drawing.whole(keys[0], (n,), 8, _LOGGED),
-        "rollouts": drawing.whole(keys[1], (n,), 1, 8),
-        "sixteenths": drawing.whole(keys[2], (n,), 0, 16),
-    }
+_draw_plug_in = drawing.instances(
+    logged=drawing.integers(8, _LOGGED),
+    rollouts=drawing.integers(1, 8),
+    sixteenths=drawing.integers(0, 16),
+)
 
 
 def _margin_plug_in(x: Instances) -> Float[Array, " n"]:

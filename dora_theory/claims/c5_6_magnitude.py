@@ -86,12 +86,10 @@ def _margin_falling(x: Instances) -> Float[Array, " n"]:
     return jnp.minimum(jnp.minimum(relative[0], relative[1]), relative[2])
 
 
-def _draw_angles(key: Array, n: int) -> Instances:
-    one, two = jax.random.split(key)
-    return {
-        "positions": jnp.sort(drawing.whole(one, (n, 3), 0, 12), -1),
-        "temperature": drawing.powers_of_two(two, n, -3, 3),
-    }
+_draw_angles = drawing.instances(
+    positions=lambda key, n: jnp.sort(drawing.whole(key, (n, 3), 0, 12), -1),
+    temperature=drawing.powers(-3, 3),
+)
 
 
 def _margin_positive(x: Instances) -> Float[Array, " n"]:

@@ -136,12 +136,7 @@ def _margin_copies(x: Instances) -> Float[Array, " n"]:
     return -jnp.maximum(jnp.abs(mass - q).max(-1), moved)
 
 
-def _draw_whole(key: Array, n: int) -> Instances:
-    one, two = jax.random.split(key)
-    return {
-        "parts": drawing.whole(one, (n, 3), 1, 9),
-        "budget": drawing.whole(two, (n,), 1, _MOST),
-    }
+_draw_whole = drawing.instances(parts=drawing.integers(1, 9, 3), budget=drawing.integers(1, _MOST))
 
 
 def _margin_whole(x: Instances) -> Float[Array, " n"]:
@@ -172,12 +167,6 @@ def _confirm_whole(x: dict) -> bool:
     # No direction is due half of an integer: no rule for ties decides it.
     tied = any((2 * x["budget"] * p) % 2 == 1 for p in q)
     return not tied and any(abs(b - a) > 1 for b, a in zip(second, aim, strict=True))
-
-
-def _simpler_whole(x: dict) -> Iterator[dict]:
-    yield from shrinking.without(x, ["parts"])
-    yield from shrinking.fewer(x, "budget")
-    yield from shrinking.fewer(x, "parts")
 
 
 def _explain_whole(x: dict) -> str:
@@ -271,7 +260,7 @@ CLAIMS = (
         # N ≤ 16 times the rounding of a share.
         tolerance=1e-13,
         confirm=_confirm_whole,
-        simpler=_simpler_whole,
+        simpler=shrinking.steps("budget", "parts", without=["parts"]),
         explain=_explain_whole,
     ),
 )

@@ -1,6 +1,5 @@
 """One budget for many problems, all rollouts fixed in advance (theory 7.1)."""
 
-from collections.abc import Iterator
 from fractions import Fraction
 from itertools import product
 
@@ -17,13 +16,11 @@ from dora_theory.model.priors import BetaPrior, KnownPrior
 _M, _N = 3, 7
 
 
-def _draw_marginals(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "alpha": drawing.logarithmic(keys[0], n, 1e-3, 1e3),
-        "beta": drawing.logarithmic(keys[1], n, 1e-3, 1e3),
-        "rollouts": jnp.floor(drawing.logarithmic(keys[2], n, 1, 1e6)),
-    }
+_draw_marginals = drawing.instances(
+    alpha=drawing.log_uniform(1e-3, 1e3),
+    beta=drawing.log_uniform(1e-3, 1e3),
+    rollouts=lambda key, n: jnp.floor(drawing.logarithmic(key, n, 1, 1e6)),
+)
 
 
 def _margin_marginals(x: Instances) -> Float[Array, " n"]:
@@ -106,13 +103,11 @@ def _margin_dual(x: Instances) -> Float[Array, " n"]:
     return jnp.minimum(-gap, off - best)
 
 
-def _draw_common(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "alpha": drawing.logarithmic(keys[0], n, 0.05, 20),
-        "beta": drawing.logarithmic(keys[1], n, 0.05, 20),
-        "total": drawing.whole(keys[2], (n,), 0, 1000),
-    }
+_draw_common = drawing.instances(
+    alpha=drawing.log_uniform(0.05, 20),
+    beta=drawing.log_uniform(0.05, 20),
+    total=drawing.integers(0, 1000),
+)
 
 
 def _margin_common(x: Instances) -> Float[Array, " n"]:
@@ -124,13 +119,11 @@ def _margin_common(x: Instances) -> Float[Array, " n"]:
     return -jnp.abs(found - level).max(-1).astype(float)
 
 
-def _draw_costs(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "tenths": drawing.whole(keys[0], (n, 2), 1, 9),
-        "costs": drawing.whole(keys[1], (n, 2), 1, 4),
-        "total": drawing.whole(keys[2], (n,), 1, 8),
-    }
+_draw_costs = drawing.instances(
+    tenths=drawing.integers(1, 9, 2),
+    costs=drawing.integers(1, 4, 2),
+    total=drawing.integers(1, 8),
+)
 
 
 def _margin_costs(x: Instances) -> Float[Array, " n"]:
@@ -170,11 +163,6 @@ def _by_density(x: Instance) -> tuple[list[int], Fraction, list[int], Fraction]:
 def _confirm_costs(x: Instance) -> bool:
     _, found, _, best = _by_density(x)
     return found < best
-
-
-def _simpler_costs(x: Instance) -> Iterator[Instance]:
-    for name in ("total", "costs", "tenths"):
-        yield from shrinking.fewer(x, name)
 
 
 def _explain_costs(x: Instance) -> str:
@@ -275,7 +263,7 @@ CLAIMS = (
         tolerance=1e-12,
         chunk=1024,
         confirm=_confirm_costs,
-        simpler=_simpler_costs,
+        simpler=shrinking.steps("total", "costs", "tenths"),
         explain=_explain_costs,
     ),
     Claim(

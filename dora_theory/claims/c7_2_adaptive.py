@@ -1,9 +1,8 @@
 """One budget for many problems where every outcome is seen (theory 7.2)."""
 
-from collections.abc import Iterator
 from fractions import Fraction
+from operator import lt
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
@@ -16,14 +15,12 @@ from dora_theory.model.priors import BetaPrior
 _M, _N = 3, 4
 
 
-def draw_beliefs(key: Array, n: int) -> Instances:
-    """Beta posteriors, a = 0 among them, and values of three problems."""
-    keys = jax.random.split(key, 3)
-    return {
-        "alpha": drawing.whole(keys[0], (n, _M), 0, 6).astype(float) / 2,
-        "beta": drawing.whole(keys[1], (n, _M), 1, 9).astype(float) / 2,
-        "values": drawing.whole(keys[2], (n, _M), 1, 3).astype(float),
-    }
+# Beta posteriors, a = 0 among them, and values of three problems.
+draw_beliefs = drawing.instances(
+    alpha=lambda key, n: drawing.whole(key, (n, _M), 0, 6).astype(float) / 2,
+    beta=lambda key, n: drawing.whole(key, (n, _M), 1, 9).astype(float) / 2,
+    values=lambda key, n: drawing.whole(key, (n, _M), 1, 3).astype(float),
+)
 
 
 def _indexed(x: Instances) -> many.Choice:
@@ -50,12 +47,10 @@ def _margin_index(x: Instances) -> Float[Array, " n"]:
     return many.bellman(hazard, x["values"], _N, _indexed(x)) - best
 
 
-def _draw_mixture(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 2)
-    return {
-        "chances": drawing.whole(keys[0], (n, 2), 0, 9) / 10,
-        "shares": drawing.shares(drawing.whole(keys[1], (n, 2), 1, 5).astype(float)),
-    }
+_draw_mixture = drawing.instances(
+    chances=lambda key, n: drawing.whole(key, (n, 2), 0, 9) / 10,
+    shares=lambda key, n: drawing.shares(drawing.whole(key, (n, 2), 1, 5).astype(float)),
+)
 
 
 def _margin_robin(x: Instances) -> Float[Array, " n"]:
@@ -76,12 +71,10 @@ def _margin_robin(x: Instances) -> Float[Array, " n"]:
     return many.bellman(hazard, values, _N, least_rolled) - best
 
 
-def _draw_rising(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key)
-    return {
-        "tenths": drawing.whole(keys[0], (n, 2), 1, 9),
-        "companions": drawing.whole(keys[1], (n,), 1, 9),
-    }
+_draw_rising = drawing.instances(
+    tenths=drawing.integers(1, 9, 2),
+    companions=drawing.integers(1, 9),
+)
 
 
 def _rising(x: Instances) -> Float[Array, "n 3 2"]:
@@ -114,16 +107,6 @@ def _exact_rising(x: Instance) -> tuple[Fraction, Fraction]:
     return found, best
 
 
-def _confirm_rising(x: Instance) -> bool:
-    found, best = _exact_rising(x)
-    return found < best
-
-
-def _simpler_rising(x: Instance) -> Iterator[Instance]:
-    yield from shrinking.fewer(x, "companions")
-    yield from shrinking.fewer(x, "tenths")
-
-
 def _explain_rising(x: Instance) -> str:
     found, best = _exact_rising(x)
     one, two = x["tenths"]
@@ -133,13 +116,11 @@ def _explain_rising(x: Instance) -> str:
     )
 
 
-def _draw_costs(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "tenths": drawing.whole(keys[0], (n, 2), 1, 9),
-        "costs": drawing.whole(keys[1], (n, 2), 1, 3),
-        "total": drawing.whole(keys[2], (n,), 1, 4),
-    }
+_draw_costs = drawing.instances(
+    tenths=drawing.integers(1, 9, 2),
+    costs=drawing.integers(1, 3, 2),
+    total=drawing.integers(1, 4),
+)
 
 
 def _margin_costs(x: Instances) -> Float[Array, " n"]:
@@ -191,16 +172,6 @@ def _exact_costs(x: Instance) -> tuple[Fraction, Fraction]:
     return found, best
 
 
-def _confirm_costs(x: Instance) -> bool:
-    found, best = _exact_costs(x)
-    return found < best
-
-
-def _simpler_costs(x: Instance) -> Iterator[Instance]:
-    for name in ("total", "costs", "tenths"):
-        yield from shrinking.fewer(x, name)
-
-
 def _explain_costs(x: Instance) -> str:
     found, best = _exact_costs(x)
     p = ", ".join(f"{t}/10" for t in x["tenths"])
@@ -210,12 +181,7 @@ def _explain_costs(x: Instance) -> str:
     )
 
 
-def _draw_shared(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key)
-    return {
-        "tenths": drawing.whole(keys[0], (n,), 1, 9),
-        "known": drawing.whole(keys[1], (n,), 1, 9),
-    }
+_draw_shared = drawing.instances(tenths=drawing.integers(1, 9), known=drawing.integers(1, 9))
 
 
 def _margin_shared(x: Instances) -> Float[Array, " n"]:
@@ -230,16 +196,6 @@ def _exact_shared(x: Instance) -> tuple[Fraction, Fraction]:
     q, p = Fraction(x["tenths"], 10), Fraction(x["known"], 10)
     look = q * 2 + (1 - q) * p
     return (look if q >= p else 2 * p), max(look, 2 * p, p + q)
-
-
-def _confirm_shared(x: Instance) -> bool:
-    found, best = _exact_shared(x)
-    return found < best
-
-
-def _simpler_shared(x: Instance) -> Iterator[Instance]:
-    yield from shrinking.fewer(x, "known")
-    yield from shrinking.fewer(x, "tenths")
 
 
 def _explain_shared(x: Instance) -> str:
@@ -286,8 +242,8 @@ CLAIMS = (
         draw=_draw_rising,
         margin=_margin_rising,
         tolerance=1e-12,
-        confirm=_confirm_rising,
-        simpler=_simpler_rising,
+        confirm=lambda x: lt(*_exact_rising(x)),
+        simpler=shrinking.steps("companions", "tenths"),
         explain=_explain_rising,
     ),
     Claim(
@@ -303,8 +259,8 @@ CLAIMS = (
         draw=_draw_costs,
         margin=_margin_costs,
         tolerance=1e-12,
-        confirm=_confirm_costs,
-        simpler=_simpler_costs,
+        confirm=lambda x: lt(*_exact_costs(x)),
+        simpler=shrinking.steps("total", "costs", "tenths"),
         explain=_explain_costs,
     ),
     Claim(
@@ -321,8 +277,8 @@ CLAIMS = (
         draw=_draw_shared,
         margin=_margin_shared,
         tolerance=1e-12,
-        confirm=_confirm_shared,
-        simpler=_simpler_shared,
+        confirm=lambda x: lt(*_exact_shared(x)),
+        simpler=shrinking.steps("known", "tenths"),
         explain=_explain_shared,
     ),
     Claim(

@@ -13,13 +13,11 @@ from dora_theory.model.priors import BetaPrior
 _N, _DEPTH, _R = 4, 6, 3
 
 
-def _draw_pairs(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "alpha": drawing.whole(keys[0], (n, 2), 0, 6).astype(float) / 2,
-        "beta": drawing.whole(keys[1], (n, 2), 1, 9).astype(float) / 2,
-        "values": drawing.whole(keys[2], (n, 2), 1, 3).astype(float),
-    }
+_draw_pairs = drawing.instances(
+    alpha=lambda key, n: drawing.whole(key, (n, 2), 0, 6).astype(float) / 2,
+    beta=lambda key, n: drawing.whole(key, (n, 2), 1, 9).astype(float) / 2,
+    values=lambda key, n: drawing.whole(key, (n, 2), 1, 3).astype(float),
+)
 
 
 def _two_rounds(x: Instances) -> Float[Array, " n"]:
@@ -55,13 +53,11 @@ def _margin_bound(x: Instances) -> Float[Array, " n"]:
     return jnp.minimum(jnp.stack(steps).min(0), bounds[1] - _two_rounds(x))
 
 
-def _draw_depths(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "scale": drawing.logarithmic(keys[0], n, 0.1, 100),
-        "budget": drawing.logarithmic(keys[1], n, 0.01, 1e3),
-        "split": jax.random.dirichlet(keys[2], jnp.ones(_R), (n,)),
-    }
+_draw_depths = drawing.instances(
+    scale=drawing.log_uniform(0.1, 100),
+    budget=drawing.log_uniform(0.01, 1e3),
+    split=lambda key, n: jax.random.dirichlet(key, jnp.ones(_R), (n,)),
+)
 
 
 def _margin_equal(x: Instances) -> Float[Array, " n"]:
@@ -112,13 +108,11 @@ def _margin_kept(x: Instances) -> Float[Array, " n"]:
     return jnp.stack(margins).min(0)
 
 
-def _draw_power(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "tenths": drawing.whole(keys[0], (n,), 1, 9),
-        "budget": drawing.logarithmic(keys[1], n, 1e3, 1e9),
-        "split": jax.random.dirichlet(keys[2], jnp.full(_R, 2.0), (n,)),
-    }
+_draw_power = drawing.instances(
+    tenths=drawing.integers(1, 9),
+    budget=drawing.log_uniform(1e3, 1e9),
+    split=lambda key, n: jax.random.dirichlet(key, jnp.full(_R, 2.0), (n,)),
+)
 
 
 def _margin_shares(x: Instances) -> Float[Array, " n"]:

@@ -16,12 +16,7 @@ from dora_theory.claims.check.claim import Claim, Instance, Instances
 _M, _N = 3, 8
 
 
-def _draw_chances(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key)
-    return {
-        "tenths": drawing.whole(keys[0], (n, _M), 1, 9),
-        "total": drawing.whole(keys[1], (n,), _M, _N),
-    }
+_draw_chances = drawing.instances(tenths=drawing.integers(1, 9, _M), total=drawing.integers(_M, _N))
 
 
 def _best(x: Instances, gain: Float[Array, "n m depth"], least: int) -> Float[Array, " n"]:
@@ -89,12 +84,6 @@ def _exact_singles(x: Instance) -> tuple[list[int], Fraction, list[int], Fractio
 def _confirm_singles(x: Instance) -> bool:
     _, found, _, best = _exact_singles(x)
     return found < best
-
-
-def _simpler_singles(x: Instance) -> Iterator[Instance]:
-    yield from shrinking.without(x, ["tenths"])
-    yield from shrinking.fewer(x, "total")
-    yield from shrinking.fewer(x, "tenths")
 
 
 def _explain_singles(x: Instance) -> str:
@@ -215,7 +204,7 @@ CLAIMS = (
         margin=_margin_singles,
         tolerance=1e-12,
         confirm=_confirm_singles,
-        simpler=_simpler_singles,
+        simpler=shrinking.steps("total", "tenths", without=["tenths"]),
         explain=_explain_singles,
     ),
     Claim(

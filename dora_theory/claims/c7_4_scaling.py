@@ -54,14 +54,12 @@ def _margin_crossing(x: Instances) -> Float[Array, " n"]:
     return jnp.where(a > _CROSSING, looking - knowing, knowing - looking)
 
 
-def _draw_shares(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 4)
-    return {
-        "weights": drawing.shares(drawing.whole(keys[0], (n, _K), 1, 5).astype(float)),
-        "parts": drawing.whole(keys[1], (n, _K), 1, 5),
-        "concentration": drawing.logarithmic(keys[2], n, 0.1, 5),
-        "each": drawing.whole(keys[3], (n,), 1_000, 100_000),
-    }
+_draw_shares = drawing.instances(
+    weights=lambda key, n: drawing.shares(drawing.whole(key, (n, _K), 1, 5).astype(float)),
+    parts=drawing.integers(1, 5, _K),
+    concentration=drawing.log_uniform(0.1, 5),
+    each=drawing.integers(1_000, 100_000),
+)
 
 
 def _margin_constant(x: Instances) -> Float[Array, " n"]:

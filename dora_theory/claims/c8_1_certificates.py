@@ -81,12 +81,10 @@ def _margin_relaxed(x: Instances) -> Float[Array, " n"]:
     return least(prior) - bound
 
 
-def _draw_samples(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 2)
-    return {
-        "chances": drawing.whole(keys[0], (n, 8, K), 0, EIGHTHS - 1),
-        "drawn": drawing.whole(keys[1], (n, 4), 0, 7),
-    }
+_draw_samples = drawing.instances(
+    chances=drawing.integers(0, EIGHTHS - 1, 8, K),
+    drawn=drawing.integers(0, 7, 4),
+)
 
 
 def _margin_sampling(x: Instances) -> Float[Array, " n"]:

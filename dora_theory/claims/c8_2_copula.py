@@ -24,13 +24,11 @@ def _cosines(key: Array, n: int) -> Array:
     return jnp.where(jnp.eye(_K, dtype=bool), 1, jnp.clip(e @ jnp.swapaxes(e, -1, -2), -1, 1))
 
 
-def _draw_similar(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "similarity": _cosines(keys[0], n),
-        "temperature": drawing.logarithmic(keys[1], n, 0.01, 10),
-        "weights": drawing.qualities(keys[2], n, _K, 1.5),
-    }
+_draw_similar = drawing.instances(
+    similarity=lambda key, n: _cosines(key, n),
+    temperature=drawing.log_uniform(0.01, 10),
+    weights=drawing.simplex(_K, 1.5),
+)
 
 
 def _correlation(x: Instances) -> Array:
@@ -46,13 +44,11 @@ def _margin_psd(x: Instances) -> Float[Array, " n"]:
     return jnp.minimum(jnp.linalg.eigvalsh(kernel)[:, 0], -jnp.maximum(off, found.lift))
 
 
-def _draw_margins(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "weights": jax.random.uniform(keys[0], (n, 3), minval=0.02, maxval=0.95),
-        "concentration": drawing.logarithmic(keys[1], n, 0.25, 8),
-        "depth": drawing.whole(keys[2], (n,), 1, 64),
-    }
+_draw_margins = drawing.instances(
+    weights=drawing.uniform(3, minval=0.02, maxval=0.95),
+    concentration=drawing.log_uniform(0.25, 8),
+    depth=drawing.integers(1, 64),
+)
 
 
 def _normal(z: Array) -> Array:
@@ -98,12 +94,10 @@ def _margin_program(x: Instances) -> Float[Array, " n"]:
     return jnp.stack(gaps).min(0)
 
 
-def _draw_pair(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 2)
-    return {
-        "weights": jax.random.uniform(keys[0], (n, 2), minval=0.01),
-        "correlation": jax.random.uniform(keys[1], (n,), minval=0.01, maxval=0.98),
-    }
+_draw_pair = drawing.instances(
+    weights=drawing.uniform(2, minval=0.01),
+    correlation=drawing.uniform(minval=0.01, maxval=0.98),
+)
 
 
 def _margin_pair(x: Instances) -> Float[Array, " n"]:
@@ -116,13 +110,11 @@ def _margin_pair(x: Instances) -> Float[Array, " n"]:
     return -jnp.abs(found - jnp.where(w[:, 1] > r * r * w[:, 0], closed, 0))
 
 
-def _draw_first(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "weights": jax.random.uniform(keys[0], (n, 2), minval=0.1, maxval=0.8),
-        "concentration": drawing.logarithmic(keys[1], n, 0.5, 4),
-        "allocation": drawing.whole(keys[2], (n, 2), 1, 16),
-    }
+_draw_first = drawing.instances(
+    weights=drawing.uniform(2, minval=0.1, maxval=0.8),
+    concentration=drawing.log_uniform(0.5, 4),
+    allocation=drawing.integers(1, 16, 2),
+)
 
 
 def _margin_first(x: Instances) -> Float[Array, " n"]:

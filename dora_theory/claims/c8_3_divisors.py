@@ -14,14 +14,12 @@ from dora_theory.model.joint import JointPrior
 _K = 5
 
 
-def _draw_independent(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        # Few different qualities: ties matter here.
-        "weights": drawing.whole(keys[0], (n, _K), 0, 12) / 64,
-        "concentration": drawing.powers_of_two(keys[1], n, -4, 4),
-        "budget": drawing.whole(keys[2], (n,), 0, 40),
-    }
+_draw_independent = drawing.instances(
+    # Few different qualities: ties matter here.
+    weights=lambda key, n: drawing.whole(key, (n, _K), 0, 12) / 64,
+    concentration=drawing.powers(-4, 4),
+    budget=drawing.integers(0, 40),
+)
 
 
 def _margin_independent(x: Instances) -> Float[Array, " n"]:
@@ -34,14 +32,12 @@ def _margin_independent(x: Instances) -> Float[Array, " n"]:
     return -jnp.maximum(off, jnp.abs(given.sum(-1) - n))
 
 
-def _draw_directions(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 4)
-    return {
-        "quality": drawing.qualities(keys[0], n, 3),
-        "labels": drawing.whole(keys[1], (n, 7), 0, 2),
-        "concentration": drawing.logarithmic(keys[2], n, 0.05, 20),
-        "budget": drawing.whole(keys[3], (n,), 0, 40),
-    }
+_draw_directions = drawing.instances(
+    quality=drawing.simplex(3),
+    labels=drawing.integers(0, 2, 7),
+    concentration=drawing.log_uniform(0.05, 20),
+    budget=drawing.integers(0, 40),
+)
 
 
 def _margin_directions(x: Instances) -> Float[Array, " n"]:
@@ -87,13 +83,11 @@ def _margin_limit(x: Instances) -> Float[Array, " n"]:
     return jnp.minimum(value - least + 1e-9, allowed - (value - least))
 
 
-def _draw_priors(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "chances": jax.random.uniform(keys[0], (n, 4, 4)) ** 2,
-        "weights": drawing.qualities(keys[1], n, 4),
-        "budget": drawing.whole(keys[2], (n,), 1, 2),
-    }
+_draw_priors = drawing.instances(
+    chances=lambda key, n: jax.random.uniform(key, (n, 4, 4)) ** 2,
+    weights=drawing.simplex(4),
+    budget=drawing.integers(1, 2),
+)
 
 
 def _margin_moments(x: Instances) -> Float[Array, " n"]:

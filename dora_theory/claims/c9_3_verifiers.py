@@ -176,14 +176,12 @@ def _margin_ceiling(x: Instances) -> Float[Array, " n"]:
     return jnp.minimum(between, falls)
 
 
-def _draw_scores(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 4)
-    return {
-        "chance": jax.random.uniform(keys[0], (n, 1), minval=0.02, maxval=0.9),
-        "separation": 3 * jax.random.uniform(keys[1], (n,), minval=0.05),
-        "scale": jnp.exp(jax.random.uniform(keys[2], (n,), minval=-1, maxval=1)),
-        "rollouts": drawing.whole(keys[3], (n,), 1, 200),
-    }
+_draw_scores = drawing.instances(
+    chance=drawing.uniform(1, minval=0.02, maxval=0.9),
+    separation=lambda key, n: 3 * jax.random.uniform(key, (n,), minval=0.05),
+    scale=lambda key, n: jnp.exp(jax.random.uniform(key, (n,), minval=-1, maxval=1)),
+    rollouts=drawing.integers(1, 200),
+)
 
 
 def _margin_rises(x: Instances) -> Float[Array, " n"]:
@@ -238,13 +236,11 @@ def _explain_rises(x: dict) -> str:
     )
 
 
-def _draw_allocations(key: Array, n: int) -> Instances:
-    keys = jax.random.split(key, 3)
-    return {
-        "weights": jax.random.uniform(keys[0], (n, _K), minval=0.02, maxval=0.9),
-        "concentration": drawing.logarithmic(keys[1], n, 0.2, 10),
-        "allocation": drawing.whole(keys[2], (n, _K), 0, 4).at[:, 0].add(1),
-    }
+_draw_allocations = drawing.instances(
+    weights=drawing.uniform(_K, minval=0.02, maxval=0.9),
+    concentration=drawing.log_uniform(0.2, 10),
+    allocation=lambda key, n: drawing.whole(key, (n, _K), 0, 4).at[:, 0].add(1),
+)
 
 
 def _margin_ends(x: Instances) -> Float[Array, " n"]:

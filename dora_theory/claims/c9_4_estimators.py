@@ -30,12 +30,10 @@ def _shares(law: np.ndarray) -> np.ndarray:
     return law / law.sum(-1, keepdims=True)
 
 
-def _draw_law(key: Array, n: int) -> Instances:
-    one, two = jax.random.split(key)
-    return {
-        "law": drawing.shares(drawing.whole(one, (n, 3), 1, 8)),
-        "k": drawing.whole(two, (n,), 1, 3),
-    }
+_draw_law = drawing.instances(
+    law=lambda key, n: drawing.shares(drawing.whole(key, (n, 3), 1, 8)),
+    k=drawing.integers(1, 3),
+)
 
 
 def _outcomes() -> tuple[np.ndarray, np.ndarray]:

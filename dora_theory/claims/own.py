@@ -137,7 +137,7 @@ def _simpler(x: Instance) -> Iterator[Instance]:
     equal = [1] * len(x["parts"])
     if x["parts"] != equal:
         yield x | {"parts": equal}
-    yield from shrinking.without(x, ["parts"])
+    yield from shrinking.shorter(x, ["parts"])
     yield from shrinking.fewer(x, "budget")
     if x["concentration"] != 1:
         yield x | {"concentration": 1.0}

@@ -12,12 +12,7 @@ from dora_theory.io.documents import Document
 
 
 class Verdicts(Document):
-    """Verdicts on claims, see `verify`.
-
-    Examples:
-        >>> dt.verify(["4.7"], instances=4096).rows()[0]["verdict"]
-        'holds'
-    """
+    """Verdicts on claims, see `verify`."""
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each claim."""

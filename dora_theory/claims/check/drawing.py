@@ -1,8 +1,50 @@
 """Random directions, sizes, concentrations and similarities that the claims are tried on."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
+
+from dora_theory.claims.check.claim import Instances
+
+# From a key and a static count n to n random values, traceable.
+Draw = Callable[[Array, int], Array]
+
+
+def instances(**fields: Draw) -> Callable[[Array, int], Instances]:
+    """Instances whose fields are drawn independently, each by a key of its own, in their order."""
+
+    def draw(key: Array, n: int) -> Instances:
+        keys = jax.random.split(key, len(fields))
+        return {name: of(k, n) for (name, of), k in zip(fields.items(), keys, strict=True)}
+
+    return draw
+
+
+def integers(low: int, high: int | Array, *shape: int) -> Draw:
+    """Draws of integers from low to high, both included, shape `(n, *shape)`."""
+    return lambda key, n: whole(key, (n, *shape), low, high)
+
+
+def uniform(*shape: int, minval: float = 0.0, maxval: float = 1.0) -> Draw:
+    """Draws of numbers in [minval, maxval), shape `(n, *shape)`."""
+    return lambda key, n: jax.random.uniform(key, (n, *shape), minval=minval, maxval=maxval)
+
+
+def log_uniform(low: float, high: float) -> Draw:
+    """Draws by `logarithmic`."""
+    return lambda key, n: logarithmic(key, n, low, high)
+
+
+def powers(low: int, high: int) -> Draw:
+    """Draws by `powers_of_two`."""
+    return lambda key, n: powers_of_two(key, n, low, high)
+
+
+def simplex(directions: int, spread: float = 3.0) -> Draw:
+    """Draws by `qualities`."""
+    return lambda key, n: qualities(key, n, directions, spread)
 
 
 def qualities(key: Array, n: int, directions: int, spread: float = 3.0) -> Array:

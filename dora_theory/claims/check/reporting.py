@@ -6,6 +6,7 @@ from typing import Any
 
 from dora_theory.claims.check import deciding
 from dora_theory.claims.check.verifying import Counterexample, Result
+from dora_theory.io.tables import aligned
 
 
 def document(
@@ -66,21 +67,14 @@ def _example(example: Counterexample) -> dict[str, Any]:
 
 
 _HEADS = ("id", "name", "source", "expected", "verdict", "instances", "worst margin", "seconds")
-# Numbers are aligned on the right.
-_RIGHT = {5, 6, 7}
+# Numbers, which come last, are aligned on the right.
+_LEFT = range(5)
 
 
 def table(results: Sequence[Result]) -> str:
     """Verdicts line by line, then every counterexample, then what may be wrong by chance."""
     rows = [_HEADS, *map(_row, results)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADS))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if i in _RIGHT else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    lines = aligned(rows, _LEFT)
     examples = [_counterexample(r) for r in results if r.counterexample is not None]
     wrong = [f"NOT AS EXPECTED: {r.claim.id} {r.claim.name}" for r in results if not r.as_expected]
     return "\n".join([*lines, "", *examples, *wrong, _confidence(results)])

@@ -18,12 +18,24 @@ def fewer(instance: Instance, name: str, least: int = 1) -> Iterator[Instance]:
             yield instance | {name: y}
 
 
-def without(instance: Instance, names: Sequence[str], least: int = 2) -> Iterator[Instance]:
+def shorter(instance: Instance, names: Sequence[str], least: int = 2) -> Iterator[Instance]:
     """One place taken out of several lists at once, while more than `least` are there."""
     count = len(instance[names[0]])
     if count > least:
         for i in range(count):
             yield instance | {n: [*instance[n][:i], *instance[n][i + 1 :]] for n in names}
+
+
+def steps(*names: str, without: Sequence[str] = ()) -> Callable[[Instance], Iterator[Instance]]:
+    """As `Claim.simpler`: places taken out of the lists `without`, then each name `fewer`."""
+
+    def simpler(instance: Instance) -> Iterator[Instance]:
+        if without:
+            yield from shorter(instance, without)
+        for name in names:
+            yield from fewer(instance, name)
+
+    return simpler
 
 
 def rounder(instance: Instance, name: str, steps: Sequence[float]) -> Iterator[Instance]:
