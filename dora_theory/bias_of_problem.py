@@ -18,8 +18,9 @@ from dora_theory.io.documents import Tabular
 from dora_theory.model.directions import Pool, direction_weights
 from dora_theory.model.objective import success_probability
 from dora_theory.model.weights import dora_weights
+from dora_theory.strategies.registry import DORA, OPTIMAL, REBASE
 
-_RULES = "optimal", "rebase", "dora"
+_RULES = OPTIMAL, REBASE, DORA
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,17 +57,17 @@ class BiasReport(Tabular):
     @property
     def loss(self) -> float:
         """Success that counting gives away at N, to the exact optimum."""
-        return self.success["optimal"] - self.success["rebase"]
+        return self.success[OPTIMAL] - self.success[REBASE]
 
     @property
     def loss_with_dora(self) -> float:
         """Success that DORA gives away at N."""
-        return self.success["optimal"] - self.success["dora"]
+        return self.success[OPTIMAL] - self.success[DORA]
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each direction: its size, and its share by Q, by counting and by DORA."""
         columns = self.directions, self.sizes, self.direction_weights, self.counted, self.dora
-        names = "direction", "candidates", "quality", "counted", "dora"
+        names = "direction", "candidates", "quality", "counted", DORA
         return [
             {name: getattr(x, "item", lambda x=x: x)() for name, x in zip(names, row, strict=True)}
             for row in zip(*columns, strict=True)
@@ -77,8 +78,8 @@ class BiasReport(Tabular):
         with plots.style():
             figure, (shares, success) = plots.column(2, height=1.8)
             place = np.arange(len(self.directions))
-            of = {"optimal": self.direction_weights, "rebase": self.counted, "dora": self.dora}
-            names = {"optimal": "Q", "rebase": "counted (REBASE)", "dora": "DORA"}
+            of = {OPTIMAL: self.direction_weights, REBASE: self.counted, DORA: self.dora}
+            names = {OPTIMAL: "Q", REBASE: "counted (REBASE)", DORA: plots.label(DORA)}
             for i, rule in enumerate(_RULES):
                 at = place + 0.28 * (i - 1)
                 shares.bar(at, of[rule], 0.26, color=plots.COLORS[rule], label=names[rule])
@@ -89,7 +90,7 @@ class BiasReport(Tabular):
             shares.legend()
             values = [self.success[rule] for rule in _RULES]
             bars = success.barh(
-                [names[rule] if rule != "optimal" else "exact optimum" for rule in _RULES],
+                [names[rule] if rule != OPTIMAL else "exact optimum" for rule in _RULES],
                 values,
                 color=[plots.COLORS[rule] for rule in _RULES],
             )
@@ -104,7 +105,7 @@ class BiasReport(Tabular):
         return (
             f"Counting candidates: KL(Q‖Q̂) = {self.kl:.4g}, which needs {self.factor:.4g} times "
             f"the rollouts{bound}. Of N = {self.budget} (κ = {self.concentration:g}) it loses "
-            f"{self.loss:.4g} of a success of {self.success['optimal']:.4g}; "
+            f"{self.loss:.4g} of a success of {self.success[OPTIMAL]:.4g}; "
             f"with DORA {self.loss_with_dora:.4g}."
         )
 
@@ -185,9 +186,9 @@ def bias_report(
     even = counts.min() > 0
     q_ = jnp.asarray(quality)
     given = {
-        "optimal": optimal_allocation(q_, concentration, budget),
-        "rebase": apportion(counted, budget),
-        "dora": apportion(dora, budget),
+        OPTIMAL: optimal_allocation(q_, concentration, budget),
+        REBASE: apportion(counted, budget),
+        DORA: apportion(dora, budget),
     }
     return BiasReport(
         directions=tuple(names),

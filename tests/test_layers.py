@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import dora_theory
+from dora_theory.strategies.registry import STRATEGIES
 
 PACKAGE = Path(dora_theory.__file__).parent
 # A module's layer is that of the longest prefix that is listed.
@@ -105,6 +106,18 @@ def test_no_file_is_long():
         # Examples are documentation, however many there are.
         text = re.sub(r"\n\n    Examples:\n(        .*\n)+", "\n", path.read_text(encoding="utf-8"))
         assert len(text.splitlines()) <= 400, name
+
+
+# Names of strategies that are also words, fields or policies, and modules that name log formats.
+WORDS = {"temperature", "beam", "magnitude", "optimal", "oracle", "determinantal"}
+FORMATS = {"replay.options", "replay.read.formats"}
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) - {"strategies.registry", *FORMATS}))
+def test_names_of_strategies_are_keys_in_the_registry_alone(name):
+    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    found = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    assert not found & (set(STRATEGIES) - WORDS)
 
 
 def test_every_public_name_is_there_and_listed_once_in_order():

@@ -1,7 +1,7 @@
 """What all adapters share: scores and texts of beams to rollouts of each."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -9,15 +9,16 @@ from jaxtyping import Int
 from dora_theory.allocation.optimal import optimal_allocation
 from dora_theory.allocation.rules import dora_allocation, rebase_allocation
 from dora_theory.model.quality import quality_weights
+from dora_theory.strategies.registry import DORA, OPTIMAL, REBASE
 
-RuleName = Literal["dora", "rebase", "optimal"]
+RULES = DORA, REBASE, OPTIMAL
 # Scores (k,), what is to be embedded of each of k beams, and N, to rollouts (k,) of sum N.
 Allocate = Callable[[Sequence[float], Sequence[Any], int], Int[np.ndarray, " k"]]
 Embed = Callable[[Sequence[Any]], Any]
 
 
 def allocator(
-    rule: RuleName | Allocate = "rebase",
+    rule: str | Allocate = REBASE,
     *,
     embed: Embed | None = None,
     quality_temperature: float = 0.1,
@@ -42,15 +43,15 @@ def allocator(
     """
     if callable(rule):
         return rule
-    if rule not in get_args(RuleName):
-        names = ", ".join(map(repr, get_args(RuleName)))
+    if rule not in RULES:
+        names = ", ".join(map(repr, RULES))
         raise ValueError(f"rule = {rule!r}: needs one of {names}, or a function")
-    if rule == "dora" and embed is None:
-        raise ValueError("embed: missing, 'dora' needs vectors of the texts")
+    if rule == DORA and embed is None:
+        raise ValueError(f"embed: missing, {rule!r} needs vectors of the texts")
 
     def allocate(scores: Sequence[float], texts: Sequence[Any], budget: int) -> np.ndarray:
         r = np.asarray(scores, float)
-        if rule == "dora":
+        if rule == DORA:
             assert embed is not None
             found = dora_allocation(
                 r,
@@ -59,7 +60,7 @@ def allocator(
                 quality_temperature=quality_temperature,
                 similarity_temperature=similarity_temperature,
             )
-        elif rule == "rebase":
+        elif rule == REBASE:
             found = rebase_allocation(r, budget, quality_temperature=quality_temperature)
         else:
             w = quality_weights(r, quality_temperature=quality_temperature)

@@ -9,6 +9,7 @@ import numpy as np
 from dora_theory import plots
 from dora_theory.explore.scene import Scene
 from dora_theory.explore.view import TEMPERATURES, PriceMap, Subject, View
+from dora_theory.strategies.registry import DORA
 
 Spec = dict[str, Any]
 
@@ -127,7 +128,7 @@ def similarity_chart(problem: Subject, view: View) -> VegaLite:
         },
         "width": 60,
         "height": side,
-        "mark": {"type": "bar", "color": plots.COLORS["dora"], "tooltip": True},
+        "mark": {"type": "bar", "color": plots.COLORS[DORA], "tooltip": True},
         "encoding": {
             "x": {
                 "field": "γ",
@@ -146,7 +147,7 @@ def bias_chart(view: View, temperature: float) -> VegaLite:
     names = list(view.divergence)
     labels = [plots.label(name) for name in names]
     colors = [plots.COLORS[name] for name in names]
-    dashes = [[6, 3] if name == "magnitude" else [1, 0] for name in names]
+    dashes = [[6, 3] if plots.look(name).line == "--" else [1, 0] for name in names]
     rows = [
         {"T": float(t), "bias": float(x), "weights": label}
         for label, curve in zip(labels, view.divergence.values(), strict=True)

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from dora_theory._errors import InputError
 from dora_theory.model.quality import quality_weights
+from dora_theory.strategies.registry import CORRELATED, DORA, ORACLE, REBASE
 
 # The page keeps its arrays at fixed shapes, so that no change but the first to a finite ν compiles
 # anything.
@@ -209,9 +210,9 @@ quality = dt.quality_weights(np.array({_listed(scene.scores)}), quality_temperat
 weights = dt.quality_weights(scores, quality_temperature=t_b)
 uniqueness = dt.uniqueness_from_similarity(similarity, similarity_temperature=t_s)
 allocations = {{
-    "rebase": dt.apportion(weights, budget),
-    "dora": dt.apportion(weights * uniqueness, budget),
-    "oracle": {best},
+    "{REBASE}": dt.apportion(weights, budget),
+    "{DORA}": dt.apportion(weights * uniqueness, budget),
+    "{ORACLE}": {best},
 }}
 for name, allocation in allocations.items():
     success = -np.expm1({failure})
@@ -224,8 +225,8 @@ def as_command(scene: Scene, strategy: str) -> str:
 
     Args:
         scene: the setting.
-        strategy: "rebase" and "dora", or the oracle: "direction-optimal" if ν is None, else
-            "correlated".
+        strategy: `REBASE`, `DORA`, or what the oracle is there: `DIRECTION_OPTIMAL` if ν is None,
+            else `CORRELATED`.
     """
     nu, t_b = scene.within_concentration, scene.quality_temperature
     quality = np.asarray(
@@ -239,12 +240,12 @@ def as_command(scene: Scene, strategy: str) -> str:
         "similarity": scene.similarity.tolist(),
     }
     options: dict[str, object] = {"strategy": strategy, "budget": scene.budget}
-    if strategy == "dora":
+    if strategy == DORA:
         options["similarity-temperature"] = scene.similarity_temperature
-    if nu is None or strategy == "correlated":
+    if nu is None or strategy == CORRELATED:
         # The others' success is stated for one success probability per direction only.
         options["kappa"] = scene.concentration
-    if strategy == "correlated":
+    if strategy == CORRELATED:
         options["nu"] = nu
     given = " ".join(f"--{name} {value}" for name, value in options.items())
     return f"echo {shlex.quote(json.dumps(problem))} | dora-theory allocate - {given}"

@@ -25,7 +25,7 @@ from dora_theory.model.similarity import uniqueness_from_similarity
 from dora_theory.strategies.allocate import spend
 from dora_theory.strategies.options import Options
 from dora_theory.strategies.problems import Problems
-from dora_theory.strategies.registry import STRATEGIES
+from dora_theory.strategies.registry import DORA, MAGNITUDE, REBASE, STRATEGIES
 
 # The page states no ν for strategies to assume.
 SHOWN = tuple(
@@ -71,7 +71,7 @@ class View:
         loss: rollouts that the optimum would have left over at that success, shape `(S,)`.
         uniqueness: γ, shape `(k,)`.
         magnitude: magnitude weighting v, shape `(k,)`.
-        divergence: KL(Q‖mass) in nats by weighting ("rebase", "dora", "magnitude") at each of
+        divergence: KL(Q‖mass) in nats by weighting (`REBASE`, `DORA`, `MAGNITUDE`) at each of
             `TEMPERATURES`, and at the chosen T_s last, shape `(len(TEMPERATURES) + 1,)`.
     """
 
@@ -226,7 +226,7 @@ def _look(
     v = magnitude_weighting_from_similarity(s, similarity_temperature=every, mask=mask)
     divergence = {
         name: kl_divergence(quality, normalized(segment_sum(w * share, labels, g)))
-        for name, share in (("rebase", mask + 0 * gamma), ("dora", gamma), ("magnitude", v))
+        for name, share in ((REBASE, mask + 0 * gamma), (DORA, gamma), (MAGNITUDE, v))
     }
     return spent, failure, curve, gamma[-1], v[-1], divergence
 

@@ -16,7 +16,7 @@ from dora_theory.explore.scene import (
 )
 from dora_theory.explore.view import Subject, View
 from dora_theory.replay.read.record import Record, Sample
-from dora_theory.strategies.registry import ORACLE
+from dora_theory.strategies.registry import CORRELATED, DIRECTION_OPTIMAL, DORA, ORACLE, REBASE
 
 # Powers of ten and what lies between them, in the order of a slider.
 _MANTISSAS = (1, 1.5, 2, 3, 5, 7)
@@ -255,8 +255,8 @@ def _short(epsilon: float) -> str:
 
 def reproduced(mo: Any, scene: Scene) -> Any:
     """The Python call and the command lines that give what is shown."""
-    best = "direction-optimal" if scene.within_concentration is None else "correlated"
-    commands = "\n".join(as_command(scene, name) for name in ("rebase", "dora", best))
+    best = DIRECTION_OPTIMAL if scene.within_concentration is None else CORRELATED
+    commands = "\n".join(as_command(scene, name) for name in (REBASE, DORA, best))
     return mo.accordion(
         {
             "the same in Python": mo.md(f"```python\n{as_python(scene)}```"),

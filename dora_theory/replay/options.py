@@ -17,10 +17,8 @@ REPLAYED = tuple(
     for name, strategy in STRATEGIES.items()
     if not (strategy.real or strategy.oracle or "within_concentration" in strategy.options)
 )
-# Beta quantiles of every candidate make these cost several times all others together.
-COSTLY = "moment-divisors", "pair-divisors"
+COSTLY = tuple(name for name in REPLAYED if STRATEGIES[name].costly)
 BY_DEFAULT = tuple(name for name in REPLAYED if name not in COSTLY)
-BASELINE = "rebase"
 # Of `formats.FORMATS`, which cannot be asked before NumPy is loaded.
 LOG_FORMATS = ("plain", "dora", "search-and-learn", "rebase", "openr")
 LINKS = ("none", "sigmoid", "minmax")

@@ -20,11 +20,11 @@ from dora_theory.simulation.arguments import CONTENDERS
 from dora_theory.simulation.families import FAMILIES
 from dora_theory.simulation.family_rules import LABELS, TEMPERATURES, evaluate, evaluate_own
 from dora_theory.strategies.choosing import AnyStrategy, as_strategies
-from dora_theory.strategies.registry import ORACLE
+from dora_theory.strategies.registry import DORA, MAGNITUDE, ORACLE
 
 _AMONG = tuple(name for name in CONTENDERS if name != ORACLE)
 # Rules at several T_s; the best in hindsight has a row of its own.
-_AT_FIXED = "dora", "magnitude", "shared", "smooth"
+_AT_FIXED = DORA, MAGNITUDE, "shared", "smooth"
 
 
 class FamilySimulation(Document):

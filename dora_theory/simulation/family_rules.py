@@ -24,16 +24,16 @@ from dora_theory.simulation.families import FAMILIES, Instance, K, draw_instance
 from dora_theory.strategies.allocate import allocate
 from dora_theory.strategies.options import Options
 from dora_theory.strategies.problems import Problems
-from dora_theory.strategies.registry import Strategy
+from dora_theory.strategies.registry import DORA, MAGNITUDE, REBASE, Strategy
 
 TEMPERATURES = (0.01, 0.03, 0.1, 0.3, 1.0)
 # Draws of the truth that rules are judged by, and others that greedy searches on.
 _JUDGED, _SEARCHED = 40_000, 8192
 
 LABELS = {
-    "rebase": "REBASE",
-    "dora": "DORA's γ",
-    "magnitude": "magnitude",
+    REBASE: "REBASE",
+    DORA: "DORA's γ",
+    MAGNITUDE: "magnitude",
     "clusters": "hard clusters, direction optimum",
     "shared": "shared divisors",
     "smooth": "smoothed scores, shared divisors",
@@ -52,13 +52,13 @@ def blind_rules(w: Any, s: Any, mask: Any, kappa: Any, n: Any) -> dict[str, Arra
     def spent(weights: Any) -> Any:
         return optimal_allocation(jnp.minimum(weights / weights.sum(), 1), kappa, n, mask=mask)
 
-    found = {"rebase": spent(w)}
+    found = {REBASE: spent(w)}
     for t in TEMPERATURES:
         c = copula_kernel(s, t, mask=mask)
         gamma = uniqueness_from_similarity(s, similarity_temperature=t, mask=mask)
-        found[f"dora {t:g}"] = spent(w * gamma)
+        found[f"{DORA} {t:g}"] = spent(w * gamma)
         v = magnitude_weighting_from_similarity(s, similarity_temperature=t, mask=mask)
-        found[f"magnitude {t:g}"] = spent(w * v)
+        found[f"{MAGNITUDE} {t:g}"] = spent(w * v)
         for name, smooth in (("shared", False), ("smooth", True)):
             found[f"{name} {t:g}"] = divisors.shared_divisor_allocation(
                 w, c, kappa, n, smooth=smooth, mask=mask
@@ -80,9 +80,9 @@ def informed_rules(w: Any, s: Any, mask: Any, kappa: Any, n: Any, length: Any) -
     for name, t in (("T", length), ("T/2", length / 2), ("T/4", length / 4)):
         c = copula_kernel(s, t, mask=mask)
         gamma = uniqueness_from_similarity(s, similarity_temperature=t, mask=mask)
-        found[f"dora {name}"] = spent(w * gamma)
+        found[f"{DORA} {name}"] = spent(w * gamma)
         v = magnitude_weighting_from_similarity(s, similarity_temperature=t, mask=mask)
-        found[f"magnitude {name}"] = spent(w * v)
+        found[f"{MAGNITUDE} {name}"] = spent(w * v)
         if name != "T/4":
             found[f"root {name}"] = by("root_weight", c)
             found[f"shared {name}"] = by("shared_divisor", c)

@@ -24,10 +24,6 @@ class Estimate(NamedTuple):
         low: lower end of the interval.
         high: upper end.
         error: standard error of the mean.
-
-    Examples:
-        >>> dt.mean_interval(np.array([0.2, 0.4, 0.6]))._fields
-        ('value', 'low', 'high', 'error')
     """
 
     value: Float[np.ndarray, "*batch"]

@@ -29,13 +29,6 @@ class Simulation(Tabular):
         gains: sums over problems of how much the success of one strategy is above that of another,
             where it is, and of the squares of that, shape `(2, m, m)`.
         by_cost: whether `budget` is one of cost.
-
-    Examples:
-        >>> population = dt.Population(num_candidates=8, num_directions=2)
-        >>> found = dt.simulate(jax.random.key(0), population, ["rebase", "dora"], 16,
-        ...     num_problems=256, level="closed")
-        >>> found.budget, found.num_problems
-        (16, 256)
     """
 
     strategies: tuple[str, ...]

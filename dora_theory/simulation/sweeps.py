@@ -22,7 +22,7 @@ from dora_theory.simulation.outcomes import Level
 from dora_theory.simulation.populations import Population
 from dora_theory.strategies.choosing import as_strategies
 from dora_theory.strategies.options import Options
-from dora_theory.strategies.registry import ORACLE
+from dora_theory.strategies.registry import DORA, ORACLE, REBASE
 
 # Rows are written when so many wait, or when the first of them has waited so long.
 _ROWS, _SECONDS = 512, 5.0
@@ -59,7 +59,7 @@ class Sweep:
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     population: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-    strategies: tuple[str, ...] = ("rebase", "dora", ORACLE)
+    strategies: tuple[str, ...] = (REBASE, DORA, ORACLE)
     budget: float = 64
     num_problems: int = 1024
     num_samples: int = 16

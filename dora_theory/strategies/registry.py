@@ -27,6 +27,15 @@ BLACK, GRAY, ORANGE, SKY = "#000000", "#808080", "#E69F00", "#56B4E9"
 GREEN, BLUE, VERMILION, PURPLE = "#009E73", "#0072B2", "#D55E00", "#CC79A7"
 
 
+# Names of the strategies that other modules single out, which write them nowhere else.
+TEMPERATURE, REBASE, DORA, MAGNITUDE = "temperature", "rebase", "dora", "magnitude"
+OPTIMAL, DIRECTION_OPTIMAL, CORRELATED = "optimal", "direction-optimal", "correlated"
+# The strategy that knows what is true, against which regret is measured.
+ORACLE = "oracle"
+# The strategy that others are compared with.
+BASELINE = REBASE
+
+
 @dataclass(frozen=True)
 class Strategy:
     """One strategy.
@@ -52,6 +61,7 @@ class Strategy:
         oracle: sees the true qualities, and so exists for synthetic problems only.
         by_cost: the rule for a budget of cost, with costs in its objective; if None, the strategy
             spends as without costs, on as many rollouts as the budget pays for.
+        costly: takes several times as long as all others together.
 
     Examples:
         >>> equal = dt.Strategy("equal", lambda problems, budget,
@@ -81,6 +91,7 @@ class Strategy:
     blind: bool = False
     oracle: bool = False
     by_cost: Rule | None = None
+    costly: bool = False
 
     def __post_init__(self) -> None:
         if not self.label:
@@ -306,7 +317,7 @@ def _ranked(p: "Problems") -> Any:
 
 _BUILT_IN = (
     Strategy(
-        "temperature", _temperature, "the same for every candidate",
+        TEMPERATURE, _temperature, "the same for every candidate",
         color=GRAY, line="-", marker="o", literal=True, blind=True,
     ),
     Strategy("beam", _beam, "M each to the best", color=ORANGE, line="-", marker="s", literal=True),
@@ -315,7 +326,7 @@ _BUILT_IN = (
         color=PURPLE, line="-", marker="^", literal=True,
     ),
     Strategy(
-        "rebase", _quality, "in proportion to quality", "REBASE",
+        REBASE, _quality, "in proportion to quality", "REBASE",
         color=BLUE, line="-", marker="D", literal=True,
     ),
     Strategy(
@@ -323,15 +334,15 @@ _BUILT_IN = (
         color=SKY, line="--", marker="v",
     ),
     Strategy(
-        "dora", _dora, "in proportion to quality times uniqueness", "DORA",
+        DORA, _dora, "in proportion to quality times uniqueness", "DORA",
         color=VERMILION, line="-", marker="o", geometry=True, literal=True,
     ),
     Strategy(
-        "magnitude", _magnitude, "in proportion to quality times magnitude weighting",
+        MAGNITUDE, _magnitude, "in proportion to quality times magnitude weighting",
         color=VERMILION, line="--", marker="X", geometry=True, literal=True,
     ),
     Strategy(
-        "optimal", _optimal, "exact optimum",
+        OPTIMAL, _optimal, "exact optimum",
         color=BLACK, line="-", marker="o", options=("concentration",), own=True,
         by_cost=_optimal_by_cost,
     ),
@@ -346,13 +357,13 @@ _BUILT_IN = (
         "moment-divisors", _copula_rule("copula_moment_allocation"),
         "the same by the second moments of the copula prior",
         color=PURPLE, line=":", marker="p", geometry=True, correlation=True,
-        options=("concentration",),
+        options=("concentration",), costly=True,
     ),
     Strategy(
         "pair-divisors", _copula_rule("pair_divisor_allocation"),
         "the same by its pairs at their depth",
         color=PURPLE, line="-.", marker="d", geometry=True, correlation=True,
-        options=("concentration",),
+        options=("concentration",), costly=True,
     ),
     Strategy(
         "root-weights", _copula_rule("root_weight_allocation"),
@@ -367,12 +378,12 @@ _BUILT_IN = (
         options=("concentration",),
     ),
     Strategy(
-        "direction-optimal", _direction_optimal, "exact optimum over direction totals, then evenly",
+        DIRECTION_OPTIMAL, _direction_optimal, "exact optimum over direction totals, then evenly",
         color=GREEN, line="-", marker="s", directions=True, options=("concentration",),
         by_cost=_direction_optimal_by_cost,
     ),
     Strategy(
-        "correlated", _correlated, "exact optimum of the hierarchical prior",
+        CORRELATED, _correlated, "exact optimum of the hierarchical prior",
         color=GREEN, line="--", marker="P", directions=True,
         options=("concentration", "within_concentration"),
     ),
@@ -382,12 +393,10 @@ _BUILT_IN = (
         real=True,
     ),
     Strategy(
-        "oracle", _oracle, "exact optimum, given the true qualities",
+        ORACLE, _oracle, "exact optimum, given the true qualities",
         color=BLACK, line="-.", marker="*", directions=True, options=("concentration",),
         oracle=True, by_cost=_oracle_by_cost,
     ),
 )  # fmt: skip
 
 STRATEGIES: Mapping[str, Strategy] = MappingProxyType({s.name: s for s in _BUILT_IN})
-# The strategy that knows what is true, against which regret is measured.
-ORACLE = "oracle"

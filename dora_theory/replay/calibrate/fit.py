@@ -30,12 +30,13 @@ from dora_theory.replay.calibrate.counts import (
 )
 from dora_theory.replay.cut.cutting import cut, encoder_of
 from dora_theory.replay.cut.encoders import Encoder
-from dora_theory.replay.examined import Examined, Note
+from dora_theory.replay.examined import Examined, Note, Notes
 from dora_theory.replay.grade.correctness import Judge
 from dora_theory.replay.options import ReplayOptions
 from dora_theory.replay.read.record import Record
 from dora_theory.replay.run import replay
 from dora_theory.replay.workers import Workers
+from dora_theory.strategies.registry import DIRECTION_OPTIMAL, OPTIMAL, REBASE
 
 if TYPE_CHECKING:
     from dora_theory.replay.calibrate.log_length import Alike
@@ -97,28 +98,23 @@ def calibrate(
         InputError: the log cannot be read, judged or used, or has no scores.
     """
     depths = tuple(sorted({*depths, options.steps}))
-    notes: list[str] = []
-
-    def remember(text: str) -> None:
-        notes.append(text)
-        note(text)
+    notes = Notes(note)
 
     # One judge for all passes: what it has compared once it knows.
     with judge or Judge() as judge:
-        return _calibrated(path, options, depths, notes, remember, judge, workers or Workers())
+        return _calibrated(path, options, depths, notes, judge, workers or Workers())
 
 
 def _calibrated(
     path: str,
     options: ReplayOptions,
     depths: tuple[int, ...],
-    notes: list[str],
-    remember: Note,
+    notes: Notes,
     judge: Judge,
     workers: Workers,
 ) -> dict[str, Any]:
-    log = Examined(path, options, judge, remember, workers)
-    counts, outcomes, problems, pairs, rows = _collected(log, options, depths, remember)
+    log = Examined(path, options, judge, notes, workers)
+    counts, outcomes, problems, pairs, rows = _collected(log, options, depths, notes)
     if not any(len(c.score) for c in counts.values()):
         raise InputError(f"{path}: no scores of solutions that go on after step {depths[0]}")
     main = counts[options.steps]
@@ -128,7 +124,7 @@ def _calibrated(
         )
     edge = int(sum(((c < EDGE) | (c > 1 - EDGE)).sum() for c in main[:2]))
     if edge:
-        remember(
+        notes(
             f"{path}: {edge} of {2 * len(main.score)} means are nearer to 0 or 1 than 1/512 and "
             "count as if they were there: no outcome is impossible"
         )
@@ -166,7 +162,7 @@ def _replayed(
 ) -> dict[str, Any]:
     from dora_theory.replay.report.summary import summary
 
-    names = ("rebase", "optimal", "direction-optimal")
+    names = (REBASE, OPTIMAL, DIRECTION_OPTIMAL)
     both = []
     for k in (kappa, 0.5):
         how = replace(options, strategies=names, concentration=k)
