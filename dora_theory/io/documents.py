@@ -9,6 +9,8 @@ from typing import Any, Self
 
 from dora_theory._errors import InputError
 from dora_theory.io.atomic_write import utf8, whole_output
+from dora_theory.io.extras import module_of
+from dora_theory.io.tables import aligned
 
 
 class Tabular:
@@ -24,20 +26,14 @@ class Tabular:
         Raises:
             ImportError: pandas is not installed; it comes with `dora-theory[all]`.
         """
-        try:
-            import pandas
-        except ImportError:
-            raise ImportError(
-                "to_dataframe needs pandas: pip install 'dora-theory[all]', or use rows()"
-            ) from None
+        pandas = module_of(
+            "pandas", "all", "to_dataframe", error=ImportError, hint=", or use rows()"
+        )
         return pandas.DataFrame(self.rows())
 
     def _dataset(self, axes: Sequence[str], **attributes: Any) -> Any:
         """The table as an `xarray.Dataset` over columns, a variable for each further column."""
-        try:
-            import xarray
-        except ImportError:
-            raise ImportError("to_xarray needs xarray: pip install 'dora-theory[xarray]'") from None
+        xarray = module_of("xarray", "xarray", "to_xarray", error=ImportError)
         frame = self.to_dataframe()
         names = list(axes)
         found = xarray.Dataset.from_dataframe(frame.set_index(names))
@@ -128,8 +124,4 @@ def _lines(rows: list[dict[str, Any]]) -> list[str]:
     if not rows:
         return []
     cells = [list(rows[0]), *([_short(value) for value in row.values()] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return [
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    ]
+    return aligned(cells, range(len(cells[0])))

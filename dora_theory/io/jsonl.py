@@ -10,16 +10,18 @@ import json
 import math
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import IO, Any, cast
+from typing import IO, Any, TypeVar, cast
 
 import numpy as np
 from jaxtyping import Float
 
 from dora_theory._errors import InputError, short
+from dora_theory.io.extras import module_of
 
+T = TypeVar("T")
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
@@ -114,6 +116,40 @@ def numbered_lines(path: str) -> Iterator[tuple[str, bytes]]:
         yield from file.lines()
 
 
+def parsed_lines(path: str, parse: Callable[[bytes], T]) -> Iterator[tuple[str, T]]:
+    """What the lines of a file state, in order, each with its place.
+
+    Args:
+        path: as `reading`.
+        parse: of one line; raises `FieldError` if it states nothing.
+
+    Yields:
+        `("file:line", parsed)`. Blank lines at the end state nothing; a blank line before another
+        one is an error, because the output would no longer match the input line for line.
+
+    Raises:
+        InputError: as `reading`; a line that cannot be used, as `file:line: field: what`.
+    """
+    blank = ""
+    for place, line in numbered_lines(path):
+        if not line.strip():
+            blank = blank or place
+            continue
+        if blank:
+            raise InputError(f"{blank}: line: is blank, needs a JSON object")
+        try:
+            found = parse(line)
+        except FieldError as error:
+            raise InputError(f"{place}: {error.field}: {error.what}") from None
+        yield place, found
+
+
+def not_both(field: str, value: Any, other: str, other_value: Any) -> None:
+    """`FieldError` if two fields are given that stand in place of each other."""
+    if value is not None and other_value is not None:
+        raise FieldError(other, f"given beside {field}: needs one of the two")
+
+
 def json_object(line: bytes) -> dict[str, Any]:
     """The JSON object in UTF-8 that a line states; `FieldError` if it states none."""
     try:
@@ -160,13 +196,8 @@ def _open(path: str) -> Iterator[IO[bytes] | gzip.GzipFile]:
 
 
 def _from_zstd(path: str, packed: Any) -> io.BufferedReader:
-    try:
-        import pyarrow
-    except ImportError:
-        raise InputError(
-            f"{path}: is compressed by zstd, which needs pyarrow (pip install "
-            "'dora-theory[replay]'); or unpack it first (zstd -d)"
-        ) from None
+    unpack = ", or unpack it first (zstd -d)"
+    pyarrow = module_of("pyarrow", "replay", f"{path}: zstd", hint=unpack)
     return io.BufferedReader(pyarrow.CompressedInputStream(packed, "zstd"))
 
 

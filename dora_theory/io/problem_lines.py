@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from dora_theory._errors import InputError, short
+from dora_theory._errors import short
 from dora_theory.io.jsonl import (
     FieldError,
     check_length,
@@ -22,8 +22,9 @@ from dora_theory.io.jsonl import (
     json_object,
     key_name,
     kind,
-    numbered_lines,
+    not_both,
     numbers,
+    parsed_lines,
     shown,
 )
 
@@ -70,25 +71,13 @@ def read_problems(path: str) -> Iterator[tuple[str, Problem]]:
         path: a file, gzip-compressed or not (by its first bytes), or `-` for standard input.
 
     Yields:
-        `("file:line", Problem)`. Blank lines at the end are no problems; a blank line before
-        another one is an error, because the output would no longer match the input line for line.
+        `("file:line", Problem)`, see `parsed_lines`.
 
     Raises:
         InputError: the file cannot be read or a line cannot be used; the message is one line,
             `file:line: field: what`.
     """
-    blank = ""
-    for place, line in numbered_lines(path):
-        if not line.strip():
-            blank = blank or place
-            continue
-        if blank:
-            raise InputError(f"{blank}: line: is blank, needs a JSON object")
-        try:
-            problem = parse_problem(line)
-        except FieldError as error:
-            raise InputError(f"{place}: {error.field}: {error.what}") from None
-        yield place, problem
+    yield from parsed_lines(path, parse_problem)
 
 
 def parse_problem(line: bytes) -> Problem:
@@ -127,8 +116,8 @@ def parse_problem(line: bytes) -> Problem:
     )
     if alpha is not None or beta is not None:
         weights, own = _of_beta(alpha, beta, scores, weights, own)
-    _not_both("scores", scores, "weights", weights)
-    _not_both("embeddings", embeddings, "similarity", similarity)
+    not_both("scores", scores, "weights", weights)
+    not_both("embeddings", embeddings, "similarity", similarity)
     sized = [
         (field, value)
         for field, value in (("scores", scores), ("weights", weights), ("directions", labels))
@@ -175,18 +164,13 @@ def _of_beta(alpha: Any, beta: Any, *others: Any) -> tuple[list[float], list[flo
         check_list(field, value, "candidate")
     check_length("beta", beta, "alpha", len(alpha))
     for field, other in zip(("scores", "weights", "concentrations"), others, strict=True):
-        _not_both(field, other, "alpha", alpha)
+        not_both(field, other, "alpha", alpha)
     a, b = numbers("alpha", alpha, 0, _COSTS[1]), numbers("beta", beta, 0, _COSTS[1])
     total = a + b
     low, high = _CONCENTRATIONS
     for i in np.flatnonzero(~((total >= low) & (total <= high))):
         raise FieldError("alpha", f"[{i}] + beta[{i}] is {total[i]:g}: needs {low:g} to {high:g}")
     return (a / total).tolist(), total.tolist()
-
-
-def _not_both(field: str, value: Any, other: str, other_value: Any) -> None:
-    if value is not None and other_value is not None:
-        raise FieldError(other, f"given beside {field}: needs one of the two")
 
 
 def _rows(field: str, value: Any, first: str, size: int, high: float) -> Float[np.ndarray, "k d"]:

@@ -19,8 +19,9 @@ from dora_theory.io.jsonl import (
     json_object,
     key_name,
     kind,
-    numbered_lines,
+    not_both,
     numbers,
+    parsed_lines,
     short,
     shown,
 )
@@ -90,17 +91,8 @@ def read_state(path: str) -> list[StateLine]:
     """
     lines: list[StateLine] = []
     seen: dict[str, str] = {}
-    blank = ""
-    for place, text in numbered_lines(path):
-        if not text.strip():
-            blank = blank or place
-            continue
-        if blank:
-            raise InputError(f"{blank}: line: is blank, needs a JSON object")
-        try:
-            line = parse_state(place, text)
-        except FieldError as error:
-            raise InputError(f"{place}: {error.field}: {error.what}") from None
+    for place, state in parsed_lines(path, parse_state):
+        line = replace(state, place=place)
         name = shown(line.id)
         if name in seen:
             raise InputError(f"{place}: id: {short(name)} is already in {seen[name]}")
@@ -151,15 +143,14 @@ def with_priors(lines: Sequence[StateLine], path: str) -> tuple[list[StateLine],
     return found, f"{len(priors)} priors of {path} belong to no problem" if priors else ""
 
 
-def parse_state(place: str, text: bytes) -> StateLine:
+def parse_state(text: bytes) -> StateLine:
     """The problem that a line states; `FieldError` for the first thing that is wrong.
 
     Args:
-        place: `file:line`.
         text: a JSON object in UTF-8.
 
     Returns:
-        The problem, with every value checked.
+        The problem, with every value checked and without a place.
     """
     record = json_object(text)
     field = {name: record.get(name) for name in ("right", "attempts", "alpha", "beta")}
@@ -172,8 +163,7 @@ def parse_state(place: str, text: bytes) -> StateLine:
         for name, partner in ((one, other), (other, one)):
             if field[name] is None and field[partner] is not None:
                 raise FieldError(name, f"missing, beside {partner}")
-    if weights is not None and scores is not None:
-        raise FieldError("scores", "given beside weights: needs one of the two")
+    not_both("weights", weights, "scores", scores)
     for name, value in (("weights", weights), ("scores", scores)):
         if value is not None and field["alpha"] is not None:
             raise FieldError(name, "given beside alpha and beta: needs one of the two")
@@ -209,7 +199,7 @@ def parse_state(place: str, text: bytes) -> StateLine:
     if solved is not None and not isinstance(solved, bool):
         raise FieldError("solved", f"is {short(shown(solved))}: needs true or false")
     return StateLine(
-        place=place,
+        place="",
         id=record["id"],
         right=right,
         attempts=attempts,

@@ -8,18 +8,18 @@ A file appears under its name when all of it is on disk, and is never touched ag
 any moment loses the rows that were not written yet, and nothing else.
 """
 
-import fcntl
 import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dora_theory._errors import InputError
 from dora_theory.io.atomic_write import naming
+from dora_theory.io.extras import module_of
 
 FORMAT = "dora-theory sweep 1"
 _MANIFEST, _LOCK = "sweep.json", "lock"
@@ -78,10 +78,11 @@ def open_store(
     # Before a lock is made, for what is refused stays as it is; and when no one else can write.
     _done(path, written)
     path.mkdir(parents=True, exist_ok=True)
-    with open(path / _LOCK, "ab") as lock:
+    filelock = _needed("filelock")
+    with ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            stack.enter_context(filelock.FileLock(path / _LOCK, timeout=0))
+        except filelock.Timeout:
             raise InputError(f"{path}: another run is writing to this store") from None
         done = _done(path, written)
         for name in os.listdir(path):
@@ -229,11 +230,9 @@ def _schema(columns: Mapping[str, str]) -> Any:
 
 
 def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise InputError(
-            "sweeps are stored as Parquet, which needs pyarrow: pip install 'dora-theory[sweeps]'"
-        ) from None
-    return pyarrow, pyarrow.parquet
+    parquet = _needed("pyarrow.parquet")
+    return _needed("pyarrow"), parquet
+
+
+def _needed(name: str) -> Any:
+    return module_of(name, "sweeps", "the store of a sweep")

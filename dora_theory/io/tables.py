@@ -1,13 +1,25 @@
-"""Tidy tables as files: CSV for anyone, Parquet for data frames."""
+"""Tables as text in columns, and as files: CSV for anyone, Parquet for data frames."""
 
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from dora_theory._errors import InputError
 from dora_theory.io.atomic_write import utf8, whole_output
+from dora_theory.io.extras import module_of
+
+
+def aligned(rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> list[str]:
+    """Rows of cells as lines of columns; those of `left` are flush left, the others right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if i in left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def write_csv(path: str, rows: Sequence[Mapping[str, Any]], option: str = "--csv") -> None:
@@ -41,14 +53,10 @@ def write_parquet(path: str, rows: Sequence[Mapping[str, Any]], option: str = "-
     Raises:
         InputError: the file cannot be written, or pyarrow is not installed.
     """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise InputError(f"{option}: needs pyarrow: pip install 'dora-theory[all]'") from None
+    parquet, pyarrow = (module_of(x, "all", f"{option}:") for x in ("pyarrow.parquet", "pyarrow"))
     columns = {name: [row.get(name) for row in rows] for name in _columns(rows)}
     sink = pyarrow.BufferOutputStream()
-    pyarrow.parquet.write_table(pyarrow.table(columns), sink)
+    parquet.write_table(pyarrow.table(columns), sink)
     with whole_output(path, option) as file:
         file.write(sink.getvalue())
 
