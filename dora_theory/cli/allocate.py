@@ -7,13 +7,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from dora_theory._errors import InputError
-from dora_theory.cli.options import given_options, given_strategy, integer, number
+from dora_theory.cli.options import (
+    add_kappa,
+    add_output,
+    add_rules,
+    given_options,
+    given_strategy,
+    integer,
+    new_command,
+    number,
+)
 from dora_theory.io.atomic_write import whole_output
 from dora_theory.io.correlations import correlation_fault
 from dora_theory.io.problem_lines import Problem, read_problems
 from dora_theory.io.terminal import counted, say
 from dora_theory.strategies.options import POOLS, Options
-from dora_theory.strategies.registry import ONE_CONCENTRATION, STRATEGIES, Strategy
+from dora_theory.strategies.registry import ONE_CONCENTRATION, OPTIMAL, STRATEGIES, Strategy
 
 if TYPE_CHECKING:
     from dora_theory.strategies.batches import Answer, Goal
@@ -55,15 +64,15 @@ once, a bad line by `id` and `error`; the exit status is then 2.
 
 def add_parser(commands: Any) -> None:
     """Adds the command to the subparsers of `dora-theory`."""
-    parser = commands.add_parser(
+    parser = new_command(
+        commands,
         "allocate",
+        run,
         help="allocate rollouts to the candidates of each problem of a file",
         description=_DESCRIPTION,
         epilog="strategies:\n"
         + "\n".join(f"  {name:18} {STRATEGIES[name].about}" for name in _ALLOCATED)
         + "\n  package.module:function, a rule of your own",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("file", metavar="FILE.jsonl", help="problems, gzip-compressed or not; - is standard input")
@@ -77,14 +86,7 @@ def add_parser(commands: Any) -> None:
         "--target", type=number, metavar="Q", help="the fewest rollouts for this success (optimal)"
     )
     add("--literal", action="store_true", help="the paper's rounding, whose sum may miss N")
-    add(
-        "--kappa",
-        "--concentration",
-        dest="concentration",
-        type=number,
-        metavar="K",
-        help="concentration of the Beta prior",
-    )
+    add_kappa(parser, number, "concentration of the Beta prior")
     add(
         "--nu",
         "--within-concentration",
@@ -93,36 +95,14 @@ def add_parser(commands: Any) -> None:
         metavar="V",
         help="concentration within a direction (correlated)",
     )
-    add(
-        "--quality-temperature",
-        type=number,
-        default=0.1,
-        metavar="T",
-        help="of the softmax of scores (default %(default)s, as in the paper; the authors of "
-        "rebase-sequential use 0.2)",
-    )
-    add(
-        "--similarity-temperature",
-        type=number,
-        default=0.01,
-        metavar="T",
-        help="of the softmax of similarities, or the length of their kernel (default %(default)s)",
-    )
-    add(
-        "--smooth",
-        action="store_true",
-        help="shared-divisors: score differences between similar candidates are noise",
-    )
-    add("--beam-width", type=integer, default=4, metavar="M", help="beam, dvts (default 4)")
+    add_rules(parser)
     add("--pool", choices=POOLS, default="mean-exp", help="how to pool the scores of a direction")
-    add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")
-    add("--json", action="store_true", help="one JSON document: an array of the output lines")
+    add_output(parser, "an array of the output lines")
     add(
         "--stream",
         action="store_true",
         help="answer each line of standard input at once; a bad line by an object with `error`",
     )
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -141,8 +121,8 @@ def run(arguments: argparse.Namespace) -> int:
     strategy = given_strategy(
         arguments.strategy, options, budget=arguments.budget or 0, among=_ALLOCATED, own=True
     )
-    if goal == "target" and strategy.name != "optimal":
-        raise InputError(f"--target: strategy {strategy} has no form for it, optimal has")
+    if goal == "target" and strategy.name != OPTIMAL:
+        raise InputError(f"--target: strategy {strategy} has no form for it, {OPTIMAL} has")
     if goal == "cost" and (strategy.real or "within_concentration" in strategy.options):
         raise InputError(f"--budget-cost: strategy {strategy} has no form for it")
     if arguments.stream:

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from dora_theory.cli.checkout import beside_the_package, run_process
+from dora_theory.cli.options import new_command
 
 _DESCRIPTION = """\
 Times exact allocation, uniqueness, Monte Carlo and the time to a first result against what one
@@ -20,12 +21,12 @@ package.
 
 def add_parser(commands: Any) -> None:
     """Adds the command to the subparsers of `dora-theory`."""
-    parser = commands.add_parser(
+    parser = new_command(
+        commands,
         "bench",
+        run,
         help="time each job against the alternative",
         description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add(
@@ -40,7 +41,6 @@ def add_parser(commands: Any) -> None:
     add("--races", action="store_true", help="only the races, not how time grows with size")
     add("--json", action="store_true", help="print the numbers as JSON, not as a table")
     add("--csv", metavar="PATH", help="write the races as a tidy table, as CSV")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,21 +1,26 @@
 """`dora-theory calibrate`: how far the scores of logs can be trusted, and which κ that means."""
 
 import argparse
-import json
-import os
 from typing import Any
 
 from dora_theory._errors import InputError
 from dora_theory.cli.logs import (
+    Shown,
     add_reading,
     add_workers,
     all_options_of,
     each_log,
     wholes,
     workers_of,
+    write_found,
 )
-from dora_theory.cli.options import add_tables, rows_of_logs, write_tables
-from dora_theory.io.atomic_write import utf8, whole_output
+from dora_theory.cli.options import (
+    add_output,
+    add_tables,
+    check_picture,
+    new_command,
+)
+from dora_theory.io.atomic_write import whole_output
 from dora_theory.io.terminal import say
 from dora_theory.replay.options import ReplayOptions
 
@@ -34,12 +39,12 @@ Logs are read and cut as by replay, see dora-theory replay --help.
 
 def add_parser(commands: Any) -> None:
     """Adds the command to the subparsers of `dora-theory`."""
-    parser = commands.add_parser(
+    parser = new_command(
+        commands,
         "calibrate",
+        run,
         help="fit κ to logged outcomes",
         description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("logs", metavar="LOG", nargs="+", help="a log of scored solutions, a file")
@@ -65,8 +70,7 @@ def add_parser(commands: Any) -> None:
         metavar="T",
         help="as in allocate (default %(default)s)",
     )
-    add("--json", action="store_true", help="one JSON document: an object, an array for many logs")
-    add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")
+    add_output(parser, "an object, an array for many logs")
     add_tables(parser)
     add_workers(parser)
     add(
@@ -74,7 +78,6 @@ def add_parser(commands: Any) -> None:
         metavar="PATH.png",
         help="draw scores against outcomes, and κ by depth, of one log, as PNG and SVG",
     )
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -84,10 +87,11 @@ def run(arguments: argparse.Namespace) -> int:
     options = all_options_of(arguments)
     if not arguments.depths or min(arguments.depths) < 1:
         raise InputError("--depths: needs integers from 1 on")
-    figure = arguments.figure
-    if figure is not None and (len(options) > 1 or not figure.endswith((".png", ".svg"))):
-        raise InputError(f"--figure: {figure}: needs one log and a name that ends in .png or .svg")
+    if arguments.figure is not None and len(options) > 1:
+        raise InputError(f"--figure: {arguments.figure}: needs one log")
+    check_picture(arguments.figure)
     from dora_theory.replay.calibrate.fit import calibrate
+    from dora_theory.replay.report.calibration_picture import calibration_panels
     from dora_theory.replay.report.calibration_table import calibration_table
     from dora_theory.replay.results import CalibrationResult
 
@@ -96,22 +100,10 @@ def run(arguments: argparse.Namespace) -> int:
         found, status = each_log(
             arguments.logs, options, lambda log, how: calibrate(log, how, **given)
         )
-        if arguments.json:
-            document = found if len(options) > 1 else found[0]
-            text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
-        else:
-            text = "\n\n".join(map(calibration_table, found))
-        if figure is not None:
-            _draw(found[0], figure)
-        file.write(utf8(text) + b"\n")
-        write_tables(arguments, rows_of_logs(map(CalibrationResult, found)))
+        shown = Shown(
+            calibration_table,
+            lambda found, titles: calibration_panels(found[0], titles[0]),
+            CalibrationResult,
+        )
+        write_found(arguments, found, shown, file)
     return status
-
-
-def _draw(document: dict[str, Any], path: str) -> None:
-    from dora_theory.plots import save
-    from dora_theory.replay.report.calibration_picture import calibration_panels
-
-    title = os.path.basename(document["log"]).split(".jsonl")[0]
-    files = save(calibration_panels(document, title), path[:-4])
-    say("wrote " + " and ".join(map(str, files)))

@@ -3,7 +3,8 @@
 import argparse
 from typing import Any
 
-from dora_theory._errors import InputError
+from dora_theory.cli.options import new_command
+from dora_theory.io.extras import module_of
 
 _SHELLS = "bash", "zsh"
 _DESCRIPTION = """\
@@ -19,22 +20,18 @@ and in zsh, in a folder of $fpath:
 
 def add_parser(commands: Any) -> None:
     """Adds the command to the subparsers of `dora-theory`; the parser of all is its `top`."""
-    parser = commands.add_parser(
+    parser = new_command(
+        commands,
         "completion",
+        run,
         help="print a script that completes commands in bash or zsh",
         description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("shell", choices=_SHELLS, help="the shell")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the command; `InputError` if shtab, which writes the script, is not installed."""
-    try:
-        import shtab
-    except ImportError:
-        raise InputError("completion: needs shtab: pip install 'dora-theory[completion]'") from None
+    shtab = module_of("shtab", "completion", "completion:")
     print(shtab.complete(arguments.top, shell=arguments.shell))
     return 0

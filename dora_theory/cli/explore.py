@@ -12,26 +12,30 @@ from typing import Any
 from dora_theory._errors import InputError
 from dora_theory.cli.checkout import run_process
 from dora_theory.cli.logs import add_reading, options_of
+from dora_theory.cli.options import new_command
 
 _HOST = "127.0.0.1"
+_DESCRIPTION = """\
+Opens a page in the browser that shows what each strategy spends and what counting candidates costs,
+for parameters of yours or for a log. Only this machine can reach it, until you interrupt the
+command. A log is read and cut as by replay.
+"""
 
 
 def add_parser(commands: Any) -> None:
     """Adds the command to the subparsers of `dora-theory`."""
-    parser = commands.add_parser(
+    parser = new_command(
+        commands,
         "explore",
+        run,
         help="open the interactive page",
-        description="Opens a page in the browser that shows what each strategy spends and what "
-        "counting candidates costs, for parameters of yours or for a log. Only this machine can "
-        "reach it, until you interrupt the command. A log is read and cut as by replay.",
-        allow_abbrev=False,
+        description=_DESCRIPTION,
     )
     add = parser.add_argument
     add("log", metavar="LOG", nargs="?", help="a log to look at; the page can open others")
     add("--port", type=_port, default=2718, metavar="P", help="default %(default)s")
     add("--headless", action="store_true", help="serve the page without opening a browser")
     add_reading(parser.add_argument_group("how the log is read"))
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

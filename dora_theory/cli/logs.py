@@ -3,15 +3,17 @@
 import argparse
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from fnmatch import fnmatch
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from dora_theory._errors import InputError
-from dora_theory.io.atomic_write import whole_output
+from dora_theory.cli.options import draw, write_tables
+from dora_theory.io.atomic_write import utf8, whole_output
 from dora_theory.io.terminal import say
 from dora_theory.replay.options import LINKS, LOG_FORMATS, ReplayOptions
 
@@ -215,6 +217,56 @@ def _remove_if_empty(folder: str) -> None:
 def as_json(found: Sequence[dict[str, Any]], *, many: bool) -> str:
     """What was found in each log: an array if many were given, else an object."""
     return json.dumps(found if many else found[0], indent=1, allow_nan=False, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How the documents of several logs are shown.
+
+    Attributes:
+        text: of one of them.
+        picture: of all, with their titles.
+        result: what has the rows of one.
+        page: of a report, of all.
+    """
+
+    text: Callable[[Any], str]
+    picture: Callable[[Sequence[Any], Sequence[str]], Any]
+    result: Callable[[Any], Any]
+    page: Callable[[Sequence[Any]], str] | None = None
+
+
+def write_found(
+    arguments: argparse.Namespace,
+    found: Sequence[dict[str, Any]],
+    shown: Shown,
+    file: IO[bytes],
+    pages: Mapping[str, IO[bytes]] = MappingProxyType({}),
+    whole: Sequence[dict[str, Any]] | None = None,
+) -> None:
+    """Writes all that was asked for: text or JSON, the picture, the report, the tables.
+
+    Args:
+        arguments: of the command line.
+        found: the document of each good log.
+        shown: how they are shown.
+        file: for the text.
+        pages: of `report_pages`.
+        whole: what the report has of each log, if that is more.
+    """
+    many = len(arguments.logs) > 1
+    text = as_json(found, many=many) if arguments.json else "\n\n".join(map(shown.text, found))
+    if arguments.figure is not None:
+        from dora_theory.replay.report.kinds import titles_of
+
+        draw(shown.picture(found, titles_of(found)), arguments.figure)
+    if pages and shown.page is not None:
+        pages["report.html"].write(utf8(shown.page(whole or found)))
+        pages["replay.json"].write(utf8(as_json(whole or found, many=many) + "\n"))
+        say(f"report: {' and '.join(pages)} in {arguments.report}")
+    file.write(utf8(text) + b"\n")
+    rows = [{"log": one["log"]} | row for one in found for row in shown.result(one).rows()]
+    write_tables(arguments, rows)
 
 
 def numbers(text: str) -> tuple[float, ...]:

@@ -1,10 +1,11 @@
 """Options of strategies as flags, the same in every command that takes them."""
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dora_theory._errors import InputError, flag
+from dora_theory.io.terminal import say
 from dora_theory.strategies.choosing import as_strategy
 from dora_theory.strategies.options import MAX_BUDGET, Options
 from dora_theory.strategies.registry import Strategy
@@ -51,6 +52,72 @@ def given_strategy(
     return strategy
 
 
+def new_command(commands: Any, name: str, run: Callable[..., int], **words: Any) -> Any:
+    """A parser among the subparsers of `dora-theory`; `words` are its help and description."""
+    parser = commands.add_parser(
+        name,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        **words,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_output(parser: argparse._ActionsContainer, what: str) -> None:
+    """Adds the options of a result: as JSON, and where it goes."""
+    add = parser.add_argument
+    add("--json", action="store_true", help=f"one JSON document: {what}")
+    add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")
+
+
+def add_kappa(parser: argparse._ActionsContainer, kind: Callable[[str], Any], help: str) -> None:
+    """Adds κ under its two names."""
+    parser.add_argument(
+        "--kappa", "--concentration", dest="concentration", type=kind, metavar="K", help=help
+    )
+
+
+def add_rules(parser: argparse._ActionsContainer) -> None:
+    """Adds the options of strategies that rank or weigh scores."""
+    add = parser.add_argument
+    add(
+        "--quality-temperature",
+        type=number,
+        default=0.1,
+        metavar="T",
+        help="of the softmax of scores (default %(default)s, as in the paper; the authors of "
+        "rebase-sequential use 0.2)",
+    )
+    add(
+        "--similarity-temperature",
+        type=number,
+        default=0.01,
+        metavar="T",
+        help="of the softmax of similarities, or the length of their kernel (default %(default)s)",
+    )
+    add(
+        "--smooth",
+        action="store_true",
+        help="shared-divisors: score differences between similar candidates are noise",
+    )
+    add("--beam-width", type=integer, default=4, metavar="M", help="beam, dvts (default 4)")
+
+
+def check_picture(path: str | None) -> None:
+    """`InputError` unless a picture, if one is asked for, has the name of a picture."""
+    if path is not None and not path.endswith((".png", ".svg")):
+        raise InputError(f"--figure: {path}: needs a name that ends in .png or .svg")
+
+
+def draw(figure: Any, path: str) -> None:
+    """Writes a picture as PNG and SVG, and says so."""
+    # Not for `--help`: it loads Matplotlib.
+    from dora_theory.plots import save
+
+    say("wrote " + " and ".join(map(str, save(figure, path[:-4]))))
+
+
 def integer(text: str) -> int:
     """An integer argument, for argparse."""
     if not text.strip().lstrip("+-").isdecimal():
@@ -83,8 +150,3 @@ def write_tables(arguments: argparse.Namespace, rows: Sequence[Mapping[str, Any]
     for path, write in ((arguments.csv, write_csv), (arguments.parquet, write_parquet)):
         if path is not None:
             write(path, rows)
-
-
-def rows_of_logs(results: Iterable[Any]) -> list[dict[str, Any]]:
-    """The rows of all results, each with its log."""
-    return [{"log": result.data["log"]} | row for result in results for row in result.rows()]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dora_theory._errors import InputError
+from dora_theory.cli.options import add_kappa, add_output, new_command
 from dora_theory.io.atomic_write import whole_output
 from dora_theory.io.state_lines import MOST_ROLLOUTS, StateLine, read_state, with_priors
 from dora_theory.strategies.plans import PLANS, SEVERAL
@@ -40,13 +41,13 @@ Bad input ends with exit status 2, one line `file:line: field: what`, and no out
 
 def add_parser(commands: Any) -> None:
     """Adds the command to the subparsers of `dora-theory`."""
-    parser = commands.add_parser(
+    parser = new_command(
+        commands,
         "plan",
+        run,
         help="plan the next batch of rollouts of a whole benchmark",
         description=_DESCRIPTION,
         epilog="strategies:\n" + "\n".join(f"  {name:12} {about}" for name, about in PLANS.items()),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("file", metavar="FILE.jsonl", help="problems, gzip-compressed or not; - is standard input")
@@ -72,21 +73,14 @@ def add_parser(commands: Any) -> None:
         "most likely one for right and attempts; FILE has a line for each of these problems, with "
         "its id, alpha and beta",
     )
-    add(
-        "--kappa",
-        "--concentration",
-        metavar="K",
-        help="concentration of the prior of weights and scores",
-    )
+    add_kappa(parser, str, "concentration of the prior of weights and scores")
     add(
         "--quality-temperature",
         default="0.1",
         metavar="T",
         help="of the softmax of scores (default %(default)s)",
     )
-    add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")
-    add("--json", action="store_true", help="one JSON document: an array of the output lines")
-    parser.set_defaults(run=run)
+    add_output(parser, "an array of the output lines")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -101,7 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(
             f"--rounds: strategy {strategy} plans one batch, needs --strategy {several}"
         )
-    kappa = None if arguments.kappa is None else _positive("--kappa", arguments.kappa)
+    kappa = arguments.concentration
+    kappa = None if kappa is None else _positive("--kappa", kappa)
     temperature = _positive("--quality-temperature", arguments.quality_temperature)
     prior, prior_file = _prior(arguments.prior)
     total: float = _amount("--total", arguments.total)

@@ -1,22 +1,30 @@
 """`dora-theory replay`: what logged rollouts say about every strategy."""
 
 import argparse
-import os
 from contextlib import ExitStack
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from dora_theory._errors import InputError
 from dora_theory.cli.logs import (
+    Shown,
     add_reading,
     add_workers,
     all_options_of,
-    as_json,
     each_log,
     report_pages,
     wholes,
     workers_of,
+    write_found,
 )
-from dora_theory.cli.options import add_tables, rows_of_logs, write_tables
+from dora_theory.cli.options import (
+    add_kappa,
+    add_output,
+    add_rules,
+    add_tables,
+    check_picture,
+    new_command,
+    number,
+)
 from dora_theory.cli.replay_across import (
     across_options,
     add_across,
@@ -25,7 +33,7 @@ from dora_theory.cli.replay_across import (
     shared,
 )
 from dora_theory.cli.replay_metrics import add_metrics, run_metrics, worth_of
-from dora_theory.io.atomic_write import utf8, whole_output
+from dora_theory.io.atomic_write import whole_output
 from dora_theory.io.terminal import say
 from dora_theory.replay.options import BUDGETS, BY_DEFAULT, COSTLY, REPLAYED, ReplayOptions
 
@@ -78,12 +86,12 @@ out, and the exit status is 2.
 
 def add_parser(commands: Any) -> None:
     """Adds the command to the subparsers of `dora-theory`."""
-    parser = commands.add_parser(
+    parser = new_command(
+        commands,
         "replay",
+        run,
         help="replay logged rollouts under every strategy",
         description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("logs", metavar="LOG", nargs="+", help="a log; - is standard input")
@@ -108,31 +116,15 @@ def add_parser(commands: Any) -> None:
         metavar="S,S",
         help=f"of {', '.join(REPLAYED)} (default all but {' and '.join(COSTLY)}, which take long)",
     )
-    add(
-        "--kappa",
-        "--concentration",
-        dest="concentration",
-        type=float,
-        default=_DEFAULT.concentration,
-        metavar="K",
-        help="concentration, of optimal and direction-optimal (default %(default)s)",
-    )
-    same = "as in allocate (default %(default)s)"
-    for name in ("quality", "similarity"):
-        value = getattr(_DEFAULT, f"{name}_temperature")
-        add(f"--{name}-temperature", type=float, default=value, metavar="T", help=same)
-    add(
-        "--smooth",
-        action="store_true",
-        help="shared-divisors: score differences between similar candidates are noise",
-    )
+    add_kappa(parser, number, "concentration, of optimal and direction-optimal (default 0.5)")
+    parser.set_defaults(concentration=_DEFAULT.concentration)
+    add_rules(parser)
     add("--certify", action="store_true", help="bound how far each allocation is from the best")
     add(
         "--fit-similarity-temperature",
         action="store_true",
         help="fit T_s for each half of the problems on the other half",
     )
-    add("--beam-width", type=int, default=4, metavar="M", help="beam, dvts (default %(default)s)")
     add(
         "--seed",
         type=int,
@@ -147,8 +139,7 @@ def add_parser(commands: Any) -> None:
         metavar="R",
         help="also the accuracy of the voted answer, from R draws of the continuations",
     )
-    add("--json", action="store_true", help="one JSON document: an object, an array for many logs")
-    add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")
+    add_output(parser, "an object, an array for many logs")
     add("--figure", metavar="PATH.png", help="draw success against budget there, as PNG and SVG")
     add(
         "--report",
@@ -160,7 +151,6 @@ def add_parser(commands: Any) -> None:
     add_workers(parser)
     add_across(parser)
     add_metrics(parser)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -173,8 +163,7 @@ def run(arguments: argparse.Namespace) -> int:
     if by_cost and (arguments.across or arguments.metrics is not None):
         raise InputError("--budget-cost: has no form for --across and --metrics")
     options = all_options_of(arguments)
-    if (figure := arguments.figure) is not None and not figure.endswith((".png", ".svg")):
-        raise InputError(f"--figure: {figure}: needs a name that ends in .png or .svg")
+    check_picture(arguments.figure)
     if arguments.metrics is not None:
         return run_metrics(arguments, options)
     across = across_options(arguments, BUDGETS)
@@ -195,17 +184,14 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.logs, options, lambda log, how: replay(log, how, note=say, **who)
         )
         # Not before the logs have proved good: it loads JAX.
+        from dora_theory.replay.report.page import report
+        from dora_theory.replay.report.picture import success_against_budget
         from dora_theory.replay.report.summary import summary
         from dora_theory.replay.report.table import table
         from dora_theory.replay.results import ReplayResult
 
         summaries = list(map(summary, found))
-        if arguments.json:
-            text = as_json(summaries, many=len(options) > 1)
-        else:
-            text = "\n\n".join(map(table, summaries))
-        if figure is not None:
-            _draw(summaries, figure)
+        whole = None
         if pages:
             pairs = [(s, f.options.in_rollouts()) for s, f in zip(summaries, found, strict=True)]
             calibrated = [_calibrated(s, how, **who) for s, how in pairs]
@@ -213,20 +199,9 @@ def run(arguments: argparse.Namespace) -> int:
             worth = [worth_of(s, how, judge) for s, how in pairs]
             every = zip(summaries, calibrated, budgets, worth, strict=True)
             whole = [s | c | a | m for s, c, a, m in every]
-            _report(whole, pages, many=len(options) > 1)
-            say(f"report: {' and '.join(pages)} in {arguments.report}")
-        file.write(utf8(text) + b"\n")
-        write_tables(arguments, rows_of_logs(map(ReplayResult, summaries)))
+        shown = Shown(table, success_against_budget, ReplayResult, report)
+        write_found(arguments, summaries, shown, file, pages, whole)
     return status
-
-
-def _draw(summaries: list[dict[str, Any]], path: str) -> None:
-    from dora_theory.plots import save
-    from dora_theory.replay.report.picture import success_against_budget
-
-    titles = [os.path.basename(s["log"]).split(".jsonl")[0] for s in summaries]
-    files = save(success_against_budget(summaries, titles), path[:-4])
-    say("wrote " + " and ".join(map(str, files)))
 
 
 def _calibrated(
@@ -244,10 +219,3 @@ def _calibrated(
         return {"calibration": calibrate(summary["log"], options, judge=judge, workers=workers)}
     except InputError as error:
         return {"uncalibrated": str(error)}
-
-
-def _report(summaries: list[dict[str, Any]], pages: dict[str, IO[bytes]], *, many: bool) -> None:
-    from dora_theory.replay.report.page import report
-
-    pages["report.html"].write(utf8(report(summaries)))
-    pages["replay.json"].write(utf8(as_json(summaries, many=many) + "\n"))

@@ -3,13 +3,11 @@
 import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import PurePath
 from typing import Any
 
 from dora_theory._errors import InputError
-from dora_theory.cli.logs import as_json, each_log, numbers, report_pages, wholes
-from dora_theory.cli.options import rows_of_logs, write_tables
-from dora_theory.io.atomic_write import utf8, whole_output
+from dora_theory.cli.logs import Shown, each_log, numbers, report_pages, wholes, write_found
+from dora_theory.io.atomic_write import whole_output
 from dora_theory.io.terminal import say
 from dora_theory.replay.across.options import BUDGETS, AcrossOptions
 from dora_theory.replay.options import ReplayOptions
@@ -96,7 +94,6 @@ def run_across(
     Returns:
         The exit status.
     """
-    figure = arguments.figure
     for name in ("workers", "scheduler"):
         if getattr(arguments, name) is not None:
             raise InputError(f"--{name}: has no form for --across")
@@ -113,23 +110,10 @@ def run_across(
             reading,
             lambda log, how: replay_across(log, options, how, note=say, judge=judge),
         )
-        document = as_json(found, many=len(reading) > 1)
-        if arguments.json:
-            text = document
-        else:
-            from dora_theory.replay.report.across_table import across_table
+        from dora_theory.replay.report.kinds import ACROSS
 
-            text = "\n\n".join(map(across_table, found))
-        if figure is not None:
-            _draw(found, figure)
-        if pages:
-            from dora_theory.replay.report.across_page import across_report
-
-            pages["report.html"].write(utf8(across_report(found)))
-            pages["replay.json"].write(utf8(document + "\n"))
-            say(f"report: {' and '.join(pages)} in {arguments.report}")
-        file.write(utf8(text) + b"\n")
-        write_tables(arguments, rows_of_logs(map(AcrossResult, found)))
+        shown = Shown(ACROSS.text, ACROSS.picture, AcrossResult, ACROSS.page)
+        write_found(arguments, found, shown, file, pages)
     return status
 
 
@@ -141,12 +125,3 @@ def shared(summary: dict[str, Any], options: ReplayOptions, judge: Any) -> dict[
         return {}
     found = replay_across(summary["log"], AcrossOptions(seed=options.seed), options, judge=judge)
     return {"across": found}
-
-
-def _draw(found: Sequence[dict[str, Any]], path: str) -> None:
-    from dora_theory.plots import save
-    from dora_theory.replay.report.across_picture import solved_against_rollouts
-
-    titles = [PurePath(one["log"]).name.split(".jsonl")[0] for one in found]
-    files = save(solved_against_rollouts(found, titles), path[:-4])
-    say("wrote " + " and ".join(map(str, files)))

@@ -3,13 +3,11 @@
 import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import PurePath
-from typing import IO, Any
+from typing import Any
 
 from dora_theory._errors import InputError
-from dora_theory.cli.logs import as_json, each_log, report_pages
-from dora_theory.cli.options import rows_of_logs, write_tables
-from dora_theory.io.atomic_write import utf8, whole_output
+from dora_theory.cli.logs import Shown, each_log, report_pages, write_found
+from dora_theory.io.atomic_write import whole_output
 from dora_theory.io.terminal import say
 from dora_theory.replay.options import ReplayOptions
 
@@ -53,7 +51,6 @@ def run_metrics(arguments: argparse.Namespace, reading: Sequence[ReplayOptions])
             raise InputError(f"--{name}: has no form for --metrics")
     from dora_theory.replay.grade.correctness import Judge
     from dora_theory.replay.metrics import replay_metrics
-    from dora_theory.replay.report.metrics_table import metrics_table
     from dora_theory.replay.results import MetricsResult
 
     names = tuple(dict.fromkeys(arguments.metrics))
@@ -61,7 +58,7 @@ def run_metrics(arguments: argparse.Namespace, reading: Sequence[ReplayOptions])
     how = {"accept": arguments.accept, "share": arguments.share}
     with ExitStack() as files:
         file = files.enter_context(whole_output(arguments.out))
-        pages: dict[str, IO[bytes]] = report_pages(files, arguments.report)
+        pages = report_pages(files, arguments.report)
         judge = files.enter_context(Judge())
         found, status = each_log(
             arguments.logs,
@@ -70,18 +67,10 @@ def run_metrics(arguments: argparse.Namespace, reading: Sequence[ReplayOptions])
                 log, names, budgets, options, **how, note=say, judge=judge
             ),
         )
-        document = as_json(found, many=len(reading) > 1)
-        text = document if arguments.json else "\n\n".join(map(metrics_table, found))
-        if arguments.figure is not None:
-            _draw(found, arguments.figure)
-        if pages:
-            from dora_theory.replay.report.metrics_page import metrics_report
+        from dora_theory.replay.report.kinds import METRICS
 
-            pages["report.html"].write(utf8(metrics_report(found)))
-            pages["replay.json"].write(utf8(document + "\n"))
-            say(f"report: {' and '.join(pages)} in {arguments.report}")
-        file.write(utf8(text) + b"\n")
-        write_tables(arguments, rows_of_logs(map(MetricsResult, found)))
+        shown = Shown(METRICS.text, METRICS.picture, MetricsResult, METRICS.page)
+        write_found(arguments, found, shown, file, pages)
     return status
 
 
@@ -97,12 +86,3 @@ def worth_of(summary: dict[str, Any], options: ReplayOptions, judge: Any) -> dic
     except InputError as error:
         say(str(error))
         return {}
-
-
-def _draw(found: Sequence[dict[str, Any]], path: str) -> None:
-    from dora_theory.plots import save
-    from dora_theory.replay.report.metrics_picture import accuracy_against_solutions
-
-    titles = [PurePath(one["log"]).name.split(".jsonl")[0] for one in found]
-    files = save(accuracy_against_solutions(found, titles), path[:-4])
-    say("wrote " + " and ".join(map(str, files)))

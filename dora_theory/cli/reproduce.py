@@ -9,6 +9,7 @@ from typing import Any
 
 from dora_theory._errors import InputError
 from dora_theory.cli.checkout import run_process
+from dora_theory.cli.options import new_command
 
 # They stand beside the package in a checkout and in the source distribution, in no wheel.
 SCRIPTS = Path(__file__).resolve().parents[2] / "paper_repro"
@@ -26,12 +27,12 @@ in paper_repro/, such as figure1, price or audit. With one ITEM, --set changes i
 
 def add_parser(commands: Any) -> None:
     """Adds the command to the subparsers of `dora-theory`."""
-    parser = commands.add_parser(
+    parser = new_command(
+        commands,
         "reproduce",
+        run,
         help="make the paper's figures, tables and theorem plots",
         description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("items", metavar="ITEM", nargs="*", help="what to make (default: all)")
     parser.add_argument(
@@ -44,7 +45,6 @@ def add_parser(commands: Any) -> None:
         default=[],
         help="another value of a parameter of one ITEM; repeatable",
     )
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

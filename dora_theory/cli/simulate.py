@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from dora_theory._errors import InputError
-from dora_theory.cli.options import add_tables, write_tables
+from dora_theory.cli.options import add_tables, check_picture, draw, new_command, write_tables
 from dora_theory.cli.simulate_benchmark import add_benchmark, run_benchmark
 from dora_theory.cli.simulate_families import add_families, run_families
-from dora_theory.io.terminal import progress_bar, say
+from dora_theory.io.terminal import progress_bar
 
 _DESCRIPTION = """\
 Simulates every cell of a grid of population and strategy parameters and adds a row for each to a
@@ -47,12 +47,12 @@ A sweep is a TOML file:
 
 def add_parser(commands: Any) -> None:
     """Adds the command to the subparsers of `dora-theory`."""
-    parser = commands.add_parser(
+    parser = new_command(
+        commands,
         "simulate",
+        run,
         help="simulate strategies on synthetic problems, over a grid",
         description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("sweep", metavar="SWEEP.toml", nargs="?", help="what to simulate")
@@ -74,7 +74,6 @@ def add_parser(commands: Any) -> None:
     add("--process", type=int, metavar="I", help="number of this process, from 0")
     add_benchmark(parser)
     add_families(parser)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -131,15 +130,12 @@ def _shows(arguments: argparse.Namespace) -> bool:
 def _show(arguments: argparse.Namespace) -> int:
     """The store as a table, as a picture and as files."""
     figure = arguments.figure
-    if figure is not None and not figure.endswith((".png", ".svg")):
-        raise InputError(f"--figure: {figure}: needs a name that ends in .png or .svg")
-    from dora_theory.plots import save
+    check_picture(figure)
     from dora_theory.simulation.stored import read_sweep_results
 
     found = read_sweep_results(arguments.out)
     if figure is not None:
-        files = save(found.plot(arguments.along), figure[:-4])
-        say("wrote " + " and ".join(map(str, files)))
+        draw(found.plot(arguments.along), figure)
     rows = found.rows()
     write_tables(arguments, rows)
     if arguments.json:

@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from dora_theory._errors import InputError, Interrupted
-from dora_theory.cli.options import add_tables, write_tables
+from dora_theory.cli.options import add_tables, new_command, write_tables
 from dora_theory.io.atomic_write import whole_output
 from dora_theory.io.terminal import progress_bar
 
@@ -30,12 +30,12 @@ Exit status 1 if a verdict differs from what the theory expects.
 
 def add_parser(commands: Any) -> None:
     """Adds the command to the subparsers of `dora-theory`."""
-    parser = commands.add_parser(
+    parser = new_command(
+        commands,
         "verify",
+        run,
         help="check every claim on random instances",
         description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add(
@@ -64,7 +64,6 @@ def add_parser(commands: Any) -> None:
     form.add_argument("--markdown", action="store_true", help="a table for documents")
     add("--out", metavar="PATH", help="write there, in one step, instead of to standard output")
     add_tables(parser)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -31,6 +31,19 @@ T = TypeVar("T")
 _LOCAL = threading.local()
 
 
+class Notes(list[str]):
+    """Notes, each passed on as soon as it is known and kept."""
+
+    def __init__(self, note: Note) -> None:
+        super().__init__()
+        self._note = note
+
+    def __call__(self, text: str) -> None:
+        """Takes one note."""
+        self.append(text)
+        self._note(text)
+
+
 def _as_it_is(record: Record) -> Any:
     return record
 

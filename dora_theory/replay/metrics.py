@@ -15,7 +15,7 @@ from dora_theory._errors import InputError
 from dora_theory.replay.across.curves import fitted
 from dora_theory.replay.across.problems import LoggedProblems, collect
 from dora_theory.replay.estimate import metrics as exact
-from dora_theory.replay.examined import Examined, Note
+from dora_theory.replay.examined import Examined, Note, Notes
 from dora_theory.replay.grade.answers import RIGHT
 from dora_theory.replay.grade.correctness import Judge
 from dora_theory.replay.options import ReplayOptions
@@ -71,14 +71,10 @@ def replay_metrics(
             raise InputError(f"--metrics: {name!r} is none of {', '.join(METRICS)}")
     if not 0 < share <= 1:
         raise InputError(f"--share: {share:g}: needs a number in (0, 1]")
-    notes: list[str] = []
-
-    def remember(text: str) -> None:
-        notes.append(text)
-        note(text)
+    notes = Notes(note)
 
     with judge or Judge() as judge:
-        log = Examined(path, reading, judge, remember)
+        log = Examined(path, reading, judge, notes)
         if log.kind == "tree":
             raise InputError(f"{path}: a log of trees has no rollouts to measure")
         p = collect(log.solutions(), reading.score_scale)
@@ -100,7 +96,7 @@ def replay_metrics(
     over = Over.of(len(p.logged), reading)
     fit = fitted(p)
     if isinstance(fit, str):
-        remember(f"{path}: no ceilings, because there is no Beta prior: {fit}")
+        notes(f"{path}: no ceilings, because there is no Beta prior: {fit}")
     rivals = [name for name in _VOTES if p.scores is not None or name not in _SCORED]
     every = {
         name: {str(k): over.share(_metric(name, p, k, share, reading.seed)) for k in ks}

@@ -19,17 +19,7 @@ _ACROSS = AcrossOptions()
 
 
 class ReplayResult(Document):
-    """What every strategy would have reached on one log, see `replay`.
-
-    Examples:
-        >>> import pathlib, tempfile
-        >>> from dora_theory.replay.synthetic import write_synthetic_log
-        >>> log = pathlib.Path(tempfile.mkdtemp()) / 'log.jsonl'
-        >>> _ = write_synthetic_log(log, problems=8, samples=8)
-        >>> found = dt.replay(log, strategies=["rebase"], budgets=[4])
-        >>> len(found.rows())
-        1
-    """
+    """What every strategy would have reached on one log, see `replay`."""
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each strategy and budget, with its paired difference to REBASE."""
@@ -68,16 +58,7 @@ class ReplayResult(Document):
 
 
 class AcrossResult(Document):
-    """One budget for all problems of a log, see `replay_across`.
-
-    Examples:
-        >>> import pathlib, tempfile
-        >>> from dora_theory.replay.synthetic import write_synthetic_log
-        >>> log = pathlib.Path(tempfile.mkdtemp()) / 'log.jsonl'
-        >>> _ = write_synthetic_log(log, problems=8, samples=8)
-        >>> found = dt.replay_across(log)
-        >>> found.save(log.with_name('across.json'))
-    """
+    """One budget for all problems of a log, see `replay_across`."""
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each policy and budget."""
@@ -92,17 +73,7 @@ class AcrossResult(Document):
 
 
 class MetricsResult(Document):
-    """Metrics of plain sampling on one log and its verifiers, see `replay_metrics`.
-
-    Examples:
-        >>> import pathlib, tempfile
-        >>> from dora_theory.replay.synthetic import write_synthetic_log
-        >>> log = pathlib.Path(tempfile.mkdtemp()) / 'log.jsonl'
-        >>> _ = write_synthetic_log(log, problems=8, samples=8)
-        >>> found = dt.replay_metrics(log, metrics=["pass@k"], budgets=[2])
-        >>> "pass@k" in [row["measure"] for row in found.rows()]
-        True
-    """
+    """Metrics of plain sampling on one log and its verifiers, see `replay_metrics`."""
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each metric and k, then for each verifier and measure, by k where it has one.
@@ -136,16 +107,7 @@ class MetricsResult(Document):
 
 
 class CalibrationResult(Document):
-    """How far the scores of one log can be trusted, see `calibrate`.
-
-    Examples:
-        >>> import pathlib, tempfile
-        >>> from dora_theory.replay.synthetic import write_synthetic_log
-        >>> log = pathlib.Path(tempfile.mkdtemp()) / 'log.jsonl'
-        >>> _ = write_synthetic_log(log, problems=8, samples=8)
-        >>> found = dt.calibrate(log)
-        >>> found.save(log.with_name('calibration.json'))
-    """
+    """How far the scores of one log can be trusted, see `calibrate`."""
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each mean over the whole log, then for each depth and each difficulty: κ."""

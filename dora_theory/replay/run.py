@@ -20,7 +20,7 @@ from dora_theory.replay.estimate.grouping import Groups
 from dora_theory.replay.estimate.ties import averaged, orders
 from dora_theory.replay.estimate.trees import replay_trees
 from dora_theory.replay.estimate.votes import voted
-from dora_theory.replay.examined import Examined, Note
+from dora_theory.replay.examined import Examined, Note, Notes
 from dora_theory.replay.grade.answers import RIGHT
 from dora_theory.replay.grade.correctness import Judge
 from dora_theory.replay.options import ReplayOptions
@@ -53,17 +53,13 @@ def replay(
         InputError: the log cannot be read, judged or used.
     """
     options = options or ReplayOptions()
-    notes: list[str] = []
-
-    def remember(text: str) -> None:
-        notes.append(text)
-        note(text)
+    notes = Notes(note)
 
     if path == "-" and options.fit_similarity_temperature:
         raise InputError("--fit-similarity-temperature: reads a log twice, not standard input")
     encoder, workers = encoder_of(options), workers or Workers()
     with judge or Judge() as judge:
-        log = Examined(path, options, judge, remember, workers)
+        log = Examined(path, options, judge, notes, workers)
         if log.kind == "tree":
             if options.by_cost:
                 raise InputError(f"{path}: a tree has no tokens to spend a budget of cost on")
@@ -75,8 +71,8 @@ def replay(
             if options.fit_similarity_temperature:
                 from dora_theory.replay.calibrate.halves import fitted_halves
 
-                halves = fitted_halves(path, options, judge, encoder, remember, workers)
-            found = _replay_solutions(log, encoder, options, halves, remember, workers)
+                halves = fitted_halves(path, options, judge, encoder, notes, workers)
+            found = _replay_solutions(log, encoder, options, halves, notes, workers)
     return replace(found, notes=tuple(notes))
 
 

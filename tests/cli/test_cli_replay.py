@@ -47,7 +47,7 @@ def test_two_logs_make_an_array_and_two_tables(run, log):
     _, out, _ = run(log, log, *FAST, "--json")
     assert len(json.loads(out)) == 2
     _, out, _ = run(log, log, *FAST)
-    assert out.count("difference to REBASE") == 2
+    assert out.count("Difference to REBASE") == 2
 
 
 @pytest.mark.slow
@@ -96,7 +96,7 @@ def test_out_and_figure(run, log, tmp_path):
     out, figure = tmp_path / "table.txt", tmp_path / "folder" / "success.png"
     status, printed, err = run(log, *FAST, "--out", out, "--figure", figure)
     assert (status, printed) == (0, "")
-    assert "success, % of problems" in out.read_text()
+    assert "Success, % of problems" in out.read_text()
     assert figure.read_bytes().startswith(b"\x89PNG")
     assert figure.with_suffix(".svg").exists()
     assert "success.svg" in err

@@ -46,7 +46,7 @@ def test_bounds_are_there_and_show(certified):
     document = summary(certified)
     cell = document["strategies"]["rebase"]["budget"]["4"]
     assert cell["epsilon"] == pytest.approx(epsilon[0, 1].mean())
-    assert "certified: how far the mean success is below" in table(document)
+    assert "Certified: how far the mean success is below" in table(document)
     bare = summary(replace(certified, epsilon=None))
     assert "epsilon" not in bare["strategies"]["rebase"]["budget"]["4"]
 
@@ -110,7 +110,7 @@ def test_what_replaces_gamma_is_held_against_dora_too(path):
     if to_rebase["problems"] == of_dora["problems"] == to_dora["problems"]:
         gap = to_rebase["difference"] - of_dora["difference"]
         assert to_dora["difference"] == pytest.approx(gap)
-    assert "difference to DORA, likewise" in table(document)
+    assert "Difference to DORA, percentage points" in table(document)
 
 
 def test_what_cannot_be_fitted_or_certified_is_refused(capsys):

@@ -11,7 +11,7 @@ from dora_theory.replay.across.curves import fitted, savings
 from dora_theory.replay.across.options import AcrossOptions
 from dora_theory.replay.across.problems import LoggedProblems, collect
 from dora_theory.replay.across.threshold import stopping
-from dora_theory.replay.examined import Examined, Note
+from dora_theory.replay.examined import Examined, Note, Notes
 from dora_theory.replay.grade.correctness import Judge
 from dora_theory.replay.options import ReplayOptions
 
@@ -47,19 +47,15 @@ def replay_across(
     Raises:
         InputError: the log cannot be read, judged or used.
     """
-    notes: list[str] = []
-
-    def remember(text: str) -> None:
-        notes.append(text)
-        note(text)
+    notes = Notes(note)
 
     with judge or Judge() as judge:
-        log = Examined(path, reading, judge, remember)
+        log = Examined(path, reading, judge, notes)
         if log.kind == "tree":
             raise InputError(f"{path}: a log of trees has no rollouts to share out among problems")
         problems = collect(log.solutions(), reading.score_scale)
     with jax.enable_x64(True):
-        document = across(path, problems, options, remember)
+        document = across(path, problems, options, notes)
     return document | {"checks": [asdict(f) for f in log.findings()], "notes": notes}
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dora_theory._errors import InputError
+from dora_theory.io.extras import module_of
 
 SENTENCE = "sentence-transformers"
 
@@ -62,13 +63,8 @@ _TFIDF: dict[str, dict] = {
 
 def tfidf_vectorizer(**options: Any) -> Any:
     """The `TfidfVectorizer`; `InputError`, which names the extra, without scikit-learn."""
-    try:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-    except ImportError:
-        raise InputError(
-            "comparing texts needs scikit-learn: pip install 'dora-theory[replay]'"
-        ) from None
-    return TfidfVectorizer(**options)
+    module = module_of("sklearn.feature_extraction.text", "replay", "comparing texts")
+    return module.TfidfVectorizer(**options)
 
 
 class _TfIdf:

@@ -77,11 +77,7 @@ def difference_interval(
 ) -> Interval:
     """Mean over problems of differences in [−1, 1], with a 95% interval.
 
-    Args:
-        values: shape `(..., problems)`, at least one problem.
-        where: as of `bootstrap`.
-        seed: likewise.
-        resamples: likewise.
+    Args: as `share_interval`.
 
     Returns:
         As `bootstrap`; where its interval is a point or ends at 0, or fewer than ten problems count

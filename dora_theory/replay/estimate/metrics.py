@@ -59,11 +59,7 @@ def pass_hat(
 ) -> Estimates | tuple[Estimates, Estimates]:
     """pass^k, the chance that all of k rollouts are right: C(c, k)/C(n, k).
 
-    Args:
-        logged: n rollouts of each problem, shape `(...)`, at least k.
-        correct: c of them are right.
-        k: rollouts, ≥ 1.
-        variance: whether to return its unbiased variance too, NaN where 2k > n.
+    Args: as `pass_at`.
 
     Returns:
         Shape `(...)`, to a relative 1e-12; or that and the variance.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dora_theory._errors import InputError, short
+from dora_theory.io.extras import module_of
 from dora_theory.io.jsonl import CutShort, FieldError, Reading, kind, reading, without_repeats
 from dora_theory.replay.read.folders import log_files, split_files
 
@@ -161,13 +162,7 @@ def _as_field_error(error: ValueError) -> FieldError:
 
 
 def _tabular(path: str, head: bytes) -> Iterator[tuple[str, Row]]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise InputError(
-            f"{path}: Parquet and Arrow need pyarrow: pip install 'dora-theory[replay]'"
-        ) from None
+    pyarrow = module_of("pyarrow", "replay", f"{path}: a table of Parquet or Arrow")
     number = 0
     try:
         if head.startswith(_PARQUET):

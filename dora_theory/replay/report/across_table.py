@@ -1,28 +1,17 @@
-"""One budget for all problems of a log as a table to read."""
+"""The tables of `replay --across`, one budget for all problems of a log."""
 
-import textwrap
 from typing import Any
 
-_WIDTH = 100
 
-
-def across_table(found: dict[str, Any]) -> str:
-    """Savings, hard budgets and stops at a score, as text.
+def tables(found: dict[str, Any]) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Savings, hard budgets and stops at a score.
 
     Args:
         found: what `replay.across.run.replay_across` returns.
 
     Returns:
-        Lines without an end of line at the last.
+        Caption, head and rows of cells of each table.
     """
-    parts = [f"{found['log']}: {found['problems']} problems, {found['samples']} solutions"]
-    for words, head, rows in tables(found):
-        parts += ["", *textwrap.wrap(words, _WIDTH), *_aligned([head, *rows])]
-    return "\n".join([*parts, "", *textwrap.wrap(found["caveat"], _WIDTH)])
-
-
-def tables(found: dict[str, Any]) -> list[tuple[str, list[str], list[list[str]]]]:
-    """The same as captions, heads and rows of cells."""
     every = [_savings(found), *_policies(found)]
     if found["stopping"] is not None:
         every += _stopping(found["stopping"])
@@ -132,12 +121,3 @@ def _share(value: float | None) -> str:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        f"{row[0]:{widths[0]}}"
-        + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
-        for row in rows
-    ]

@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dora_theory import plots
+from dora_theory.strategies.registry import BASELINE
 
-_COLOR, _GRAY = plots.COLORS["rebase"], "#666666"
+_COLOR, _GRAY = plots.COLORS[BASELINE], "#666666"
 # Classical rules are points on the line of κ (theory 2.3).
 _RULES = {"Webster": 0.5, "Jefferson": 1.0}
 

@@ -4,7 +4,9 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from dora_theory.io.tables import aligned
 from dora_theory.replay.report.conclusion import use_in_words
+from dora_theory.strategies.registry import DIRECTION_OPTIMAL, OPTIMAL, REBASE
 
 _WIDTH = 100
 _HOW = {
@@ -105,10 +107,7 @@ def _own(found: Mapping[str, Any]) -> list[str]:
         cells = [_lost(found["lost"][n][name]) for n in ns]
         rows.append((words, cells))
     rows.append(("problems", [str(found["lost"][n]["problems"]) for n in ns]))
-    width = max(len(cell) for _, row in rows for cell in row)
-    return lines + [
-        f"  {name:38}" + "".join(f"  {cell:>{width}}" for cell in cells) for name, cells in rows
-    ]
+    return lines + ["  " + line for line in aligned([[words, *cells] for words, cells in rows])]
 
 
 def _line(of: Mapping[str, float]) -> str:
@@ -143,14 +142,12 @@ def _scores(found: Mapping[str, Any]) -> str:
 
 
 def _replayed(found: Mapping[str, Any]) -> list[str]:
-    rows = {"rebase": found["fitted"]["rebase"]}
-    for name in ("optimal", "direction-optimal"):
+    rows = {REBASE: found["fitted"][REBASE]}
+    for name in (OPTIMAL, DIRECTION_OPTIMAL):
         rows |= {f"{name}, fitted": found["fitted"][name], f"{name}, 0.5": found["webster"][name]}
-    budgets = list(rows["rebase"])
-    cells = [("rollouts N", budgets)]
-    cells += [(name, [_success(row[n]) for n in budgets]) for name, row in rows.items()]
-    width = max(len(cell) for _, row in cells for cell in row)
-    return [f"  {name:26}" + "".join(f"  {c:>{width}}" for c in row) for name, row in cells]
+    budgets = list(rows[REBASE])
+    cells = [[name, *(_success(row[n]) for n in budgets)] for name, row in rows.items()]
+    return ["  " + line for line in aligned([["rollouts N", *budgets], *cells])]
 
 
 def _success(cell: Mapping[str, float]) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from dora_theory.plots import label
-from dora_theory.replay.options import BASELINE
+from dora_theory.strategies.registry import BASELINE
 
 # Of a 95% interval, and of a test that finds a difference four times in five.
 _INTERVAL, _POWER = 1.959963984540054, 0.8416212335729143

@@ -8,7 +8,6 @@ import base64
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
-from pathlib import PurePath
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -95,12 +94,12 @@ def section(
 
 def page_of_logs(
     found: Sequence[Mapping[str, Any]],
+    titles: Sequence[str],
     parts: Callable[[Any, str], list[str]],
     title: str,
     heading: str,
 ) -> str:
     """A page with a section per log: its `parts`, checks and notes."""
-    titles = [PurePath(one["log"]).name.split(".jsonl")[0] for one in found]
     sections = []
     for one, name in zip(found, titles, strict=True):
         notes = "".join(f"<li>{escape(note)}</li>" for note in one["notes"])

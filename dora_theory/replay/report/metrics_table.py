@@ -1,10 +1,8 @@
-"""The tables of `replay --metrics`, and their text."""
+"""The tables of `replay --metrics`."""
 
-import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_WIDTH = 100
 _STOPS = (
     ("believed", "Stop at the first acceptance within k solutions: believed to be solved, %"),
     ("right", "Right of those, %"),
@@ -59,30 +57,6 @@ def tables(found: Mapping[str, Any]) -> Iterator[Table]:
     ]
     every_k = ["all k", *(f"{int(k) * one:,.4g}" for k in ks)]
     yield f"Cost until the stop, {unit} per problem", ["k", *ks], [*spent, every_k]
-
-
-def metrics_table(found: Mapping[str, Any]) -> str:
-    """What `replay_metrics` returns as text.
-
-    Args:
-        found: the document of one log.
-
-    Returns:
-        Lines, without an end of line at the last.
-    """
-    lines = [f"{found['log']}: {found['problems']} problems, {found['samples']} solutions"]
-    for title, head, rows in tables(found):
-        lines += ["", title, *_aligned([head, *rows])]
-    return "\n".join([*lines, "", *textwrap.wrap(found["caveat"], _WIDTH)])
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*(row[1:] for row in rows), strict=True)]
-    return [
-        f"{name:17}"
-        + "".join(f"  {cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
-        for name, *cells in rows
-    ]
 
 
 def _cell(x: Mapping[str, float | None] | None) -> str:

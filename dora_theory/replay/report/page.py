@@ -5,21 +5,18 @@ One HTML file, pictures and all, of the parts of `dora_theory.replay.report.html
 
 from collections.abc import Sequence
 from html import escape
-from pathlib import PurePath
 from typing import Any
 
 from dora_theory.plots import label
 from dora_theory.replay.cut.similarity import PAPER
-from dora_theory.replay.options import BASELINE
-from dora_theory.replay.report.across_page import across_parts
 from dora_theory.replay.report.calibration_picture import calibration_panels
 from dora_theory.replay.report.calibration_table import calibration_table
 from dora_theory.replay.report.conclusion import conclusion, unit
 from dora_theory.replay.report.html import checks, image, page, table
-from dora_theory.replay.report.metrics_page import metrics_parts
+from dora_theory.replay.report.kinds import ACROSS, METRICS, titles_of
 from dora_theory.replay.report.picture import success_against_budget
 from dora_theory.replay.report.similarity_picture import similarity_panels
-from dora_theory.replay.report.table import similarity_in_words
+from dora_theory.replay.report.table import Cell, similarity_in_words, tables
 
 
 def report(summaries: Sequence[dict[str, Any]]) -> str:
@@ -34,7 +31,7 @@ def report(summaries: Sequence[dict[str, Any]]) -> str:
     Returns:
         HTML, the same for the same summaries.
     """
-    titles = [PurePath(s["log"]).name.split(".jsonl")[0] for s in summaries]
+    titles = titles_of(summaries)
     picture = image(
         success_against_budget(summaries, titles),
         "Success against budget, and difference to REBASE, one panel a log",
@@ -78,56 +75,27 @@ def _overview(summaries: Sequence[dict[str, Any]], titles: Sequence[str]) -> str
 
 def _section(number: int, summary: dict[str, Any], title: str) -> str:
     tree = summary["kind"] == "tree"
-    strategies = summary["strategies"]
-    budgets = list(next(iter(strategies.values()))["budget"])
-    success = [
-        [escape(label(name)), *(_success(result["budget"][n]) for n in budgets)]
-        for name, result in strategies.items()
-    ]
-    if "search" in summary:
-        kept = _success({**summary["search"], "clipped": 0, "upper_bound": 1})
-        success.append(["logged search", kept, *[""] * (len(budgets) - 1)])
     parts = [
         f"<h2 id='log{number}'>{escape(title)}</h2>\n<p>{escape(summary['log'])}: "
         f"{summary['problems']:,} problem{'s' * (summary['problems'] != 1)}, "
         f"{summary['samples']:,} {'nodes' if tree else 'solutions'}.</p>",
         "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in conclusion(summary)) + "</ul>",
         f"<p class='caveat'>{escape(summary['caveat'])}</p>",
-        table(
-            [unit(summary), *budgets],
-            success,
-            f"Success, % of {'decisions, by problem' if tree else 'problems'}, with its 95% "
-            "interval over problems. ≥ is a lower bound, as some direction was given more rollouts "
-            "than were logged of it in the share of problems in brackets.",
+        *(
+            table([unit(summary), *budgets], list(map(_row, rows)), words)
+            for words, budgets, rows in tables(summary)
         ),
     ]
-    parts += _votes(strategies, budgets, unit(summary))
-    parts += _certified(summary, budgets)
-    for key, base in (("paired", BASELINE), ("paired_to_dora", "dora")):
-        if not summary.get(key):
-            continue
-        paired = [
-            [
-                escape(label(name.removesuffix(f"-{base}"))),
-                *(_difference(pair["budget"][n]) for n in budgets),
-            ]
-            for name, pair in summary[key].items()
-        ]
-        caption = (
-            f"Difference to {label(base)}, percentage points, problem by problem, over the "
-            "problems (their number behind /) where the log suffices for both."
-        )
-        parts.append(table([unit(summary), *budgets], paired, caption))
     similarity = summary["similarity"]
     sizes = ", ".join(f"{n:,} of {k}" for k, n in similarity["sizes"].items())
     parts += [
         "<h3>Directions</h3>",
-        f"<p>{escape(similarity_in_words(similarity))}</p>",
+        f"<p>{escape(similarity_in_words(summary))}</p>",
         f"<p>Directions by number of candidates: {escape(sizes)}.</p>",
         image(similarity_panels(similarity), "Cosines, loss against T_s, sizes of directions"),
         *_calibration(summary, title),
-        *(across_parts(summary["across"], title) if "across" in summary else []),
-        *(metrics_parts(summary["metrics"], title) if "metrics" in summary else []),
+        *(ACROSS.parts(summary["across"], title) if "across" in summary else []),
+        *(METRICS.parts(summary["metrics"], title) if "metrics" in summary else []),
         "<h3>Is this log what it says?</h3>",
         checks(summary["checks"]),
     ]
@@ -164,62 +132,10 @@ def _calibration(summary: dict[str, Any], title: str) -> list[str]:
     ]
 
 
-def _votes(strategies: dict[str, Any], budgets: Sequence[str], budget: str) -> list[str]:
-    first = next(iter(strategies.values()))["budget"][budgets[0]]
+def _row(row: tuple[str, list[Cell]]) -> list[str]:
+    """A strategy's row as HTML."""
+    name, cells = row
     return [
-        table(
-            [budget, *budgets],
-            [
-                [escape(label(name)), *(_vote(result["budget"][n][vote]) for n in budgets)]
-                for name, result in strategies.items()
-            ],
-            f"Accuracy of the answer that is voted for, {vote}, %, over the problems (their number "
-            "behind /) where the log suffices.",
-        )
-        for vote in ("majority", "weighted")
-        if vote in first
+        escape(label(name)),
+        *(f"{escape(c.value)}<br><small>{escape(c.about + c.clipped)}</small>" for c in cells),
     ]
-
-
-def _certified(summary: dict[str, Any], budgets: Sequence[str]) -> list[str]:
-    strategies = summary["strategies"]
-    parts = []
-    if "epsilon" in next(iter(strategies.values()))["budget"][budgets[0]]:
-        rows = [
-            [
-                escape(label(name)),
-                *(f"{100 * result['budget'][n]['epsilon']:.2g}" for n in budgets),
-            ]
-            for name, result in strategies.items()
-        ]
-        caption = (
-            "Certified: how far the mean success is below the best allocation's at most, in "
-            "percentage points, if scores and similarities are right (theory 8.1.7)."
-        )
-        parts.append(table([unit(summary), *budgets], rows, caption))
-    if "lengths" in summary:
-        fitted = " and ".join(f"{t:.3g}" for t in summary["lengths"])
-        parts.append(f"<p>T_s fitted on each half of the problems for the other: {fitted}.</p>")
-    return parts
-
-
-def _vote(cell: dict[str, Any]) -> str:
-    if cell["accuracy"] is None:
-        return "–"
-    mean, low, high = (100 * cell[name] for name in ("accuracy", "low", "high"))
-    return f"{mean:.1f}<br><small>{low:.1f} to {high:.1f} / {cell['problems']}</small>"
-
-
-def _success(cell: dict[str, float]) -> str:
-    sign, share = "", ""
-    if cell["clipped"]:
-        sign, share = "≥ ", f" ({100 * cell['clipped']:.0f}%)"
-    low, high = 100 * cell["low"], 100 * cell["high"]
-    return f"{sign}{100 * cell['success']:.1f}<br><small>{low:.1f} to {high:.1f}{share}</small>"
-
-
-def _difference(cell: dict[str, Any]) -> str:
-    if cell["difference"] is None:
-        return "–"
-    mean, low, high = (100 * cell[name] for name in ("difference", "low", "high"))
-    return f"{mean:+.1f}<br><small>{low:+.1f} to {high:+.1f} / {cell['problems']}</small>"

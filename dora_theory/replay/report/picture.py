@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
 from dora_theory import plots
-from dora_theory.replay.options import BASELINE
 from dora_theory.replay.report.conclusion import unit
+from dora_theory.strategies.registry import BASELINE
 
 _COLUMNS = 3
 _NEUTRAL = "#666666"

@@ -9,8 +9,9 @@ from matplotlib.ticker import MaxNLocator
 
 from dora_theory import plots
 from dora_theory.replay.cut.similarity import PAPER
+from dora_theory.strategies.registry import DORA, REBASE
 
-_WITHIN, _ACROSS, _GRAY = plots.COLORS["dora"], plots.COLORS["rebase"], "#666666"
+_WITHIN, _ACROSS, _GRAY = plots.COLORS[DORA], plots.COLORS[REBASE], "#666666"
 
 
 def similarity_panels(found: dict[str, Any]) -> Figure:

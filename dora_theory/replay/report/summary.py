@@ -13,8 +13,8 @@ from dora_theory.replay.estimate.intervals import (
     difference_interval,
     share_interval,
 )
-from dora_theory.replay.options import BASELINE
 from dora_theory.replay.result import Replay
+from dora_theory.strategies.registry import BASELINE, DORA
 
 SOLUTIONS_CAVEAT = (
     "Off-policy: what is replayed is one decision, taken after the first steps of logged solutions "
@@ -33,7 +33,6 @@ TREE_CAVEAT = (
     "some can and some cannot; whether the model finds the way from there is not asked."
 )
 
-_REPLACED = "dora"
 _SEARCH = ("success", "low", "high")
 # So many bins of cosines make one of the summary.
 _COARSE = 10
@@ -88,7 +87,7 @@ def summary(result: Replay) -> dict[str, Any]:
     paired = _paired(result, BASELINE, options.names) if BASELINE in options.names else {}
     # What is there to replace DORA's γ is held against it too.
     rivals = [s.name for s in options.strategies if s.correlation]
-    beside = _paired(result, _REPLACED, rivals) if _REPLACED in options.names and rivals else {}
+    beside = _paired(result, DORA, rivals) if DORA in options.names and rivals else {}
     search = {}
     if result.search is not None:
         kept = share_interval(result.search, seed=options.seed, resamples=options.resamples)

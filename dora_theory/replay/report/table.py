@@ -1,12 +1,33 @@
-"""The summary of a replay as a table to read."""
+"""The summary of a replay as tables, for a terminal and for a page, and in words."""
 
 import textwrap
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
+from dora_theory.io.tables import aligned
 from dora_theory.replay.cut.similarity import PAPER
 from dora_theory.replay.report.conclusion import conclusion, unit
+from dora_theory.replay.report.kinds import WIDTH
+from dora_theory.strategies.registry import BASELINE, DORA, STRATEGIES
 
-_WIDTH = 100
+
+class Cell(NamedTuple):
+    """What stands in a cell.
+
+    Attributes:
+        value: the number.
+        about: its interval and over how many problems, smaller on a page.
+        clipped: share of the problems where the log does not suffice, on a page only.
+    """
+
+    value: str
+    about: str = ""
+    clipped: str = ""
+
+
+# The cells of each strategy; a caption, budgets and such rows.
+Rows = list[tuple[str, list[Cell]]]
+Table = tuple[str, list[str], Rows]
 
 
 def table(summary: dict[str, Any]) -> str:
@@ -18,101 +39,77 @@ def table(summary: dict[str, Any]) -> str:
     Returns:
         Lines without an end of line at the last.
     """
-    strategies, directions = summary["strategies"], summary["directions"]
-    budgets = list(next(iter(strategies.values()))["budget"])
-    tree = summary["kind"] == "tree"
+    directions, tree = summary["directions"], summary["kind"] == "tree"
     lines = [
         f"{summary['log']}: {summary['problems']} problems, {summary['samples']} "
         f"{'nodes' if tree else 'solutions'}, "
         f"{directions['median']:g} directions a {'decision' if tree else 'problem'} "
         f"({directions['min']} to {directions['max']})",
         "",
-        *(
-            line
-            for sentence in conclusion(summary)
-            for line in textwrap.wrap(sentence, _WIDTH, subsequent_indent="  ")
-        ),
-        "",
-        f"success, % of {'decisions, by problem' if tree else 'problems'} [95% interval]",
-        *_rows(
-            [(unit(summary).removeprefix("further "), budgets)]
-            + [
-                (name, [_success(result["budget"][n]) for n in budgets])
-                for name, result in strategies.items()
-            ]
-        ),
     ]
-    if "search" in summary:
-        lines += [f"{'logged search':18}  {_success({**summary['search'], 'clipped': 0})}"]
-    for vote in ("majority", "weighted"):
-        if vote in next(iter(strategies.values()))["budget"][budgets[0]]:
-            lines += [
-                "",
-                f"accuracy of the answer voted for, {vote}, % [95%] over how many problems",
-            ]
-            lines += _rows(
-                [
-                    (name, [_vote(result["budget"][n][vote]) for n in budgets])
-                    for name, result in strategies.items()
-                ]
-            )
-    if "epsilon" in next(iter(strategies.values()))["budget"][budgets[0]]:
-        lines += [
-            "",
-            "certified: how far the mean success is below the best allocation's at most, "
-            "percentage points, if scores and similarities are right",
-        ]
-        lines += _rows(
-            [
-                (name, [f"{100 * result['budget'][n]['epsilon']:.2g}" for n in budgets])
-                for name, result in strategies.items()
-            ]
-        )
-    if "lengths" in summary:
-        fitted = " and ".join(f"{t:.3g}" for t in summary["lengths"])
-        lines += ["", f"T_s fitted on each half of the problems for the other: {fitted}"]
-    if summary["paired"]:
-        lines += [
-            "",
-            "difference to REBASE, percentage points [95% interval] over how many problems",
-        ]
-        lines += _rows(
-            [
-                (name.removesuffix("-rebase"), [_difference(pair["budget"][n]) for n in budgets])
-                for name, pair in summary["paired"].items()
-            ]
-        )
-    if "paired_to_dora" in summary:
-        lines += ["", "difference to DORA, likewise"]
-        lines += _rows(
-            [
-                (name.removesuffix("-dora"), [_difference(pair["budget"][n]) for n in budgets])
-                for name, pair in summary["paired_to_dora"].items()
-            ]
-        )
-    lines += ["", *textwrap.wrap(similarity_in_words(summary["similarity"]), _WIDTH), ""]
-    if not tree:
-        lines += textwrap.wrap(
-            "≥ is a lower bound: on some problems a direction was given more rollouts than were "
-            "logged of it. Differences are over the problems where that is so for neither; - "
-            "means that there is none.",
-            _WIDTH,
-        )
-    lines += textwrap.wrap(summary["caveat"], _WIDTH)
-    return "\n".join(lines)
+    for sentence in conclusion(summary):
+        lines += textwrap.wrap(sentence, WIDTH, subsequent_indent="  ")
+    head = unit(summary).removeprefix("further ")
+    for words, budgets, rows in tables(summary):
+        cells = [[name, *(f"{c.value} {c.about}".rstrip() for c in row)] for name, row in rows]
+        lines += ["", *textwrap.wrap(words, WIDTH), *aligned([[head, *budgets], *cells])]
+    lines += ["", *textwrap.wrap(similarity_in_words(summary), WIDTH), ""]
+    return "\n".join([*lines, *textwrap.wrap(summary["caveat"], WIDTH)])
 
 
-def similarity_in_words(found: dict[str, Any]) -> str:
-    """How alike candidates are and what T_s that calls for, in sentences.
+def tables(summary: dict[str, Any]) -> Iterator[Table]:
+    """Success, then what was asked for: votes, certificates, differences to REBASE and to DORA.
 
     Args:
-        found: `similarity` of what `replay.summary.summary` returns.
-
-    Returns:
-        One line.
+        summary: what `replay.summary.summary` returns.
     """
+    strategies = summary["strategies"]
+    budgets = list(next(iter(strategies.values()))["budget"])
+    first = next(iter(strategies.values()))["budget"][budgets[0]]
+
+    def each(found: Mapping[str, Any], cell: Callable[..., Cell]) -> Rows:
+        return [(name, [cell(x["budget"][n]) for n in budgets]) for name, x in found.items()]
+
+    success = each(strategies, _success)
+    if "search" in summary:
+        kept = _success({**summary["search"], "clipped": 0})
+        success.append(("logged search", [kept, *[Cell("")] * (len(budgets) - 1)]))
+    words = "Success, % of decisions, by problem [95% interval]"
+    if summary["kind"] != "tree":
+        words = (
+            "Success, % of problems [95% interval]. ≥ is a lower bound: on some problems a "
+            "direction was given more rollouts than were logged of it."
+        )
+    yield words, budgets, success
+    over = "over how many problems, those where the log suffices"
+    for vote in ("majority", "weighted"):
+        if vote in first:
+            rows = each(strategies, lambda cell, vote=vote: _mean(cell[vote], "accuracy"))
+            yield f"Accuracy of the answer voted for, {vote}, % [95%] {over}", budgets, rows
+    if "epsilon" in first:
+        words = (
+            "Certified: how far the mean success is below the best allocation's at most, "
+            "percentage points, if scores and similarities are right (theory 8.1.7)"
+        )
+        yield words, budgets, each(strategies, lambda cell: Cell(f"{100 * cell['epsilon']:.2g}"))
+    for key, base in (("paired", BASELINE), ("paired_to_dora", DORA)):
+        if summary.get(key):
+            words = (
+                f"Difference to {STRATEGIES[base].label}, percentage points [95%] {over} for both"
+            )
+            pairs = {name.removesuffix(f"-{base}"): pair for name, pair in summary[key].items()}
+            yield words, budgets, each(pairs, lambda cell: _mean(cell, "difference", "+.1f"))
+
+
+def similarity_in_words(summary: dict[str, Any]) -> str:
+    """How alike candidates are and what T_s that calls for, in sentences on one line."""
+    found = summary["similarity"]
     effective = found["effective"]
-    sentences = [
+    sentences = []
+    if "lengths" in summary:
+        fitted = " and ".join(f"{t:.3g}" for t in summary["lengths"])
+        sentences = [f"T_s fitted on each half of the problems for the other: {fitted}."]
+    sentences += [
         f"Effective number of directions: {effective['mean']:.2f} [{effective['low']:.2f}, "
         f"{effective['high']:.2f}]."
     ]
@@ -136,30 +133,15 @@ def similarity_in_words(found: dict[str, Any]) -> str:
     )
 
 
-def _rows(rows: list[tuple[str, list[str]]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*(cells for _, cells in rows), strict=True)]
-    return [
-        f"{name:18}"
-        + "".join(f"  {cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
-        for name, cells in rows
-    ]
+def _success(cell: Mapping[str, float]) -> Cell:
+    sign, share = ("≥", f" ({100 * cell['clipped']:.0f}%)") if cell["clipped"] else ("", "")
+    about = f"[{100 * cell['low']:.1f}, {100 * cell['high']:.1f}]"
+    return Cell(f"{sign}{100 * cell['success']:.1f}", about, share)
 
 
-def _success(cell: dict[str, float]) -> str:
-    sign = "≥" if cell["clipped"] else ""
-    low, high = 100 * cell["low"], 100 * cell["high"]
-    return f"{sign}{100 * cell['success']:.1f} [{low:.1f}, {high:.1f}]"
-
-
-def _vote(cell: dict[str, Any]) -> str:
-    if cell["accuracy"] is None:
-        return "-"
-    mean, low, high = (100 * cell[name] for name in ("accuracy", "low", "high"))
-    return f"{mean:.1f} [{low:.1f}, {high:.1f}] {cell['problems']}"
-
-
-def _difference(cell: dict[str, Any]) -> str:
-    if cell["difference"] is None:
-        return "-"
-    mean, low, high = (100 * cell[name] for name in ("difference", "low", "high"))
-    return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}] {cell['problems']}"
+def _mean(cell: Mapping[str, Any], name: str, form: str = ".1f") -> Cell:
+    """A mean with its interval and over how many problems it is, if it is over any."""
+    if cell[name] is None:
+        return Cell("-")
+    mean, low, high = (format(100 * cell[x], form) for x in (name, "low", "high"))
+    return Cell(mean, f"[{low}, {high}] {cell['problems']}")

@@ -71,7 +71,7 @@ def test_command_line(tmp_path, capsysbinary):
     options = ["--budgets", "2,32", "--strategies", "rebase,dora", "--votes", "8"]
     assert main(["replay", log, *options, "--report", str(page)]) == 0
     out = capsysbinary.readouterr().out.decode()
-    assert "accuracy of the answer voted for, weighted" in out
+    assert "Accuracy of the answer voted for, weighted" in out
     assert "voted for, majority" in (page / "report.html").read_text(encoding="utf-8")
 
 

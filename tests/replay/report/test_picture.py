@@ -94,4 +94,4 @@ def test_table(document):
     assert any(line.startswith("beam") and line.endswith("-") for line in lines)
     assert "Off-policy" in "\n".join(lines)
     alone = table(document | {"paired": {}})
-    assert "difference to REBASE" not in alone
+    assert "Difference to REBASE" not in alone

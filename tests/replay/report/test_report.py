@@ -57,7 +57,7 @@ def test_the_page_stands_alone_and_has_the_numbers(document):
     assert "default-src 'none'" in text
     cell = document["strategies"]["dora"]["budget"]["2"]
     assert any(word.endswith(f"{100 * cell['success']:.1f}") for word in page.words)
-    assert f"{100 * cell['low']:.1f} to {100 * cell['high']:.1f}" in " ".join(page.words)
+    assert f"[{100 * cell['low']:.1f}, {100 * cell['high']:.1f}]" in " ".join(page.words)
     assert document["caveat"] in page.words
     assert text == report([document])
 
@@ -90,7 +90,7 @@ def test_command_line(tmp_path, capsysbinary):
     out = tmp_path / "made" / "out"
     options = ["--budgets", "2,32", "--strategies", "rebase,dora"]
     assert main(["replay", log, log, *options, "--report", str(out)]) == 0
-    assert b"difference to REBASE" in capsysbinary.readouterr().out
+    assert b"Difference to REBASE" in capsysbinary.readouterr().out
     assert sorted(path.name for path in out.iterdir()) == ["replay.json", "report.html"]
     numbers = json.loads((out / "replay.json").read_text(encoding="utf-8"))
     assert len(numbers) == 2
