@@ -188,10 +188,7 @@ def magnitude_theta(
 
     It falls with T_s, to its limit (1 - s_in)/(s_in - s_out).
 
-    Args:
-        similarity_within: s_in in (-1, 1], cosine of two candidates of one direction.
-        similarity_between: s_out in [-1, s_in), cosine of candidates of different directions.
-        similarity_temperature: T_s in (0, 1e30].
+    Args: as `similarity_theta`.
 
     Returns:
         θ in [0, ∞], for `direction_mass`; ∞ where it exceeds the working dtype. Relative error as

@@ -154,12 +154,6 @@ class Plan(NamedTuple):
         expected: value expected to be gained by these rollouts, shape `(m,)`; 0 for solved ones.
         unspent: what caps, or an item that does not fit, leave of the batch's budget.
         log_price: log of what one more rollout would be expected to gain at the best place.
-
-    Examples:
-        >>> state = dt.PlanState.from_counts(np.array([0, 1, 3]), np.array([4, 4, 4]),
-        ...     prior=(0.4, 0.6))
-        >>> dt.plan(state, 8)._fields
-        ('rollouts', 'allocation', 'expected', 'unspent', 'log_price')
     """
 
     rollouts: Int[Array, " m"]

@@ -37,11 +37,6 @@ class ProblemAllocation(NamedTuple):
         log_price: log of what one more rollout would be worth (for costs: of a unit of cost),
             shape `(...)`; -inf if nothing is left to be gained.
         unspent: what caps, or an item that does not fit, leave of the budget, shape `(...)`.
-
-    Examples:
-        >>> prior = dt.BetaPrior(np.array([[1.0], [0.5]]), np.array([[1.0], [4.5]]))
-        >>> dt.allocate_problems(1.0, prior, 6)._fields
-        ('rollouts', 'allocation', 'log_price', 'unspent')
     """
 
     rollouts: Int[Array, "*batch m"]
@@ -57,12 +52,6 @@ class ProblemSet(NamedTuple):
         base: rollouts that every optimum gives, int32, shape `(..., m)`.
         tied: problems whose next marginal ties for the last places, shape `(..., m)`.
         spare: how many of the tied are served, shape `(...)`; there are C(tied, spare) optima.
-
-    Examples:
-        >>> prior = dt.KnownPrior(np.array([0.5, 0.5, 0.5]))
-        >>> found = dt.optimal_problem_set(1.0, prior, 4)
-        >>> found.base, found.tied, int(found.spare)
-        (Array([1, 1, 1], dtype=int32), Array([ True,  True,  True], dtype=bool), 1)
     """
 
     base: Int[Array, "*batch m"]
@@ -143,13 +132,7 @@ def optimal_problem_set(
 ) -> ProblemSet:
     """All optima of `allocate_problems`, when ties leave a choice; unit costs.
 
-    Args:
-        values: as `allocate_problems`.
-        prior: the same.
-        total: the same.
-        min_rollouts: the same.
-        max_rollouts: the same.
-        mask: the same.
+    Args: as `allocate_problems`.
 
     Returns:
         `ProblemSet(base, tied, spare)`; without a choice `tied` is empty and `spare` 0. Where
@@ -255,11 +238,7 @@ def count_at_price(
 ) -> Int[Array, "*batch m"]:
     """How many marginals of each problem are at least λ, that is, what it buys at this price.
 
-    Args:
-        values: v > 0, shape `(..., m)` or a scalar.
-        prior: as for `allocate_problems`.
-        log_price: log λ, scalar or shape `(...)`.
-        mask: boolean `(..., m, k)`.
+    Args: as `dual_bound`, without the total.
 
     Returns:
         int32, shape `(..., m)`, at most 2^31 - 1; a marginal within rounding of λ counts.

@@ -87,14 +87,7 @@ def is_optimal_across(
 ) -> Bool[Array, "*batch"]:
     """Whether rollouts maximize Σ v (1 - F(n)) among all that spend as much.
 
-    Args:
-        values: as `problem_certificate`, whose order this is.
-        prior: the same.
-        rollouts: the same.
-        min_rollouts: the same.
-        max_rollouts: the same.
-        costs: the same.
-        mask: the same.
+    Args: as `problem_certificate`.
 
     Returns:
         Booleans of shape `(...)`, up to the tie of `allocate_problems`.

@@ -25,13 +25,7 @@ Prior = BetaPrior | KnownPrior
 
 
 class Step(NamedTuple):
-    """Where the next rollout goes, int32, shape `(...)`; -1 where every problem is solved.
-
-    Examples:
-        >>> prior = dt.BetaPrior(np.array([[1.0], [0.5]]), np.array([[1.0], [4.5]]))
-        >>> dt.index_policy(1.0, prior)
-        Step(problem=Array(0, dtype=int32), candidate=Array(0, dtype=int32))
-    """
+    """Where the next rollout goes, int32, shape `(...)`; -1 where every problem is solved."""
 
     problem: Int[Array, "*batch"]
     candidate: Int[Array, "*batch"]
@@ -44,11 +38,6 @@ class Tapes(NamedTuple):
         hazards: h_1 ≥ h_2 ≥ …, shape `(..., m, n)`.
         candidates: whose they are, int32, shape `(..., m, n)`.
         failure: F(0), F(1), …, F(n), shape `(..., m, n + 1)`.
-
-    Examples:
-        >>> prior = dt.BetaPrior(np.array([[1.0], [0.5]]), np.array([[1.0], [4.5]]))
-        >>> dt.problem_hazards(prior, 3)._fields
-        ('hazards', 'candidates', 'failure')
     """
 
     hazards: Float[Array, "*batch m n"]

@@ -19,13 +19,7 @@ _NEVER = 2**30
 
 
 class AdaptiveBound(NamedTuple):
-    """The smallest D(λ) and the price where it is attained, each of shape `(...)`.
-
-    Examples:
-        >>> prior = dt.BetaPrior(np.array([[1.0], [0.5]]), np.array([[1.0], [4.5]]))
-        >>> dt.adaptive_bound(1.0, prior, 6)._fields
-        ('value', 'price')
-    """
+    """The smallest D(λ) and the price where it is attained, each of shape `(...)`."""
 
     value: Float[Array, "*batch"]
     price: Float[Array, "*batch"]

@@ -27,11 +27,6 @@ class Certificate(NamedTuple):
         largest_next: the largest priority not served, max_i w_i/(κ + B_i), shape `(...)`.
         smallest_last: the smallest priority served, min over B_i > 0 of w_i/(κ + B_i - 1), shape
             `(...)`; +inf where nothing is served.
-
-    Examples:
-        >>> found = dt.certificate(np.array([0.7, 0.3]), 1.0, np.array([4, 1]))
-        >>> bool(found.largest_next <= found.smallest_last)
-        True
     """
 
     largest_next: Float[Array, "*batch"]
@@ -46,11 +41,6 @@ class OptimalSet(NamedTuple):
         tied: candidates whose next priority ties for the last places, bool, shape `(..., k)`.
         spare: how many of the tied are served, int32, shape `(...)`. The number of optima is the
             binomial coefficient (number tied choose spare).
-
-    Examples:
-        >>> found = dt.optimal_set(np.array([0.4, 0.3, 0.3]), 1.0, 4)
-        >>> found.base, found.tied, int(found.spare)
-        (Array([2, 1, 1], dtype=int32), Array([False, False, False], dtype=bool), 0)
     """
 
     base: Int[Array, "*batch k"]

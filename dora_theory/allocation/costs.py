@@ -41,11 +41,6 @@ class CostAllocation(NamedTuple):
         log_failure_bound: no allocation that the budget pays for has a smaller one, shape `(...)`.
             Equal to `log_failure` where the dynamic program has found the optimum.
         cost: Σ c_i B_i, shape `(...)`.
-
-    Examples:
-        >>> weights, costs = np.array([0.5, 0.3, 0.2]), np.array([2.0, 1.0, 1.0])
-        >>> dt.cost_allocation(weights, 1.0, costs, 10.0)._fields
-        ('allocation', 'log_failure', 'log_failure_bound', 'cost')
     """
 
     allocation: Int[Array, "*batch k"]
@@ -63,11 +58,6 @@ class NetValue(NamedTuple):
         success: P(some rollout succeeds), shape `(...)`.
         cost: expected cost of the search, which ends at the first success, shape `(...)`.
         value: V · success - cost, shape `(...)`.
-
-    Examples:
-        >>> weights, costs = np.array([0.5, 0.3, 0.2]), np.array([2.0, 1.0, 1.0])
-        >>> dt.net_value_order(weights, 1.0, costs, 20.0)._fields
-        ('allocation', 'order', 'success', 'cost', 'value')
     """
 
     allocation: Int[Array, "*batch k"]

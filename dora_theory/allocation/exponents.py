@@ -26,11 +26,6 @@ class BetaFit(NamedTuple):
         beta: b.
         alpha_error: its standard error, from the observed information.
         beta_error: that of b.
-
-    Examples:
-        >>> right = np.array([0, 1, 3, 8, 0, 16, 5, 2])
-        >>> dt.fit_beta(right, 16)._fields
-        ('alpha', 'beta', 'alpha_error', 'beta_error')
     """
 
     alpha: float
@@ -40,13 +35,7 @@ class BetaFit(NamedTuple):
 
 
 class Exponent(NamedTuple):
-    """An estimate of a and its standard error.
-
-    Examples:
-        >>> right = np.array([0, 1, 3, 8, 0, 16, 5, 2])
-        >>> dt.exponent_slope(right, 16, 2, 8)._fields
-        ('value', 'error')
-    """
+    """An estimate of a and its standard error."""
 
     value: float
     error: float
@@ -59,11 +48,6 @@ class RoundRobinReplay(NamedTuple):
         unsolved: f̂(0), …, f̂(k): share of problems unsolved at each depth, shape `(k + 1,)`.
         cost: rollouts a problem that round robin to each depth costs, Σ_{j<s} f̂(j); uniform
             costs s itself. Shape `(k + 1,)`.
-
-    Examples:
-        >>> right = np.array([0, 1, 3, 8, 0, 16, 5, 2])
-        >>> dt.replay_round_robin(right, 16)._fields
-        ('unsolved', 'cost')
     """
 
     unsolved: Float[np.ndarray, " depth"]

@@ -16,10 +16,6 @@ class IdenticalRounds(NamedTuple):
     Attributes:
         unsolved: share left after the last round.
         depths: x_1, …, x_R, rollouts per problem of each round times p.
-
-    Examples:
-        >>> dt.identical_rounds(2, 1.0)._fields
-        ('unsolved', 'depths')
     """
 
     unsolved: float
@@ -33,10 +29,6 @@ class LomaxRounds(NamedTuple):
         log_unsolved: log of the share left after the last round.
         ratios: ρ_r = (s_r + θ)/(s_{r-1} + θ).
         shares: of the budget that each round spends.
-
-    Examples:
-        >>> dt.lomax_rounds(0.4, 2, 8.0)._fields
-        ('log_unsolved', 'ratios', 'shares')
     """
 
     log_unsolved: float

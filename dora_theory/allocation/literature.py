@@ -104,11 +104,7 @@ def knapsack_rl_allocation(
     problem opens with two at once, which gain 2pq w. Exact where this spends all, else below the
     optimum by at most a density times what is unspent, which is at most one.
 
-    Args:
-        chance: p in [0, 1], shape `(..., m)`.
-        total: N in [0, 2^30], scalar or shape `(...)`.
-        min_rollouts: floors.
-        max_rollouts: caps.
+    Args: as `neyman_allocation`.
 
     Returns:
         int32 `(..., m)`, of sum N unless caps forbid it; ties go to the lowest problem. A last

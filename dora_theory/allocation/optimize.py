@@ -49,12 +49,6 @@ class Optimized(NamedTuple):
         converged: whether `gap` is at most the tolerance, shape `(...)`.
         locally_optimal: whether no exchange of one rollout improves `allocation`, shape `(...)`;
             false if they were stopped by `max_exchanges`.
-
-    Examples:
-        >>> weights = np.array([0.5, 0.3, 0.2])
-        >>> found = dt.optimize_allocation(lambda b: (weights * jnp.log1p(b)).sum(-1), 10, 3)
-        >>> bool(found.converged)
-        True
     """
 
     allocation: Int[Array, "*batch k"]

@@ -64,11 +64,7 @@ def ucb1_allocation(
     After t failures in all, r of them the candidate's own. One rollout more is counted than was
     made, so that first tries go by the means.
 
-    Args:
-        weights: qualities w in [0, 1], shape `(..., k)`.
-        concentration: κ > 0, scalar or shape `(...)`, or of each candidate, `(..., k)`.
-        budget: N ≥ 0, the same for the batch.
-        mask: boolean `(..., k)`, false for padding, which receives nothing.
+    Args: as `confidence_bound_allocation`.
 
     Returns:
         Rollouts, int32 `(..., k)`, with sum N; ties go to the lowest index.

@@ -32,11 +32,6 @@ class RoundsPlan(NamedTuple):
         bound: what no policy of R rounds exceeds, shape `(...)`.
         price: λ, shape `(...)`.
         cost: expected rollouts of all rounds at that price, shape `(...)`; at most the budget.
-
-    Examples:
-        >>> prior = dt.BetaPrior(np.array([[0.42]]), np.array([[0.55]]))
-        >>> dt.rounds_plan(1.0, prior, 400, 2, depth=32, multiplicity=100)._fields
-        ('first', 'bound', 'price', 'cost')
     """
 
     first: Int[Array, "*batch m"]

@@ -54,9 +54,8 @@ def shared_divisor_allocation(
             `optimal_allocation`.
 
     Examples:
-        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
-        ...     0], [0, 0, 1]])
-        >>> dt.shared_divisor_allocation(weights, correlation, 1.0, 12)
+        >>> w, c = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1, 0], [0, 0, 1]])
+        >>> dt.shared_divisor_allocation(w, c, 1.0, 12)
         Array([5, 2, 5], dtype=int32)
 
     Source: theory 8.3.1, 8.3.5.
@@ -110,12 +109,7 @@ def pair_divisor_allocation(
 ) -> Int[Array, "*batch k"]:
     """Each rollout to the largest μ_i/(1 + Σ_j d_ij(B_j)), the copula's own pairs at depth B_j.
 
-    Args:
-        weights: w in [0, 1], shape `(..., k)`; a candidate with w = 0 gets none.
-        correlation: C, symmetric with diagonal 1, shape `(..., k, k)`.
-        concentration: κ > 0, scalar or shape `(...)`.
-        budget: N ≥ 0, scalar or shape `(...)`.
-        mask: boolean `(..., k)`, false for padding, which receives nothing.
+    Args: as `shared_divisor_allocation`, which alone can smooth.
 
     Returns:
         int32 `(..., k)` with sum N; ties within 32 ulps go to the lowest index; copies of equal w
@@ -126,9 +120,8 @@ def pair_divisor_allocation(
         ValueError: as `shared_divisor_allocation`.
 
     Examples:
-        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
-        ...     0], [0, 0, 1]])
-        >>> dt.pair_divisor_allocation(weights, correlation, 1.0, 12)
+        >>> w, c = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1, 0], [0, 0, 1]])
+        >>> dt.pair_divisor_allocation(w, c, 1.0, 12)
         Array([5, 3, 4], dtype=int32)
 
     Source: theory 8.3.2.
@@ -146,12 +139,7 @@ def copula_moment_allocation(
 ) -> Int[Array, "*batch k"]:
     """Moment divisors with the moments of the copula prior.
 
-    Args:
-        weights: w in [0, 1], shape `(..., k)`; a candidate with w = 0 gets none.
-        correlation: C, symmetric with diagonal 1, shape `(..., k, k)`.
-        concentration: κ > 0, scalar or shape `(...)`.
-        budget: N ≥ 0, scalar or shape `(...)`.
-        mask: boolean `(..., k)`, false for padding, which receives nothing.
+    Args: as `shared_divisor_allocation`, which alone can smooth.
 
     Returns:
         int32 `(..., k)` with sum N, as `moment_divisor_allocation`; copies of equal w share evenly.
@@ -160,9 +148,8 @@ def copula_moment_allocation(
         ValueError: as `shared_divisor_allocation`.
 
     Examples:
-        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
-        ...     0], [0, 0, 1]])
-        >>> dt.copula_moment_allocation(weights, correlation, 1.0, 12)
+        >>> w, c = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1, 0], [0, 0, 1]])
+        >>> dt.copula_moment_allocation(w, c, 1.0, 12)
         Array([6, 2, 4], dtype=int32)
 
     Source: theory 8.3.2.
@@ -180,12 +167,7 @@ def root_weight_allocation(
 ) -> Int[Array, "*batch k"]:
     """The exact optimum of independent candidates that have the root weights.
 
-    Args:
-        weights: w in [0, 1], shape `(..., k)`; a candidate with w = 0 gets none.
-        correlation: C, symmetric with diagonal 1, shape `(..., k, k)`.
-        concentration: κ > 0, scalar or shape `(...)`.
-        budget: N ≥ 0, scalar or shape `(...)`.
-        mask: boolean `(..., k)`, false for padding, which receives nothing.
+    Args: as `shared_divisor_allocation`, which alone can smooth.
 
     Returns:
         int32 `(..., k)` with sum N: the N largest w'_i/(κ + r). O(k³ + k N).
@@ -194,9 +176,8 @@ def root_weight_allocation(
         ValueError: as `shared_divisor_allocation`.
 
     Examples:
-        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
-        ...     0], [0, 0, 1]])
-        >>> dt.root_weight_allocation(weights, correlation, 1.0, 12)
+        >>> w, c = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1, 0], [0, 0, 1]])
+        >>> dt.root_weight_allocation(w, c, 1.0, 12)
         Array([5, 2, 5], dtype=int32)
 
     Source: theory 8.2.5.
@@ -218,12 +199,7 @@ def determinantal_allocation(
     covariance C: the greedy rule for a determinant. v_i = κ/(κ + B_i) for independent candidates,
     so that it is their exact optimum.
 
-    Args:
-        weights: w in [0, 1], shape `(..., k)`; a candidate with w = 0 gets none.
-        correlation: C, symmetric with diagonal 1, shape `(..., k, k)`.
-        concentration: κ > 0, scalar or shape `(...)`.
-        budget: N ≥ 0, scalar or shape `(...)`.
-        mask: boolean `(..., k)`, false for padding, which receives nothing.
+    Args: as `shared_divisor_allocation`, which alone can smooth.
 
     Returns:
         int32 `(..., k)` with sum N; ties within 32 ulps go to the lowest index; copies of equal w
@@ -233,9 +209,8 @@ def determinantal_allocation(
         ValueError: as `shared_divisor_allocation`.
 
     Examples:
-        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
-        ...     0], [0, 0, 1]])
-        >>> dt.determinantal_allocation(weights, correlation, 1.0, 12)
+        >>> w, c = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1, 0], [0, 0, 1]])
+        >>> dt.determinantal_allocation(w, c, 1.0, 12)
         Array([5, 3, 4], dtype=int32)
 
     Source: theory 8.3.3.

@@ -25,11 +25,6 @@ class SmallestBudget(NamedTuple):
     Attributes:
         budget: the smallest N, int32, shape `(...)`; -1 if 2^30 (2^22 in float32) are too few.
         closed_form: the same from Stirling's formula, shape `(...)`; ∞ if all weights are 0.
-
-    Examples:
-        >>> weights = np.array([0.46, 0.27, 0.17, 0.08, 0.02])
-        >>> int(dt.smallest_budget(weights, 5.0, 0.99).budget)
-        17
     """
 
     budget: Int[Array, "*batch"]

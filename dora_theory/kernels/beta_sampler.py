@@ -57,10 +57,6 @@ class BetaDraws(NamedTuple):
     Attributes:
         log_p: log p, shape `(samples, ..., k)`.
         log_q: log(1 - p), of the same shape.
-
-    Examples:
-        >>> dt.sample_log_beta(jax.random.key(0), np.array([0.5]), np.array([2.0]), 3)._fields
-        ('log_p', 'log_q')
     """
 
     log_p: Float[Array, "samples *batch k"]

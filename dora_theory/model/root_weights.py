@@ -27,12 +27,6 @@ class RootWeights(NamedTuple):
         exponent: E = Σ w', shape `(...)`: the least failure of N rollouts falls like N^(-κE).
         lift: δ ≥ 0 of C ← (C + δI)/(1 + δ), shape `(...)`: what C, of the candidates that count,
             lacked to be positive semi-definite.
-
-    Examples:
-        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
-        ...     0], [0, 0, 1]])
-        >>> dt.root_weights(weights, correlation)._fields
-        ('weights', 'exponent', 'lift')
     """
 
     weights: Float[Array, "*batch k"]
@@ -61,9 +55,8 @@ def root_weights(
         ValueError: NaN, weights outside [0, 1], a matrix that is not a correlation.
 
     Examples:
-        >>> weights, correlation = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1,
-        ...     0], [0, 0, 1]])
-        >>> np.asarray(dt.root_weights(weights, correlation).weights, float).round(3)
+        >>> w, c = np.array([0.4, 0.3, 0.3]), np.array([[1, 0.5, 0], [0.5, 1, 0], [0, 0, 1]])
+        >>> np.asarray(dt.root_weights(w, c).weights, float).round(3)
         array([0.302, 0.169, 0.3  ])
 
     Source: theory 8.2.4, 8.2.5.

@@ -39,11 +39,6 @@ class StreamedWeighting(NamedTuple):
         residual: by how much an optimality condition of Z + δ + ridge is missed at most, shape
             `(...)`; it has no derivative.
         iterations: of the last solve, shape `(...)`.
-
-    Examples:
-        >>> embeddings = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0.01], [0, 0, 1]])
-        >>> dt.streamed_magnitude_weighting(embeddings)._fields
-        ('weighting', 'residual', 'iterations')
     """
 
     weighting: Float[Array, "*batch k"]

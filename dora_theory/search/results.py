@@ -16,13 +16,7 @@ from dora_theory.strategies.options import Options
 
 
 class SearchResult(Document):
-    """What searches reached, see `search`.
-
-    Examples:
-        >>> found = dt.search(dt.Tree(steps=3), ["rebase"], 8, num_problems=8)
-        >>> len(found.rows())
-        10
-    """
+    """What searches reached, see `search`."""
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each strategy and measure: mean over problems and its standard error."""
