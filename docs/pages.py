@@ -39,6 +39,7 @@ TASKS = {
             "allocation.best_of_n",
             "allocation.costs",
             "allocation.posterior_rules",
+            "allocation.targets",
             "allocation.verifiers",
         ],
     ),
@@ -58,7 +59,9 @@ TASKS = {
         [
             "planning",
             "allocation.across",
+            "allocation.across_certificate",
             "allocation.adaptive",
+            "allocation.adaptive_value",
             "allocation.exponents",
             "allocation.fluid_rounds",
             "allocation.literature",
