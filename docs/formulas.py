@@ -40,6 +40,7 @@ _SIGNS = {
     "⌊": r"\lfloor",
     "‖": r"\,\Vert\,",
     "~": r"\sim",
+    "≈": r"\approx",
     "×": r"\times",
 }
 _SUPERSCRIPT = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
@@ -53,7 +54,7 @@ _MATH = re.compile(
 _NAMES = re.compile(r"log|exp|ln|KL|E|Var|max|min|softmax")
 _TAIL = re.compile(r"([,.:;]*)$")
 _BETWEEN = re.compile(r"[-−+=·×|]")
-_BEFORE = re.compile(r"[<>≤≥~→∝]")
+_BEFORE = re.compile(r"[<>≤≥~≈→∝]")
 _PAIRS = {"⌊": "⌋", "(": ")", "[": "]", "{": "}", "|": "|"}
 
 
@@ -68,6 +69,9 @@ def tex(text: str) -> str:
             marks[i] = after
         elif _BETWEEN.fullmatch(words[i]):
             marks[i] = after and i > 0 and (_is_math(words[i - 1]) or words[i - 1] == "a")
+        elif _TAIL.sub("", words[i]) in ("A", "I"):
+            near = words[max(i - 1, 0) : i] + words[i + 1 : i + 2]
+            marks[i] = any(re.fullmatch(r"[-+=<>≤≥]", x) for x in near)
         elif _TAIL.sub("", words[i]) == "a":
             near = words[max(i - 1, 0) : i] + words[i + 1 : i + 2]
             paired = words[i + 1 : i + 3] in (["and", "b"], ["and", "b,"])
@@ -141,6 +145,8 @@ def _formula(text: str) -> str:
     body = re.sub(r"[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda x: "^{" + x[0].translate(_SUPERSCRIPT) + "}", body)
     body = re.sub(r"(.)̂", r"\\hat{\1}", body)
     body = re.sub(r"(.)̄", r"\\bar{\1}", body)
+    body = re.sub(r"\^\(([^()]+)\)", r"^{\1}", body)
+    body = re.sub(r"√(\w_\w)", r"√{\1}", body)
     body = _rooted(body)
     body = re.sub(rf"(?<![_{{\\a-zA-Z]){_FUNCTIONS}", _named, body)
     body = re.sub(r"\b(iff|const|or|and|of|for)\b", r"\\text{ \1 }", body)
@@ -206,6 +212,7 @@ def _one(formula: str, display: str) -> str:
     for letter, sign, space in (("&#x0007E;", "&#x0223C;", 0.28), ("&#x027FA;", "&#x027FA;", 0.5)):
         relation = f'<mo lspace="{space}em" rspace="{space}em">{sign}</mo>'
         html = html.replace(f"<mi>{letter}</mi>", relation)
+    html = html.replace("<mi>&#x000B1;</mi>", '<mo lspace="0.22em" rspace="0.22em">&#x000B1;</mo>')
     html = html.replace("<mi>:</mi>", '<mo lspace="0.1em" rspace="0.28em">:</mo>')
     # An operator at the start of a part stands between two things all the same.
     start = r"(<math[^>]*><mrow>)<mo>(?!&#x0?2[12]1[1F])"

@@ -210,7 +210,7 @@ CLAIMS = (
         expected="holds",
         assumptions="C positive definite. That failure falls like N^(-κE) is proved by hand for "
         "such C, and its limit is reached like 1/log N; here only the program is checked.",
-        proof="Weak duality for random v and y, and equality at the solution with y = Cv.",
+        proof="Weak duality for random v and y, and equality at the solution with y = C v.",
         draw=_draw_program,
         margin=_margin_program,
         # The condition number of C is up to 500.

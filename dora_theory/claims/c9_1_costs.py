@@ -338,8 +338,8 @@ CLAIMS = (
         name="the smallest budget for a success",
         statement="The smallest N whose optimum succeeds with probability q is within 1 of a "
         "closed form, once every candidate is reached.",
-        latex=r"N^*(q)=\Big\lceil\Big(\frac{A}{1-q}\Big)^{1/\kappa}-\frac{\kappa(2k-1)-k}2"
-        r"\Big\rceil\pm1",
+        latex=r"N^*(q)=\left\lceil\left(\frac{A}{1-q}\right)^{1/\kappa}"
+        r"-\frac{\kappa(2k-1)-k}2\right\rceil\pm1",
         source="new",
         expected="holds",
         assumptions="Three candidates of Σ w = 1, κ from 0.5 to 4, q from 0.9 to 0.98.",
