@@ -48,7 +48,7 @@ _FUNCTIONS = r"(log|exp|max|min|softmax|KL|Beta|round|lgamma|Var|ln)\b"
 # A word of a formula: it has a sign that prose has not, or is a symbol by itself.
 _SYMBOL = re.compile(r"[B-HJ-Zb-z]'?|-?\d[\d.,]*|[BFJ]\*|sw|Kb|\+|-log|const")
 _MATH = re.compile(
-    r"[κνγθψφλσπμΓΣΠ∫√⌊∞∝≤≥^_=<>‖²⁻…]|\w\(|\w\[|Q̂|k̄|[\w)]/[\w(]|^-[a-z]$|v'Z|\)\(|^\(?\d-[a-z]\)?|\d[eE]-\d|^\d+e\d+$"
+    r"[κνγθψφλσπμΓΣΠ∫√⌊∞∝≤≥^_=<>‖²⁻…]|\w\(|\w\[|Q̂|k̄|[\w)]/[\w(]|^-[a-z]$|v'[ZC]|\)\(|^\(?\d-[a-z]\)?|\d[eE]-\d|^\d+e\d+$"
     r"|^[(|]?-?\d*[A-Za-z]'?\)?[-+*][\dA-Za-z]'?\|?(?![a-z])"
 )
 _NAMES = re.compile(r"log|exp|ln|KL|E|Var|max|min|softmax")
@@ -153,7 +153,7 @@ def _formula(text: str) -> str:
     body = body.replace("mass", r"\mathrm{mass}").replace("-log", r"-\log ")
     body = re.sub(r"_\{?(in|out|max|min|sol|dir)\b\}?", r"_{\\mathrm{\1}}", body)
     body = re.sub(r"_([a-z]{2,})", r"_{\1}", body)
-    body = re.sub(r"\bE(?=\[|\s|$)", r"\\mathbb{E}", body)
+    body = re.sub(r"\bE(?=\[|\s+(?![=<>≤≥]))", r"\\mathbb{E}", body)
     body = re.sub(r"\b([BFJ])\*", r"\1^*", body)
     body = re.sub(r"[{}](?=\d)|(?<=\d)\}$", lambda x: x[0], body)
     if body.startswith("{"):

@@ -16,6 +16,7 @@ import argparse
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from textwrap import fill
 
 import jax
 import jax.numpy as jnp
@@ -119,31 +120,51 @@ def draw(out: Path, stem: str, found: dict[str, dict[str, Curve]]) -> None:
         for i, (title, curve) in enumerate(found.items()):
             near = [n for n in curve if n not in (*FAR, *ASKED, "rebase", SAME)] + SHOWN_ASKED
             for one, names in zip(axes[2 * i : 2 * i + 2], (FAR, near), strict=True):
-                _differences(one, curve, names)
+                _differences(one, curve, _alike(curve, names))
             axes[2 * i].set_title(title)
         axes[-1].set_xlabel("rollouts N")
-        shown = dict(zip(*reversed(axes[0].get_legend_handles_labels()), strict=True))
-        shown |= dict(zip(*reversed(axes[1].get_legend_handles_labels()), strict=True))
+        shown = {
+            words: handle
+            for one in axes
+            for handle, words in zip(*one.get_legend_handles_labels(), strict=True)
+        }
         axes[0].figure.legend(shown.values(), shown, loc="outside lower center", ncols=2)
 
 
-def _differences(axes: Axes, curve: dict[str, Curve], names: Sequence[str]) -> None:
+def _alike(curve: dict[str, Curve], names: Sequence[str]) -> dict[str, str]:
+    """Name → label; rules that solve what direction-optimal solves share its label."""
+    exact = curve["direction-optimal"]
+    same = [
+        name
+        for name in names
+        if curve[name].keys() == exact.keys()
+        and all(np.array_equal(x, exact[n]) for n, x in curve[name].items())
+    ]
+    named = {name: label(name) for name in names if name not in same}
+    if same:
+        words = " = ".join(["direction-optimal", *(n for n in same if n != "direction-optimal")])
+        named["direction-optimal"] = fill(words, 34, break_on_hyphens=False)
+    return named
+
+
+def _differences(axes: Axes, curve: dict[str, Curve], names: dict[str, str]) -> None:
     axes.axhline(0, color=COLORS["rebase"], linewidth=1, label="0: REBASE = optimal at κ = 1/2")
-    for place, name in enumerate(names):
+    for place, (name, words) in enumerate(names.items()):
         off = {n: 100 * (x - curve["rebase"][n]) for n, x in curve[name].items()}
         # Beside one another around the budget.
-        at = np.array(list(off)) * 2 ** (0.09 * (place - (len(names) - 1) / 2))
+        at = np.array(list(off)) * 2 ** (0.11 * (place - (len(names) - 1) / 2))
         look = {"color": BLACK, "marker": "d"}
         if name in STRATEGIES:
             look = {"color": STRATEGIES[name].color, "marker": STRATEGIES[name].marker}
         axes.errorbar(
             at, [x.mean() for x in off.values()], [_error(x) for x in off.values()],
-            linestyle="", elinewidth=0.8, label=label(name), **look,
+            linestyle="", elinewidth=0.8, label=words, **look,
         )  # fmt: skip
     axes.set_xscale("log", base=2)
     axes.set_xticks(BUDGETS, list(map(str, BUDGETS)))
     axes.minorticks_off()
     axes.set_ylabel("points more\nthan REBASE")
+    axes.set_xlim(BUDGETS[0] / 1.45, BUDGETS[-1] * 1.45)
     axes.grid(axis="y")
 
 

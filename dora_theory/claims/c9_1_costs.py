@@ -344,7 +344,7 @@ CLAIMS = (
         expected="holds",
         assumptions="Three candidates of Σ w = 1, κ from 0.5 to 4, q from 0.9 to 0.98.",
         proof="m_i(B) ≈ Γ(κ)/Γ(κ(1-w_i)) (B + (κ(2-w_i)-1)/2)^(-κw_i) to second order, and the "
-        "optimum has B + shift ∝ w. That N suffices and N - 1 does not is checked besides.",
+        "optimum has B + shift ∝ w. That N suffices and N - 1 does not is checked too.",
         draw=_draw_target,
         margin=_margin_target,
         chunk=512,
