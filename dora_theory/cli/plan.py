@@ -238,7 +238,8 @@ def _fitted(path: str, lines: Sequence[StateLine], idle: bool) -> tuple[tuple[fl
             return (1.0, 1.0), "prior: Beta(1, 1), as none can be fitted and nothing is to be spent"
         name = "<stdin>" if path == "-" else path
         raise InputError(f"{name}: {error}; --prior A,B gives one") from None
-    said = f"prior: Beta({a:.4g}, {b:.4g}), fitted to {right.size} counts, "
+    told = int((attempts > 0).sum())
+    said = f"prior: Beta({a:.4g}, {b:.4g}), fitted to {told} counts, "
     return (a, b), said + f"standard errors {a_error:.2g} and {b_error:.2g}"
 
 

