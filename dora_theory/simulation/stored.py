@@ -107,7 +107,8 @@ class StoredSweep(Tabular):
                     plots.draw_strategy(drawn, values, y, name, band=band)
                 if values[0] > 0 and values[-1] > 20 * values[0]:
                     drawn.set_xscale("log")
-                drawn.set_xlabel(x)
+                by_cost = x == "budget" and self.definition.get("by_cost")
+                drawn.set_xlabel("cost of a problem's rollouts" if by_cost else x)
                 drawn.set_ylabel("success")
                 at = zip(others, place, strict=True)
                 drawn.set_title(", ".join(f"{n.rpartition('.')[2]} = {v}" for n, v in at))

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -21,6 +22,7 @@ from dora_theory.simulation import montecarlo, sweeps
 from dora_theory.simulation.montecarlo import rollouts_lost, simulate
 from dora_theory.simulation.populations import Population
 from dora_theory.simulation.presets import preset
+from dora_theory.simulation.stored import read_sweep_results
 from dora_theory.simulation.sweep_files import read_sweep
 from dora_theory.simulation.sweeps import Sweep, arguments, run_sweep, simulate_cells
 from dora_theory.strategies.options import Options
@@ -313,3 +315,25 @@ def test_smooth_is_true_or_false(tmp_path):
     path.write_text(text + "1\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"options\.smooth = 1"):
         read_sweep(path)
+
+
+def test_a_sweep_of_costs(tmp_path):
+    path = tmp_path / "sweep.toml"
+    text = 'by_cost = true\nnum_problems = 4\nlevel = "closed"\n{}[population]\ncost_spread = 0.5\n'
+    grid = "num_candidates = 4\nnum_directions = 2\n[grid]\nbudget = [2, 4]\n"
+    path.write_text(text.format("") + grid, encoding="utf-8")
+    sweep = read_sweep(path)
+    assert run_sweep(sweep, tmp_path / "store") == 2
+    few, many = rows_of(tmp_path / "store")
+    assert 0 < few["rebase.success"] < many["rebase.success"] < many["oracle.success"] < 1
+    figure = read_sweep_results(tmp_path / "store").plot()
+    assert figure.axes[0].get_xlabel() == "cost of a problem's rollouts"
+    # Stores of rollouts are defined as they were.
+    assert "by_cost" not in replace(sweep, by_cost=False).definition()
+    for more, message in (
+        ("rollouts_lost = true\n", "needs budgets of rollouts"),
+        ("budget = 0\n", "budget"),
+    ):
+        path.write_text(text.format(more), encoding="utf-8")
+        with pytest.raises(InputError, match=message):
+            read_sweep(path)
