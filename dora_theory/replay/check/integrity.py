@@ -33,7 +33,7 @@ _FAR, _TELLS = 3.0, 0.2
 _SORTABLE = 4
 _CUT = (
     ". No result depends on the order, but if only the first solutions of a longer list were kept, "
-    "they are no independent draws"
+    "they are not independent draws"
 )
 _TOO_SHORT = f"fewer than {_ENOUGH} solutions have {_LONG} characters"
 
@@ -164,7 +164,7 @@ class Watch:
             return Finding(
                 check,
                 "doubtful",
-                f"{self._kept} problems have solutions that a search kept, which are no "
+                f"{self._kept} problems have solutions that a search kept, which are not "
                 "independent draws: their estimates are biased",
             )
         if self._long < _ENOUGH:
@@ -176,7 +176,7 @@ class Watch:
         )
         if share <= _ALIKE:
             return Finding(check, "good", what)
-        hint = ": a search has kept and copied them, they are no independent draws"
+        hint = ": a search has kept and copied them, they are not independent draws"
         return Finding(check, "doubtful", what + hint)
 
     def _repeats(self) -> Finding:
@@ -190,7 +190,7 @@ class Watch:
         )
         if share <= _FEW:
             return Finding(check, "good", what)
-        hint = ": if a search copied them, they are no independent draws"
+        hint = ": if a search copied them, they are not independent draws"
         return Finding(check, "doubtful", what + hint)
 
     def _order(self) -> Finding:
