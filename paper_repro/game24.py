@@ -116,7 +116,7 @@ def curves(world: Game24, starts: np.ndarray, noises: Sequence[float]) -> list[d
 
 def draw(out: Path, stem: str, found: dict[str, dict[str, Curve]]) -> None:
     """Points solved less REBASE's: rules far behind it, and below them those near it."""
-    with panels(out / stem, 2 * len(found), height=1.55) as axes:
+    with panels(out / stem, 2 * len(found), height=1.5 + 0.6 / len(found)) as axes:
         for i, (title, curve) in enumerate(found.items()):
             near = [n for n in curve if n not in (*FAR, *ASKED, "rebase", SAME)] + SHOWN_ASKED
             for one, names in zip(axes[2 * i : 2 * i + 2], (FAR, near), strict=True):
@@ -128,27 +128,32 @@ def draw(out: Path, stem: str, found: dict[str, dict[str, Curve]]) -> None:
             for one in axes
             for handle, words in zip(*one.get_legend_handles_labels(), strict=True)
         }
-        axes[0].figure.legend(shown.values(), shown, loc="outside lower center", ncols=2)
+        axes[0].figure.legend(
+            shown.values(), shown, loc="outside lower center", ncols=2, handlelength=1.4
+        )
 
 
 def _alike(curve: dict[str, Curve], names: Sequence[str]) -> dict[str, str]:
-    """Name → label; rules that solve what direction-optimal solves share its label."""
-    exact = curve["direction-optimal"]
-    same = [
-        name
-        for name in names
-        if curve[name].keys() == exact.keys()
-        and all(np.array_equal(x, exact[n]) for n, x in curve[name].items())
-    ]
-    named = {name: label(name) for name in names if name not in same}
-    if same:
-        words = " = ".join(["direction-optimal", *(n for n in same if n != "direction-optimal")])
-        named["direction-optimal"] = fill(words, 34, break_on_hyphens=False)
-    return named
+    """Name → label; rules that solve the same in every search are one, with all their names."""
+    groups: list[list[str]] = []
+    for name in names:
+        same = (g for g in groups if _equal(curve[g[0]], curve[name]))
+        if (group := next(same, None)) is None:
+            groups.append([name])
+        else:
+            group.append(name)
+    return {
+        group[0]: fill(" = ".join(map(label, group)), 22, break_on_hyphens=False)
+        for group in groups
+    }
+
+
+def _equal(one: Curve, other: Curve) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(x, other[n]) for n, x in one.items())
 
 
 def _differences(axes: Axes, curve: dict[str, Curve], names: dict[str, str]) -> None:
-    axes.axhline(0, color=COLORS["rebase"], linewidth=1, label="0: REBASE = optimal at κ = 1/2")
+    axes.axhline(0, color=COLORS["rebase"], linewidth=1, label="REBASE = optimal,\nκ = 1/2")
     for place, (name, words) in enumerate(names.items()):
         off = {n: 100 * (x - curve["rebase"][n]) for n, x in curve[name].items()}
         # Beside one another around the budget.
