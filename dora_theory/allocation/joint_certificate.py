@@ -117,7 +117,15 @@ def tilted_moments(prior: JointPrior, log_f: Array) -> Float[Array, "*batch k n"
     """e_i(b), the mean of log m_i(b|y) under the law of y tilted by failure, unchecked."""
     top = log_f.max(-1, keepdims=True)
     # Where failure is impossible there is nothing to tilt by, and nothing to bound.
-    q = jax.nn.softmax(jnp.where(top > -jnp.inf, log_f, 0), -1)[..., None, None]
+    q = jax.nn.softmax(jnp.where(top > -jnp.inf, log_f, 0), -1)
+    if prior.log_moments.ndim == 3 and q.ndim > 1:
+        # One prior of many allocations is a product of matrices, in which 0 times -inf is none.
+        never = jnp.isneginf(prior.log_moments)
+        finite = jnp.where(never, 0, prior.log_moments)
+        here = (q > 0).astype(q.dtype)
+        hit = jnp.tensordot(here, never.astype(q.dtype), 1) > 0
+        return jnp.where(hit, -jnp.inf, jnp.tensordot(q, finite, 1, precision="highest"))
+    q = q[..., None, None]
     return jnp.where(q > 0, q * jnp.where(q > 0, prior.log_moments, 0), 0).sum(-3)
 
 

@@ -189,8 +189,12 @@ class JointPrior:
 
     def conditional(self, allocation: Int[ArrayLike, "*#batch k"]) -> Float[Array, "*batch m"]:
         """Log failure given each y, unchecked, shape `(..., m)`."""
-        b = jnp.asarray(allocation)[..., None, :, None]
-        table = self.log_moments
+        b, table = jnp.asarray(allocation), self.log_moments
+        if table.ndim == 3 and b.ndim > 1:
+            # One prior of many allocations: no copy of its table for each.
+            place = table.at[:, np.arange(table.shape[-2]), b]
+            return jnp.moveaxis(place.get(mode="fill", fill_value=jnp.nan).sum(-1), 0, -1)
+        b = b[..., None, :, None]
         shape = np.broadcast_shapes(table.shape[:-3], b.shape[:-3])
         table = jnp.broadcast_to(table, (*shape, *table.shape[-3:]))
         b = jnp.broadcast_to(b, (*shape, table.shape[-3], table.shape[-2], 1))

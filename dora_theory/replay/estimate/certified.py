@@ -20,8 +20,8 @@ from dora_theory.strategies.registry import concentration, quality
 
 # Draws of the latent, and numbers that tables of its moments may hold at once.
 _DRAWS, _NUMBERS = 256, 1 << 23
-# Allocations that are bounded by one call, at most.
-_ALLOCATIONS = 256
+# Allocations of a problem that are bounded by one call.
+_ALLOCATIONS = 64
 # Correlations this near to 1 are copies.
 _COPY = 1e-6
 
@@ -121,17 +121,16 @@ def _regrets(
     place = np.arange(of.size)[:, None]
     np.add.at(merged, (place, leader[of]), table.reshape(-1, k))
     pairs, which = np.unique(np.column_stack([of, merged]), axis=0, return_inverse=True)
-    # Few enough that their priors' tables fit; the last one again.
-    each = int(np.prod(prior.log_moments.shape[-3:]))
-    size = max(1, min(_ALLOCATIONS, _NUMBERS // each))
-    found = []
-    for start in range(0, len(pairs), size):
-        some = pairs[np.minimum(np.arange(start, start + size), len(pairs) - 1)]
-        found.append(np.asarray(_regret(prior, some[:, 0], some[:, 1:])))
-    return np.concatenate(found)[which.reshape(-1)].reshape(table.shape[:-1])
+    found = np.empty(len(pairs))
+    for i in np.unique(of):
+        rows = np.flatnonzero(pairs[:, 0] == i)
+        for start in range(0, rows.size, _ALLOCATIONS):
+            # The last one again, so that all calls have one shape.
+            some = rows[np.minimum(np.arange(start, start + _ALLOCATIONS), rows.size - 1)]
+            found[some] = _regret(prior, i, pairs[some, 1:])
+    return found[which.reshape(-1)].reshape(table.shape[:-1])
 
 
 @jax.jit
-def _regret(prior: JointPrior, owner: Array, merged: Array) -> Float[Array, " pairs"]:
-    own = jax.tree.map(lambda x: x[owner], prior)
-    return joint_certificate(own, merged).regret
+def _regret(prior: JointPrior, i: Array, merged: Array) -> Float[Array, " allocations"]:
+    return joint_certificate(jax.tree.map(lambda x: x[i], prior), merged).regret
