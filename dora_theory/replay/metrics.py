@@ -24,6 +24,8 @@ from dora_theory.replay.worth import Over, verifiers
 METRICS = ("pass@k", "pass^k", "g-pass@k", "majority@k", "best-of-n", "weighted-vote")
 _SCORED = "best-of-n", "weighted-vote"
 _VOTES = "majority@k", *_SCORED
+# What takes answers that can be compared.
+_ANSWERED = "majority@k", "weighted-vote"
 _DRAWS = 200
 CAVEAT = (
     "Means over all draws of k of a problem's solutions without replacement, which k fresh ones "
@@ -93,11 +95,20 @@ def replay_metrics(
     if accept and p.scores is None:
         raise InputError(f"{path}: --accept: needs scores, and some solutions have none")
 
+    if not p.votable:
+        notes(
+            f"{path}: most right solutions state no answer, so that there is nothing to vote on: "
+            f"{', '.join(_ANSWERED)} and agreement are left out"
+        )
+        names = [name for name in names if name not in _ANSWERED]
+        if not names:
+            raise InputError(f"{path}: --metrics: needs one that takes no votes")
     over = Over.of(len(p.logged), reading)
     fit = fitted(p)
     if isinstance(fit, str):
         notes(f"{path}: no ceilings, because there is no Beta prior: {fit}")
-    rivals = [name for name in _VOTES if p.scores is not None or name not in _SCORED]
+    left_out = (_SCORED if p.scores is None else ()) + (() if p.votable else _ANSWERED)
+    rivals = [name for name in _VOTES if name not in left_out]
     every = {
         name: {str(k): over.share(_metric(name, p, k, share, reading.seed)) for k in ks}
         for name in dict.fromkeys([*names, *rivals])

@@ -78,10 +78,11 @@ def verifiers(
         over: for intervals.
 
     Returns:
-        `verifier`, by threshold, None without scores; `agreement`; `perfect`: of each its rates,
-        `precision`, `ceiling`, and by k `believed` (something is accepted), `right` (of those),
-        `believed_right` (of all), `accuracy` (else the best-scored, or any, is the answer) and
-        `cost` until the stop. `cost_unit`, tokens or solutions; `cost_per_solution`.
+        `verifier`, by threshold, None without scores; `agreement`, None without answers; `perfect`:
+        of each its rates, `precision`, `ceiling`, and by k `believed` (something is accepted),
+        `right` (of those), `believed_right` (of all), `accuracy` (else the best-scored, or any, is
+        the answer) and `cost` until the stop. `cost_unit`, tokens or solutions;
+        `cost_per_solution`.
     """
     inside = _inside(p)
     by_score = None
@@ -94,7 +95,7 @@ def verifiers(
     costs = _costs(p)
     return {
         "verifier": by_score,
-        "agreement": _worth(p, agreeing(p), None, ks, fit, over),
+        "agreement": _worth(p, agreeing(p), None, ks, fit, over) if p.votable else None,
         "perfect": _worth(p, p.correct & inside, None, ks, fit, over),
         "cost_unit": "solutions" if p.tokens is None else "tokens",
         "cost_per_solution": over.ratio((costs * inside).sum(-1) / p.logged, np.ones(len(costs))),

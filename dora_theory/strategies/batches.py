@@ -25,6 +25,7 @@ from dora_theory.strategies.allocate import check_spent, spend
 from dora_theory.strategies.options import NUMBERS, Options
 from dora_theory.strategies.problems import Problems
 from dora_theory.strategies.registry import (
+    OPTIMAL,
     STRATEGIES,
     Strategy,
     direction_quality,
@@ -88,7 +89,7 @@ def answer(
     groups: dict[tuple, list[int]] = {}
     for i, row in enumerate(rows):
         # Whether a problem has the exact program is not to depend on its neighbors.
-        best = goal == "cost" and strategy.name == "optimal"
+        best = goal == "cost" and strategy.name == OPTIMAL
         exact = best and is_small(row["costs"], np.asarray(budget))
         groups.setdefault((exact, *row, *_sizes(row).items()), []).append(i)
     answers: list[Answer | None] = [None] * len(problems)
@@ -145,7 +146,7 @@ def _answer_group(
         run = _to_target
     elif goal == "cost":
         # Exact where costs are small integers, which has to be seen.
-        run = _optimal_by_cost if strategy.name == "optimal" else partial(run, by_cost=True)
+        run = _optimal_by_cost if strategy.name == OPTIMAL else partial(run, by_cost=True)
     computed = run(problems, jnp.asarray(budget), _as_arrays(options), strategy)
     allocations, weights, log_failures, more = jax.tree.map(
         lambda x: np.asarray(x)[:count], computed

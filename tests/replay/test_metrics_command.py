@@ -157,3 +157,30 @@ def test_what_cannot_be_measured_is_named(replay, arguments, message):
     status, out, err = replay(*arguments)
     assert (status, out) == (2, "")
     assert message in err
+
+
+def test_programs_have_no_answers_to_vote_on(tmp_path, capsysbinary):
+    bar = "#" * 40
+    rows = [
+        {
+            "problem_id": str(i),
+            "problem": f"p{i}",
+            "samples": [
+                {"text": f"{bar}\nreturn f(x, {i}{j})\n", "final_answer": None, "correct": j < i}
+                for j in range(4)
+            ],
+        }
+        for i in range(4)
+    ]
+    path = tmp_path / "log.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = ["replay", str(path), "--json", "--metrics"]
+    assert main([*command, "pass@k,majority@k"]) == 0
+    out, err = capsysbinary.readouterr()
+    found = json.loads(out)
+    assert (list(found["metrics"]), found["answers"], found["agreement"]) == (["pass@k"], {}, None)
+    assert b"nothing to vote on" in err
+    assert main([*command[:2], "--metrics", "pass@k"]) == 0
+    assert b"agreement  " not in capsysbinary.readouterr()[0]
+    assert main([*command, "majority@k"]) == 2
+    assert capsysbinary.readouterr()[0] == b""

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from dora_theory.replay.cut.order import digest
 from dora_theory.replay.grade.answers import NONE, answer_labels
+from dora_theory.replay.grade.final_answers import final_answer
 from dora_theory.replay.read.record import Record
 
 
@@ -22,6 +23,7 @@ class LoggedProblems:
         answers: which give the same answer, as `answer_labels`, -1 for padding.
         columns: `level` and `subject` of each as text, None where the log says nothing.
         tokens: of each, 0 for padding, shape `(m, k)`; None if any is not logged.
+        votable: whether most right solutions state an answer, without which there are no votes.
     """
 
     logged: Int[np.ndarray, " m"]
@@ -30,6 +32,7 @@ class LoggedProblems:
     answers: Int[np.ndarray, "m k"]
     columns: dict[str, list[str | None]]
     tokens: Float[np.ndarray, "m k"] | None = None
+    votable: bool = True
 
     @property
     def right(self) -> Int[np.ndarray, " m"]:
@@ -55,14 +58,16 @@ def collect(records: Iterable[Record], score_scale: float = 1.0) -> LoggedProble
     scores, answers = np.zeros(shape), np.full(shape, NONE)
     counted = all(row[6] is not None for row in rows)
     tokens = np.zeros(shape) if counted else None
-    for i, (_, right, given, labels, _, _, length) in enumerate(rows):
+    for i, (_, right, score, labels, _, _, length, _) in enumerate(rows):
         correct[i, : len(right)], answers[i, : len(right)] = right, labels
         if scored:
-            scores[i, : len(right)] = given
+            scores[i, : len(right)] = score
         if tokens is not None:
             tokens[i, : len(right)] = length
     columns = {"level": [row[4] for row in rows], "subject": [row[5] for row in rows]}
-    return LoggedProblems(logged, correct, scores if scored else None, answers, columns, tokens)
+    votable = 2 * sum(row[7] for row in rows) >= correct.sum()
+    given = scores if scored else None
+    return LoggedProblems(logged, correct, given, answers, columns, tokens, bool(votable))
 
 
 def _row(record: Record, scale: float) -> tuple:
@@ -74,4 +79,5 @@ def _row(record: Record, scale: float) -> tuple:
     lengths = [s.tokens for s in record.samples]
     tokens = None if None in lengths else np.array(lengths, float)
     labels = answer_labels(record.samples)
-    return key, right, given, labels, record.level, record.subject, tokens
+    stated = sum(bool(s.final_answer or final_answer(s.text)) for s in record.samples if s.correct)
+    return key, right, given, labels, record.level, record.subject, tokens, stated

@@ -72,7 +72,8 @@ def stopping(problems: LoggedProblems, options: AcrossOptions) -> dict[str, Any]
         str(n): float(np.mean([_vote(*x, n) for x in zip(answers, scores, there, strict=True)]))
         for n in budgets
     }
-    rules = {"best-of-n": best, "weighted-vote": vote, "perfect-verifier": perfect}
+    votes = {"weighted-vote": vote} if p.votable else {}
+    rules = {"best-of-n": best, **votes, "perfect-verifier": perfect}
     return {"thresholds": every, "rules": rules}
 
 

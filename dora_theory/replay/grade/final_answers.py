@@ -9,7 +9,7 @@ import re
 # What a model goes on with after its answer if nothing stops it: the next question.
 _NEXT = re.compile(r"\n\s*(?:Q|Question|Problem)\s*\d*\s*:", re.IGNORECASE)
 _STATED = re.compile(
-    r"####[ \t]*(?P<hashes>[^\n]+)"
+    r"(?<!#)####(?!#)[ \t]*(?P<hashes>[^\n]+)"
     r"|\banswer\b[^\n:.=]{0,60}?(?:\bis\b[ \t*_]*:?|:|=)(?=(?P<said>[^\n]*(?:\n\s*[^\n]+)?))"
     r"|^[ \t*_]*A[ \t]*:(?P<reply>[^\n]+)",
     re.IGNORECASE | re.MULTILINE,

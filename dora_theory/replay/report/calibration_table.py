@@ -30,16 +30,19 @@ def calibration_table(document: dict[str, Any]) -> str:
     lines = [
         f"{document['log']}: {document['problems']} problems, cut after step {steps}",
         "",
-        f"κ of p ~ Beta(κμ, κ(1 − μ)) [95% interval], by what μ is; of the highest likelihood: "
-        f"{_HOW[best]}",
-        *map(_fit, means, means.values()),
+        *textwrap.wrap(
+            "κ of p ~ Beta(κμ, κ(1 − μ)), the chance of a direction, by what μ is. The likelihood "
+            f"is highest for {_HOW[best]}, which the next two tables take. Only directions of "
+            "which two or more solutions go on say something of κ.",
+            _WIDTH,
+        ),
+        *_fits("μ", means),
         "",
-        f"by depth, μ {_HOW[best]}",
-        *map(_fit, (f"step {m}" for m in document["depth"]), document["depth"].values()),
+        *_fits("by depth", {f"step {m}": fit for m, fit in document["depth"].items()}),
     ]
     if document["level"]:
-        lines += ["", f"by difficulty, μ {_HOW[best]}"]
-        lines += map(_fit, document["level"], document["level"].values())
+        of_levels = {f"level {m}": fit for m, fit in document["level"].items()}
+        lines += ["", *_fits("by difficulty", of_levels)]
     if document["own"]:
         lines += ["", *_own(document["own"])]
     lines += ["", *textwrap.wrap(length_in_words(document["length"]), _WIDTH)]
@@ -52,6 +55,11 @@ def calibration_table(document: dict[str, Any]) -> str:
         f"κ = {document['replayed']['concentration']:.3g} as fitted, and with Webster's 0.5",
         *_replayed(document["replayed"]),
         "",
+        *textwrap.wrap(
+            "≥ is a lower bound: on some problems a direction was given more rollouts than were "
+            "logged of it.",
+            _WIDTH,
+        ),
         *textwrap.wrap(document["caveat"], _WIDTH),
         "",
         f"For dora-theory allocate, whose qualities are the softmax of scores: use "
@@ -107,7 +115,11 @@ def _own(found: Mapping[str, Any]) -> list[str]:
         cells = [_lost(found["lost"][n][name]) for n in ns]
         rows.append((words, cells))
     rows.append(("problems", [str(found["lost"][n]["problems"]) for n in ns]))
-    return lines + ["  " + line for line in aligned([[words, *cells] for words, cells in rows])]
+    lines += ["  " + line for line in aligned([[words, *cells] for words, cells in rows])]
+    gains = [n for n in ns if found["lost"][n]["replayed"]["low"] > 0]
+    if gains:
+        return [*lines, f"  on this log it pays to know κ of each at N = {', '.join(gains)}"]
+    return [*lines, "  on this log one κ is enough: no interval of what it loses is above 0"]
 
 
 def _line(of: Mapping[str, float]) -> str:
@@ -121,15 +133,27 @@ def _lost(x: Mapping[str, float]) -> str:
     return f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
-def _fit(name: str, fit: Mapping[str, Any]) -> str:
-    high = "∞" if fit["high"] is None else f"{fit['high']:.3g}"
-    line = (
-        f"  {name:24}{fit['concentration']:9.3g} [{fit['low']:.3g}, {high}]  {fit['divisor']}; "
-        f"{fit['telling']} of {fit['groups']} directions tell"
-    )
-    if (fit["intercept"], fit["slope"]) != (0, 1):
-        line += f"; logit μ = {fit['intercept']:.2f} + {fit['slope']:.2f} logit score"
-    return "\n    ! ".join([line, *fit["warnings"]])
+def _fits(head: str, fits: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A row for each fit, and its warnings below it."""
+    rows = [[head, "κ [95% interval]", "best divisors", "directions", "logit μ"]]
+    for name, fit in fits.items():
+        high = "∞" if fit["high"] is None else f"{fit['high']:.3g}"
+        line = f"{fit['intercept']:.2f} + {fit['slope']:.2f} logit score".replace("-", "−")
+        rows.append(
+            [
+                f"  {name}",
+                f"{fit['concentration']:.3g} [{fit['low']:.3g}, {high}]",
+                fit["divisor"],
+                f"{fit['telling']} of {fit['groups']}",
+                "" if (fit["intercept"], fit["slope"]) == (0, 1) else line,
+            ]
+        )
+    if not any(row[-1] for row in rows[1:]):
+        rows = [row[:-1] for row in rows]
+    first, *lines = aligned(rows, left=(0, 2, 4))
+    warned = ([f"    ! {x}" for x in fit["warnings"]] for fit in fits.values())
+    pairs = zip(lines, warned, strict=True)
+    return [first, *(text for line, more in pairs for text in (line, *more))]
 
 
 def _scores(found: Mapping[str, Any]) -> str:

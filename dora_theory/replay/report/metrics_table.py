@@ -19,10 +19,12 @@ def verifiers_of(found: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
         found: the document of one log.
 
     Returns:
-        Thresholds of scores, if there are scores, agreement, and the perfect one.
+        Thresholds of scores, if there are scores, agreement, if there are answers, and the perfect
+        one.
     """
     by_score = {f"score ≥ {tau}": of for tau, of in (found["verifier"] or {}).items()}
-    return by_score | {"agreement": found["agreement"], "perfect": found["perfect"]}
+    agreement = {} if found["agreement"] is None else {"agreement": found["agreement"]}
+    return by_score | agreement | {"perfect": found["perfect"]}
 
 
 def tables(found: Mapping[str, Any]) -> Iterator[Table]:

@@ -250,6 +250,7 @@ def test_a_number_that_fills_the_memory_is_undecided(judge):
         ("Two and three.\nA: 5.\n\nQ: What else?\nA: 7", "5"),
         ("so 2 + 3 = 5\n#### 5", "5"),
         ("#### 1,234", "1,234"),
+        ("########\n# a comment\nreturn f(x, 2)", None),
         ("The answer is 4. No, wait. The answer is 5.", "5"),
         ("42", "42"),
         (r"$\frac12$", r"\frac12"),
