@@ -1,4 +1,9 @@
-"""Every claim of the theory as a program that can fail, in the order of the theory."""
+"""Every claim of the theory as a program that can fail, in the order of the theory.
+
+`c2_1_optimum` holds the claims of theory 2.1 and so on; `check` says how a claim is tried
+(`check.verifying`), decided (`check.deciding`), shrunk and printed; `own` makes a claim of a rule
+of yours. May import everything but the page and the commands.
+"""
 
 from importlib import import_module
 
