@@ -269,6 +269,45 @@ def write_found(
     write_tables(arguments, rows)
 
 
+def run_kind(
+    arguments: argparse.Namespace,
+    reading: Sequence[ReplayOptions],
+    kind: str,
+    use: Callable[..., dict[str, Any]],
+    result: Callable[[Any], Any],
+) -> int:
+    """Replays each log and writes all that was asked for; `InputError` if every log is bad.
+
+    Args:
+        arguments: of the command line.
+        reading: how each log is read.
+        kind: name of the option that asks for it, and of the `Kind` that shows it.
+        use: the replay of a log, given its options, `note` and `judge`.
+        result: what has the rows of a document.
+
+    Returns:
+        The exit status.
+    """
+    for name in ("workers", "scheduler"):
+        if getattr(arguments, name) is not None:
+            raise InputError(f"--{name}: has no form for --{kind}")
+    from dora_theory.replay.grade.correctness import Judge
+
+    with ExitStack() as files:
+        file = files.enter_context(whole_output(arguments.out))
+        pages = report_pages(files, arguments.report)
+        judge = files.enter_context(Judge())
+        found, status = each_log(
+            arguments.logs, reading, lambda log, how: use(log, how, note=say, judge=judge)
+        )
+        # Not before the logs have proved good: it loads Matplotlib.
+        from dora_theory.replay.report import kinds
+
+        of = getattr(kinds, kind.upper())
+        write_found(arguments, found, Shown(of.text, of.picture, result, of.page), file, pages)
+    return status
+
+
 def numbers(text: str) -> tuple[float, ...]:
     """Numbers with commas between; argparse's error if they are none."""
     try:

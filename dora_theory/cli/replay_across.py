@@ -2,13 +2,10 @@
 
 import argparse
 from collections.abc import Sequence
-from contextlib import ExitStack
 from typing import Any
 
 from dora_theory._errors import InputError
-from dora_theory.cli.logs import Shown, each_log, numbers, report_pages, wholes, write_found
-from dora_theory.io.atomic_write import whole_output
-from dora_theory.io.terminal import say
+from dora_theory.cli.logs import numbers, run_kind, wholes
 from dora_theory.replay.across.options import BUDGETS, AcrossOptions
 from dora_theory.replay.options import ReplayOptions
 
@@ -84,37 +81,14 @@ def run_across(
     options: AcrossOptions,
     reading: Sequence[ReplayOptions],
 ) -> int:
-    """Runs the command; `InputError` if every log is bad.
-
-    Args:
-        arguments: of the command line.
-        options: of the replay.
-        reading: how each log is read.
-
-    Returns:
-        The exit status.
-    """
-    for name in ("workers", "scheduler"):
-        if getattr(arguments, name) is not None:
-            raise InputError(f"--{name}: has no form for --across")
+    """Runs the command; `InputError` if every log is bad."""
     from dora_theory.replay.across.run import replay_across
-    from dora_theory.replay.grade.correctness import Judge
     from dora_theory.replay.results import AcrossResult
 
-    with ExitStack() as files:
-        file = files.enter_context(whole_output(arguments.out))
-        pages = report_pages(files, arguments.report)
-        judge = files.enter_context(Judge())
-        found, status = each_log(
-            arguments.logs,
-            reading,
-            lambda log, how: replay_across(log, options, how, note=say, judge=judge),
-        )
-        from dora_theory.replay.report.kinds import ACROSS
+    def use(log: str, how: ReplayOptions, **who: Any) -> dict[str, Any]:
+        return replay_across(log, options, how, **who)
 
-        shown = Shown(ACROSS.text, ACROSS.picture, AcrossResult, ACROSS.page)
-        write_found(arguments, found, shown, file, pages)
-    return status
+    return run_kind(arguments, reading, "across", use, AcrossResult)
 
 
 def shared(summary: dict[str, Any], options: ReplayOptions, judge: Any) -> dict[str, Any]:

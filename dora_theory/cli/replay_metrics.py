@@ -2,12 +2,10 @@
 
 import argparse
 from collections.abc import Sequence
-from contextlib import ExitStack
 from typing import Any
 
 from dora_theory._errors import InputError
-from dora_theory.cli.logs import Shown, each_log, report_pages, write_found
-from dora_theory.io.atomic_write import whole_output
+from dora_theory.cli.logs import run_kind
 from dora_theory.io.terminal import say
 from dora_theory.replay.options import ReplayOptions
 
@@ -37,41 +35,20 @@ def add_metrics(parser: argparse.ArgumentParser) -> None:
 
 
 def run_metrics(arguments: argparse.Namespace, reading: Sequence[ReplayOptions]) -> int:
-    """Runs the command; `InputError` if an option, or every log, cannot be used.
-
-    Args:
-        arguments: of the command line.
-        reading: how each log is read.
-
-    Returns:
-        The exit status.
-    """
-    for name in ("across", "workers", "scheduler"):
-        if getattr(arguments, name):
-            raise InputError(f"--{name}: has no form for --metrics")
-    from dora_theory.replay.grade.correctness import Judge
+    """Runs the command; `InputError` if an option, or every log, cannot be used."""
+    if arguments.across:
+        raise InputError("--across: has no form for --metrics")
     from dora_theory.replay.metrics import replay_metrics
     from dora_theory.replay.results import MetricsResult
 
     names = tuple(dict.fromkeys(arguments.metrics))
     budgets = arguments.budgets if arguments.all_budgets else ()
-    how = {"accept": arguments.accept, "share": arguments.share}
-    with ExitStack() as files:
-        file = files.enter_context(whole_output(arguments.out))
-        pages = report_pages(files, arguments.report)
-        judge = files.enter_context(Judge())
-        found, status = each_log(
-            arguments.logs,
-            reading,
-            lambda log, options: replay_metrics(
-                log, names, budgets, options, **how, note=say, judge=judge
-            ),
-        )
-        from dora_theory.replay.report.kinds import METRICS
+    more = {"accept": arguments.accept, "share": arguments.share}
 
-        shown = Shown(METRICS.text, METRICS.picture, MetricsResult, METRICS.page)
-        write_found(arguments, found, shown, file, pages)
-    return status
+    def use(log: str, how: ReplayOptions, **who: Any) -> dict[str, Any]:
+        return replay_metrics(log, names, budgets, how, **more, **who)
+
+    return run_kind(arguments, reading, "metrics", use, MetricsResult)
 
 
 def worth_of(summary: dict[str, Any], options: ReplayOptions, judge: Any) -> dict[str, Any]:
