@@ -213,7 +213,7 @@ def determinantal_allocation(
         >>> dt.determinantal_allocation(w, c, 1.0, 12)
         Array([5, 3, 4], dtype=int32)
 
-    Source: theory 8.3.3.
+    Source: theory 8.3.3, which states what such a rule loses but no formula.
     """
     return _determinantal(*checked_problem(weights, correlation, concentration, budget, mask))
 
