@@ -24,8 +24,8 @@ from dora_theory.kernels.level_search import (
     any_true,
     count_sum,
     counts_at,
+    counts_in_doubt,
     first_bracket,
-    in_doubt,
     row_sum,
     running_count,
     search,
@@ -90,7 +90,7 @@ def largest_priorities(
 
 
 def _sound(numerators: Array, most: float) -> Array:
-    sound = (numerators >= 0) & (numerators < np.inf) & (numerators <= most)
+    sound = (numerators >= 0) & (numerators <= min(most, jnp.finfo(numerators.dtype).max))
     return jnp.where(sound, numerators, jnp.nan)
 
 
@@ -113,7 +113,8 @@ def _made_sound(n: Array, c: Array, target: Array, weight: Array) -> tuple[Array
 
 
 def largest_in_block(
-    n: Float[Array, "rows k"],
+    numerators: Float[Array, "rows k"],
+    exists: Bool[Array, "rows k"],
     c: Float[Array, "#rows #k"],
     target: Int[Array, "rows 1"],
     divide: Divide,
@@ -122,7 +123,8 @@ def largest_in_block(
     """`largest_priorities` of a few rows, by what a GPU kernel can do too.
 
     Args:
-        n: numerators, -1 for padding and NaN for what is negative.
+        numerators: of priorities.
+        exists: candidates that are no padding.
         c: offsets.
         target: the budget of each row.
         divide: the IEEE quotient, correctly rounded.
@@ -131,7 +133,8 @@ def largest_in_block(
     Returns:
         Counts.
     """
-    weight = row_sum(jnp.where(n < 0, 0, _sound(n, most)))
+    weight = row_sum(jnp.where(exists, _sound(numerators, most), 0))
+    n = jnp.where(exists, numerators, -1)
     c, target, bad = _made_sound(n, c, target, weight)
     return jnp.where(bad, -1, _solved(n, c, target, weight, divide, row_sum))
 
@@ -147,12 +150,21 @@ def _solved(
 def _finished(
     level: Array, n: Array, c: Array, target: Array, divide: Divide, total: Total
 ) -> Array:
-    return jax.lax.cond(
-        any_true(in_doubt(level, n, c, target, total)),
-        lambda counts: _finish(n, c, counts, target, divide, total),
-        lambda counts: counts,
-        counts_at(level, n, c),
-    ).astype(jnp.int32)
+    """Counts at the level; in doubt those of a step from there, or of as many as it takes."""
+
+    def one_step(counts: Array) -> Array:
+        settled, still_open = _settled(level, n, c, target, divide, total)
+        return jax.lax.cond(
+            any_true(still_open),
+            lambda counts, _: _finish(n, c, counts, target, divide, total),
+            lambda _, settled: settled,
+            counts,
+            settled,
+        )
+
+    counts, doubt = counts_in_doubt(level, n, c, target, total)
+    done = jax.lax.cond(any_true(doubt), one_step, lambda counts: counts, counts)
+    return done.astype(jnp.int32)
 
 
 def _solved_by_parts(n: Array, c: Array, target: Array, weight: Array, part: int) -> Array:
@@ -164,12 +176,13 @@ def _solved_by_parts(n: Array, c: Array, target: Array, weight: Array, part: int
     rows = n.shape[0]
     start = first_bracket(n, c, target, weight, count_sum)
     bracket = search_for_most(start, n, c, target, 2 * part)
-    open_rows = in_doubt(bracket.level, n, c, target, count_sum)
+    _, open_rows = counts_in_doubt(bracket.level, n, c, target, count_sum)
     counts, open_rows = jax.lax.cond(
         open_rows.astype(n.dtype).sum() > 4 * part,
-        lambda: _settled(bracket.level, n, c, target),
-        lambda: (counts_at(bracket.level, n, c).astype(jnp.int32), open_rows[:, 0]),
+        lambda: _settled(bracket.level, n, c, target, jnp.divide, count_sum),
+        lambda: (counts_at(bracket.level, n, c), open_rows),
     )
+    counts, open_rows = counts.astype(jnp.int32), open_rows[:, 0]
 
     def do_part(state: tuple[Array, Array]) -> tuple[Array, Array]:
         counts, open_rows = state
@@ -195,30 +208,32 @@ def _solved_by_parts(n: Array, c: Array, target: Array, weight: Array, part: int
     return counts
 
 
-def _settled(level: Array, n: Array, c: Array, target: Array) -> tuple[Array, Array]:
+def _settled(
+    level: Array, n: Array, c: Array, target: Array, divide: Divide, total: Total
+) -> tuple[Array, Array]:
     """Counts of rows that are within one group of ties of their budget, and which rows are not.
 
     The group is the next to be served, or the last that was. It is all that the counts leave open
     unless it is so near the level that rounding may have put others on the wrong side.
     """
     counts = counts_at(level, n, c)
-    reached = count_sum(counts)
+    reached = total(counts)
     short = reached < target
     sign = jnp.where(short, 1, -1).astype(n.dtype)
     # The largest priority that is not served, or minus the smallest that is.
-    priority = sign * (n / (c + jnp.where(short, counts, counts - 1)))
+    priority = sign * divide(n, c + jnp.where(short, counts, counts - 1))
     priority = jnp.where(short | (counts > 0), priority, -jnp.inf)
     group = priority.max(-1, keepdims=True)
     tied = priority == group
     # Not the last of the running counts: read twice, XLA computes them twice.
-    size = count_sum(tied.astype(n.dtype))
+    size = total(tied.astype(n.dtype))
     places = jnp.where(short, 0, size) + (target - reached)
-    first = tied & (running_count(tied, target, count_sum) <= places)
+    first = tied & (running_count(tied, target, total) <= places)
     near = 16 * jnp.finfo(n.dtype).eps
     settled = (sign * group > 0) & (sign * (1 - sign * group * level) > near)
     settled &= (places >= 0) & (places <= size)
     counts += first.astype(n.dtype) - jnp.where(short, 0, tied.astype(n.dtype))
-    return counts.astype(jnp.int32), jnp.logical_not(settled)[:, 0]
+    return counts, jnp.logical_not(settled)
 
 
 class _State(NamedTuple):

@@ -21,8 +21,10 @@ from dora_theory.kernels.divisor import largest_in_block, largest_priorities
 
 # A row must fit the registers of a program.
 MOST_CANDIDATES = 8192
-# Elements of a program and of a warp: about 16 registers a thread hold them.
-_IN_PROGRAM, _IN_WARP = 512, 512
+# Bytes of numbers of a program and of a warp: 16 registers a thread hold them.
+_IN_PROGRAM, _IN_WARP = 2048, 2048
+# Four of a thread, each with numbers of its own beside its candidates.
+_MOST_ROWS = 128
 
 
 class Tiling(NamedTuple):
@@ -32,10 +34,11 @@ class Tiling(NamedTuple):
     warps: int
 
 
-def tiling(k: int) -> Tiling:
-    """The default for rows of k candidates."""
-    rows = max(1, _IN_PROGRAM // _width(k))
-    return Tiling(rows, min(8, max(1, rows * _width(k) // _IN_WARP)))
+def tiling(k: int, size: int) -> Tiling:
+    """The default for rows of k candidates, of so many bytes each."""
+    row = size * _width(k)
+    rows = min(_MOST_ROWS, max(1, _IN_PROGRAM // row))
+    return Tiling(rows, min(8, max(1, rows * row // _IN_WARP)))
 
 
 def allocate(
@@ -98,7 +101,7 @@ def allocation_kernel(
         budget: number of priorities to take, shape `(...)`.
         mask: candidates that exist.
         most: the largest numerator that is sound.
-        tile: how rows are shared out, by default `tiling(k)`.
+        tile: how rows are shared out, by default `tiling(k, size)`.
         interpret: run without a GPU, operation by operation.
 
     Returns:
@@ -108,7 +111,7 @@ def allocation_kernel(
     from jax.experimental.pallas import triton
 
     *batch, k = numerators.shape
-    rows_each, warps = tile or tiling(k)
+    rows_each, warps = tile or tiling(k, numerators.dtype.itemsize)
     n, exists = numerators.reshape(-1, k), mask.reshape(-1, k)
     if n.shape[0] == 0:
         return jnp.zeros(numerators.shape, jnp.int32)
@@ -132,11 +135,11 @@ def allocation_kernel(
             there = here & (jnp.arange(width) < k)[None, :]
             # Rows past the end spend nothing; columns past it are padding.
             exists = triton.load(exists_ref, mask=there, other=False)
-            n = triton.load(n_ref, mask=there, other=-1)
-            n = jnp.where(exists, jnp.where(n < 0, jnp.nan, n), -1)
+            n = triton.load(n_ref, mask=there, other=0)
             c = triton.load(c_ref, mask=there if own else here, other=1)
             target = triton.load(target_ref, mask=here, other=0)
-            triton.store(out_ref, largest_in_block(n, c, target, divide, most), mask=there)
+            counts = largest_in_block(n, exists, c, target, divide, most)
+            triton.store(out_ref, counts, mask=there)
 
         return pl.pallas_call(
             kernel,
@@ -155,7 +158,7 @@ def allocation_kernel(
 
 def _width(k: int) -> int:
     """The power of two that a row of k is padded to."""
-    return max(16, 1 << (k - 1).bit_length())
+    return 1 << (k - 1).bit_length()
 
 
 def _rounded_quotient(x: Array, y: Array) -> Array:

@@ -3,8 +3,8 @@
 At a level s (a reciprocal priority) candidate i owns `max(0, floor(s n_i - c_i) + 1)` priorities
 of at least 1/s (theory 2.6). Their number is a step function of s, and the level is its root:
 it is bracketed and interpolated, from the half-shifted water-filling solution (theory 2.5b), which
-is rarely more than a few rollouts away. A level need not be exact: `in_doubt` says for which rows
-it is no answer.
+is rarely more than a few rollouts away. A level need not be exact: `counts_in_doubt` says for
+which rows it is no answer.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from dora_theory.kernels.varying import varying_with
 
@@ -27,6 +27,10 @@ _FEW = 12
 _SOME, _GROUP, _FASTER = 4, 8, 0.7
 # Steps of more rollouts tell by how many a unit of level adds.
 _LONG = 8
+# So many passes that leave both ends of a bracket as they were tell that a crowd in it ties; a pair
+# may lie as near by chance, and needs more. Ends farther apart than this factor do not tell: the
+# middle is not where priorities are.
+_STILL, _STILL_OF_PAIR, _NEAR = 2, 8, 2
 # After `_FEW` passes every other one halves the bracket in logarithms: a bracket of 60 decades is
 # down to neighboring floats in 2 · (8 + 53) passes at most.
 _MOST = 200
@@ -44,6 +48,17 @@ class Bracket(NamedTuple):
     high: Float[Array, "rows 1"]
     level: Float[Array, "rows 1"]
     slope: Float[Array, "rows 1"]
+
+
+class _Search(NamedTuple):
+    """Where a search is: what is reached at its level and at both ends, and passes without news."""
+
+    bracket: Bracket
+    reached: Float[Array, "rows 1"]
+    at_low: Float[Array, "rows 1"]
+    at_high: Float[Array, "rows 1"]
+    still: Float[Array, "rows 1"]
+    passes: Int[Array, ""]
 
 
 def counts_at(
@@ -165,7 +180,7 @@ def _moved(
     reached: Float[Array, "rows 1"],
     goal: Float[Array, "rows 1"],
     middle: Callable[[Array, Array], Array],
-    halve: Bool[Array, ""] | bool = False,
+    halve: Bool[Array, "rows 1"] | bool = False,
 ) -> Bracket:
     """The bracket cut at its level, which reached so many, and the next level of rows off goal."""
     below = reached < goal
@@ -241,6 +256,10 @@ def search(
 ) -> Float[Array, "rows 1"]:
     """Passes over all rows until each is at its goal, or close to it, or has found a tie.
 
+    Where ties lie across the goal no level is at it. Such a row is done when a bracket that is not
+    wide keeps its two counts though it is halved: what lies in it is then one group of ties, or by
+    chance a few priorities, which `counts_in_doubt` tells.
+
     Args:
         bracket: where to begin.
         n: numerators, -1 for padding.
@@ -253,36 +272,57 @@ def search(
     """
     eps = jnp.finfo(n.dtype).eps
 
-    def unfinished(state: tuple[Bracket, Array, Array]) -> Bool[Array, ""]:
-        b, reached, passes = state
+    def unfinished(state: _Search) -> Bool[Array, ""]:
+        b, passes = state.bracket, state.passes
         # A bracket of neighboring floats has found a group of ties: nothing is left to narrow.
-        wide = b.high - b.low > 4 * eps * b.high
-        away = wide & (jnp.abs(reached - goal) > jnp.where(passes < _FEW, 0, _CLOSE))
+        patience = jnp.where(state.at_high - state.at_low > 2, _STILL, _STILL_OF_PAIR)
+        wide = (b.high - b.low > 4 * eps * b.high) & (state.still < patience)
+        away = wide & (jnp.abs(state.reached - goal) > jnp.where(passes < _FEW, 0, _CLOSE))
         return any_true(away) & (passes < _MOST)
 
-    def narrow(state: tuple[Bracket, Array, Array]) -> tuple[Bracket, Array, Array]:
-        before, reached, passes = state
+    def narrow(state: _Search) -> _Search:
+        before, reached, passes = state.bracket, state.reached, state.passes
         few = passes < _FEW
 
         def middle(low: Array, high: Array) -> Array:
             return jnp.where(few, _mean(low, high), jnp.sqrt(low) * jnp.sqrt(high))
 
-        bracket = _moved(before, reached, goal, middle, ~few & (passes % 2 == 1))
+        halve = (~few & (passes % 2 == 1)) | (state.still > 0)
+        bracket = _moved(before, reached, goal, middle, halve)
         now = _reached(bracket.level, n, c, total)
-        return _with_slope(bracket, now, before, reached), now, passes + 1
+        # The end that the level replaces had as many already: nothing lies between the two.
+        end = jnp.where(now < goal, state.at_low, state.at_high)
+        still = (now == end) & (bracket.high < _NEAR * bracket.low)
+        return _Search(
+            _with_slope(bracket, now, before, reached),
+            now,
+            jnp.where(now < goal, now, state.at_low),
+            jnp.where(now < goal, state.at_high, now),
+            jnp.where(still, state.still + 1, 0),
+            passes + 1,
+        )
 
-    start = bracket, _reached(bracket.level, n, c, total), jnp.zeros((), jnp.int32)
-    return jax.lax.while_loop(unfinished, narrow, varying_with(start, n, c, goal))[0].level
+    reached = _reached(bracket.level, n, c, total)
+    below, nobody = reached < goal, jnp.zeros_like(reached)
+    start = _Search(
+        bracket,
+        reached,
+        jnp.where(below, reached, nobody),
+        jnp.where(below, nobody, reached),
+        nobody,
+        jnp.zeros((), jnp.int32),
+    )
+    return jax.lax.while_loop(unfinished, narrow, varying_with(start, n, c, goal)).bracket.level
 
 
-def in_doubt(
+def counts_in_doubt(
     level: Float[Array, "rows 1"],
     n: Float[Array, "rows k"],
     c: Float[Array, "#rows #k"],
     goal: Float[Array, "rows 1"],
     total: Total,
-) -> Bool[Array, "rows 1"]:
-    """Rows whose counts at the level may not be the answer: off their goal, or near a tie.
+) -> tuple[Float[Array, "rows k"], Bool[Array, "rows 1"]]:
+    """`counts_at`, and the rows of which they may not be the answer: off their goal, or near a tie.
 
     Where no s n_i - c_i is within rounding of an integer, the quotients n_i / (c_i + r) are in
     the order in which the counts have them, without equals, and no certificate need be computed.
@@ -295,7 +335,7 @@ def in_doubt(
         total: sums rows.
 
     Returns:
-        False only where `counts_at` is exact.
+        The counts, and false only where they are exact.
     """
     # Priorities begin at r = 0: below it no integer decides anything.
     at = jnp.maximum(level * n - c, -0.5)
@@ -307,4 +347,4 @@ def in_doubt(
     clear = jnp.abs(at - whole - 0.5) < 0.5 - rounding
     # One sum for both questions: a doubt counts more than any budget.
     most = 2.0**23 if n.dtype == jnp.float32 else 2.0**40
-    return total(jnp.where(clear, whole, most)) + n.shape[-1] != goal
+    return whole + 1, total(jnp.where(clear, whole, most)) + n.shape[-1] != goal

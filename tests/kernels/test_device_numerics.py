@@ -25,9 +25,8 @@ quotient.__name__ = EXACT
 def allocated(divide):
     """What the kernel does of rows that lie in registers."""
     weights, kappa, budgets, mask = table(np.float32)
-    n = np.where(mask, weights, np.float32(-1))
-    emulated = jax.jit(on_device(lambda n, c, b: largest_in_block(n, c, b, divide)))
-    counts = [np.asarray(emulated(i, n, kappa, budgets[:, None])) for i in DIRECTIONS]
+    emulated = jax.jit(on_device(lambda n, m, c, b: largest_in_block(n, m, c, b, divide)))
+    counts = [np.asarray(emulated(i, weights, mask, kappa, budgets[:, None])) for i in DIRECTIONS]
     few = budgets <= 64
     return [c[few] for c in counts], greedy(weights[few], kappa[few], budgets[few], mask[few])
 

@@ -12,8 +12,8 @@ from dora_theory.kernels.divisor import largest_priorities
 from dora_theory.kernels.level_search import (
     count_sum,
     counts_at,
+    counts_in_doubt,
     first_bracket,
-    in_doubt,
     row_sum,
     running_count,
     search,
@@ -37,9 +37,9 @@ def test_counts_without_doubt_are_the_greedy_s(wide):
     rng = np.random.default_rng(8)
     with jax.enable_x64(wide):
         n, c, level = near_priorities(rng, 20_000, np.float64 if wide else np.float32)
-        counts = np.asarray(counts_at(level, n, c))
-        goal = counts.sum(-1, keepdims=True)
-        doubt = np.asarray(jax.jit(in_doubt, static_argnums=4)(level, n, c, goal, count_sum))[:, 0]
+        goal = np.asarray(counts_at(level, n, c)).sum(-1, keepdims=True)
+        found = jax.jit(counts_in_doubt, static_argnums=4)(level, n, c, goal, count_sum)
+        counts, doubt = np.asarray(found[0]), np.asarray(found[1])[:, 0]
         small = goal[:, 0] <= 300
         expected = greedy(n[small], c[small], goal[small, 0], np.ones((small.sum(), K), bool))
     wrong = (counts[small] != expected).any(-1)
@@ -61,14 +61,35 @@ def test_the_search_begins_around_its_goal_and_ends_there(one_offset):
     assert np.all(counts_at(start.high, n, c).sum(-1, keepdims=True) >= goal)
     assert np.all((start.low <= start.level) & (start.level <= start.high))
     level = search(start, n, c, goal, row_sum)
-    np.testing.assert_array_equal(counts_at(level, n, c).sum(-1, keepdims=True), goal)
+    off = np.abs(counts_at(level, n, c).sum(-1, keepdims=True) - goal)
+    # Two priorities that lie as near as ties are left to the certificate.
+    assert (off > 0).mean() < 0.01
+    assert off.max() <= 1
 
 
 def test_rows_off_their_goal_are_in_doubt():
     n, c, level = near_priorities(np.random.default_rng(9), 100, np.float32)
     goal = np.asarray(counts_at(level, n, c)).sum(-1, keepdims=True) + 1
-    assert in_doubt(level, n, c, goal, row_sum).all()
-    assert in_doubt(level * np.float32(np.nan), n, c, goal, row_sum).all()
+    assert counts_in_doubt(level, n, c, goal, row_sum)[1].all()
+    assert counts_in_doubt(level * np.float32(np.nan), n, c, goal, row_sum)[1].all()
+
+
+def test_a_crowd_of_ties_is_found_in_few_passes():
+    """Ten priorities tie across the goal, which no level reaches; two of them take longer."""
+    n = np.array([[0.3] * 10 + [0.0], [0.3, 0.3] + [0.1] * 9], np.float32)
+    goal, passes = np.array([[25.0], [5.0]], np.float32), [0]
+
+    def total(x):
+        passes[0] += 1
+        return row_sum(x)
+
+    for i, most in enumerate((10, 16)):
+        weight = n[i : i + 1].sum(-1, keepdims=True)
+        row = jnp.asarray(n[i : i + 1]), jnp.ones((1, 1), jnp.float32), jnp.asarray(goal[i : i + 1])
+        start, passes[0] = first_bracket(*row, jnp.asarray(weight), row_sum), 0
+        with jax.disable_jit():
+            search(start, *row, total)
+        assert 3 <= passes[0] <= most
 
 
 @pytest.mark.parametrize("k", [1, 3, 15, 16, 17, 64, 66])
