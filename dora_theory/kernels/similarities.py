@@ -2,9 +2,8 @@
 
 For v = 1 that is 1/γ_i, and for any v the product Z v that magnitude weighting solves with. S is
 never whole: of a problem, one block of rows at a time meets one block of columns, and what is left
-of the two is a number a row (the reference keeps one a column too, so that half of S is enough), as
-in flash attention (Dao et al. 2022). No maximum need be carried
-along, since no exponent is above that of a row's own entry, which is 0.
+of the two is a number a row, as in flash attention (the reference keeps one a column too, so that
+half of S is enough).
 
 Copies stay copies, however coarsely the embeddings are rounded: with r the rounded ones, S_ij - 1
 is computed as r_i·r_j - |r_i|²/2 - |r_j|²/2, the same for unit vectors, and 0 for r_i = r_j.
@@ -12,16 +11,22 @@ is computed as r_i·r_j - |r_i|²/2 - |r_j|²/2, the same for unit vectors, and 
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from dora_theory.kernels.by_problems import by_problems
-from dora_theory.kernels.dispatch import Implementation, Mosaic, choose, quiet, with_slope
-from dora_theory.kernels.similarity_parts import Precision, nearness, rounded, unit_vectors
+from dora_theory.kernels.dispatch import Implementation, Mosaic, choose, with_slope
+from dora_theory.kernels.similarities_triton import similarity_kernel
+from dora_theory.kernels.similarity_parts import (
+    Precision,
+    nearness,
+    rounded,
+    steepness,
+    unit_vectors,
+)
 from dora_theory.kernels.varying import varying_with
 
 # Numbers that a core's cache holds.
@@ -29,23 +34,6 @@ _CACHED = 1 << 19
 # Up to so many candidates the CPU's library makes one loop of lengths, product, exponentials and
 # sums of float32 (XLA's YNN fusions, JAX 0.10).
 _NARROW = 64
-
-
-class Tiling(NamedTuple):
-    """A program's share: rows, columns and dimensions held at once, warps, stages of the loop."""
-
-    rows: int
-    columns: int
-    depth: int
-    warps: int
-    stages: int
-
-
-def tiling(k: int, precision: Precision) -> Tiling:
-    """The default for problems of k candidates: what is usual for matrix products."""
-    side = 64 if precision == "full" else 128
-    side = max(16, min(side, 1 << (k - 1).bit_length()))
-    return Tiling(side, side, 32, 8 if side == 128 else 4, 3)
 
 
 def similarity_sums(
@@ -124,7 +112,7 @@ def similarity_reference(
     def of_one(e: Array, v: Array, inverse: Array, exists: Array | None) -> Array:
         return _sums_of_one(prepared(e, exists), v, inverse)
 
-    inverse = 1 / temperature
+    inverse = steepness(temperature)
     if k > block:
         return _sums_by_pairs(prepared(embeddings, exists), values, inverse, block)
     e, v, flat = embeddings.reshape(-1, k, d), values.reshape(-1, k), inverse.reshape(-1)
@@ -166,7 +154,7 @@ def _sums_unscaled(
     that have no direction, are done again by them.
     """
     limits = jnp.finfo(embeddings.dtype)
-    steep = jnp.minimum(inverse, limits.max)[:, None, None]
+    steep = inverse[:, None, None]
     e = jnp.where(exists[..., None], embeddings, 0)
     square = jnp.sum(e * e, -1)
     scale = jnp.where(exists, jax.lax.rsqrt(square), 0)
@@ -215,121 +203,6 @@ def _sums_by_pairs(
 def _dot(axes: str, x: Array, y: Array) -> Array:
     # Matrix units round float32 to ten bits unless asked not to.
     return jnp.einsum(axes, x, y, precision="highest")
-
-
-def similarity_kernel(
-    embeddings: Float[Array, "*batch k d"],
-    values: Float[Array, "*batch k"],
-    temperature: Float[Array, "*batch"],
-    exists: Bool[Array, "*batch k"] | None = None,
-    *,
-    precision: Precision = "full",
-    tile: Tiling | None = None,
-    interpret: bool = False,
-) -> Float[Array, "*batch k"]:
-    """`similarity_sums` of float32 on a GPU.
-
-    Args:
-        embeddings: as `similarity_sums`.
-        values: as `similarity_sums`.
-        temperature: as `similarity_sums`.
-        exists: as `similarity_sums`.
-        precision: as `similarity_sums`.
-        tile: a program's share, by default `tiling(k, precision)`.
-        interpret: run without a GPU, operation by operation.
-
-    Returns:
-        y, shape `(..., k)`. Memory O(k d): k and d are padded to whole tiles.
-    """
-    from jax.experimental import pallas as pl
-    from jax.experimental.pallas import triton
-
-    k, d = embeddings.shape[-2:]
-    if 0 in values.shape:
-        return jnp.zeros(values.shape, embeddings.dtype)
-    unit = embeddings if exists is None else unit_vectors(embeddings, exists)
-    rows, columns, depth, warps, stages = tile or tiling(k, precision)
-    side = max(rows, columns)
-    tall, wide = -(-k // side) * side, -(-d // depth) * depth
-    e = rounded(unit, precision).reshape(-1, k, d)
-    half = 0.5 * jnp.sum(e * e, -1)
-    more = (0, tall - k)
-    e = jnp.pad(e, ((0, 0), more, (0, wide - d)))
-    if precision == "bfloat16":
-        e = e.astype(jnp.bfloat16)
-    half, v = (jnp.pad(x, ((0, 0), more)) for x in (half, values.reshape(-1, k)))
-    inverse = (1 / temperature).reshape(-1, 1)
-    stripes = tall // rows
-
-    def kernel(
-        left: Any, right: Any, left_half: Any, right_half: Any, v: Any, inverse: Any, out: Any
-    ) -> None:
-        i = (pl.program_id(0) % stripes) * rows + jnp.arange(rows)
-        own_half, scale = left_half[...], inverse[0]
-
-        def of_columns(block: Array, total: Array) -> Array:
-            here = pl.ds(block * columns, columns)
-
-            def of_dimensions(step: Array, product: Array) -> Array:
-                deep = pl.ds(step * depth, depth)
-                x, y = triton.load(left.at[:, deep]), triton.load(right.at[here, deep])
-                return product + _product(x, y, precision, interpret)
-
-            product = jnp.zeros((rows, columns), jnp.float32)
-            product = jax.lax.fori_loop(0, wide // depth, of_dimensions, product)
-            gap = product - own_half[:, None] - triton.load(right_half.at[here])[None, :]
-            j = block * columns + jnp.arange(columns)
-            near = nearness(gap, i[:, None] == j[None, :], scale)
-            return total + (near * triton.load(v.at[here])[None, :]).sum(-1)
-
-        start = jnp.zeros((rows,), jnp.float32)
-        out[...] = jax.lax.fori_loop(0, tall // columns, of_columns, start)
-
-    def stripe(*tail: int) -> Any:
-        rest = (0,) * len(tail)
-        return pl.BlockSpec((None, rows, *tail), lambda p: (p // stripes, p % stripes, *rest))
-
-    def whole(*shape: int) -> Any:
-        rest = (0,) * len(shape)
-        return pl.BlockSpec((None, *shape), lambda p: (p // stripes, *rest))
-
-    def call(e: Array, half: Array, v: Array, inverse: Array) -> Array:
-        return pl.pallas_call(
-            kernel,
-            out_shape=jax.ShapeDtypeStruct(v.shape, jnp.float32),
-            # In one axis: programs that run at once share a problem's columns.
-            grid=(v.shape[0] * stripes,),
-            in_specs=[
-                *(stripe(wide), whole(tall, wide), stripe()),
-                *(whole(tall), whole(tall), whole(1)),
-            ],
-            out_specs=stripe(),
-            compiler_params=triton.CompilerParams(num_warps=warps, num_stages=stages),
-            interpret=interpret,
-            name="similarity_sums",
-        )(e, e, half, half, v, inverse)
-
-    quiet()
-    y = by_problems(call, (e, half, v, inverse))
-    return y[:, :k].reshape(values.shape)
-
-
-def _product(x: Array, y: Array, precision: Precision, interpret: bool) -> Array:
-    """Rows times rows, of what is rounded already, added in float32."""
-    presets = jax.lax.DotAlgorithmPreset
-    how = {
-        "full": presets.F32_F32_F32,
-        "tf32": presets.TF32_TF32_F32,
-        "bfloat16": presets.BF16_BF16_F32,
-    }[precision]
-    return jax.lax.dot_general(
-        x,
-        y,
-        (((1,), (1,)), ((), ())),
-        # A CPU knows no TF32, but what it multiplies is.
-        precision=jax.lax.Precision.HIGHEST if interpret else how,
-        preferred_element_type=jnp.float32,
-    )
 
 
 def _blocks(x: Array, axis: int, block: int) -> Array:

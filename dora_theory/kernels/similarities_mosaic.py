@@ -15,7 +15,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from dora_theory.kernels.by_problems import by_problems
-from dora_theory.kernels.similarity_parts import Precision, nearness, rounded, unit_vectors
+from dora_theory.kernels.similarity_parts import (
+    Precision,
+    nearness,
+    rounded,
+    shares_of,
+    steepness,
+    unit_vectors,
+)
 
 # Warpgroups that multiply; one more copies.
 _CONSUMERS = 2
@@ -70,9 +77,9 @@ def similarity_mosaic(
         return jnp.pad(x, ((0, 0), *more))
 
     half = 0.5 * jnp.sum(e * e, -1)
-    inverse = jnp.broadcast_to((1 / temperature).reshape(-1, 1), half.shape)
+    inverse = jnp.broadcast_to(steepness(temperature).reshape(-1, 1), half.shape)
     problems = tuple(map(padded, (left, right, half, values.reshape(-1, k), inverse)))
-    y = by_problems(_kernel(tall, wide, depth, shape, interpret), problems)
+    y = by_problems(_kernel(tall, wide, depth, shape, interpret), problems).sum(1)
     return y[:, :k].reshape(values.shape)
 
 
@@ -102,6 +109,7 @@ def _kernel(tall: int, wide: int, depth: int, ring: Ring, interpret: Any) -> Any
     rows, columns, stages = ring
     stripe = rows * _CONSUMERS
     blocks, steps = tall // columns, wide // depth
+    shares, most = shares_of(blocks)
 
     def call(left: Array, right: Array, half: Array, v: Array, inverse: Array) -> Array:
         tiled = (
@@ -115,7 +123,10 @@ def _kernel(tall: int, wide: int, depth: int, ring: Ring, interpret: Any) -> Any
             lefts: Any, rights: Any, sums: Any, full: Any, empty: Any,
         ) -> None:  # fmt: skip
             problem, part = jax.lax.axis_index("problem"), jax.lax.axis_index("stripe")
-            me = jax.lax.axis_index("warpgroup")
+            share, me = jax.lax.axis_index("share"), jax.lax.axis_index("warpgroup")
+            # Blocks of columns before those of this program, and its own.
+            before = share * most
+            own_blocks = jnp.minimum(most, blocks - before)
 
             @pl.when(me == _CONSUMERS)
             def _copy() -> None:
@@ -128,13 +139,13 @@ def _kernel(tall: int, wide: int, depth: int, ring: Ring, interpret: Any) -> Any
                     def _wait() -> None:
                         plgpu.barrier_wait(empty.at[place])
 
-                    here = pl.ds(turn // steps * columns, columns)
+                    here = pl.ds((before + turn // steps) * columns, columns)
                     own = left.at[problem, pl.ds(part * stripe, stripe), deep]
                     plgpu.copy_gmem_to_smem(own, lefts.at[place], full.at[place])
                     other = right.at[problem, here, deep]
                     plgpu.copy_gmem_to_smem(other, rights.at[place], full.at[place])
 
-                jax.lax.fori_loop(0, blocks * steps, fill, None)
+                jax.lax.fori_loop(0, own_blocks * steps, fill, None)
 
             @pl.when(me < _CONSUMERS)
             def _multiply() -> None:
@@ -167,25 +178,26 @@ def _kernel(tall: int, wide: int, depth: int, ring: Ring, interpret: Any) -> Any
                         return sum_[...]
 
                     found = pl.run_scoped(product, plgpu.ACC((rows, columns), jnp.float32))
-                    here = pl.ds(block * columns, columns)
+                    first_column = (before + block) * columns
+                    here = pl.ds(first_column, columns)
 
                     def along(ref: Any) -> Array:
                         x = load(ref.at[problem, here], layout=by_columns, optimized=False)
                         return jax.lax.broadcast_in_dim(x, (rows, columns), (1,))
 
                     gap = found - jax.lax.broadcast_in_dim(own_half, (rows, columns), (0,))
-                    own = i + first == j + block * columns
+                    own = i + first == j + first_column
                     return total + (nearness(gap - along(half), own, scale) * along(v)).sum(-1)
 
                 start = plgpu.layout_cast(jnp.zeros((rows,), jnp.float32), by_rows)
-                sums[me] = jax.lax.fori_loop(0, blocks, of_columns, start)
+                sums[me] = jax.lax.fori_loop(0, own_blocks, of_columns, start)
                 plgpu.commit_smem()
-                plgpu.copy_smem_to_gmem(sums.at[me], out.at[problem, mine])
+                plgpu.copy_smem_to_gmem(sums.at[me], out.at[problem, share, mine])
                 plgpu.wait_smem_to_gmem(0)
 
         return plgpu.kernel(
             body,
-            out_type=jax.ShapeDtypeStruct(v.shape, jnp.float32),
+            out_type=jax.ShapeDtypeStruct((v.shape[0], shares, tall), jnp.float32),
             scratch_types={
                 "lefts": plgpu.SMEM((stages, stripe, depth), left.dtype, transforms=tiled),
                 "rights": plgpu.SMEM((stages, columns, depth), left.dtype, transforms=tiled),
@@ -193,8 +205,8 @@ def _kernel(tall: int, wide: int, depth: int, ring: Ring, interpret: Any) -> Any
                 "full": plgpu.Barrier(num_arrivals=2, num_barriers=stages),
                 "empty": plgpu.Barrier(num_arrivals=_CONSUMERS, num_barriers=stages),
             },
-            grid=(v.shape[0], tall // stripe),
-            grid_names=("problem", "stripe"),
+            grid=(v.shape[0], shares, tall // stripe),
+            grid_names=("problem", "share", "stripe"),
             num_threads=_CONSUMERS + 1,
             thread_name="warpgroup",
             interpret=interpret,

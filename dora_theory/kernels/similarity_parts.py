@@ -8,6 +8,10 @@ from jaxtyping import Array, Bool, Float
 
 Precision = Literal["full", "tf32", "bfloat16"]
 
+# Blocks of columns that a program of a kernel takes, and the most programs that share a row of
+# blocks: few enough that their sums take less than the embeddings, many enough that one large
+# problem keeps a device busy. It does not depend on the number of problems, so neither do sums.
+_TOGETHER, _SHARES = 8, 8
 # Explicit bits of a mantissa.
 _MANTISSA = {"tf32": 10, "bfloat16": 7}
 
@@ -33,7 +37,17 @@ def rounded(unit: Array, precision: Precision) -> Array:
     return jax.lax.reduce_precision(unit, exponent_bits=8, mantissa_bits=_MANTISSA[precision])
 
 
-def nearness(gap: Array, own: Array, inverse: Array) -> Array:
+def shares_of(blocks: int) -> tuple[int, int]:
+    """How many programs share a row of so many blocks, and the most blocks that one takes."""
+    shares = min(_SHARES, -(-blocks // _TOGETHER))
+    return shares, -(-blocks // shares)
+
+
+def steepness(temperature: Array) -> Array:
+    """1/T_s, finite: of a gap of 0 it must make 0."""
+    return jnp.minimum(1 / temperature, jnp.finfo(temperature.dtype).max)
+
+
+def nearness(gap: Array, own: Array, steep: Array) -> Array:
     """exp(gap/T_s); rounding may carry a cosine past 1, and a candidate is one with itself."""
-    gap = jnp.where(own, 0, jnp.minimum(gap, 0))
-    return jnp.exp(jnp.where(gap == 0, 0, gap * inverse))
+    return jnp.exp(jnp.where(own, 0, jnp.minimum(gap, 0)) * steep)

@@ -49,7 +49,7 @@ SHARDED = """
     from dora_theory.kernels.beta_sampler import stream
     from dora_theory.kernels.divisor_pallas import Tiling, allocation_kernel
     from dora_theory.kernels.outcomes import Tiling as Samples, expected_outcomes_kernel
-    from dora_theory.kernels.similarities import similarity_kernel
+    from dora_theory.kernels.similarities_triton import similarity_kernel
 
     rng, n = np.random.default_rng(0), 16
     mesh = jax.make_mesh((8,), ("problems",), axis_types=(AxisType.Auto,))
@@ -90,6 +90,17 @@ SHARDED = """
           (keys, a, 1 - a, rng.integers(0, 9, (2, 3, n), np.int32),
            np.arange(200, dtype=np.uint32), np.ones(200, bool)),
           (first, (None, *first), (None, *first), (None, None, *first), (), ()))
+
+    # Without `by_problems` a kernel is opaque, and the first assertion above must say so.
+    from dora_theory.kernels import similarities_triton
+    similarities_triton.by_problems = lambda call, problems: call(*problems)
+    try:
+        check("planted", partial(similarity_kernel, interpret=True),
+              (e, np.ones((n, 6), np.float32), np.full(n, 0.1, np.float32)), (first, first, first))
+    except AssertionError as seen:
+        assert seen.args == ("planted",), seen
+    else:
+        raise AssertionError("a kernel that gathers its batch is not seen")
     print("sharded")
 """
 

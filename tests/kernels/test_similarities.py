@@ -9,13 +9,10 @@ import pytest
 from lowering import for_cuda
 
 from dora_theory import uniqueness
+from dora_theory.kernels import similarity_parts
 from dora_theory.kernels.dispatch import unavailable, with_slope
-from dora_theory.kernels.similarities import (
-    Tiling,
-    similarity_kernel,
-    similarity_reference,
-    similarity_sums,
-)
+from dora_theory.kernels.similarities import similarity_reference, similarity_sums
+from dora_theory.kernels.similarities_triton import Tiling, similarity_kernel
 
 ON_GPU = unavailable() is None
 TEMPERATURES = np.array([0.01, 0.1, 0.5], np.float32)
@@ -63,6 +60,34 @@ def test_kernel_and_reference_err_by_what_is_stated(problems, precision):
     if precision != "full":
         # It is rounded, and not more coarsely than it may be: some error is near the bound.
         assert (error[there] / most[there]).max() > 0.01
+
+
+@pytest.mark.parametrize("precision", UNIT)
+def test_a_block_alone_is_read_as_it_is(problems, precision):
+    """Of 50 candidates, and four problems of four candidates in one program."""
+    unit, values, temperature = problems
+    packed = unit[0, :16].reshape(4, 4, 40), values[0, :16].reshape(4, 4), temperature[[0, 1, 2, 0]]
+    for given in (problems, packed):
+        y = similarity_kernel(*given, precision=precision, interpret=not ON_GPU)
+        there = given[1] > 0
+        expected = similarity_reference(*given, precision=precision)
+        np.testing.assert_allclose(np.asarray(y)[there], np.asarray(expected)[there], rtol=2e-5)
+
+
+def test_programs_that_share_columns_add_up(problems, monkeypatch):
+    monkeypatch.setattr(similarity_parts, "_TOGETHER", 2)
+    assert similarity_parts.shares_of(4) == (2, 2)
+    tile = Tiling(16, 16, 16, 4, 2)
+    y = similarity_kernel(*problems, tile=tile, interpret=not ON_GPU)
+    there = problems[1] > 0
+    expected = np.asarray(similarity_reference(*problems))
+    np.testing.assert_allclose(np.asarray(y)[there], expected[there], rtol=2e-5)
+
+
+def test_shares_hold_all_blocks_and_none_is_empty():
+    for blocks in range(1, 600):
+        shares, most = similarity_parts.shares_of(blocks)
+        assert (shares - 1) * most < blocks <= shares * most
 
 
 def test_copies_stay_copies_when_rounded(problems):
