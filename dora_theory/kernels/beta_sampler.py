@@ -14,6 +14,8 @@ How a Beta(a, b) is drawn from three words:
   logit p = log G_{a+1} - log G_{b+1} + (E/b or -E/a), with E exponential.
 """
 
+import operator
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -49,6 +51,7 @@ _MOST = 2**32 - 1
 
 Words = UInt32[Array, "..."]
 _Real = Float[Array, "..."]
+Plus = Callable[[Words, Words], Words]
 
 
 class BetaDraws(NamedTuple):
@@ -251,19 +254,23 @@ def stream(key: Array, problem: Words, purpose: int = 0) -> Stream:
     return Stream(*threefry(seed[0], seed[1], problem, jnp.full_like(problem, purpose)))
 
 
-def words(keys: Stream, lane: Words | Array, sample: Words | Array) -> tuple[Words, Words]:
+def words(
+    keys: Stream, lane: Words | Array, sample: Words | Array, plus: Plus = operator.add
+) -> tuple[Words, Words]:
     """Two random words for each (problem, lane, sample), which broadcast."""
     lane, sample = jnp.broadcast_arrays(jnp.asarray(lane, jnp.uint32), sample)
-    return threefry(keys.first, keys.second, lane, sample)
+    return threefry(keys.first, keys.second, lane, sample, plus)
 
 
-def threefry(k0: Words, k1: Words, x0: Words, x1: Words) -> tuple[Words, Words]:
-    """Threefry-2x32 of counters x under keys k, elementwise and broadcasting."""
+def threefry(
+    k0: Words, k1: Words, x0: Words, x1: Words, plus: Plus = operator.add
+) -> tuple[Words, Words]:
+    """Threefry-2x32 of counters x under keys k, elementwise and broadcasting; `plus` adds words."""
     schedule = k0, k1, k0 ^ k1 ^ np.uint32(_PARITY)
     x0, x1 = x0 + k0, x1 + k1
     for i in range(_ROUNDS):
         turn = _ROTATIONS[i // 4 % 2][i % 4]
-        x0 = x0 + x1
+        x0 = plus(x0, x1)
         x1 = x0 ^ ((x1 << turn) | (x1 >> (32 - turn)))
         if i % 4 == 3:
             n = i // 4 + 1
@@ -356,11 +363,13 @@ def setup_beta(a: _Real, b: _Real) -> BetaSetup:
     return BetaSetup(_rows(a), _rows(b), jnp.log((a + 1) / (b + 1)), a / (a + b), 1 / a, 1 / b)
 
 
-def beta_logits(keys: Stream, lane: Words, sample: Words, setup: BetaSetup) -> _Real:
+def beta_logits(
+    keys: Stream, lane: Words, sample: Words, setup: BetaSetup, plus: Plus = operator.add
+) -> _Real:
     """The logit of p ~ Beta(a, b); keys, lanes, samples and setup broadcast against each other."""
     dtype = setup.ratio.dtype
-    z_a, z_b = normals(*words(keys, 2 * lane, sample), dtype)
-    word, _ = words(keys, 2 * lane + 1, sample)
+    z_a, z_b = normals(*words(keys, 2 * lane, sample, plus), dtype)
+    word, _ = words(keys, 2 * lane + 1, sample, plus)
     low, high = unit(word, dtype), unit(~word, dtype)
     share = setup.share
     # Each side is compared where it is small, and so exactly.

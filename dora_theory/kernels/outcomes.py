@@ -8,6 +8,7 @@ sample, and the draws are its functions too; so kernel and reference differ by h
 are rounded, no more.
 """
 
+import operator
 from typing import Any, NamedTuple
 
 import jax
@@ -28,7 +29,7 @@ from dora_theory.kernels.outcome_parts import (
 class Tiling(NamedTuple):
     """A program's share: samples (a power of two), and its warps of 32."""
 
-    samples: int = 256
+    samples: int = 512
     warps: int = 4
 
 
@@ -183,6 +184,7 @@ def expected_outcomes_kernel(
     more = parts * each - sample.size
     sample, counts = jnp.pad(sample, (0, more)), jnp.pad(counts, (0, more))
     seeds, table = laid_out(keys, alpha, beta)
+    plus = operator.add if interpret else _sum_of_words
     # Tensors of a kernel have powers of two for sizes; strategies beyond spend nothing.
     width = 1 << (strategies - 1).bit_length()
     budget = jnp.pad(spent.transpose(2, 0, 1), ((0, 0), (0, 0), (0, width - strategies)))
@@ -197,7 +199,7 @@ def expected_outcomes_kernel(
             failure, expected = sums
 
             here = setup_of_unit(lambda i: table[unit, i], table.shape[-1])
-            logits = beta_logits(stream, unit, number, here)
+            logits = beta_logits(stream, unit, number, here, plus)
             spent = budget[unit, :]
             p = jnp.where(counted, jax.nn.sigmoid(logits), 0).sum()
             failure = failure + log_failure_of(logits[None, :], spent[:, None])
@@ -232,3 +234,19 @@ def expected_outcomes_kernel(
     quiet()
     sums = by_problems(call, (seeds, table, budget), (sample, counts))
     return Outcomes(*(x.sum(1)[:, :strategies].T for x in sums))
+
+
+def _sum_of_words(x: Array, y: Array) -> Array:
+    """Words added as written: regrouped, all sums before would be added anew in each round."""
+    from jax.experimental.pallas import triton
+
+    # As a backend without unsigned numbers has them.
+    x, y = (jax.lax.bitcast_convert_type(z, jnp.int32) for z in jnp.broadcast_arrays(x, y))
+    (total,) = triton.elementwise_inline_asm(
+        "add.u32 $0, $1, $2;",
+        args=[x, y],
+        constraints="=r,r,r",
+        pack=1,
+        result_shape_dtypes=[jax.ShapeDtypeStruct(x.shape, x.dtype)],
+    )
+    return jax.lax.bitcast_convert_type(total, jnp.uint32)
