@@ -3,10 +3,16 @@
 A function's jaxpr is evaluated anew. Of each float32 operation that a GPU does not round correctly
 the exact value (by float64) is moved by the documented bound, in one direction throughout or in one
 that depends on the operands, and then rounded; products that are added become fused; where an
-exponential flushes subnormal numbers, so does this. Bounds are those of the PTX ISA, section
-"Floating Point Instructions" (div.full, sqrt.approx, rsqrt.approx, ex2.approx), and those that the
-CUDA C++ Programming Guide states of logf, log1pf, expm1f and tanhf, which are made of such
-instructions; where versions differ, the larger.
+exponential flushes subnormal numbers, so does this. Bounds are those of NVIDIA's documents; where
+versions differ, the larger:
+
+* div.full: 2 ulps over the full range (PTX ISA, 9.7.3.8, Floating Point Instructions: div);
+* sqrt.approx: relative 2^-23 (9.7.3.15); rsqrt.approx: relative 2^-22.9 (9.7.3.16);
+* ex2.approx: 2 ulps from the rounded result (9.7.3.21);
+* lg2.approx: absolute 2^-22 on (0.5, 2), relative 2^-22 elsewhere (9.7.3.20); no kernel uses it;
+* expf, logf, log1pf, expm1f, tanhf, made of such instructions: CUDA C++ Programming Guide, appendix
+  on mathematical functions, maximum ulp error of single precision functions. Of these the document
+  says that they come from extensive tests and are not guaranteed.
 """
 
 from collections.abc import Callable
