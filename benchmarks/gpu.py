@@ -12,6 +12,7 @@ mean nothing, and races have one round. Without $OUT nothing of that is kept.
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -48,9 +49,10 @@ def part(name: str, command: list[str], limit: float) -> bool:
             ended = f"exit status {status}"
         except subprocess.TimeoutExpired:
             status, ended = 1, f"stopped after {limit:.0f} s"
-            running.terminate()
+            # As by a user: pytest then says what has failed so far.
+            running.send_signal(signal.SIGINT)
             try:
-                running.wait(5)
+                running.wait(10)
             except subprocess.TimeoutExpired:  # in a call that does not look at signals
                 running.kill()
     print(f"== {name}: {ended}, {time.monotonic() - start:.0f} s", flush=True)

@@ -1,6 +1,7 @@
 """Compiles every kernel for GPUs that are not there, and fails on what a kernel must not be.
 
-`make gpu-compile`, or `python benchmarks/gpu_compile.py [--devices A100 H100 B200] [--out FOLDER]`.
+`make gpu-compile`, or `python benchmarks/gpu_compile.py [--devices A100 H100 B200] [--out FOLDER]`;
+with `--again` limits, tables and predictions are made anew of what the last run has compiled.
 Environments of 1.2 GB each, with the oldest and the newest JAX that the package supports, are made
 in `.cache/gpu`; where their packages cannot be had one line says so, and nothing is checked. The
 table goes to benchmarks/results/gpu-compiled.md, and what a roofline predicts of it beside it, to
@@ -11,12 +12,14 @@ given. Exit status: 0 all is within its limits, or nothing could be checked; 1 s
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
@@ -24,6 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from compiled import devices, environments, limits, predict, tables  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
+COMPILED = ROOT / ".cache" / "gpu" / "compiled"
 
 
 def share(assembler: str, names: list[str], jax_version: str, out: Path) -> None:
@@ -53,34 +57,43 @@ def compile_all(names: list[str]) -> list[dict[str, Any]]:
     Raises:
         environments.Missing: packages cannot be had.
     """
-    cache = ROOT / ".cache" / "gpu"
+    cache = COMPILED.parent
     made = [
         environments.made(cache / "oldest", sys.executable, environments.oldest_jax()),
         environments.made(cache / "newest", environments.newest_python(), None),
     ]
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        running = []
-        for each in made:
-            out = Path(folder) / f"{each.jax}.jsonl"
-            options = [f"--share={out}", f"--assembler={each.assembler}", f"--jax={each.jax}"]
-            command = [str(each.python), __file__, *options, "--devices", *names]
-            # A cache of compiled programs cannot be read without a device.
-            environment = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"}
-            # Loading the plugin without a device warns; that is shown only if something fails.
-            with out.with_suffix(".txt").open("w") as said:
-                process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=said)
-            running.append((process, out))
-        for process, out in running:
-            status = process.wait()
-            share = [json.loads(line) for line in out.read_text().splitlines()]
-            if status:
-                # A compiler that gives up ends the process; what it was at has no row.
-                after = limits.name(share[-1]) if share else "its start"
-                print(out.with_suffix(".txt").read_text()[-2000:], file=sys.stderr)
-                raise SystemExit(f"make gpu-compile: ended with {status} after {after}")
-            rows += share
-    return rows
+    shutil.rmtree(COMPILED, ignore_errors=True)
+    COMPILED.mkdir()
+    running = []
+    for each in made:
+        out = COMPILED / f"{each.jax}.jsonl"
+        options = [f"--share={out}", f"--assembler={each.assembler}", f"--jax={each.jax}"]
+        command = [str(each.python), __file__, *options, "--devices", *names]
+        # A cache of compiled programs cannot be read without a device.
+        environment = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"}
+        # Loading the plugin without a device warns; that is shown only if something fails.
+        with out.with_suffix(".txt").open("w") as said:
+            process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=said)
+        running.append((process, out))
+    for process, out in running:
+        status = process.wait()
+        if status:
+            # A compiler that gives up ends the process; what it was at has no row.
+            share = _rows(out)
+            after = limits.name(share[-1]) if share else "its start"
+            print(out.with_suffix(".txt").read_text()[-2000:], file=sys.stderr)
+            raise SystemExit(f"make gpu-compile: ended with {status} after {after}")
+    return last_compiled()
+
+
+def last_compiled() -> list[dict[str, Any]]:
+    """All rows of the last run, those of the oldest JAX first."""
+    paths = sorted(COMPILED.glob("*.jsonl"), key=lambda path: Version(path.stem))
+    return [row for path in paths for row in _rows(path)]
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def main() -> int:
@@ -89,6 +102,7 @@ def main() -> int:
     )
     parser.add_argument("--devices", nargs="+", choices=devices.DEVICES)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--again", action="store_true")
     for hidden in ("--share", "--assembler", "--jax"):
         parser.add_argument(hidden, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -98,7 +112,7 @@ def main() -> int:
         return 0
     start = time.monotonic()
     try:
-        rows = compile_all(names)
+        rows = last_compiled() if options.again else compile_all(names)
     except environments.Missing as missing:
         print(f"make gpu-compile: not checked, packages cannot be had: {missing}")
         return 0

@@ -78,6 +78,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "kernels/level_search.py": ("tests/kernels/test_level_search.py", *_OPTIMAL),
     "kernels/outcomes.py": ("tests/kernels/test_outcome_kernel.py",),
     "kernels/similarities.py": ("tests/kernels/test_similarities.py",),
+    "kernels/similarities_triton.py": ("tests/kernels/test_similarities.py",),
 }
 # CPU seconds: of the tests, and of `verify`.
 TESTS, CLAIMS = 90, 400

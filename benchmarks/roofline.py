@@ -34,7 +34,8 @@ from dora_theory.kernels.outcomes import (
     expected_outcomes_kernel,
     expected_outcomes_reference,
 )
-from dora_theory.kernels.similarities import similarity_kernel, similarity_reference
+from dora_theory.kernels.similarities import similarity_reference
+from dora_theory.kernels.similarities_triton import similarity_kernel
 
 PRECISIONS = {
     "full": jax.lax.DotAlgorithmPreset.F32_F32_F32,
@@ -59,10 +60,10 @@ class Sizes(NamedTuple):
 FULL = Sizes(
     copied=1 << 28,
     side=8192,
-    candidates=(64, 1000, 4096, 8192),
+    candidates=(8, 64, 1000, 4096, 8192),
     ties=(64, 1000),
     weights=1 << 26,
-    shapes=((1024, 8, 384), (256, 100, 16), (16, 1000, 384), (1, 8192, 1024)),
+    shapes=((65536, 8, 384), (16384, 100, 16), (256, 1000, 384), (1, 8192, 1024)),
     problems=4096,
     samples=4096,
 )

@@ -11,7 +11,7 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from compiled.devices import PROGRAMS, REGISTERS, THREADS, Device
 
@@ -19,11 +19,13 @@ _ENTRY = re.compile(r"^\.(?:visible \.)?entry\s+([\w$]+)\(", re.M)
 _LABEL = re.compile(r"^\$?([\w$.]+):")
 _BRANCH = re.compile(r"\bbra(?:\.uni)?\s+(\$?[\w$.]+);")
 _INSTRUCTION = re.compile(r"^(?:@!?%\w+\s+)?([a-z][\w.:]*)")
-# By what executes them. Tensor cores; the unit for reciprocals, roots, exponentials, logarithms;
-# memory; products and sums of doubles and of floats; the rest: integers, comparisons, choices.
+# By what executes them. Tensor cores; the unit for reciprocals, roots, exponentials, logarithms and
+# of rounding to integers; memory; products and sums of doubles and of floats; the rest: integers,
+# comparisons, choices.
 KINDS = {
     "tensor": re.compile(r"mma\.sync|wgmma\.mma_async|tcgen05\.mma"),
     "special": re.compile(r"(ex2|lg2|rcp|sqrt|rsqrt|sin|cos|tanh)\.|div\.(full|approx)"),
+    "conversion": re.compile(r"cvt\.r[nzmp]i\."),
     "division": re.compile(r"div\.(rn|u|s)|rem\."),
     "global": re.compile(r"(ld|st|atom|red)\.(relaxed\.)?global|cp\.async"),
     "shared": re.compile(r"(ld|st)\.shared|ldmatrix|stmatrix"),
@@ -49,11 +51,15 @@ def entries(ptx: str) -> dict[str, str]:
     return {name: ptx[start:end] for (name, start), end in zip(starts, ends, strict=False)}
 
 
-def loops(body: str, *, clear: bool = False) -> list[Loop]:
+Taken = Literal["whole", "settled", "clear"]
+
+
+def loops(body: str, path: Taken = "whole") -> list[Loop]:
     """The kernel outside of all loops, then its loops in the order in which they begin.
 
-    With `clear`, without what the longest jump forward over a rounded quotient passes over: the
-    certificate of an allocation, which rows without a doubt do not need.
+    Of an allocation rows without a doubt need no rounded quotient: the `clear` path is without what
+    the longest jump forward over one passes over. Rows of ties need one step: the `settled` path is
+    without what the longest such jump within the first passes over, the certificate.
 
     A loop is what lies between a label and the last branch back to it. Compilers lay out blocks in
     such an order that this is right for the loops of these kernels.
@@ -68,7 +74,7 @@ def loops(body: str, *, clear: bool = False) -> list[Loop]:
             if start <= i:
                 spans[start] = max(i, spans.get(start, 0))
     ordered = sorted(spans.items())
-    skipped = _longest_jump(lines, labels) if clear else range(0)
+    skipped = _skipped(lines, labels, path)
     made = [Loop()] + [Loop() for _ in ordered]
     for j, (start, end) in enumerate(ordered):
         made[j + 1].depth = 1 + sum(a < start and end <= b for a, b in ordered)
@@ -81,15 +87,21 @@ def loops(body: str, *, clear: bool = False) -> list[Loop]:
     return made
 
 
-def _longest_jump(lines: list[str], labels: dict[str, int]) -> range:
-    """Lines between a conditional branch and its label further down, with a quotient in between."""
-    found = range(0)
+def _skipped(lines: list[str], labels: dict[str, int], path: Taken) -> range:
+    """Lines that a path of an allocation does not take."""
+    if path == "whole":
+        return range(0)
+    jumps = []
     for i, line in enumerate(lines):
         branch = _BRANCH.search(line) if line.startswith("@") else None
-        between = range(i + 1, labels.get(branch.group(1).lstrip("$"), 0) if branch else 0)
-        if len(between) > len(found) and any("div.rn" in lines[j] for j in between):
-            found = between
-    return found
+        end = labels.get(branch.group(1).lstrip("$"), 0) if branch else 0
+        if any("div.rn" in lines[j] for j in range(i + 1, end)):
+            jumps.append(range(i + 1, end))
+    first = max(jumps, key=len, default=range(0))
+    if path == "clear":
+        return first
+    within = [j for j in jumps if j != first and first.start <= j.start and j.stop <= first.stop]
+    return max(within, key=len, default=range(0))
 
 
 def kind_of(name: str) -> str | None:

@@ -1,23 +1,34 @@
 """Times of kernels on GPUs as a roofline predicts them: from datasheets and instruction counts.
 
 A prediction is not a measurement. It is the least time that the device's units need, each kept busy
-throughout at the boost clock; the longest of them is the time, and names what binds. Latency, what
-waits at a barrier, and traffic between the caches are not in it, so a device will be slower.
+throughout at the boost clock; the longest of them is the time, and names what binds. What is laid
+out for a kernel is written and read before it, and added. Latency, what waits at a barrier, and
+traffic between the caches are not in it, so a device will be slower.
 
 Rates a multiprocessor and cycle, from NVIDIA's whitepapers on A100, H100 and Blackwell and the
 table of arithmetic throughput in the CUDA C++ Programming Guide: four instructions of a warp begin,
-`Device.lanes` floats, 64 integers, comparisons or choices, 16 reciprocals, roots or exponentials,
-and 128 bytes of shared memory.
+`Device.lanes` floats, 64 integers, comparisons or choices, 16 reciprocals, roots, exponentials or
+conversions, and 128 bytes of shared memory or of a cache.
 """
 
 from collections import Counter
 from typing import Any
 
+from compiled.assumed import OPEN
 from compiled.devices import DEVICES, H200, Device
 
 ISSUED, INTEGER, SPECIAL, SHARED, WARP = 4, 64, 16, 32, 32
+# Share of the matrix rate that `mma.sync` reaches from Hopper on, where other instructions reach
+# nearly all: measured by others on a Hopper GPU (Luo et al. 2025, arXiv 2501.12084, tensor cores).
+OLDER = 0.629
+# Of a program of the reference.
+_THREADS = 128
 # Instructions of a correctly rounded quotient besides its reciprocal.
 _DIVISION = 10
+# Seconds under which launching a kernel, about five millionths, counts as much as what it does.
+LATENCY = 1e-5
+# Programs a multiprocessor under which some of them wait for others, however good a program is.
+BUSY = 2
 # What the bars ask for, by kernel.
 BARS = {
     "largest_priorities": "at most 2 times a copy",
@@ -36,9 +47,11 @@ def counts(row: dict[str, Any], *, tied: bool = False) -> Counter[str]:
     """Instructions that a thread executes, by kind."""
     turns = row["work"]["tied_turns" if tied else "turns"]
     first, *loops = _working(row)
-    outside = first if tied or not row["clear"] else row["clear"]
+    path = row["settled" if tied else "clear"] or first
     total = Counter[str]()
-    for loop, turn in zip((outside, *loops), (1, *turns), strict=True):
+    # Some of the tied rows take the rest too.
+    rest = {kind: first.get(kind, 0) - path.get(kind, 0) for kind in first}
+    for loop, turn in zip((path, rest, *loops), (1, OPEN * tied, *turns), strict=True):
         for kind, count in loop.items():
             if kind != "depth":
                 total[kind] += count * turn
@@ -56,19 +69,23 @@ def limits_of(row: dict[str, Any], device: Device, *, tied: bool = False) -> dic
         "floats": (each["float"] + _DIVISION * each["division"]) * WARP / device.lanes[0],
         "doubles": each["double"] * WARP / device.lanes[1],
         "integers": each["integer"] * WARP / INTEGER,
-        "special functions": (each["special"] + each["division"]) * WARP / SPECIAL,
-        "shared memory": each["shared"] * WARP / SHARED,
+        "special functions": (each["special"] + each["division"] + each["conversion"])
+        * WARP
+        / SPECIAL,
+        "shared memory": (each["shared"] + each["global"]) * WARP / SHARED,
         "instructions": each.total() / ISSUED,
     }
     seconds = {unit: count * warps / device.clock for unit, count in cycles.items()}
     seconds["memory"] = (row["read"] + row["written"]) / device.bandwidth
     if work["product"] and row["tensor"]:
         rate = device.matrix["bfloat16" if row["precision"] == "full" else row["precision"]]
+        if device.capability >= (9, 0) and set(row["tensor"]) == {"mma.sync"}:
+            rate *= OLDER
         seconds["matrix unit"] = work["product"] * share / rate
     return seconds
 
 
-def _against_bar(row: dict[str, Any], device: Device, seconds: float) -> float:
+def _against_bar(row: dict[str, Any], device: Device, seconds: float, reference: Any) -> float:
     """The figure that the kernel's bar is about."""
     work = row["work"]
     if row["kernel"] == "largest_priorities":
@@ -77,18 +94,44 @@ def _against_bar(row: dict[str, Any], device: Device, seconds: float) -> float:
         plain = 2 * device.lanes[0] * device.cores * device.clock
         product = work["useful"] / device.matrix.get(row["precision"], plain)
         return max(product, work["copied"] / device.bandwidth) / seconds
-    # The reference draws as the kernel does, and writes and reads what the kernel keeps.
-    return (seconds + work["copied"] / device.bandwidth) / seconds
+    # The reference draws one number a thread, and writes and reads what the kernel keeps.
+    draws = limits_of(reference | {"work": reference_work(work)}, device)
+    return (max(draws.values()) + work["copied"] / device.bandwidth) / seconds
 
 
-def predicted(row: dict[str, Any], device: Device, *, tied: bool = False) -> dict[str, Any]:
-    """The prediction of a row: time, what binds, the bar's figure, operations a byte."""
+def reference_work(work: dict[str, Any]) -> dict[str, Any]:
+    """That of a program which draws, of threads of the reference."""
+    return work | {"programs": work["draws"] // _THREADS, "turns": (), "product": 0}
+
+
+def predicted(
+    row: dict[str, Any], device: Device, *, tied: bool = False, reference: Any = None
+) -> dict[str, Any]:
+    """The prediction of a row: time, what binds, the bar's figure, operations a byte.
+
+    Args:
+        row: what was compiled.
+        device: on which.
+        tied: of rows with ties.
+        reference: what the kernel of expected outcomes is compared with, as it was compiled.
+
+    Returns:
+        A row of the table.
+    """
     seconds = limits_of(row, device, tied=tied)
     binds = max(seconds, key=lambda unit: seconds[unit])
-    most = seconds[binds]
-    figure = _against_bar(row, device, most)
+    # What the program keeps besides is laid out before the kernel, or added up after it.
+    most = seconds[binds] + 2 * row["kept"] / device.bandwidth
+    figure = _against_bar(row, device, most, reference)
     least = _LEAST.get(row["kernel"])
     meets = figure <= 2 if least is None else figure >= least
+    bar = "met" if meets else "missed"
+    if not row["work"]["asked"]:
+        bar = "not asked of this size"
+    elif most < LATENCY:
+        bar = "latency"
+    elif row["work"]["programs"] < BUSY * device.cores:
+        bar = "too few programs"
     case = row["case"] + (", with ties" if tied else "")
     return {
         "device": device.name,
@@ -99,17 +142,32 @@ def predicted(row: dict[str, Any], device: Device, *, tied: bool = False) -> dic
         "milliseconds": float(f"{most * 1e3:.4g}"),
         "binds": binds,
         "figure": float(f"{figure:.3g}"),
-        "meets": meets,
+        "bar": bar,
     }
 
 
 _LEAST = {"similarity_sums": 0.6, "expected_outcomes": 10}
 
 
+def _of_few(row: dict[str, Any]) -> dict[str, Any]:
+    """The same program, of fewer problems."""
+    work = row["work"]
+    share = work["few"] / work["many"]
+    fewer = {name: work[name] * share for name in ("programs", "product", "useful", "copied")}
+    return row | {
+        "case": row["case"].replace(str(work["many"]), str(work["few"]), 1),
+        "read": row["read"] * share,
+        "written": row["written"] * share,
+        "kept": row["kept"] * share,
+        "work": work | fewer,
+    }
+
+
 def operations_a_byte(row: dict[str, Any]) -> float:
     """Operations of all threads, and of matrix units, a byte read or written."""
     work, each = row["work"], counts(row)
-    executed = sum(each[kind] for kind in ("float", "double", "integer", "special"))
+    kinds = "float", "double", "integer", "special", "conversion"
+    executed = sum(each[kind] for kind in kinds)
     executed += _DIVISION * each["division"]
     total = executed * work["programs"] * row["threads"]
     if row["tensor"]:
@@ -128,12 +186,21 @@ def predictable(row: dict[str, Any]) -> bool:
 
 def all_predicted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Predictions of all kernels by the newest JAX; an H200 is an H100 with other memory."""
-    newest = [row for row in rows if row["jax"] == rows[-1]["jax"] and predictable(row)]
+    newest = [row for row in rows if row["jax"] == rows[-1]["jax"]]
+    drawn = [row for row in newest if row["backend"] == "xla" and row.get("in_program")]
+    references = {row["device"]: row for row in drawn}
+    newest = [
+        row
+        for row in newest
+        if predictable(row) and (not row["work"]["draws"] or row["device"] in references)
+    ]
     found = []
     for name, device in (*DEVICES.items(), ("H100", H200)):
         for row in newest:
             if row["device"] == name:
-                found.append(predicted(row, device))
+                found.append(predicted(row, device, reference=references.get(name)))
                 if row["work"]["tied_turns"]:
                     found.append(predicted(row, device, tied=True))
+                if row["work"]["few"]:
+                    found.append(predicted(_of_few(row), device))
     return found

@@ -9,22 +9,28 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
 import dora_theory as dt
-from compiled.assumed import PASSES, TIED_PASSES
+from compiled.assumed import OPEN, passes
 from dora_theory.kernels.beta_sampler import Stream
 from dora_theory.kernels.divisor_pallas import allocation_kernel
 from dora_theory.kernels.divisor_pallas import tiling as allocation_tiling
-from dora_theory.kernels.outcomes import expected_outcomes_kernel
-from dora_theory.kernels.similarities import Precision, Tiling, similarity_kernel, tiling
+from dora_theory.kernels.outcomes import Tiling as OutcomeTiling
+from dora_theory.kernels.outcomes import expected_outcomes_kernel, expected_outcomes_reference
+from dora_theory.kernels.similarities_triton import Tiling, similarity_kernel, tiling
+from dora_theory.kernels.similarity_parts import Precision, shares_of
 
 # Ragged ones among them. Of allocation: candidates, whether each has its own offset, and the bits.
 ALLOCATIONS = (
-    (1, False, 32), (5, True, 32), (64, False, 32), (64, False, 64), (100, True, 32),
-    (1000, False, 32), (4096, False, 32), (8192, False, 32),
+    (1, False, 32), (5, True, 32), (8, False, 32), (64, False, 32), (64, False, 64),
+    (100, True, 32), (1000, False, 32), (4096, False, 32), (8192, False, 32),
 )  # fmt: skip
 # What the compiler may round buffers up to, together.
 _ROUNDING = 1 << 12
-# Candidates and dimensions of γ, with problems that make a GPU full.
-SIMILARITIES = ((1, 16, 4096), (8, 384, 1024), (100, 16, 256), (1000, 384, 16), (8192, 1024, 1))
+# Candidates and dimensions of γ, with problems that keep a GPU busy; and of some, so few that it
+# mostly waits, by the same program.
+SIMILARITIES = (
+    (1, 16, 65536), (8, 384, 65536), (100, 16, 16384), (1000, 384, 256), (8192, 1024, 1),
+)  # fmt: skip
+FEW = {8: 1024, 1000: 16}
 PRECISIONS: tuple[Precision, ...] = ("full", "tf32", "bfloat16")
 STRATEGIES = (1, 3, 11)
 WEIGHTS, PROBLEMS, UNITS, SAMPLES, SAMPLES_IN_CHUNK = 1 << 26, 4096, 4, 4096, 2048
@@ -40,6 +46,10 @@ class Work(NamedTuple):
         product: operations of the matrix product as it is done, padded.
         useful: those that are asked for.
         copied: bytes that what it is compared with moves.
+        few: a smaller number of problems of which a prediction is made too, or 0, and `many`, the
+            number that is compiled.
+        asked: whether the kernel's bar is asked of this size.
+        draws: numbers that are drawn, or 0.
     """
 
     programs: int
@@ -48,6 +58,10 @@ class Work(NamedTuple):
     product: float = 0
     useful: float = 0
     copied: float = 0
+    few: int = 0
+    many: int = 0
+    asked: bool = True
+    draws: int = 0
 
 
 class Program(NamedTuple):
@@ -97,6 +111,7 @@ def as_if_there_were_a_gpu() -> None:
 def every(device: str) -> Iterator[Program]:
     """All that is compiled for a device; what takes long, and what is planted, for one only."""
     yield from kernels()
+    yield estimator(3)
     yield from other_forms(device)
     yield from functions(1)
     yield from functions(8)
@@ -124,19 +139,22 @@ def other_forms(device: str) -> Iterator[Program]:
 
     # One kernel for each: in one process Mosaic GPU compiles it once, and then says nothing of it.
     made = outcomes(3 if device == "H100" else 1)
-    yield made._replace(function=expected_outcomes_mosaic, backend="mosaic")
+    # Half as many samples of a program, and so twice as many programs.
+    work = made.work and made.work._replace(programs=PROBLEMS * (SAMPLES // 256))
+    yield made._replace(function=expected_outcomes_mosaic, backend="mosaic", work=work)
     if device == "H100":
         for precision in PRECISIONS:
             k, d, problems = SIMILARITIES[-1]
             made = similarity(k, d, problems, precision)
             tall, wide = -(-k // 256) * 256, -(-d // 64) * 64
+            shares, most = shares_of(tall // 128)
             # Two times six bfloat16 numbers for one float32, or the embeddings, padded.
             keeps = problems * tall * wide * 32
             # Two of three warpgroups multiply: a step takes 128 bytes of a row.
             products = 6 if precision == "full" else 1
-            blocks, each = 2 / 3 * tall / 128, 32 if precision == "tf32" else 64
+            blocks, each = 2 / 3 * most, 32 if precision == "tf32" else 64
             work = Work(
-                problems * tall // 256,
+                problems * shares * tall // 256,
                 (0, blocks, blocks * products * wide // each, 0),
                 product=2.0 * products * problems * wide * tall**2,
                 useful=2.0 * problems * d * k**2,
@@ -159,10 +177,13 @@ def allocation(k: int, own: bool, bits: int) -> Program:
     )
     case = f"k = {k}{', own offsets' if own else ''}"
     # Two loops in the machine code are one: of moves, of which rows without ties have none.
-    ties = (TIED_PASSES, 1, 1) if k > 1 and not own and bits == 32 else ()
+    ties = (passes(k, tied=True), OPEN, OPEN) if k > 1 and not own and bits == 32 else ()
+    # A row of one has nothing to search, nor to count along.
+    turns = (passes(k), 0, 0) if k > 1 else (0, 0)
     work = Work(
-        -(-rows // allocation_tiling(k).rows), (PASSES if k > 1 else 0, 0, 0), ties,
-        copied=rows * k * bits // 4,
+        -(-rows // allocation_tiling(k, bits // 8).rows), turns, ties,
+        # Of an offset for each candidate too. What the bar is asked of, the kernel was made for.
+        copied=rows * k * (bits // 4 + own * bits // 8), asked=8 <= k <= 4096,
     )  # fmt: skip
     # Offsets and budgets laid out a row each, and an output.
     return Program(
@@ -179,16 +200,20 @@ def similarity(
         _shape((problems, k), jnp.float32),
         _shape((problems,), jnp.float32),
     )
-    share = tile or tiling(k, precision)
+    share = tile or tiling(k, d, precision)
     side = max(share.rows, share.columns)
     tall, wide = -(-k // side) * side, -(-d // share.depth) * share.depth
-    columns, steps = tall // share.columns, wide // share.depth
+    steps = wide // share.depth
+    shares, most = shares_of(tall // share.columns)
+    # Of so few candidates a program takes several problems.
+    together = 16 // k if 16 % k == 0 else 1
     # A loop of one turn is none.
-    turns = (columns,) * (columns > 1) + (columns * steps,) * (steps > 1)
+    turns = (most,) * (most > 1) + (most * steps,) * (steps > 1)
     useful = 2.0 * problems * d * k**2
     work = Work(
-        problems * tall // share.rows, turns, product=2.0 * problems * wide * tall**2,
-        useful=useful, copied=4.0 * problems * k * (d + k),
+        problems * shares * tall // share.rows // together, turns,
+        product=2.0 * problems * wide * tall**2 / together, useful=useful,
+        copied=4.0 * problems * k * (d + k), few=FEW.get(k, 0), many=problems,
     )  # fmt: skip
     return Program(
         "similarity_sums", f"{problems} × k = {k}, d = {d}",
@@ -207,15 +232,24 @@ def outcomes(strategies: int) -> Program:
         _shape((SAMPLES,), jnp.uint32),
         _shape((SAMPLES,), bool),
     )
+    each = OutcomeTiling().samples
     # Coefficients of 35 numbers a unit, twice while they are laid out, and partial sums.
     return Program(
         "expected_outcomes", f"{strategies} strategies", expected_outcomes_kernel, shapes,
-        linear=n * (UNITS * (40 * 4 * 3 + 64 * strategies) + 16 * (SAMPLES // 256) * 16),
+        linear=n * (UNITS * (40 * 4 * 3 + 64 * strategies) + 16 * (SAMPLES // each) * 16),
         work=Work(
-            n * (SAMPLES // 256), (UNITS,),
+            n * (SAMPLES // each), (UNITS,),
             # Logits written and read twice, log failures read and written.
-            copied=4.0 * n * SAMPLES * UNITS * (3 + 2 * strategies),
+            copied=4.0 * n * SAMPLES * UNITS * (3 + 2 * strategies), draws=n * SAMPLES * UNITS,
         ),
+    )  # fmt: skip
+
+
+def estimator(strategies: int) -> Program:
+    """What the kernel of expected outcomes is compared with, as XLA compiles it."""
+    return outcomes(strategies)._replace(
+        case=f"reference, {strategies} strategies", function=expected_outcomes_reference,
+        backend="xla", linear=PROBLEMS * SAMPLES * 4 * 16, work=None,
     )  # fmt: skip
 
 

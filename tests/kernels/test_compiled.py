@@ -60,12 +60,12 @@ GOOD = {
     "device": "H100", "devices": 1, "precision": "tf32", "in_program": True, "spilled": 8,
     "tensor": {"mma.sync": 4}, "kept": 10, "linear": 10, "gathers": [], "warnings": [],
     "registers": 64, "shared": 0, "occupancy": 0.5, "read": 8, "written": 4, "seconds": 1.0,
-    "threads": 128, "special": {"ex2.approx": 2}, "clear": {}, "loops": [
+    "threads": 128, "special": {"ex2.approx": 2}, "clear": {}, "settled": {}, "loops": [
         {"depth": 0, "float": 100}, {"depth": 1, "float": 64, "special": 4, "tensor": 1},
     ],
     "work": {
         "programs": 133, "turns": [10], "tied_turns": [], "product": 4e9, "useful": 3e9,
-        "copied": 0,
+        "copied": 0, "few": 0, "many": 0, "asked": True, "draws": 0,
     },
 }  # fmt: skip
 
@@ -154,14 +154,46 @@ def test_a_prediction_is_what_the_busiest_unit_needs():
     assert seconds["special functions"] == pytest.approx(warps * 40 * 32 / 16 / 1.98e9)
     assert seconds["instructions"] == pytest.approx(warps * (740 + 40 + 10) / 4 / 1.98e9)
     assert seconds["memory"] == pytest.approx(12 / 3.35232e12)
-    assert seconds["matrix unit"] == pytest.approx(4e9 * 264 / 133 / 494.7e12)
+    assert seconds["matrix unit"] == pytest.approx(4e9 * 264 / 133 / (predict.OLDER * 494.7e12))
     found = predict.predicted(GOOD, h100)
     assert found["binds"] == "matrix unit"
     assert found["milliseconds"] == pytest.approx(1e3 * seconds["matrix unit"], rel=1e-3)
-    assert found["figure"] == pytest.approx(3 / 4 * 133 / 264, rel=5e-3)
-    assert not found["meets"]
+    assert found["figure"] == pytest.approx(3 / 4 * 133 / 264 * predict.OLDER, rel=5e-3)
+    assert found["bar"] == "too few programs"
     operations = 133 * 128 * 780 + 4e9
     assert predict.operations_a_byte(GOOD) == pytest.approx(operations / 12)
+    newer = GOOD | {"tensor": {"wgmma.mma_async": 4}}
+    faster = predict.limits_of(newer, h100)["matrix unit"]
+    assert faster == pytest.approx(predict.OLDER * seconds["matrix unit"])
+
+
+def test_what_is_laid_out_is_added_and_what_is_mostly_latency_has_no_bar():
+    h100, work = DEVICES["H100"], GOOD["work"]
+    laid_out = predict.predicted(GOOD | {"kept": 3.35232e9}, h100)
+    alone = predict.predicted(GOOD, h100)
+    assert laid_out["milliseconds"] - alone["milliseconds"] == pytest.approx(2, rel=1e-3)
+    few = {"case": "64 × k = 8", "work": work | {"few": 8, "many": 64, "programs": 132 * 64}}
+    many, less = predict.all_predicted([GOOD | few])[:2]
+    assert less["case"] == "8 × k = 8"
+    assert less["milliseconds"] < many["milliseconds"] / 2
+    assert less["bar"] == "latency"
+    assert alone["bar"] == "too few programs"
+    odd = GOOD | {"work": work | {"asked": False}}
+    assert predict.predicted(odd, h100)["bar"] == "not asked of this size"
+
+
+def test_monte_carlo_is_compared_with_what_its_reference_executes():
+    """As many programs' worth of draws, eleven times the instructions: eleven times as long."""
+    work = GOOD["work"] | {"programs": 264, "turns": [], "product": 0}
+    work |= {"draws": 264 * 128, "copied": 0}
+    loops = [{"depth": 0, "integer": 10_000_000}]
+    kernel = GOOD | {"kernel": "expected_outcomes", "work": work, "loops": loops, "tensor": {}}
+    kernel["kept"] = 0
+    drawn = [{"depth": 0, "integer": 110_000_000}]
+    reference = kernel | {"loops": drawn, "backend": "xla", "work": None}
+    found = predict.all_predicted([kernel, reference])
+    assert [row["figure"] for row in found] == [11, 11]
+    assert found[0]["bar"] == "met"
 
 
 def test_rows_without_a_doubt_skip_the_certificate():
@@ -181,7 +213,12 @@ def test_rows_without_a_doubt_skip_the_certificate():
 $L1:
     sub.f32 %f1, %f1, %f1;"""
     assert dict(loops(jump)[0].counts) == {"division": 1, "float": 2}
-    assert dict(loops(jump, clear=True)[0].counts) == {"float": 1}
+    assert dict(loops(jump, "clear")[0].counts) == {"float": 1}
+    within = jump.replace(
+        "    add", jump.replace("L1", "L2").replace("sub", "mul") + "\n    add", 1
+    )
+    assert dict(loops(within, "settled")[0].counts) == {"division": 1, "float": 4 - 1}
+    assert dict(loops(within, "clear")[0].counts) == {"float": 1}
 
 
 def test_every_measured_row_has_a_prediction_that_is_called_one():
@@ -193,6 +230,7 @@ def test_every_measured_row_has_a_prediction_that_is_called_one():
     for device in (*DEVICES.values(), H200):
         assert {*names, roofline.OF_MONTE_CARLO} <= set(roofline.predictions(device.name))
     assert not roofline.predictions("a GPU")
-    text = tables.predictions(predict.all_predicted([GOOD]), "0.0")
+    busy = GOOD | {"work": GOOD["work"] | {"programs": 1000}}
+    text = tables.predictions(predict.all_predicted([busy]), "0.0")
     assert "nothing here was measured" in text
     assert "Bars that a prediction misses: 2 of 2" in text
