@@ -133,9 +133,10 @@ def main() -> int:
         (out / "gpu-predicted.md").write_text(tables.predictions(found, rows[-1]["jax"]))
         (out / "gpu-predicted.json").write_text(tables.as_json(found))
     print(*faults, sep="\n", end="\n" if faults else "")
+    took = "" if options.again else f" in {time.monotonic() - start:.0f} s"
     spills = ", ".join(f"{row['spilled']} bytes" for row in planted)
     print(
-        f"{len(rows)} programs compiled without a GPU in {time.monotonic() - start:.0f} s, "
+        f"{len(rows)} programs compiled without a GPU{took}, "
         f"{len(faults)} faults; planted spills seen: {spills}"
     )
     return 1 if faults else 0
