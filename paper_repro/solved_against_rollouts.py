@@ -2,8 +2,8 @@
 
 Logs are replayed without replacement: HumanEval (CodeGen-16B, 164 problems, 100 samples each), the
 Game of 24 (GPT-4, 100 puzzles, 100 samples) and MATH-500 (Llama-3.1-8B, 500 problems, 19 samples).
-Bands are 95% intervals of one run of uniform budgets and of round robin on the unsolved; the gray
-line is what the log solves at all. The second picture stops at a score where there is no verifier.
+Bands are 95% intervals of one run of uniform budgets and of round robin on the unsolved; the black
+line is all that the log solves. The second picture stops at a score where there is no verifier.
 """
 
 import argparse
