@@ -139,14 +139,6 @@ def _(
 
 
 @app.cell
-def _(shown, view):
-    # After the first picture is there, so that it does not wait.
-    if shown:
-        view.warm_up()
-    return
-
-
-@app.cell
 def _(charts, mo, shown, words):
     _, record_, problem_, seen_ = shown
     mo.vstack(
@@ -183,6 +175,14 @@ def _(mo, shown, words):
     mo.output.append(
         mo.Html(words.texts(of_log, of_problem)) if of_log else words.reproduced(mo, setting)
     )
+    return
+
+
+@app.cell
+def _(shown, view):
+    # Last, so that the first picture does not wait: cells run in the order of the file.
+    if shown:
+        view.warm_up()
     return
 
 
