@@ -12,7 +12,7 @@ else:
     # At run time jaxtyping looks into the union.
     from jax.typing import ArrayLike
 
-__all__ = ["ArrayLike", "array_of", "is_array", "is_foreign", "is_host"]
+__all__ = ["ArrayLike", "array_of", "is_array", "is_foreign", "is_host", "near"]
 
 # The CPU, as DLPack numbers devices.
 _CPU = 1
@@ -26,6 +26,17 @@ def is_array(x: Any) -> bool:
 def is_host(x: Any) -> bool:
     """Whether the values of `x` may be looked at: it is no `jax.Array`, and not on a device."""
     return not isinstance(x, jax.Array) and not (is_foreign(x) and x.__dlpack_device__()[0] != _CPU)
+
+
+def near(x: Any) -> Any:
+    """An array of JAX in the memory of one CPU as NumPy's, without a copy; anything else as it is.
+
+    It waits for what is still being computed.
+    """
+    if not isinstance(x, jax.Array) or isinstance(x, jax.core.Tracer):
+        return x
+    where = x.devices()
+    return np.asarray(x) if len(where) == 1 and next(iter(where)).platform == "cpu" else x
 
 
 def is_foreign(x: Any) -> bool:

@@ -215,7 +215,8 @@ def checked_host(
         x = host[name]
         if x.dtype != dtype and jnp.issubdtype(x.dtype, jnp.floating):
             host[name] = x = _cast(x, dtype)
-        if is_host(x) and domain is not None:
+        # Counts are looked at as they are read.
+        if domain is not None and domain is not COUNT and is_host(x):
             ours = domain if isinstance(domain, Domain) else domain(dtype)
             ours.check(name, x, mask_of(there, axes_of[name]))
         if arguments[name].axes == "?k" and axes_of[name] != "k":
@@ -252,7 +253,9 @@ def mask_of(mask: Any, axes: str) -> Any:
 def check_vectors(name: str, x: Any, dtype: np.dtype, mask: Any = None) -> None:
     """`ValueError` for host vectors `(..., k, d)` that are zero, as XLA takes subnormal numbers."""
     if is_host(x) and is_host(mask):
-        zero = ~(np.abs(array_of(x)).max(-1) >= float(jnp.finfo(dtype).tiny))
+        values = array_of(x)
+        largest = np.maximum(values.max(-1), -values.min(-1))
+        zero = ~(largest >= float(jnp.finfo(dtype).tiny))
         if mask is not None:
             zero = zero & array_of(mask)
         if zero.any():

@@ -63,7 +63,12 @@ class Domain(NamedTuple):
         if isinstance(x, jax.Array) or isinstance(mask, jax.Array):
             return
         values = np.asarray(x)
+        if not values.ndim and mask is None and self._holds_number(values.item()):
+            return
         with np.errstate(invalid="ignore"):
+            # Two numbers tell nearly always, without an array as large as the values: NaN is both.
+            if values.size and self.holds(values.min()) and self.holds(values.max()):
+                return
             bad = ~self.holds(values)
         if mask is not None:
             bad = bad & np.asarray(mask)
@@ -71,6 +76,10 @@ class Domain(NamedTuple):
         if bad.any():
             place = tuple(int(i) for i in np.argwhere(bad)[0])
             raise ValueError(f"{at(name, place)} = {values[place]}: needs {self}")
+
+    def _holds_number(self, x: float) -> bool:
+        above = x > self.low if self._low_open else x >= self.low
+        return above and (x < self.high if self._high_open else x <= self.high)
 
     @property
     def _low_open(self) -> bool:

@@ -21,6 +21,7 @@ LAYERS = {
     "_checks": 1,
     "_pytrees": 1,
     "_domains": 1,
+    "_sizes": 1,
     "compilation_cache": 1,
     "io": 2,
     "kernels": 3,

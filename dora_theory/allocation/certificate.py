@@ -16,6 +16,7 @@ from dora_theory._domains import (
     offset_fails,
     spoiled,
 )
+from dora_theory._sizes import rounded
 from dora_theory.allocation.optimal import checked_problem, solved
 from dora_theory.model.objective import numerators
 
@@ -80,6 +81,7 @@ def certificate(
     return _certificate(w, kappa, given, m)
 
 
+@rounded
 def is_optimal(
     weights: Real[ArrayLike, "*#batch k"],
     concentration: Real[ArrayLike, "..."],

@@ -22,14 +22,8 @@ from dora_theory._checks import (
     is_host,
     labeled,
 )
-from dora_theory._domains import (
-    COUNT,
-    SHARE,
-    Labels,
-    cannot_spend,
-    offset_domain,
-    spoiled,
-)
+from dora_theory._domains import COUNT, SHARE, Labels, cannot_spend, offset_domain, spoiled
+from dora_theory._sizes import rounded
 from dora_theory.allocation import by_level
 from dora_theory.allocation.optimal import optimal_allocation
 from dora_theory.allocation.spread import spread_totals
@@ -43,6 +37,7 @@ Method = Literal["tables", "quadrature"]
 _NODES = 128
 
 
+@rounded
 def direction_allocation(
     direction_weights: Real[ArrayLike, "*#batch g"],
     directions: Int[ArrayLike, "*#batch k"],

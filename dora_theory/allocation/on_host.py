@@ -10,9 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from dora_theory._checks import Argument, check_budget, checked_host
-from dora_theory._domains import COUNT, NOT_NEGATIVE, SHARE, offset_domain
-from dora_theory.model import on_host
-from dora_theory.model.on_host import is_small, small_by
+from dora_theory._domains import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, offset_domain
+from dora_theory.model.on_host import checked_both, is_small, small_by, softmax, weights_of
 
 __all__ = ["apportion", "dora_allocation", "optimal_allocation", "rebase_allocation", "small_by"]
 
@@ -62,10 +61,16 @@ def rebase_allocation(
     mask: Any = None,
 ) -> Int[np.ndarray, " k"] | None:
     """`rules.rebase_allocation` of one small problem; None of anything else."""
-    if literal or not is_small(scores, budget, mask=mask):
+    if literal or not is_small(scores, budget, quality_temperature, mask=mask):
         return None
-    w = on_host.quality_weights(scores, quality_temperature=quality_temperature, mask=mask)
-    return None if w is None else apportion(w, budget, mask=mask)
+    r, t, n, m, _ = checked_host(
+        mask,
+        scores=Argument(scores),
+        quality_temperature=Argument(quality_temperature, "", POSITIVE),
+        budget=Argument(budget, "", COUNT),
+    )
+    check_budget(n, mask, r.dtype)
+    return _apportioned(softmax(r, t, m), 0.5, int(n), m)
 
 
 def dora_allocation(
@@ -79,16 +84,14 @@ def dora_allocation(
     mask: Any = None,
 ) -> Int[np.ndarray, " k"] | None:
     """`rules.dora_allocation` of one small problem; None of anything else."""
-    if literal or not is_small(scores, budget, mask=mask):
+    temperatures = quality_temperature, similarity_temperature
+    if literal or not is_small(scores, budget, *temperatures, mask=mask, embeddings=embeddings):
         return None
-    w = on_host.dora_weights(
-        scores,
-        embeddings,
-        quality_temperature=quality_temperature,
-        similarity_temperature=similarity_temperature,
-        mask=mask,
+    *given, n, m = checked_both(
+        scores, embeddings, *temperatures, mask, budget=Argument(budget, "", COUNT)
     )
-    return None if w is None else apportion(w, budget, mask=mask)
+    check_budget(n, mask, given[0].dtype)
+    return _apportioned(weights_of(*given, m), 0.5, int(n), m)
 
 
 def _apportioned(

@@ -23,6 +23,7 @@ from dora_theory._domains import (
     offset_domain,
     spoiled,
 )
+from dora_theory._sizes import rounded
 from dora_theory.allocation import on_host
 from dora_theory.kernels.dispatch import Implementation
 from dora_theory.kernels.divisor_pallas import allocate
@@ -31,6 +32,7 @@ from dora_theory.model.priors import BetaPrior
 
 
 @on_host.small_by(on_host.optimal_allocation)
+@rounded
 def optimal_allocation(
     weights: Real[ArrayLike, "*#batch k"] | BetaPrior,
     concentration: Real[ArrayLike, "..."] | None,
@@ -91,6 +93,7 @@ def optimal_allocation(
 
 
 @on_host.small_by(on_host.apportion)
+@rounded
 def apportion(
     weights: Real[ArrayLike, "*#batch k"],
     budget: Real[ArrayLike, "*#batch"],

@@ -7,9 +7,11 @@ from jaxtyping import Array, Bool, Int, Real
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import Argument, check_spendable, checked
 from dora_theory._domains import COUNT, FINITE, NOT_NEGATIVE, SHARE, Domain, cannot_spend, spoiled
+from dora_theory._sizes import rounded
 from dora_theory.kernels.varying import varying_with
 
 
+@rounded
 def round_allocation(
     weights: Real[ArrayLike, "*#batch k"],
     budget: Real[ArrayLike, "*#batch"],
@@ -38,6 +40,7 @@ def round_allocation(
     return _rounded(*checked_scores(weights, budget, mask, "weights", SHARE))
 
 
+@rounded
 def sequential_ceiling_allocation(
     weights: Real[ArrayLike, "*#batch k"],
     budget: Real[ArrayLike, "*#batch"],

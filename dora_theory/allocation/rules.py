@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Int, Real
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import check_whole, fit
 from dora_theory._domains import spoiled
+from dora_theory._sizes import rounded
 from dora_theory.allocation import on_host
 from dora_theory.allocation.optimal import apportion
 from dora_theory.allocation.rounding import (
@@ -28,6 +29,7 @@ from dora_theory.model.quality import quality_weights
 from dora_theory.model.weights import checked_both, dora_weights, weighted
 
 
+@rounded
 def temperature_allocation(
     scores: Real[ArrayLike, "*#batch k"],
     budget: Real[ArrayLike, "*#batch"],
@@ -59,6 +61,7 @@ def temperature_allocation(
     return _everyone(*checked_scores(scores, budget, mask), literal)
 
 
+@rounded
 def beam_allocation(
     scores: Real[ArrayLike, "*#batch k"],
     budget: Real[ArrayLike, "*#batch"],
@@ -94,6 +97,7 @@ def beam_allocation(
     return _beam(r, n, m, check_whole("beam_width", beam_width, 1), literal)
 
 
+@rounded
 def dvts_allocation(
     scores: Real[ArrayLike, "*#batch k"],
     budget: Real[ArrayLike, "*#batch"],
@@ -132,6 +136,7 @@ def dvts_allocation(
 
 
 @on_host.small_by(on_host.rebase_allocation)
+@rounded
 def rebase_allocation(
     scores: Real[ArrayLike, "*#batch k"],
     budget: Real[ArrayLike, "*#batch"],
@@ -171,6 +176,7 @@ def rebase_allocation(
     )
 
 
+@rounded
 def rebase_sequential_allocation(
     scores: Real[ArrayLike, "*#batch k"],
     budget: Real[ArrayLike, "*#batch"],
@@ -207,6 +213,7 @@ def rebase_sequential_allocation(
 
 
 @on_host.small_by(on_host.dora_allocation)
+@rounded
 def dora_allocation(
     scores: Real[ArrayLike, "*#batch k"],
     embeddings: Real[ArrayLike, "*#batch k d"],
@@ -253,6 +260,7 @@ def dora_allocation(
     return _share(weights, budget, literal, mask)
 
 
+@rounded
 def magnitude_allocation(
     scores: Real[ArrayLike, "*#batch k"],
     embeddings: Real[ArrayLike, "*#batch k d"],

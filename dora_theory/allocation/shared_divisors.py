@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Int, Real
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import Argument, check_budget, checked, mask_of
 from dora_theory._domains import COUNT, SHARE, budget_domain, cannot_spend, spoiled
+from dora_theory._sizes import rounded
 from dora_theory.allocation import shared_on_host
 from dora_theory.allocation.divisors import among_copies, checked_problem, readied, row_of, spend
 from dora_theory.model.copula import copies
@@ -24,6 +25,7 @@ from dora_theory.model.root_weights import root_weights
 
 
 @small_by(shared_on_host.shared_divisor_allocation)
+@rounded
 def shared_divisor_allocation(
     weights: Real[ArrayLike, "*#batch k"],
     correlation: Real[ArrayLike, "*#batch k k"],
@@ -63,6 +65,7 @@ def shared_divisor_allocation(
     return _shared(*checked_problem(weights, correlation, concentration, budget, mask), smooth)
 
 
+@rounded
 def moment_divisor_allocation(
     means: Real[ArrayLike, "*#batch k"],
     second_moments: Real[ArrayLike, "*#batch k k"],
@@ -99,6 +102,7 @@ def moment_divisor_allocation(
     return _moments(mu, second, n, m)
 
 
+@rounded
 def pair_divisor_allocation(
     weights: Real[ArrayLike, "*#batch k"],
     correlation: Real[ArrayLike, "*#batch k k"],
@@ -129,6 +133,7 @@ def pair_divisor_allocation(
     return _pairs(*checked_problem(weights, correlation, concentration, budget, mask), True)
 
 
+@rounded
 def copula_moment_allocation(
     weights: Real[ArrayLike, "*#batch k"],
     correlation: Real[ArrayLike, "*#batch k k"],
@@ -157,6 +162,7 @@ def copula_moment_allocation(
     return _pairs(*checked_problem(weights, correlation, concentration, budget, mask), False)
 
 
+@rounded
 def root_weight_allocation(
     weights: Real[ArrayLike, "*#batch k"],
     correlation: Real[ArrayLike, "*#batch k k"],
@@ -185,6 +191,7 @@ def root_weight_allocation(
     return _roots(*checked_problem(weights, correlation, concentration, budget, mask))
 
 
+@rounded
 def determinantal_allocation(
     weights: Real[ArrayLike, "*#batch k"],
     correlation: Real[ArrayLike, "*#batch k k"],

@@ -27,10 +27,12 @@ from dora_theory._domains import (
     offset_fails,
     spoiled,
 )
+from dora_theory._sizes import rounded
 from dora_theory.allocation.optimal import checked_problem
 from dora_theory.kernels.divisor import largest_priorities
 
 
+@rounded
 def waterfill_allocation(
     weights: Real[ArrayLike, "*#batch k"],
     concentration: Real[ArrayLike, "..."],
@@ -81,6 +83,7 @@ def waterfill_allocation(
     return _shifted_waterfill(w, kappa, jnp.asarray(shift, w.dtype), n, m)
 
 
+@rounded
 def shifted_linear_allocation(
     weights: Real[ArrayLike, "*#batch k"],
     concentration: Real[ArrayLike, "*#batch"],
@@ -115,6 +118,7 @@ def shifted_linear_allocation(
     return _shifted_linear(w, kappa, n, m)
 
 
+@rounded
 def rounded_waterfill_allocation(
     weights: Real[ArrayLike, "*#batch k"],
     concentration: Real[ArrayLike, "*#batch"],

@@ -23,11 +23,11 @@ from dora_theory.kernels.level_search import (
     Total,
     any_true,
     count_sum,
+    counted,
     counts_at,
     counts_in_doubt,
     first_bracket,
     row_sum,
-    running_count,
     search,
     search_for_most,
 )
@@ -175,8 +175,13 @@ def _solved_by_parts(n: Array, c: Array, target: Array, weight: Array, part: int
     """
     rows = n.shape[0]
     start = first_bracket(n, c, target, weight, count_sum)
-    bracket = search_for_most(start, n, c, target, 2 * part)
-    _, open_rows = counts_in_doubt(bracket.level, n, c, target, count_sum)
+    bracket, off = search_for_most(start, n, c, target, 2 * part)
+    # Where many rows are off their budget there is no doubt that they are.
+    open_rows = jax.lax.cond(
+        off > 8 * part,
+        lambda: varying_with(jnp.ones(target.shape, bool), n, c, target),
+        lambda: counts_in_doubt(bracket.level, n, c, target, count_sum)[1],
+    )
     counts, open_rows = jax.lax.cond(
         open_rows.astype(n.dtype).sum() > 4 * part,
         lambda: _settled(bracket.level, n, c, target, jnp.divide, count_sum),
@@ -224,15 +229,13 @@ def _settled(
     priority = sign * divide(n, c + jnp.where(short, counts, counts - 1))
     priority = jnp.where(short | (counts > 0), priority, -jnp.inf)
     group = priority.max(-1, keepdims=True)
-    tied = priority == group
-    # Not the last of the running counts: read twice, XLA computes them twice.
-    size = total(tied.astype(n.dtype))
-    places = jnp.where(short, 0, size) + (target - reached)
-    first = tied & (running_count(tied, target, total) <= places)
+    tied = counted(priority == group, n.dtype, total)
+    places = jnp.where(short, 0, tied.size) + (target - reached)
+    first = tied.here & (tied.up_to <= places)
     near = 16 * jnp.finfo(n.dtype).eps
     settled = (sign * group > 0) & (sign * (1 - sign * group * level) > near)
-    settled &= (places >= 0) & (places <= size)
-    counts += first.astype(n.dtype) - jnp.where(short, 0, tied.astype(n.dtype))
+    settled &= (places >= 0) & (places <= tied.size)
+    counts += first.astype(n.dtype) - jnp.where(short, 0, tied.here.astype(n.dtype))
     return counts, jnp.logical_not(settled)
 
 
@@ -318,7 +321,7 @@ def _first(
     def some(members: Array) -> Array:
         return jax.lax.cond(
             any_true(short & (how_many > 1)),
-            lambda members: members & (running_count(members, how_many, total) <= how_many),
+            lambda members: members & (counted(members, how_many.dtype, total).up_to <= how_many),
             # Nearly always one is asked for, which needs no running count.
             lowest,
             members,

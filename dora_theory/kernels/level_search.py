@@ -105,27 +105,37 @@ def _times_ones(x: Array) -> Array:
     return jnp.dot(x, jnp.ones((x.shape[-1], 1), x.dtype), precision=_EXACT)
 
 
-def running_count(
-    members: Bool[Array, "rows k"], how_many: Float[Array, "rows 1"], total: Total
-) -> Float[Array, "rows k"]:
-    """How many members there are up to each place of a row, in the dtype of `how_many`."""
-    k, dtype = members.shape[-1], how_many.dtype
+class Members(NamedTuple):
+    """Members of rows: how many there are in all and up to each place, and which they are."""
 
-    def scan(members: Array) -> Array:
-        return jnp.cumsum(members, -1).astype(dtype)
+    size: Float[Array, "rows 1"]
+    up_to: Float[Array, "rows k"]
+    here: Bool[Array, "rows k"]
 
-    def packed(members: Array) -> Array:
+
+def counted(members: Bool[Array, "rows k"], dtype: jnp.dtype, total: Total) -> Members:
+    """Counts of members in a dtype, and the members, read off what counts them."""
+    k = members.shape[-1]
+
+    def scan(members: Array) -> Members:
+        # Not the last of the running counts: read twice, XLA computes them twice.
+        size = total(members.astype(dtype))
+        return Members(size, jnp.cumsum(members, -1).astype(dtype), members)
+
+    def packed(members: Array) -> Members:
         # A word of 16 bits is a sum of powers of two, and exact. Ranks in it are counts of bits.
         # No constants: under `vmap` and `shard_map` at once JAX refuses those of branches.
         place, word = (jax.lax.broadcasted_iota(jnp.int32, (k, -(-k // _WORD)), i) for i in (0, 1))
         bits = jnp.where(place // _WORD == word, 1 << place % _WORD, 0)
         words = jnp.dot(members.astype(dtype), bits.astype(dtype), precision=_EXACT)
         words = words.astype(jnp.int32)
-        size = jax.lax.population_count(words)
-        before = jnp.cumsum(size, -1) - size
+        sizes = jax.lax.population_count(words)
+        before = jnp.cumsum(sizes, -1) - sizes
         own, before = (jnp.repeat(x, _WORD, -1)[:, :k] for x in (words, before))
-        up_to = (2 << place[:, 0] % _WORD) - 1
-        return (before + jax.lax.population_count(own & up_to)).astype(dtype)
+        bit = 1 << place[:, 0] % _WORD
+        up_to = before + jax.lax.population_count(own & (2 * bit - 1))
+        size = sizes.sum(-1, keepdims=True)
+        return Members(size.astype(dtype), up_to.astype(dtype), (own & bit) != 0)
 
     if total is not count_sum or k > _SHORT:
         return scan(members)
@@ -209,7 +219,7 @@ def search_for_most(
     c: Float[Array, "#rows #k"],
     goal: Float[Array, "rows 1"],
     leave: int,
-) -> Bracket:
+) -> tuple[Bracket, Float[Array, ""]]:
     """A few passes over all rows, until some `leave` of them are off their goal, or all are near.
 
     Args:
@@ -220,7 +230,8 @@ def search_for_most(
         leave: how many rows may be left.
 
     Returns:
-        The brackets then, for `search` to go on from.
+        The brackets then, for `search` to go on from, and how many rows were off their goal before
+        the last move.
     """
 
     def unfinished(state: tuple[Bracket, Array, Array, Array]) -> Bool[Array, ""]:
@@ -244,7 +255,7 @@ def search_for_most(
     reached = _reached(bracket.level, n, c, count_sum)
     start = bracket, reached, jnp.zeros((), jnp.int32), how_many(reached != goal)
     bracket, reached, *_ = jax.lax.while_loop(unfinished, narrow, varying_with(start, n, c, goal))
-    return _moved(bracket, reached, goal, _mean)
+    return _moved(bracket, reached, goal, _mean), how_many(reached != goal)
 
 
 def search(

@@ -151,18 +151,18 @@ def _sums_unscaled(
     """Sums of many narrow problems by products of embeddings as they are.
 
     Unit vectors are never written down. Problems of vectors whose squares may leave the range, or
-    that have no direction, are done again by them.
+    that have no direction, are done again by them; padding that is not finite is such a vector.
     """
     limits = jnp.finfo(embeddings.dtype)
     steep = inverse[:, None, None]
-    e = jnp.where(exists[..., None], embeddings, 0)
-    square = jnp.sum(e * e, -1)
+    # Padding is not blanked, which would be a copy of all: it is scaled by 0, and counts for 0.
+    e, square = embeddings, jnp.sum(embeddings * embeddings, -1)
     scale = jnp.where(exists, jax.lax.rsqrt(square), 0)
     gap = _dot("nid,njd->nij", e, e) * scale[:, :, None] * scale[:, None, :] - 1
     # A choice between numbers in place of the minimum would not be fused with the product.
     found = (jnp.exp(jnp.minimum(gap, 0) * steep) * values[:, None, :]).sum(-1)
-    inside = (square > jnp.sqrt(limits.tiny)) & (square < jnp.sqrt(limits.max))
-    lost = (exists & ~inside).any(-1, keepdims=True)
+    inside = ((square > jnp.sqrt(limits.tiny)) | ~exists) & (square < jnp.sqrt(limits.max))
+    lost = ~inside.all(-1, keepdims=True)
 
     def again() -> Array:
         return jnp.where(lost, by_unit_vectors(embeddings, values, inverse, exists), found)

@@ -22,6 +22,7 @@ from jaxtyping import Array, Bool, Float, Real
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import Argument, mask_of
 from dora_theory._domains import FINITE, NOT_NEGATIVE, POSITIVE, spoiled
+from dora_theory._sizes import rounded
 from dora_theory.kernels.varying import varying_with
 from dora_theory.model.directions import segment_sum
 from dora_theory.model.similarity import checked_similarity, cosine_similarity
@@ -30,6 +31,7 @@ from dora_theory.model.similarity import checked_similarity, cosine_similarity
 _PATIENCE = 3
 
 
+@rounded
 def magnitude_weighting(
     embeddings: Real[ArrayLike, "*batch k d"],
     *,
@@ -65,6 +67,7 @@ def magnitude_weighting(
     )
 
 
+@rounded
 def magnitude_weighting_from_similarity(
     similarity: Real[ArrayLike, "*#batch k k"],
     *,

@@ -19,10 +19,12 @@ from dora_theory._domains import (
     offset_fails,
     spoiled,
 )
+from dora_theory._sizes import rounded
 from dora_theory.model.pochhammer import log_failure_of, log_rising_ratio
 from dora_theory.model.priors import BetaPrior
 
 
+@rounded
 def log_failure(
     weights: Real[ArrayLike, "*#batch k"] | BetaPrior,
     concentration: Real[ArrayLike, "..."] | None,
@@ -73,6 +75,7 @@ def log_failure(
     return _joint(*_arguments(weights, concentration, allocation, mask))
 
 
+@rounded
 def success_probability(
     weights: Real[ArrayLike, "*#batch k"],
     concentration: Real[ArrayLike, "..."],
@@ -107,6 +110,7 @@ def success_probability(
     return _success(*_arguments(weights, concentration, allocation, mask))
 
 
+@rounded
 def candidate_log_failure(
     weights: Real[ArrayLike, "*#batch k"],
     concentration: Real[ArrayLike, "..."],
@@ -139,6 +143,7 @@ def candidate_log_failure(
     return each_log_failure(*_arguments(weights, concentration, allocation, mask))
 
 
+@rounded
 def priorities(
     weights: Real[ArrayLike, "*#batch k"],
     concentration: Real[ArrayLike, "..."],

@@ -13,8 +13,9 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float
 
-from dora_theory._checks import Argument, check_vectors, checked_host, is_host
-from dora_theory._domains import POSITIVE
+from dora_theory._arrays import near
+from dora_theory._checks import Argument, check_vectors, checked_host, is_host, mask_of
+from dora_theory._domains import FINITE, POSITIVE
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -79,11 +80,8 @@ def small_by(host: Callable[..., np.ndarray | None]) -> Callable[[F], F]:
 
 
 def _near(x: Any) -> Any:
-    """A small array of JAX on the CPU as NumPy's, which takes no copy; anything else as it is."""
-    if not isinstance(x, jax.Array) or isinstance(x, jax.core.Tracer) or x.size > SMALL * SMALL:
-        return x
-    where = x.devices()
-    return np.asarray(x) if len(where) == 1 and next(iter(where)).platform == "cpu" else x
+    """A small array of JAX on the CPU as NumPy's; anything else as it is."""
+    return x if isinstance(x, jax.Array) and x.size > SMALL * SMALL else near(x)
 
 
 def quality_weights(
@@ -97,7 +95,7 @@ def quality_weights(
         scores=Argument(scores),
         quality_temperature=Argument(quality_temperature, "", POSITIVE),
     )
-    return _softmax(r, t, m)
+    return softmax(r, t, m)
 
 
 def uniqueness(
@@ -116,9 +114,9 @@ def uniqueness(
     t, e, m, _ = checked_host(
         mask,
         similarity_temperature=Argument(similarity_temperature, "", POSITIVE),
-        embeddings=Argument(embeddings, "k d"),
+        embeddings=Argument(embeddings, "k d", None),
     )
-    check_vectors("embeddings", e, e.dtype, m)
+    _check_embeddings(e, m)
     return _uniqueness(e, t, m)
 
 
@@ -134,19 +132,62 @@ def dora_weights(
     numbers = quality_temperature, similarity_temperature
     if not is_small(scores, *numbers, mask=mask, embeddings=embeddings):
         return None
-    r, e, t, t_s, m, _ = checked_host(
+    return weights_of(*checked_both(scores, embeddings, *numbers, mask))
+
+
+def checked_both(
+    scores: Any,
+    embeddings: Any,
+    quality_temperature: Any,
+    similarity_temperature: Any,
+    mask: Any,
+    **more: Argument,
+) -> tuple[Any, ...]:
+    """Scores, embeddings, both temperatures, more arguments and the mask of a small problem."""
+    *found, m, _ = checked_host(
         mask,
         promote=True,
         scores=Argument(scores),
-        embeddings=Argument(embeddings, "k d"),
+        embeddings=Argument(embeddings, "k d", None),
         quality_temperature=Argument(quality_temperature, "", POSITIVE),
         similarity_temperature=Argument(similarity_temperature, "", POSITIVE),
+        **more,
     )
-    check_vectors("embeddings", e, e.dtype, m)
-    return _normalized(_softmax(r, t, m) * _uniqueness(e, t_s, m))
+    _check_embeddings(found[1], m)
+    return *found, m
 
 
-def _softmax(
+def _check_embeddings(e: Float[np.ndarray, "k d"], mask: Bool[np.ndarray, " k"] | None) -> None:
+    """`ValueError` for embeddings that are not finite, or have no direction."""
+    if not _is_moderate(_squares(e), e.dtype):
+        FINITE.check("embeddings", e, mask_of(mask, "k d"))
+        check_vectors("embeddings", e, e.dtype, mask)
+
+
+def _squares(e: Float[np.ndarray, "k d"]) -> Float[np.ndarray, " k"]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.einsum("kd,kd->k", e, e)
+
+
+def _is_moderate(squares: Float[np.ndarray, " k"], dtype: np.dtype) -> bool:
+    """Whether all vectors are finite and have a direction, and products of them stay in range."""
+    limits = np.finfo(dtype)
+    return bool(squares.min() > np.sqrt(limits.tiny) and squares.max() < np.sqrt(limits.max))
+
+
+def weights_of(
+    scores: Float[np.ndarray, " k"],
+    embeddings: Float[np.ndarray, "k d"],
+    quality_temperature: Any,
+    similarity_temperature: Any,
+    mask: Bool[np.ndarray, " k"] | None,
+) -> Float[np.ndarray, " k"]:
+    """DORA's weights of what is checked."""
+    quality = softmax(scores, quality_temperature, mask)
+    return _normalized(quality * _uniqueness(embeddings, similarity_temperature, mask))
+
+
+def softmax(
     scores: Float[np.ndarray, " k"], temperature: Any, mask: Bool[np.ndarray, " k"] | None
 ) -> Float[np.ndarray, " k"]:
     """Softmax of scores over a temperature; 0 for padding, and below the normal numbers."""
@@ -176,18 +217,22 @@ def _uniqueness(
         if mask.any():
             found[mask] = _uniqueness(embeddings[mask], temperature, None)
         return found
-    limits = np.finfo(embeddings.dtype)
-    square = np.einsum("kd,kd->k", embeddings, embeddings)
-    if square.min() > np.sqrt(limits.tiny) and square.max() < np.sqrt(limits.max):
-        unit = embeddings / np.sqrt(square)[:, None]
-    else:
-        largest = np.abs(embeddings).max(-1, keepdims=True)
-        unit = embeddings / np.clip(largest, limits.tiny, 1 / limits.tiny)
-        unit /= np.sqrt(np.einsum("kd,kd->k", unit, unit))[:, None]
-    near = unit @ unit.T
+    e = embeddings
+    limits = np.finfo(e.dtype)
+    square = _squares(e)
+    if not _is_moderate(square, e.dtype):
+        e = e / np.clip(np.abs(e).max(-1, keepdims=True), limits.tiny, 1 / limits.tiny)
+        square = _squares(e)
+    # Products are scaled, not vectors, of which there are more numbers.
+    scale = 1 / np.sqrt(square)
+    near = e @ e.T
+    near *= scale[:, None]
+    near *= scale
     near -= 1
     # Rounding may carry a cosine past 1, and a candidate is one with itself.
     np.minimum(near, 0, out=near)
     np.fill_diagonal(near, 0)
     near /= np.maximum(temperature, limits.tiny).astype(near.dtype)
+    # Subnormal powers would count for nothing, and take a processor long.
+    np.maximum(near, np.log(limits.tiny), out=near)
     return 1 / np.exp(near, out=near).sum(-1)

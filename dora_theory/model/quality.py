@@ -7,10 +7,12 @@ from jaxtyping import Array, Bool, Float, Real
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import Argument, checked
 from dora_theory._domains import FINITE, POSITIVE, spoiled
+from dora_theory._sizes import rounded
 from dora_theory.model import on_host
 
 
 @on_host.small_by(on_host.quality_weights)
+@rounded
 def quality_weights(
     scores: Real[ArrayLike, "*#batch k"],
     *,

@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Real
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import Argument, check_vectors, check_whole, checked, mask_of
 from dora_theory._domains import FINITE, POSITIVE, spoiled
+from dora_theory._sizes import rounded
 from dora_theory.kernels.dispatch import Implementation
 from dora_theory.kernels.similarities import Precision, similarity_sums, unit_vectors
 from dora_theory.model import on_host
@@ -25,6 +26,7 @@ _BLOCK = 512
 _PRECISE = jax.lax.Precision.HIGHEST
 
 
+@rounded
 def cosine_similarity(
     embeddings: Real[ArrayLike, "*batch k d"], *, mask: Bool[ArrayLike, "*#batch k"] | None = None
 ) -> Float[Array, "*batch k k"]:
@@ -50,6 +52,7 @@ def cosine_similarity(
     return _cosines(*checked_embeddings(embeddings, mask))
 
 
+@rounded
 def affinity(
     similarity: Real[ArrayLike, "*#batch k k"],
     *,
@@ -79,6 +82,7 @@ def affinity(
     return _affinity(*checked_similarity(similarity, similarity_temperature, mask))
 
 
+@rounded
 def uniqueness_from_similarity(
     similarity: Real[ArrayLike, "*#batch k k"],
     *,
@@ -111,6 +115,7 @@ def uniqueness_from_similarity(
 
 
 @on_host.small_by(on_host.uniqueness)
+@rounded
 def uniqueness(
     embeddings: Real[ArrayLike, "*batch k d"],
     *,

@@ -6,12 +6,14 @@ from jaxtyping import Array, Bool, Float, Real
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import Argument, check_vectors, checked
 from dora_theory._domains import POSITIVE
+from dora_theory._sizes import rounded
 from dora_theory.model import on_host
 from dora_theory.model.quality import normalized, quality_weights
 from dora_theory.model.similarity import uniqueness
 
 
 @on_host.small_by(on_host.dora_weights)
+@rounded
 def dora_weights(
     scores: Real[ArrayLike, "*#batch k"],
     embeddings: Real[ArrayLike, "*#batch k d"],

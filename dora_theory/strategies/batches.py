@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from dora_theory._sizes import round_up
 from dora_theory.allocation.costs import cost_allocation, is_small
 from dora_theory.allocation.hierarchical import hierarchical_log_failure
 from dora_theory.allocation.optimal import optimal_allocation
@@ -34,9 +35,6 @@ from dora_theory.strategies.registry import (
 )
 
 Goal = Literal["budget", "cost", "target"]
-
-# Smallest padded number of candidates, and of directions.
-_LEAST = 8
 
 
 class Answer(NamedTuple):
@@ -84,7 +82,7 @@ def answer(
     """
     # The account of a correlated optimum is as long as the budget.
     if "within_concentration" in strategy.options:
-        options = replace(options, max_budget=_round_up(int(budget), _LEAST))
+        options = replace(options, max_budget=round_up(int(budget)))
     rows = [_row(problem, strategy, options) for problem in problems]
     groups: dict[tuple, list[int]] = {}
     for i, row in enumerate(rows):
@@ -116,17 +114,12 @@ def _row(problem: Problem, strategy: Strategy, options: Options) -> dict[str, np
 def _sizes(row: dict[str, np.ndarray]) -> dict[str, int]:
     """Padded sizes: what decides, with the fields, which program runs."""
     k = next(iter(row[name].size for name in ("scores", "weights", "directions") if name in row))
-    sizes = {"k": _round_up(k, _LEAST)}
+    sizes = {"k": round_up(k)}
     if "embeddings" in row:
-        sizes["d"] = _round_up(row["embeddings"].shape[1], 1)
+        sizes["d"] = round_up(row["embeddings"].shape[1], 1)
     if "directions" in row:
-        sizes["g"] = _round_up(int(row["directions"].max()) + 1, _LEAST)
+        sizes["g"] = round_up(int(row["directions"].max()) + 1)
     return sizes
-
-
-def _round_up(size: int, least: int) -> int:
-    """The next power of two, or of many thousands the next thousand, so that little is padding."""
-    return max(least, 1 << (size - 1).bit_length()) if size <= 1024 else -(-size // 1024) * 1024
 
 
 def _answer_group(

@@ -11,11 +11,11 @@ from allocation_table import greedy
 from dora_theory.kernels.divisor import largest_priorities
 from dora_theory.kernels.level_search import (
     count_sum,
+    counted,
     counts_at,
     counts_in_doubt,
     first_bracket,
     row_sum,
-    running_count,
     search,
 )
 
@@ -136,7 +136,9 @@ def test_rows_of_ties_are_settled_together(wide):
 
 
 @pytest.mark.parametrize("k", [1, 15, 16, 40, 1100])
-def test_running_counts_are_exact(k):
+def test_counts_of_members_are_exact(k):
     members = np.random.default_rng(k).uniform(size=(7, k)) < 0.5
-    got = jax.jit(running_count, static_argnums=2)(members, np.ones((7, 1), np.float32), count_sum)
-    np.testing.assert_array_equal(got, members.cumsum(-1))
+    size, up_to, here = jax.jit(counted, static_argnums=(1, 2))(members, jnp.float32, count_sum)
+    np.testing.assert_array_equal(up_to, members.cumsum(-1))
+    np.testing.assert_array_equal(size, members.sum(-1, keepdims=True))
+    np.testing.assert_array_equal(here, members)
