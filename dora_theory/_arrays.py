@@ -52,13 +52,18 @@ def array_of(x: Any) -> Any:
     """
     if isinstance(x, np.ndarray | jax.Array):
         return x
+    if isinstance(x, list | tuple) and x and is_foreign(x[0]):
+        return np.stack([np.asarray(array_of(part)) for part in x])
     if not is_foreign(x):
         return np.asarray(x)
-    # Torch exports no tensor of which it keeps a gradient.
-    x = x.detach() if hasattr(x, "detach") else x
+    # Torch exports no tensor of which it keeps a gradient, and negative views as if they were not.
+    for settle in ("detach", "resolve_neg"):
+        x = getattr(x, settle)() if hasattr(x, settle) else x
     if is_host(x):
         try:
             return np.from_dlpack(x)
         except (BufferError, RuntimeError, TypeError):
+            # JAX takes no strides.
+            x = x.contiguous() if hasattr(x, "contiguous") else x
             return np.asarray(jnp.from_dlpack(x))
-    return jnp.from_dlpack(x)
+    return jnp.from_dlpack(x.contiguous() if hasattr(x, "contiguous") else x)

@@ -35,8 +35,8 @@ def rounded(function: F) -> F:
     """
     signature = inspect.signature(function)
     positional = [n for n, p in signature.parameters.items() if p.kind is not p.KEYWORD_ONLY]
-    axes = {n: _axes(p.annotation) for n, p in signature.parameters.items()}
-    axes = {name: of for name, of in axes.items() if of is not None}
+    known = {n: _axes(p.annotation) for n, p in signature.parameters.items()}
+    axes = {name: of for name, of in known.items() if of is not None}
     own = cast(Axes, _axes(signature.return_annotation))
     first = next(name for name, of in axes.items() if "k" in of)
 
@@ -52,6 +52,9 @@ def rounded(function: F) -> F:
         # Not a slice of JAX's, which is a program for each size.
         place = [slice(sizes.rows), *(slice(None),) * (sizes.rank - 1)][: sizes.rank]
         place += [slice(sizes.k if axis == "k" else None) for axis in own]
+        # In a trace even numbers give what is traced.
+        if isinstance(found, jax.core.Tracer):
+            return found[tuple(place)]
         return jax.device_put(np.asarray(found)[tuple(place)])
 
     return cast(F, either)
@@ -92,7 +95,7 @@ def _sizes(given: Mapping[str, Any], known: Mapping[str, Axes]) -> _Sizes | None
         return None
     try:
         shapes = {name: np.shape(x) for name, x in arrays.items()}
-    except ValueError:
+    except (TypeError, ValueError):
         return None
     first = next((name for name in shapes if "k" in known[name]), None)
     if first is None or any(0 in shape for shape in shapes.values()):

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, Real
 from matplotlib.figure import Figure
 
 from dora_theory import plots
-from dora_theory._arrays import ArrayLike
+from dora_theory._arrays import ArrayLike, array_of
 from dora_theory._checks import check_number, check_whole
 from dora_theory.allocation.optimal import apportion, optimal_allocation
 from dora_theory.bias import direction_mass, kl_divergence, solution_level_shares, specht_ratio
@@ -154,7 +154,7 @@ def bias_report(
     budget = check_whole("budget", budget, 1)
     if directions is not None:
         names, labels = _numbered(directions)
-        scores = np.asarray(values, float)
+        scores = np.asarray(array_of(values), float)
         of = np.asarray(labels)
         q = np.asarray(
             direction_weights(
@@ -165,8 +165,8 @@ def bias_report(
     else:
         if embeddings is not None:
             raise ValueError("embeddings: need directions, a label of each candidate")
-        counts = np.asarray(sizes)
-        q, names = np.asarray(values, float), list(range(1, counts.size + 1))
+        counts = np.asarray(array_of(sizes))
+        q, names = np.asarray(array_of(values), float), list(range(1, counts.size + 1))
     quality = np.asarray(direction_mass(q, counts, 0.0), float)
     if not quality.sum() > 0:
         raise ValueError("values: needs a direction of positive quality that has a candidate")
@@ -212,5 +212,5 @@ def _numbered(labels: Any) -> tuple[list[Any], list[int]]:
     if isinstance(labels, str):
         raise ValueError(f"directions = {labels!r}: needs a label of each candidate")
     numbers: dict[Any, int] = {}
-    found = [numbers.setdefault(x, len(numbers)) for x in np.asarray(labels).tolist()]
+    found = [numbers.setdefault(x, len(numbers)) for x in np.asarray(array_of(labels)).tolist()]
     return list(numbers), found

@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import dora_theory as dt
 from dora_theory import _arrays
 from dora_theory._checks import Argument, check_vectors, checked, host_float
+from dora_theory.adapters.rules import allocator
 from dora_theory.allocation.optimal import optimal_allocation
 from dora_theory.allocation.rules import dora_allocation, rebase_allocation
 
@@ -102,3 +104,15 @@ def test_torch_itself():
     vectors = torch.tensor(VECTORS, dtype=torch.bfloat16)
     given = unchecked(dora_allocation)(scores, vectors, 12)
     assert torch.from_dlpack(given).tolist() == given.tolist()
+    plain = scores.detach()
+    # Strides in a dtype that NumPy has not, a view that is negated when it is read, a list.
+    others = (
+        torch.stack([plain, plain], 1).bfloat16()[:, 0],
+        torch._neg_view(-plain),
+        list(plain.bfloat16()),
+    )
+    for same in others:
+        assert unchecked(dora_allocation)(same, vectors, 12).tolist() == given.tolist()
+    dt.check(scores=plain.bfloat16(), embeddings=vectors)
+    rule = allocator("dora", embed=lambda texts: vectors)
+    assert rule(plain.bfloat16(), ["a", "b", "c"], 12).tolist() == given.tolist()

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from dora_theory._arrays import array_of
 from dora_theory.allocation.optimal import optimal_allocation
 from dora_theory.allocation.rules import dora_allocation, rebase_allocation
 from dora_theory.model.quality import quality_weights
@@ -50,12 +51,12 @@ def allocator(
         raise ValueError(f"embed: missing, {rule!r} needs vectors of the texts")
 
     def allocate(scores: Sequence[float], texts: Sequence[Any], budget: int) -> np.ndarray:
-        r = np.asarray(scores, float)
+        r = np.asarray(array_of(scores), float)
         if rule == DORA:
             assert embed is not None
             found = dora_allocation(
                 r,
-                np.asarray(embed(texts)),
+                array_of(embed(texts)),
                 budget,
                 quality_temperature=quality_temperature,
                 similarity_temperature=similarity_temperature,

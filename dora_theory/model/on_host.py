@@ -40,7 +40,7 @@ def is_small(candidates: Any, *numbers: Any, mask: Any = None, embeddings: Any =
     try:
         shapes = [np.shape(x) for x in (candidates, mask) if x is not None]
         vectors: tuple[int, ...] = () if embeddings is None else np.shape(embeddings)
-    except ValueError:
+    except (TypeError, ValueError):
         return False
     if any(np.ndim(x) for x in numbers) or any(len(shape) != 1 for shape in shapes):
         return False
