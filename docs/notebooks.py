@@ -1,10 +1,13 @@
-"""Notebooks: from `notebooks/NAME.py`, in cells, to `NAME.ipynb` with what every cell prints.
+"""Notebooks: from `notebooks/NAME.py`, in cells, to `NAME.ipynb` with what every cell shows.
 
 `python docs/notebooks.py` runs them and writes the .ipynb files, which Jupyter opens and the site
-shows. A cell of text begins with `# %% [markdown]`, a cell of code with `# %%`.
+shows. A cell of text begins with `# %% [markdown]`, a cell of code with `# %%`. A cell of code
+shows what it prints and, if it ends with an expression, that value: as text, as a table or picture
+where it has one.
 """
 
 import ast
+import base64
 import contextlib
 import io
 import json
@@ -30,27 +33,52 @@ def cells(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def run(text: str) -> list[tuple[str, str, str]]:
-    """Kind, text and output of every cell, run in order in one namespace."""
+def run(text: str) -> list[tuple[str, str, list[dict[str, Any]]]]:
+    """Kind, text and outputs of every cell, run in order in one namespace."""
     names: dict[str, Any] = {}
     found = []
     for kind, body in cells(text):
-        output = io.StringIO()
+        outputs = []
         if kind == "code":
-            with contextlib.redirect_stdout(output):
-                exec(compile(ast.parse(body), "<cell>", "exec"), names)
-        found.append((kind, body, output.getvalue()))
+            printed = io.StringIO()
+            with contextlib.redirect_stdout(printed):
+                value = _run(ast.parse(body), names)
+            if printed.getvalue():
+                stream = _lines(printed.getvalue())
+                outputs.append({"name": "stdout", "output_type": "stream", "text": stream})
+            if value is not None:
+                shown = {"metadata": {}, "execution_count": None, "data": _shown(value)}
+                outputs.append({"output_type": "execute_result", **shown})
+        found.append((kind, body, outputs))
     return found
 
 
-def notebook(ran: list[tuple[str, str, str]]) -> dict[str, Any]:
+def _run(cell: ast.Module, names: dict[str, Any]) -> Any:
+    """The value of the expression that a cell ends with, None without one."""
+    last = cell.body.pop() if cell.body and isinstance(cell.body[-1], ast.Expr) else None
+    exec(compile(cell, "<cell>", "exec"), names)
+    return eval(compile(ast.Expression(last.value), "<cell>", "eval"), names) if last else None
+
+
+def _shown(value: Any) -> dict[str, Any]:
+    """What Jupyter shows of a value, by kind."""
+    data: dict[str, Any] = {"text/plain": _lines(repr(value))}
+    if hasattr(value, "savefig"):
+        picture = io.BytesIO()
+        value.savefig(picture, format="png", dpi=100, metadata={"Software": None})
+        data["image/png"] = base64.b64encode(picture.getvalue()).decode()
+    elif hasattr(value, "_repr_html_"):
+        data["text/html"] = _lines(value._repr_html_())
+    return data
+
+
+def notebook(ran: list[tuple[str, str, list[dict[str, Any]]]]) -> dict[str, Any]:
     """The notebook as Jupyter stores it."""
     made = []
-    for i, (kind, body, output) in enumerate(ran):
+    for i, (kind, body, outputs) in enumerate(ran):
         cell = {"cell_type": kind, "id": f"cell-{i}", "metadata": {}, "source": _lines(body)}
         if kind == "code":
-            stream = {"name": "stdout", "output_type": "stream", "text": _lines(output)}
-            cell |= {"execution_count": None, "outputs": [stream] if output else []}
+            cell |= {"execution_count": None, "outputs": outputs}
         made.append(cell)
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
@@ -66,11 +94,20 @@ def page(path: Path) -> str:
             parts.append(body)
             continue
         parts.append(f"```python\n{body}\n```")
-        parts += [
-            f"``` {{ .text .output }}\n{''.join(x['text']).rstrip()}\n```" for x in cell["outputs"]
-        ]
+        parts += map(_on_page, cell["outputs"])
     title, _, rest = "\n\n".join(parts).partition("\n")
     return f"{title}\n\n[This notebook as a file]({path.name})\n{rest}\n"
+
+
+def _on_page(output: dict[str, Any]) -> str:
+    data = output.get("data", {})
+    if "image/png" in data:
+        return f"![what the cell draws](data:image/png;base64,{data['image/png']})"
+    if "text/html" in data:
+        # In Markdown HTML ends at an empty line.
+        return "".join(line for line in data["text/html"] if line.strip())
+    text = "".join(output.get("text") or data["text/plain"])
+    return f"``` {{ .text .output }}\n{text.rstrip()}\n```"
 
 
 def _lines(text: str) -> list[str]:

@@ -24,12 +24,20 @@ print(log.read_text(encoding="utf-8")[:60], "…")
 
 # %%
 result = dt.replay(log, strategies=["temperature", "rebase", "dora"], budgets=[4, 8])
-for row in result.rows():
-    print(
-        row["strategy"],
-        row["budget"],
-        f"{row['success']:.3f} [{row['low']:.3f}, {row['high']:.3f}]",
-    )
+frame = result.to_dataframe()
+frame.round(3)
+
+# %% [markdown]
+# Each row is a strategy at a budget, with its 95% interval and its paired difference to REBASE:
+# pandas does the rest. Where does DORA stand?
+
+# %%
+frame.query("strategy == 'dora'").set_index("budget")[
+    ["difference", "difference_low", "difference_high"]
+].round(3)
+
+# %%
+result.plot()
 
 # %% [markdown]
 # ## Calibrate κ

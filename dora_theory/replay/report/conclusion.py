@@ -81,6 +81,7 @@ def _budget(strategies: dict[str, Any]) -> str:
 
 def _differences(summary: dict[str, Any], budget: str) -> list[str]:
     different, open_, same = [], [], []
+    counted = False
     for pair, of in summary["paired"].items():
         cell, name = of["budget"][budget], label(pair.removesuffix("-rebase"))
         if cell["difference"] is None:
@@ -92,6 +93,7 @@ def _differences(summary: dict[str, Any], budget: str) -> list[str]:
             same.append(name)
         else:
             needed = problems_needed(cell)
+            counted |= needed is not None
             more = "" if needed is None else f", needs about {_rough(needed)} problems"
             open_.append(f"{name} ({_points(cell)}{more})")
     if not different and not open_ and not same:
@@ -106,10 +108,13 @@ def _differences(summary: dict[str, Any], budget: str) -> list[str]:
         found.append(f"{at}, no strategy differs from REBASE beyond its 95% interval.")
     if open_:
         count = summary["problems"]
+        how = (
+            " If the observed difference is the true one, the number given decides four times in "
+            "five"
+        )
         found.append(
-            f"{at}, {count} problems are too few to decide whether these differ from REBASE. If "
-            "the observed difference is the true one, the number given decides four times in five: "
-            f"{', '.join(open_)}."
+            f"{at}, {count} problems are too few to decide whether these differ from REBASE"
+            f"{'.' + how if counted else ''}: {', '.join(open_)}."
         )
     if same:
         found.append(
