@@ -19,6 +19,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,7 +33,7 @@ DEPRECATED = "ignore:The Pallas Triton backend is deprecated:DeprecationWarning"
 
 
 def environment() -> dict[str, str]:
-    paths = str(ROOT), os.environ.get("PYTHONPATH", "")
+    paths = str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")
     return os.environ | {
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
@@ -105,7 +106,10 @@ def run(dry: bool) -> int:
         scratch = kept or stack.enter_context(tempfile.TemporaryDirectory(prefix="thrown-away-"))
         out = writable(scratch, "OUT").resolve()
         # Without tests/conftest.py, which checks shapes by a package that may be missing.
-        pytest = ["-m", "pytest", "--noconftest", "-q", "-p", "no:cacheprovider", "-W", DEPRECATED]
+        pytest = ["-m", "pytest", "--noconftest", "-p", "precisions", "-q"]
+        pytest += ["-p", "no:cacheprovider", "-W", DEPRECATED]
+        # Most of a test is compiling, which a GPU's machine has cores for.
+        pytest += ["-n", "4"] if find_spec("xdist") else []
         roofline = ["benchmarks/gpu.py", f"--roofline={out}", *(["--dry-run"] if dry else [])]
         # How time grows is not asked for: what compiles would take most of the time.
         bench = ["benchmarks/run.py", "uniqueness", "exact_allocation", "monte_carlo", "--races"]

@@ -25,6 +25,7 @@ with install_import_hook("dora_theory", "beartype.beartype"):
 
 import jax
 import pytest
+from precisions import float64, x64  # noqa: F401
 
 # Traced programs are many objects that stay: to look through them all again and again takes a tenth
 # of the time.
@@ -56,19 +57,3 @@ def _programs_fit() -> Iterator[None]:
     yield
     if next(_COUNT) % 20 == 0 and _MAPS.exists() and _MAPS.read_bytes().count(b"\n") > _MOST_MAPS:
         jax.clear_caches()
-
-
-# Each precision is a program of its own. Without `slow` float32 is tested, which is what JAX begins
-# with, and float64 by the tests that need it.
-@pytest.fixture(
-    params=[False, pytest.param(True, marks=pytest.mark.slow)], ids=["float32", "float64"]
-)
-def x64(request: pytest.FixtureRequest) -> Iterator[bool]:
-    with jax.enable_x64(request.param):
-        yield request.param
-
-
-@pytest.fixture
-def float64() -> Iterator[None]:
-    with jax.enable_x64(True):
-        yield
