@@ -5,7 +5,7 @@ DORA's own kernel, read as a correlation. `model.beta_quantiles` has the quantil
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -236,8 +236,8 @@ def copula_prior(
     table = copula_log_moments(
         key, weights, concentration, correlation, budget, num_draws=num_draws, mask=mask
     )
-    ones = jnp.ones(table.shape[:-2], table.dtype)
-    return JointPrior(table, ones, sampled=True, mask=mask)
+    ones, there = jnp.ones(table.shape[:-2], table.dtype), cast(Any, mask)
+    return JointPrior(table, ones, sampled=True, mask=there)
 
 
 def _checked_prior(

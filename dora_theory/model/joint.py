@@ -113,7 +113,8 @@ class JointPrior:
         there = None if mask is None else host_mask(mask)[..., None, :]
         RATE.check("rates", x, there)
         w: Any = jnp.ones(x.shape[:-1], x.dtype) if weights is None else weights
-        return cls(_powers(jnp.asarray(x), check_whole("budget", budget)), w, sampled, mask)
+        m: Any = mask
+        return cls(_powers(jnp.asarray(x), check_whole("budget", budget)), w, sampled, m)
 
     @classmethod
     def from_betas(
@@ -142,7 +143,8 @@ class JointPrior:
         """
         a, b = jnp.broadcast_arrays(prior.alpha, prior.beta)
         w: Any = jnp.ones(a.shape[:-1], a.dtype) if weights is None else weights
-        return cls(_beta_moments(a, b, check_whole("budget", budget)), w, sampled, mask)
+        m: Any = mask
+        return cls(_beta_moments(a, b, check_whole("budget", budget)), w, sampled, m)
 
     @classmethod
     def independent(

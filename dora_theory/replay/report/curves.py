@@ -62,13 +62,13 @@ def curves(
                 n = np.array([int(x) for x in curve.cells])
                 cells = curve.cells.values()
                 mean, low, high = (np.array([c[f] for c in cells]) for f in curve.fields)
-                look = {"color": curve.color, "marker": "o", "markersize": 2}
-                axes.plot(n, mean, curve.line, label=curve.label, **look)
+                color, label = curve.color, curve.label
+                axes.plot(n, mean, curve.line, color=color, marker="o", markersize=2, label=label)
                 if curve.band:
-                    axes.fill_between(n, low, high, color=curve.color, alpha=0.15, linewidth=0)
+                    axes.fill_between(n, low, high, color=color, alpha=0.15, linewidth=0)
             if level is not None:
-                look = {"color": BLACK, "linewidth": 0.6, "zorder": 0}
-                axes.axhline(one[level[0]], label=level[1], **look)
+                field, label = level
+                axes.axhline(one[field], color=BLACK, linewidth=0.6, zorder=0, label=label)
             axes.set_xscale("log", base=2)
             axes.xaxis.set_major_locator(FixedLocator(n.tolist()))
             axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
