@@ -90,7 +90,7 @@ def largest_priorities(
 
 
 def _sound(numerators: Array, most: float) -> Array:
-    sound = (numerators >= 0) & (numerators <= min(most, jnp.finfo(numerators.dtype).max))
+    sound = (numerators >= 0) & (numerators <= min(most, float(jnp.finfo(numerators.dtype).max)))
     return jnp.where(sound, numerators, jnp.nan)
 
 

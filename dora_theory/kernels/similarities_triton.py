@@ -107,7 +107,7 @@ def _one_block(
             deep = pl.ds(step * depth, depth)
             there = row if whole else row & (step * depth + jnp.arange(depth) < d)[None, :]
             full = whole and rows == side
-            given = {} if full else {"mask": there, "other": 0}
+            given: dict[str, Any] = {} if full else {"mask": there, "other": 0}
             read = triton.load(e.at[:, deep], **given)
             x = _rounded_in_kernel(read, precision)
             single = x.astype(jnp.float32)
