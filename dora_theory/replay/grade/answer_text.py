@@ -32,6 +32,7 @@ _COUNT = re.compile(rf"({_NUMBER.pattern})((?: [a-zA-Z]{{2,}})+)")
 _BASED = re.compile(r"(\d[0-9a-fA-F]*)_\{?(\d{1,2})\}?")
 _TIME = re.compile(r"(\d{1,2})(?:\s*[:.]\s*(\d{2}))?\s*([ap])\.?\s*m\.?", re.IGNORECASE)
 _QUANTITY = re.compile(r"(.*?[\d})!])\s*([a-zA-Z]+)\.?(\^\{?[23]\}?)?", re.DOTALL)
+_PART = re.compile(rf"({_NUMBER.pattern}) ?([a-zA-Z]+)\.?(?:,? and |,? |$)")
 _DRAWN = re.compile(r"\\(angle|triangle|overline|overrightarrow|overleftrightarrow|vec)\s*(.*)")
 # Case counts in "AB" and "ab", but not in these.
 _SHORT_WORDS = {"am", "an", "as", "at", "by", "do", "go", "he", "if", "in", "is", "it", "me", "my"}
@@ -250,7 +251,7 @@ def _figures(one: str, other: str) -> bool | None:
 
 def _quantities(one: str, other: str) -> bool | None:
     """Numbers with units, which must measure the same thing, as 1 m and 100 cm do."""
-    found = [_QUANTITY.fullmatch(_spelled(text)) for text in (one, other)]
+    found = [_QUANTITY.fullmatch(_in_one_unit(_spelled(text))) for text in (one, other)]
     if not (found[0] and found[1]):
         return None
     units = [_UNITS.get(m[2].lower()) for m in found if m]
@@ -268,6 +269,23 @@ def _quantities(one: str, other: str) -> bool | None:
     except (ValueError, ZeroDivisionError):
         return None if units[0] == units[1] else False
     return sizes[0] == sizes[1]
+
+
+def _in_one_unit(text: str) -> str:
+    """A quantity in units of one kind, larger ones first, in the last: 1 h 20 min is 80 min."""
+    parts = _PART.findall(text)
+    units = [_UNITS.get(name.lower()) for _, name in parts]
+    if len(parts) < 2 or _PART.sub("", text) or len({u and u[0] for u in units}) > 1:
+        return text
+    sizes = [unit[1] for unit in units if unit]
+    if len(sizes) < len(parts) or any(b >= a for a, b in pairwise(sizes)):
+        return text
+    numbers = [Fraction(number.replace(",", "")) for number, _ in parts]
+    if min(numbers[1:]) < 0:
+        return text
+    sign = -1 if parts[0][0].startswith("-") else 1
+    total = sum(abs(n) * size for n, size in zip(numbers, sizes, strict=True))
+    return f"{sign * total / sizes[-1]} {parts[-1][1]}"
 
 
 def _spelled(text: str) -> str:

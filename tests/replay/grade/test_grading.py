@@ -96,6 +96,11 @@ x^2+2x+1 ~ (x+1)^2
 6.02 \times 10^{23} ~ 6.02e23
 \frac{1}{2}\text{ hour} ~ 30 \text{ minutes}
 7:30 a.m. ~ 7:30 AM
+3 hours 20 minutes ~ 200 minutes
+200 \text{ min} ~ 3\text{ hours and }20\text{ minutes}
+1 hour, 1 minute, 1 second ~ 3661 seconds
+5 feet 6 inches ~ 66 inches
+2 weeks 1 day ~ 15 days
 2 \text{ or } 3 ~ 2, 3
 3xy ~ 3yx
 \frac{\sqrt{3}}{3} ~ √3/3
@@ -138,6 +143,9 @@ FF0 ~ 0FF
 5 \text{ cm} ~ 5\text{ m}
 5 cm ~ 5 m
 3 hours ~ 3 minutes
+3 hours 20 minutes ~ 3 hours 21 minutes
+3 hours 20 minutes ~ 20 minutes
+5 feet 6 inches ~ 56 inches
 \$5 ~ 6 dollars
 1,2,\ldots,n ~ 1,3,\ldots,2n-1
 1,2,...,n ~ 1,3,...,2n-1
