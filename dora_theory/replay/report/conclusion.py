@@ -143,6 +143,8 @@ def _headroom(summary: dict[str, Any], budget: str) -> list[str]:
     }
     best = max(gains, key=lambda name: gains[name], default="")
     if room <= 0 or not best or gains[best] <= 0:
+        if base["clipped"]:
+            return [f"{start}. No rule gains on REBASE where the log suffices for both."]
         return [f"{start}. No rule closes any of that gap."]
     share = 100 * min(gains[best] / room, 1)
     return [f"{start}. {label(best)} closes the most of that gap, {share:.0f}%."]

@@ -87,4 +87,4 @@ def test_lower_bounds_have_no_difference():
         summary["strategies"][name]["budget"]["8"] = cell(success, clipped=0.04)
     room = conclusion(summary)[-1]
     assert "REBASE solves at least 60.0% of the problems" in room
-    assert room.endswith("No rule closes any of that gap.")
+    assert room.endswith("No rule gains on REBASE where the log suffices for both.")
