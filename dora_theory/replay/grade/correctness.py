@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from importlib.util import find_spec
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,6 +21,14 @@ from dora_theory.replay.grade.answer_text import by_text, normalized, ordered_al
 
 # Loading the algebra system takes seconds, more on a machine that is busy.
 _START = 120.0
+# As `python -m` would, but that no file of the current folder, which may be called `queue.py`, is
+# taken for a module of Python.
+_HERE = Path(__file__).parents[3]
+_JUDGE = """\
+import runpy, sys
+sys.path.append(sys.argv[2])
+runpy.run_module("dora_theory.replay.grade.judging", run_name="__main__")
+"""
 # Verdicts remembered; they repeat inside a problem.
 _KNOWN = 1 << 16
 
@@ -110,7 +119,7 @@ class Judge:
                 "judging answers needs math-verify: pip install 'dora-theory[replay]', or give "
                 "each sample a field correct"
             )
-        command = [sys.executable, "-m", "dora_theory.replay.grade.judging", repr(self._timeout)]
+        command = [sys.executable, "-P", "-c", _JUDGE, repr(self._timeout), str(_HERE)]
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -83,7 +83,10 @@ def test_what_takes_for_ever_is_ended(judge):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs POSIX signals")
-def test_a_process_that_hangs_is_replaced(judge):
+def test_a_process_that_hangs_is_replaced(judge, tmp_path, monkeypatch):
+    # The new one starts in a folder with a file that is called like a module of Python.
+    (tmp_path / "fractions.py").write_text("raise ImportError\n")
+    monkeypatch.chdir(tmp_path)
     assert judge.same("0.125", r"\frac{1}{8}")
     before, process = judge.undecided, judge._process
     os.kill(process.pid, signal.SIGSTOP)
