@@ -91,7 +91,8 @@ def allocate_problems(
 
     Raises:
         ValueError: NaN, values out of range, floors above caps or above N, shapes that do not fit;
-            in float32 a problem that would receive more than 2^22. Where that cannot be looked at,
+            costs so small that N pays for more than 2^30 rollouts; in float32 a problem that would
+            receive more than 2^22. Where that cannot be looked at,
             the results of this budget are -1 and NaN.
 
     Examples:

@@ -174,6 +174,15 @@ def checked_limits(
         spent = np.broadcast_to(each, full).sum(-1)
         if np.any((spent > np.asarray(n)) & (spent > 0)):
             raise ValueError("min_rollouts: the floors exceed the total")
+    if costs is not None and all(is_host(x) for x in (max_rollouts, total, costs, has)):
+        caps, price = np.asarray(most, float), np.asarray(costs, float)
+        caps, price = np.broadcast_to(np.where(has, caps, 0), full), np.broadcast_to(price, full)
+        # A price that is none is reported as such.
+        price = np.where(price > 0, price, np.inf)
+        with np.errstate(over="ignore"):
+            bought = _bought(np.asarray(n, float), caps, price)
+        if np.any(bought > MOST):
+            raise ValueError(f"costs: the total pays for more than {MOST} rollouts")
     *rest, budget, low = rest
     of = {
         name: jnp.broadcast_to(x, (*full, *x.shape[x.ndim - len(a.axes.split()) :]))
@@ -197,10 +206,18 @@ def _limited(n: Array, low: Array, cap: Array, cost: Array | None, m: Array, sum
     elif sums and cost is not None:
         floors = jnp.where(low > 0, low * cost, 0)
         none |= floors.sum(-1) > n
+    if cost is not None:
+        none |= _bought(n, high, jnp.where(cost > 0, cost, jnp.inf)) > MOST
     bad |= none[..., None]
     return Limits(
         jnp.where(bad.any(-1), 0, n), jnp.where(bad, 0, low), jnp.where(bad, 0, high), bad
     )
+
+
+def _bought(n: Any, high: Any, cost: Any) -> Any:
+    """The most rollouts that a budget pays for, by the lowest cost and by the caps."""
+    few = (high > 0) * (n[..., None] / cost).clip(max=4.0 * MOST)
+    return few.clip(max=high).sum(-1).clip(max=few.max(-1))
 
 
 @partial(jax.jit, static_argnames=("domains",))

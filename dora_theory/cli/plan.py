@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -117,6 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
         floors = sum(x.floor * x.cost for x in lines if not x.solved)
         if floors > share:
             raise InputError(f"--total: {share:g} for this batch, less than all floors, {floors:g}")
+        _check_number(lines, share)
 
         # Not before the input has proved good: JAX takes longer to load than to use.
         import jax
@@ -153,6 +155,18 @@ def _check(lines: Sequence[StateLine], strategy: str, costly: bool, kappa: float
                 f"{line.place}: cost: is {line.cost:g}: strategy {strategy} counts rollouts, "
                 "needs 1 (committed and rounds know costs)"
             )
+
+
+def _check_number(lines: Sequence[StateLine], share: float) -> None:
+    """`InputError` where costs are so small that a share pays for more than can be counted."""
+    todo = [x for x in lines if not x.solved and x.cap != 0]
+    each = sum(min(share / x.cost, math.inf if x.cap is None else x.cap) for x in todo)
+    cheapest = min(todo, key=lambda x: x.cost, default=None)
+    if cheapest is not None and min(each, share / cheapest.cost) > MOST_ROLLOUTS:
+        raise InputError(
+            f"{cheapest.place}: cost: is {cheapest.cost:g}: {share:g} would pay for more than "
+            f"{MOST_ROLLOUTS} rollouts"
+        )
 
 
 def _state(

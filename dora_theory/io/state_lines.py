@@ -28,7 +28,8 @@ from dora_theory.io.jsonl import (
 
 # Sums of rollouts stay within int32.
 MOST_ROLLOUTS = 2**30
-_FLOATS = 1e290
+# Smaller numbers may be lost where they are multiplied.
+_LEAST, _MOST = 1e-290, 1e290
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +191,13 @@ def parse_state(text: bytes) -> StateLine:
         where = f"[{i}] is " if several else ""
         raise FieldError("right", f"{where}{right[i]:g}, more than the attempts, {attempts[i]:g}")
     alpha, beta = (_positive(name, field[name]) for name in ("alpha", "beta"))
-    if alpha is not None and beta is not None and np.any(alpha + beta <= 0):
-        raise FieldError("alpha", "and beta are 0, which is not a prior")
+    if alpha is not None and beta is not None and np.any(alpha + beta < _LEAST):
+        i = int(np.argmax(alpha + beta < _LEAST))
+        place = f"[{i}]" if several else ""
+        raise FieldError(
+            "alpha",
+            f"{place} + beta{place} is {alpha[i] + beta[i]:g}: needs at least {_LEAST:g}".lstrip(),
+        )
     floor, cap = _integer("floor", record.get("floor"), 0), _integer("cap", record.get("cap"), None)
     if cap is not None and cap < (floor or 0):
         raise FieldError("cap", f"is {cap}, below the floor, {floor}")
@@ -259,6 +265,8 @@ def _amount(field: str, value: Any) -> float:
     """A real number above 0, 1 if absent."""
     if value is None:
         return 1.0
-    if type(value) not in (int, float) or not 0 < value < _FLOATS:
-        raise FieldError(field, f"is {short(shown(value))}: needs a number above 0")
+    if type(value) not in (int, float) or not _LEAST <= value <= _MOST:
+        raise FieldError(
+            field, f"is {short(shown(value))}: needs a number in [{_LEAST:g}, {_MOST:g}]"
+        )
     return float(value)

@@ -87,6 +87,8 @@ def test_marginals_keep_their_digits_far_out(float64):
         ({"min_rollouts": np.array([2, 0]), "max_rollouts": np.array([1, 1])}, "max_rollouts - "),
         ({"min_rollouts": np.array([9, 9])}, "floors exceed the total"),
         ({"costs": np.array([1.0, 0.0])}, r"costs\[1\] = 0.0"),
+        ({"costs": np.array([1.0, 1e-9])}, "costs: the total pays for more than 1073741824"),
+        ({"costs": np.array([1.0, 1e-320])}, "costs"),
     ],
 )
 def test_bad_arguments_are_named(change, match):

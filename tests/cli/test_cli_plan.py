@@ -181,7 +181,8 @@ BAD = [
     ([{"id": 1, "right": 0, "attempts": "2"}], (), '<stdin>:1: attempts: is "2": needs an integer'),
     ('{"id": 1, "right": NaN, "attempts": 2}\n', (), "<stdin>:1: right: is NaN: needs an integer"),
     ('{"id": 1, "alpha": NaN, "beta": 2}\n', (), "<stdin>:1: alpha: is NaN: needs a number"),
-    ([{"id": 1, "alpha": 0, "beta": 0}], (), "<stdin>:1: alpha: and beta are 0"),
+    ([{"id": 1, "alpha": 0, "beta": 0}], (), "<stdin>:1: alpha: + beta is 0: needs"),
+    ([{"id": 1, "alpha": [1, 1e-320], "beta": [1, 0]}], (), "<stdin>:1: alpha: [1] + beta[1] is"),
     ([{"id": 1, "alpha": [1, 2], "beta": [1]}], (), "<stdin>:1: beta: has length 1, but alpha"),
     ([{"id": 1, "alpha": [1, 2], "beta": 1}], (), "<stdin>:1: beta: needs a list"),
     ([{"id": 1, "alpha": [], "beta": []}], (), "<stdin>:1: alpha: empty"),
@@ -200,10 +201,14 @@ BAD = [
             f"<stdin>:1: {field}: is {shown}",
         )
         for field, value, shown in (
-            ("value", 0, "0: needs a number above 0"),
-            ("value", -1, "-1: needs a number above 0"),
-            ("cost", 0, "0: needs a number above 0"),
-            ("cost", "1", '"1": needs a number above 0'),
+            ("value", 0, "0: needs a number in [1e-290, 1e+290]"),
+            ("value", -1, "-1: needs a number in [1e-290, 1e+290]"),
+            ("cost", 0, "0: needs a number in [1e-290, 1e+290]"),
+            # What JAX takes for 0 is none, and what it cannot count is no plan.
+            ("cost", 1e-320, "1e-320: needs a number in [1e-290, 1e+290]"),
+            ("value", 1e-320, "1e-320: needs a number in [1e-290, 1e+290]"),
+            ("cost", 1e-9, "1e-09: 10 would pay for more than 1073741824 rollouts"),
+            ("cost", "1", '"1": needs a number in [1e-290, 1e+290]'),
             ("floor", -1, "-1: needs an integer"),
             ("cap", 1.5, "1.5: needs an integer"),
             ("solved", 1, "1: needs true or false"),
