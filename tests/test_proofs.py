@@ -16,6 +16,7 @@ import dora_theory as dt
 from dora_theory.allocation.across import allocate_problems, expected_value
 from dora_theory.allocation.across_certificate import is_optimal_across
 from dora_theory.allocation.adaptive_value import adaptive_value
+from dora_theory.claims import claims
 from dora_theory.model.priors import BetaPrior, KnownPrior
 
 PROOFS = Path(__file__).parent.parent / "proofs"
@@ -70,6 +71,13 @@ def test_theorems_rest_on_nothing_but_the_reals(log):
 def test_nothing_is_taken_for_granted(source):
     text = re.sub(r"\(\*.*?\*\)", "", source.read_text(encoding="utf-8"), flags=re.DOTALL)
     assert not re.search(r"\b(Admitted|admit|Axioms?|Parameters?|Conjecture|Abort)\b", text)
+
+
+def test_what_a_theorem_assumes_of_the_weights_is_said_where_it_is_stated():
+    """The README prints statements without what they assume, and at w = 1 these two are false."""
+    needed = [c for c in claims() if c.proved.startswith("Coq") and c.assumptions[:6] == "w < 1."]
+    assert {c.id for c in needed} == {"2.2", "2.4"}
+    assert all("every w_i < 1" in c.statement for c in needed)
 
 
 def test_every_theorem_is_listed():

@@ -197,8 +197,8 @@ CLAIMS = (
     Claim(
         id="2.2",
         name="the certificate decides",
-        statement="An allocation is optimal if and only if no priority that it leaves exceeds one "
-        "that it serves.",
+        statement="If every w_i < 1, an allocation is optimal if and only if no priority that it "
+        "leaves exceeds one that it serves.",
         latex=r"B\text{ optimal}\iff\max_i\frac{w_i}{\kappa+B_i}\le\min_{i:B_i>0}"
         r"\frac{w_i}{\kappa+B_i-1}",
         source="new",

@@ -245,8 +245,8 @@ CLAIMS = (
     Claim(
         id="2.4",
         name="same maximizers as the surrogate",
-        statement="The paper's surrogate Σ κw_i [ψ(κ+B_i) - ψ(κ)] has the integer maximizers of "
-        "the objective, all of them and no others.",
+        statement="If every w_i < 1, the paper's surrogate Σ κw_i [ψ(κ+B_i) - ψ(κ)] has the "
+        "integer maximizers of the objective, all of them and no others.",
         latex=r"\arg\max_{\sum B_i=N}\sum_i\kappa w_i\,[\psi(\kappa+B_i)-\psi(\kappa)]="
         r"\arg\max_{\sum B_i=N}J(B)",
         source="new",
