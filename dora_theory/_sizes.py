@@ -25,7 +25,7 @@ def round_up(size: int, least: int = 8) -> int:
 def rounded(function: F) -> F:
     """Has eager calls run with k, and the first axis of a batch, rounded up: see `round_up`.
 
-    Which axes an argument has, its annotation says. Candidates are filled up with padding, problems
+    Annotations say which axes an argument has. Candidates are filled up with padding, problems
     with copies of the last one, and the result is cut to size, all on the host: none of this
     compiles anything. Passed on as they are: calls with arrays that are traced or not in the memory
     of one CPU, calls whose shapes do not fit, and priors that are objects.
@@ -52,7 +52,7 @@ def rounded(function: F) -> F:
         # Not a slice of JAX's, which is a program for each size.
         place = [slice(sizes.rows), *(slice(None),) * (sizes.rank - 1)][: sizes.rank]
         place += [slice(sizes.k if axis == "k" else None) for axis in own]
-        # In a trace even numbers give what is traced.
+        # Under a trace, constants give a tracer too.
         if isinstance(found, jax.core.Tracer):
             return found[tuple(place)]
         return jax.device_put(np.asarray(found)[tuple(place)])
@@ -80,8 +80,8 @@ def _axes(annotation: Any) -> Axes | None:
 
 
 def _is_round(x: Any, axes: Axes) -> bool:
-    """Whether an array is large and of round sizes, told at once: the usual large batch is."""
-    shape = x.shape if is_array(x) else ()
+    """Whether an array is large and of round sizes, as the usual large batch is."""
+    shape: tuple[int, ...] = x.shape if is_array(x) else ()
     if len(shape) <= len(axes):
         return False
     k, rows = shape[-len(axes)], shape[0]

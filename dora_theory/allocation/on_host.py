@@ -87,11 +87,11 @@ def dora_allocation(
     temperatures = quality_temperature, similarity_temperature
     if literal or not is_small(scores, budget, *temperatures, mask=mask, embeddings=embeddings):
         return None
-    *given, n, m = checked_both(
+    r, e, t_b, t_s, n, m = checked_both(
         scores, embeddings, *temperatures, mask, budget=Argument(budget, "", COUNT)
     )
-    check_budget(n, mask, given[0].dtype)
-    return _apportioned(weights_of(*given, m), 0.5, int(n), m)
+    check_budget(n, mask, r.dtype)
+    return _apportioned(weights_of(r, e, t_b, t_s, m), 0.5, int(n), m)
 
 
 def _apportioned(
