@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Real
 
 from dora_theory._arrays import ArrayLike
-from dora_theory._checks import check_whole, is_concrete
+from dora_theory._checks import check_whole, is_concrete, is_host
 from dora_theory._domains import NOT_NEGATIVE, POSITIVE, spoiled
 from dora_theory.allocation.one_by_one import Domains, checked_candidates, on_each
 from dora_theory.kernels.varying import varying_with
@@ -22,6 +22,8 @@ from dora_theory.model.pochhammer import log_failure_of
 
 Method = Literal["auto", "greedy", "exact"]
 
+# Counts and their sums are int32.
+MOST_ROLLOUTS = 2**30
 # A budget counts as kept up to these parts of it, so that 3 × 0.1 fits into 0.3.
 SLACK = {"float32": 1e-6, "float64": 1e-12}
 # Prices this far above the level of the budget are served at once, the rest one by one.
@@ -95,8 +97,9 @@ def cost_allocation(
         either way.
 
     Raises:
-        ValueError: costs that are not positive or of another length, values out of range, `"exact"`
-            for what is unknown, no integer, or above 2^32 steps.
+        ValueError: costs that are not positive or of another length, values out of range, a budget
+            that pays for more than 2^30 rollouts; `"exact"` for what is unknown, no integer, or
+            above 2^32 steps.
 
     Examples:
         >>> weights, costs = np.array([0.5, 0.3, 0.2]), np.array([2.0, 1.0, 1.0])
@@ -110,6 +113,10 @@ def cost_allocation(
     )
     if method not in ("auto", "greedy", "exact"):
         raise ValueError(f"method = {method!r}: needs auto, greedy or exact")
+    if is_host(costs) and is_host(cost_budget) and is_concrete(m):
+        least = np.where(m, np.asarray(costs, float), np.inf).min(-1, initial=np.inf)
+        if np.any(np.asarray(cost_budget, float) > MOST_ROLLOUTS * least):
+            raise ValueError(f"cost_budget: pays for more than {MOST_ROLLOUTS} rollouts")
     size = None if method == "greedy" else _integers(c, budget, m, method)
     run = _greedy if size is None else _exact
     return on_each(run, size or (), _DOMAINS, m, w, kappa, costs=c, cost_budget=budget)

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array
 
 from dora_theory._sizes import round_up
-from dora_theory.allocation.costs import cost_allocation, is_small
+from dora_theory.allocation.costs import MOST_ROLLOUTS, cost_allocation, is_small
 from dora_theory.allocation.hierarchical import hierarchical_log_failure
 from dora_theory.allocation.optimal import optimal_allocation
 from dora_theory.allocation.targets import smallest_budget
@@ -133,19 +133,23 @@ def _answer_group(
     filled = 4 ** ((count - 1).bit_length() + 1 >> 1)
     padded = [*rows, *rows[-1:] * (filled - count)]
     problems = Problems.from_rows(padded, at_least=_sizes(rows[0]))
+    too_many = f"--budget-cost: {budget:g}: pays for too many rollouts of some problem"
     # A rule of a user's own may be of NumPy, which cannot be traced.
     run: Any = _compiled if strategy.name in STRATEGIES else _compute
     if goal == "target":
         run = _to_target
     elif goal == "cost":
         # Exact where costs are small integers, which has to be seen.
-        run = _optimal_by_cost if strategy.name == OPTIMAL else partial(run, by_cost=True)
+        best = strategy.name == OPTIMAL
+        run = _optimal_by_cost if best else partial(run, by_cost=True)
+        if best and any(budget > MOST_ROLLOUTS * row["costs"].min() for row in rows):
+            raise ValueError(too_many)
     computed = run(problems, jnp.asarray(budget), _as_arrays(options), strategy)
     allocations, weights, log_failures, more = jax.tree.map(
         lambda x: np.asarray(x)[:count], computed
     )
     if goal == "cost" and strategy.name in STRATEGIES and (allocations < 0).any():
-        raise ValueError(f"--budget-cost: {budget:g}: pays for too many rollouts of some problem")
+        raise ValueError(too_many)
     if goal != "target":
         check_spent(strategy, allocations)
     sizes = np.asarray(problems.mask).sum(-1)

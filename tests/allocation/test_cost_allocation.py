@@ -133,6 +133,8 @@ def test_the_exact_program_refuses_what_it_cannot_do():
         dt.cost_allocation([0.5, 0.3], 1.0, [1.0, 2.0], 1e6, method="exact")
     with pytest.raises(ValueError, match="traced"):
         jax.jit(lambda c: dt.cost_allocation([0.5, 0.3], 1.0, c, 6.0, method="exact"))(jnp.ones(2))
+    with pytest.raises(ValueError, match="cost_budget: pays for more than 1073741824"):
+        dt.cost_allocation([0.5, 0.3], 1.0, [1e-9, 2.0], 6.0)
     with pytest.raises(ValueError, match="method = 'best'"):
         dt.cost_allocation([0.5], 1.0, [1.0], 6.0, method="best")
     with pytest.raises(ValueError, match="costs: 3 candidates, where weights has 2"):
