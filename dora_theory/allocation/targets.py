@@ -47,7 +47,8 @@ def smallest_budget(
         mask: boolean `(..., k)`, false for padding.
 
     Returns:
-        `SmallestBudget`. The exact one is the first N with log failure ≤ log1p(-q) as computed. The
+        `SmallestBudget`. The exact one is the first N whose success is q or more, or below it by no
+        more than q is rounded and log failure is off (64 ulps): 0.9 means nine tenths. The
         closed form is ⌈(A/(1-q))^(1/E) - Σ_i (κ_i(2-w_i) - 1)/2⌉ with E = Σ κ_i w_i and log A =
         Σ_i [lnΓ(κ_i) - lnΓ(κ_i(1-w_i))] - Σ_i κ_i w_i log(κ_i w_i/E), at least 1: within 1 of it
         once every candidate is reached, an estimate before.
@@ -68,11 +69,14 @@ def smallest_budget(
 
 def _smallest(mask: Array, w: Array, kappa: Array, target: Array) -> SmallestBudget:
     goal = jnp.log1p(-target)
+    # What a decimal q may be above its float, and what a log failure may be off.
+    eps = float(jnp.finfo(w.dtype).eps)
+    reached_from = goal + jnp.log1p(eps / 4 / (1 - target)) - 64 * eps * goal
     most = _MOST[w.dtype.name]
 
     def enough(n: Array) -> Array:
         given = solved(w, kappa, n, mask)
-        return each_log_failure(w, kappa, given.astype(w.dtype), mask).sum() <= goal
+        return each_log_failure(w, kappa, given.astype(w.dtype), mask).sum() <= reached_from
 
     def double(state: tuple[Array, Array]) -> tuple[Array, Array]:
         return state[1], state[1] * 2

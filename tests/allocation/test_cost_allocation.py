@@ -213,6 +213,10 @@ def test_the_smallest_budget_of_the_theory(float64):
         for kappa, n in zip((0.25, 0.5, 1.0, 2.0), wanted, strict=True):
             found = dt.smallest_budget(w, kappa, q)
             assert (int(found.budget), float(found.closed_form)) == (n, n)
+    # p uniform: B rollouts succeed with probability B/(B + 1), which most floats only round.
+    n = np.arange(1, 200)
+    found = dt.smallest_budget(np.full((199, 1), 0.5), 2.0, n / (n + 1))
+    assert found.budget.tolist() == n.tolist()
 
 
 @pytest.mark.slow
