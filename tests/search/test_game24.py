@@ -220,7 +220,7 @@ def test_a_tree_log_by_hand():
     [
         (replace(RECORD, kind="independent"), "needs a tree search"),
         (replace(RECORD, problem="Make 24: 1 2"), "four numbers"),
-        (replace(RECORD, nodes=(replace(NODES[0], value=61.0),)), "no number in"),
+        (replace(RECORD, nodes=(replace(NODES[0], value=61.0),)), "not a number in"),
     ],
 )
 def test_a_bad_tree_log_is_one_line(record, message):
