@@ -1,6 +1,6 @@
 """Table 1: FLOPs by 2 × parameters × tokens, and what must be assumed for each cell.
 
-One number a row is taken from the table, the tokens of a rollout, out of the policy's FLOPs with
+One number per row is taken from the table, the tokens of a rollout, from the policy's FLOPs with
 1e9 parameters; everything else is computed. The PRM's cell then needs 7e9 parameters and that it
 reads every token once. The embedding model's needs 0.57e9 and that it reads prefixes again: as
 often as in solutions of 8 equal steps if finished ones are read too, of 10 if not. Cells are the

@@ -107,7 +107,7 @@ def reference_work(work: dict[str, Any]) -> dict[str, Any]:
 def predicted(
     row: dict[str, Any], device: Device, *, tied: bool = False, reference: Any = None
 ) -> dict[str, Any]:
-    """The prediction of a row: time, what binds, the bar's figure, operations a byte.
+    """The prediction of a row: time, what binds, the bar's figure, operations per byte.
 
     Args:
         row: what was compiled.

@@ -48,7 +48,7 @@ def compiled(rows: Sequence[dict[str, Any]], planted: Sequence[dict[str, Any]]) 
 
 _HEADINGS = (
     "| program | devices | registers | spilled | shared | occupancy | tensor cores | read, MB "
-    "| written, MB | kept, MB | operations a byte | approximate | compiled, s |"
+    "| written, MB | kept, MB | operations per byte | approximate | compiled, s |"
 )
 _COLUMNS = _HEADINGS.count("|") - 1
 
@@ -91,9 +91,9 @@ do its part, busy throughout at the boost clock; a real device is slower. Assume
   {passes};
   of rows with ties {open:.0%} need the certificate;
 * the plain product of γ runs at the matrix rate, or at that of memory where it must move more;
-* the reference of Monte Carlo draws by the instructions that XLA compiles for it, a number a
+* the reference of Monte Carlo draws by the instructions that XLA compiles for it, a number per
   thread, and writes and reads logits and log failures; its other work is not counted;
-* a multiprocessor begins {issued} instructions of a warp a cycle, in which it does {integer}
+* a multiprocessor begins {issued} instructions of a warp per cycle, in which it does {integer}
   integers, comparisons or choices, {special} special functions or conversions, and {shared} words
   of shared memory or a cache;
 * a correctly rounded quotient is ten instructions and a reciprocal.
