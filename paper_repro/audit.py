@@ -5,7 +5,7 @@ between budgets by a straight line in log N. A number read off a figure agrees w
 ("yes") if it rounds to it. "Within reading error" means that it does so give or take the 0.02
 points to which a figure was read; a lead of less than twice that counts as a tie. "No" is bold
 where the difference is more than the last printed decimal. The DORA points of Qwen2.5-1.5B-Instruct
-are not in the data, so 30 of Figure 3's 45 points a metric can be compared.
+are not in the data, so 30 of Figure 3's 45 points per metric can be compared.
 """
 
 import argparse
@@ -121,12 +121,12 @@ def crossings() -> Iterator[Row]:
         f"{most / needed:.2f} times ({needed:.1f} rollouts)",
         most / needed >= ratio - 0.005,
     )
-    for column, unit in (("total_flops", "FLOPs"), ("latency_seconds", "latency")):
+    for column, unit in (("total_flops", "fewer FLOPs"), ("latency_seconds", "less latency")):
         ratio = float(cost["rebase"][column]) / float(cost["dora"][column])
         # In proportion to rollouts: Table 1 has one budget of DORA only.
         found = ratio * int(cost["dora"]["budget"]) / needed
         yield claim(
-            f"less {unit} for REBASE's accuracy at 256, 1B model",
+            f"{unit} for REBASE's accuracy at 256, 1B model",
             f"{ratio:.2f} times (Table 1, at 64 rollouts)",
             f"{found:.2f} times (at {needed:.1f} rollouts)",
             found >= ratio - 0.005,
@@ -208,7 +208,7 @@ def flops() -> Iterator[Row]:
         yield claim(
             f"Table 1: FLOPs of {r['strategy']} are 2 × parameters × tokens (1B, 7B), summed",
             f"PRM {prm:.2e}, total {total:.2e}",
-            f"PRM {again:.2e}, total {parts:.2e}; {tokens:.0f} tokens a rollout",
+            f"PRM {again:.2e}, total {parts:.2e}; {tokens:.0f} tokens per rollout",
             # Three printed digits each.
             abs(again / prm - 1) < 0.01 and abs(parts / total - 1) < 0.01,
         )

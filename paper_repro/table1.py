@@ -34,7 +34,7 @@ def cells() -> list[Row]:
         again = rereading(STEPS, finished=True) if printed["embedding"] else 0.0
         made = flops(n * tokens, n * tokens * again, SMALL)
         assumed = {
-            "policy": f"{SMALL.policy:.2g} parameters give {tokens:.0f} tokens a rollout",
+            "policy": f"{SMALL.policy:.2g} parameters give {tokens:.0f} tokens per rollout",
             "prm": f"{SMALL.prm:.2g} parameters, every token read once",
             "embedding": f"{SMALL.embedding:.2g} parameters, every prefix read again in {STEPS} "
             f"steps: {again:g} times a token"

@@ -69,7 +69,7 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="one of several processes, with hosts and ranks from SLURM or MPI",
     )
-    add("--coordinator", metavar="HOST:PORT", help="for --distributed: address of process 0")
+    add("--coordinator", metavar="HOST:PORT", help="address of process 0")
     add("--processes", type=int, metavar="P", help="number of processes")
     add("--process", type=int, metavar="I", help="number of this process, from 0")
     add_benchmark(parser)

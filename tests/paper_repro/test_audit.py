@@ -64,7 +64,7 @@ def test_headline_numbers_do_not_agree(found: dict[str, audit.Row]) -> None:
     assert agrees["Table 1: accuracy of dora at N = 64, MATH500, 1B model"] is False
     assert agrees["Table 1: accuracy of dvts at N = 256, MATH500, 1B model"] is True
     assert agrees["DORA with 64 rollouts is more accurate than REBASE with 256, 1B model"] is False
-    flops = found["less FLOPs for REBASE's accuracy at 256, 1B model"]
+    flops = found["fewer FLOPs for REBASE's accuracy at 256, 1B model"]
     assert str(flops["stated"]).startswith("3.49")
     assert str(flops["recomputed"]).startswith("3.11")
     assert flops["agrees"] is False
