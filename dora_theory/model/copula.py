@@ -293,11 +293,15 @@ def kernel(s: Array, t: Array, mask: Array) -> Array:
     return jnp.where(eye, 1, jnp.where(mask_of(mask, "k k"), near, 0))
 
 
-def repaired(c: Array) -> tuple[Array, Array]:
-    """The nearest positive semi-definite matrix of the kind (C + δI)/(1 + δ), and δ."""
+def repaired(c: Array, size: Array | None = None) -> tuple[Array, Array]:
+    """The nearest positive semi-definite matrix of the kind (C + δI)/(1 + δ), and δ.
+
+    `size` is the number of candidates, where some of C's are padding.
+    """
     k = c.shape[-1]
     lowest = jnp.linalg.eigvalsh(c)[..., 0]
-    lift = jnp.where(lowest < -10 * k * jnp.finfo(c.dtype).eps, -lowest, 0)
+    rounding = 10 * jnp.finfo(c.dtype).eps * (k if size is None else size)
+    lift = jnp.where(lowest < -rounding, -lowest, 0)
     own = lift[..., None, None]
     return jnp.where(jnp.eye(k, dtype=bool), 1, c / (1 + own)), lift
 

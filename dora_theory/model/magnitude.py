@@ -126,14 +126,16 @@ def _weightings(s: Array, t: Array, mask: Array, ridge: Array) -> Array:
     both = leads[..., :, None] & leads[..., None, :]
     z = jnp.where(both, jnp.exp(-(1 - s) / t[..., None, None]), eye)
     lowest = jnp.linalg.eigvalsh(jax.lax.stop_gradient(z))[..., 0]
-    raised = jnp.maximum(-lowest, 0) + 10 * k * eps
+    # By how many candidates there are: padding changes no result.
+    rounding = 10 * eps * mask.sum(-1, dtype=s.dtype)
+    raised = jnp.maximum(-lowest, 0) + rounding
     z = z + jnp.where(eye, (raised + ridge)[..., None, None], 0)
     fixed = jax.lax.stop_gradient(z)
     free = free_set(
         lambda free: solve_for_ones(fixed, free),
         lambda v: jnp.einsum("...ij,...j->...i", fixed, v, precision=jax.lax.Precision.HIGHEST),
         leads,
-        slack=10 * k * eps,
+        slack=rounding[..., None],
     )
     v = jnp.maximum(solve_for_ones(z, free), 0)
     members = jnp.maximum(segment_sum(mask.astype(s.dtype), leader, k), 1)

@@ -85,16 +85,19 @@ def _root_weights(w: Array, c: Array, mask: Array) -> RootWeights:
     leader = copies(w, c, there)
     leads = there & (leader == jnp.arange(k))
     pair = leads[..., :, None] & leads[..., None, :]
-    c, lift = repaired(jnp.where(pair & ~eye, c, eye))
+    size = mask.sum(-1, dtype=w.dtype)
+    c, lift = repaired(jnp.where(pair & ~eye, c, eye), size)
+    rounding = 10 * eps * size
     # A unit of w of its own for each problem, so that none is out of range.
     top = w.max(-1, keepdims=True)
     root = jnp.sqrt(jnp.where(leads, w / jnp.where(top > 0, top, 1), 1))
-    z = (c + jnp.where(eye, 10 * k * eps, 0)) / (root[..., :, None] * root[..., None, :])
+    raised = c + jnp.where(eye, rounding[..., None, None], 0)
+    z = raised / (root[..., :, None] * root[..., None, :])
     free = free_set(
         lambda free: solve_for_ones(z, free),
         lambda u: jnp.einsum("...ij,...j->...i", z, u, precision=jax.lax.Precision.HIGHEST),
         leads,
-        slack=10 * k * eps,
+        slack=rounding[..., None],
     )
     u = top * jnp.maximum(solve_for_ones(z, free), 0)
     members = jnp.maximum(segment_sum(there.astype(w.dtype), leader, k), 1)

@@ -151,7 +151,7 @@ def _weigh(
     implementation: Implementation,
 ) -> tuple[Array, Array, Array]:
     unit, mask, temperature, ridge = varying_with((unit, mask, temperature, ridge))
-    raised = 10 * unit.shape[0] * jnp.finfo(unit.dtype).eps + ridge
+    raised = 10 * mask.sum(dtype=unit.dtype) * jnp.finfo(unit.dtype).eps + ridge
 
     def product(unit: Array, temperature: Array, raised: Array) -> Callable[[Array], Array]:
         def multiply(v: Array) -> Array:

@@ -105,6 +105,17 @@ def test_a_ridge_blurs_what_it_is_larger_than():
     assert blurred[0] / blurred[1] == pytest.approx(1, rel=0.01)
 
 
+def test_padding_raises_no_diagonal():
+    """Its δ is 10 k ulps by the number of candidates, when called as they are too."""
+    expected = 1 / (1 + 30 * np.finfo(np.float32).eps)
+    there = np.arange(8) < 3
+    for v in (
+        magnitude_weighting_from_similarity(np.eye(3, dtype=np.float32)),
+        magnitude_weighting_from_similarity(np.eye(8, dtype=np.float32), mask=there)[:3],
+    ):
+        np.testing.assert_allclose(v, expected, rtol=3e-7)
+
+
 def test_padding_batches_and_float32():
     rng = np.random.default_rng(4)
     e = rng.normal(size=(2, 3, 5, 8))
