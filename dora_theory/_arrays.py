@@ -31,12 +31,14 @@ def is_host(x: Any) -> bool:
 def near(x: Any) -> Any:
     """An array of JAX in the memory of one CPU as NumPy's, without a copy; anything else as it is.
 
-    It waits for what is still being computed.
+    It waits for what is still being computed. What was put on a device other than the first stays
+    there, so that results do too.
     """
     if not isinstance(x, jax.Array) or isinstance(x, jax.core.Tracer):
         return x
-    where = x.devices()
-    return np.asarray(x) if len(where) == 1 and next(iter(where)).platform == "cpu" else x
+    device, *others = x.devices()
+    elsewhere = x.committed and device != jax.local_devices()[0]
+    return x if others or elsewhere or device.platform != "cpu" else np.asarray(x)
 
 
 def is_foreign(x: Any) -> bool:

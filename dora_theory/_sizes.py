@@ -18,7 +18,7 @@ _FEW = 1 << 14
 
 
 def round_up(size: int, least: int = 8) -> int:
-    """The next power of two, or of many thousands the next thousand, so that little is padding."""
+    """The next power of two, or above 1024 the next multiple of 1024: little is padding then."""
     return max(least, 1 << (size - 1).bit_length()) if size <= 1024 else -(-size // 1024) * 1024
 
 
@@ -27,8 +27,8 @@ def rounded(function: F) -> F:
 
     Annotations say which axes an argument has. Candidates are filled up with padding, problems
     with copies of the last one, and the result is cut to size, all on the host: none of this
-    compiles anything. Passed on as they are: calls with arrays that are traced or not in the memory
-    of one CPU, calls whose shapes do not fit, and priors that are objects.
+    compiles anything. Passed on as they are: calls with arrays that are traced or that `near` does
+    not read, calls whose shapes do not fit, and priors that are objects.
 
     Args:
         function: of arrays and a `mask`, which returns one array.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import dora_theory as dt
-from dora_theory import _sizes
+from dora_theory import _arrays, _sizes
 
 BATCH = np.random.default_rng(0)
 COMPILED: list[str] = []
@@ -76,6 +76,14 @@ def test_a_kappa_of_each_problem_is_not_taken_for_one_of_each_candidate():
     assert dt.log_failure(w, kappa, np.ones(5)).shape == (8,)
     own = dt.log_failure(np.resize(w, (3, 5)), np.resize(kappa, (3, 5)), np.ones((3, 5)))
     np.testing.assert_allclose(own, 5 * np.log(0.8), rtol=1e-6)
+
+
+def test_what_was_put_on_another_device_stays_there(monkeypatch):
+    x = jax.device_put(np.ones(3, np.float32), jax.devices()[0])
+    assert isinstance(_arrays.near(x), np.ndarray)
+    monkeypatch.setattr(jax, "local_devices", lambda: [None])
+    assert _arrays.near(x) is x
+    assert isinstance(_arrays.near(jax.device_put(np.ones(3))), np.ndarray)
 
 
 def test_sizes_are_a_power_of_two_or_some_thousands():
