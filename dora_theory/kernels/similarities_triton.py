@@ -120,10 +120,11 @@ def _one_block(
         gap = product - half[:, None] - half[None, :]
         scale = triton.load(steep, mask=i < rows, other=0)
         near = nearness(gap, i[:, None] == i[None, :], scale[:, None])
+        terms = near * triton.load(v, mask=i < rows, other=0)[None, :]
         if rows > k:
-            near = jnp.where((i // k)[:, None] == (i // k)[None, :], near, 0)
-        values = triton.load(v, mask=i < rows, other=0)
-        triton.store(out, (near * values[None, :]).sum(-1), mask=i < rows)
+            # Not of `near`: a NaN among the values of another problem times 0 is NaN.
+            terms = jnp.where((i // k)[:, None] == (i // k)[None, :], terms, 0)
+        triton.store(out, terms.sum(-1), mask=i < rows)
 
     def of_one(*shape: int) -> Any:
         return pl.BlockSpec((None, *shape), lambda p: (p, *[0] * len(shape)))

@@ -74,6 +74,14 @@ def test_a_block_alone_is_read_as_it_is(problems, precision):
         np.testing.assert_allclose(np.asarray(y)[there], np.asarray(expected)[there], rtol=2e-5)
 
 
+def test_problems_of_one_program_do_not_meet(problems):
+    unit, values = problems[0][0, :16].reshape(4, 4, 40), problems[1][0, :16].reshape(4, 4).copy()
+    values[1] = np.nan
+    temperature = np.full(4, 0.1, np.float32)
+    y = np.asarray(similarity_kernel(unit, values, temperature, interpret=not ON_GPU))
+    assert np.isnan(y).any(-1).tolist() == [False, True, False, False]
+
+
 def test_programs_that_share_columns_add_up(problems, monkeypatch):
     monkeypatch.setattr(similarity_parts, "_TOGETHER", 2)
     assert similarity_parts.shares_of(4) == (2, 2)
