@@ -95,7 +95,8 @@ def _sizes(given: Mapping[str, Any], known: Mapping[str, Axes]) -> _Sizes | None
         return None
     try:
         shapes = {name: np.shape(x) for name, x in arrays.items()}
-    except (TypeError, ValueError):
+    # What is no array is for the function to refuse, and a list of tensors for it to read.
+    except (RuntimeError, TypeError, ValueError):
         return None
     first = next((name for name in shapes if "k" in known[name]), None)
     if first is None or any(0 in shape for shape in shapes.values()):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from dora_theory._checks import checked_host, is_host
+from dora_theory._checks import checked_host
 from dora_theory.allocation.divisors import TIE, arguments_of, check_problem
 from dora_theory.model.copula import COPY
 from dora_theory.model.on_host import is_small
@@ -27,9 +27,7 @@ def shared_divisor_allocation(
     mask: Any = None,
 ) -> Int[np.ndarray, " k"] | None:
     """`shared_divisors.shared_divisor_allocation` of one small problem; None of anything else."""
-    if not (is_small(weights, concentration, budget, mask=mask) and is_host(correlation)):
-        return None
-    if np.ndim(correlation) != 2:
+    if not is_small(weights, concentration, budget, mask=mask, embeddings=correlation):
         return None
     given = arguments_of(weights, correlation, concentration, budget)
     w, c, kappa, n, m, _ = checked_host(mask, promote=True, **given)

@@ -40,9 +40,11 @@ def is_small(candidates: Any, *numbers: Any, mask: Any = None, embeddings: Any =
     try:
         shapes = [np.shape(x) for x in (candidates, mask) if x is not None]
         vectors: tuple[int, ...] = () if embeddings is None else np.shape(embeddings)
-    except (TypeError, ValueError):
+        single = not any(map(np.ndim, numbers))
+    # A list of torch's tensors that keep a gradient is a `RuntimeError`.
+    except (RuntimeError, TypeError, ValueError):
         return False
-    if any(np.ndim(x) for x in numbers) or any(len(shape) != 1 for shape in shapes):
+    if not single or any(len(shape) != 1 for shape in shapes):
         return False
     if embeddings is not None and (len(vectors) != 2 or vectors[1] > SMALL):
         return False

@@ -166,3 +166,9 @@ def test_arrays_under_a_transformation_are_traced():
     assert slope[0] > 0
     given = jax.vmap(lambda w: dt.optimal_allocation(w, 1.0, 4))(jnp.eye(3))
     np.testing.assert_array_equal(given, 4 * np.eye(3))
+
+
+def test_what_is_no_array_is_for_the_function_to_refuse():
+    ragged = [[1, 0.5], [0.5]]
+    assert shared_on_host.shared_divisor_allocation([0.5, 0.5], ragged, 1.0, 3) is None
+    assert on_host.rebase_allocation([0.5, 0.5], 3, quality_temperature=ragged) is None
