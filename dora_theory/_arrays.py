@@ -12,7 +12,7 @@ else:
     # At run time jaxtyping looks into the union.
     from jax.typing import ArrayLike
 
-__all__ = ["ArrayLike", "array_of", "is_array", "is_foreign", "is_host", "near"]
+__all__ = ["ArrayLike", "array_of", "host_array", "is_array", "is_foreign", "is_host", "near"]
 
 # The CPU, as DLPack numbers devices.
 _CPU = 1
@@ -69,3 +69,8 @@ def array_of(x: Any) -> Any:
             x = x.contiguous() if hasattr(x, "contiguous") else x
             return np.asarray(jnp.from_dlpack(x))
     return jnp.from_dlpack(x.contiguous() if hasattr(x, "contiguous") else x)
+
+
+def host_array(x: Any, dtype: Any = None) -> Any:
+    """`x` as an array of NumPy: what `array_of` takes, of which NumPy itself refuses some."""
+    return np.asarray(array_of(x), dtype)

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool
 from numpy.typing import ArrayLike
 
-from dora_theory._arrays import array_of, is_array, is_host
+from dora_theory._arrays import array_of, host_array, is_array, is_host
 from dora_theory._domains import COUNT, FINITE, Domain, Labels, at, budget_domain
 from dora_theory._errors import short
 
@@ -298,8 +298,8 @@ def check_range(
     Unlike `Domain.check` this looks at arrays on a device too, and waits for them.
     """
     if is_concrete(x) and is_concrete(mask):
-        mask = None if mask is None else np.asarray(mask)
-        Domain(low, high, low_open, high_open).check(name, np.asarray(x), mask)
+        mask = None if mask is None else host_array(mask)
+        Domain(low, high, low_open, high_open).check(name, host_array(x), mask)
 
 
 def is_concrete(x: Any) -> bool:

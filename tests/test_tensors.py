@@ -90,6 +90,24 @@ def test_rules_take_them_beside_arrays():
     assert unchecked(optimal_allocation)(w, 1.0, n).tolist() == [[3, 2]]
 
 
+def test_values_are_looked_at_though_a_gradient_is_kept():
+    def kept(x):
+        return Tensor(np.asarray(x, np.float32), keeps_gradient=True)
+
+    w, there = kept([0.5, 0.4]), Tensor(np.array([True, True]))
+    assert unchecked(dt.cost_allocation)(w, 1.0, w, kept(3.0)).allocation.shape == (2,)
+    prior = dt.KnownPrior(np.array([0.5, 0.4]))
+    assert unchecked(dt.allocate_problems)(1.0, prior, kept(3.0), costs=w).rollouts.shape == (2,)
+    apart = [[1, 0.5], [0.4, 1]]
+    for mask in (None, there):
+        with pytest.raises(ValueError, match="symmetric"):
+            unchecked(dt.root_weights)(w, kept(apart), mask=mask)
+        with pytest.raises(ValueError, match="w < 1"):
+            unchecked(dt.optimal_set)(kept([1.0, 0.4]), 1.0, 3, mask=mask)
+    given = unchecked(dt.direction_totals)(w, Tensor(np.array([0, 0])), 1)
+    np.testing.assert_allclose(given, [0.9], rtol=1e-6)
+
+
 def test_a_bad_value_is_named():
     with pytest.raises(ValueError, match=r"scores\[1\] = nan"):
         unchecked(rebase_allocation)(Tensor(np.array([0.1, np.nan])), 3)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Real
 
-from dora_theory._arrays import ArrayLike
+from dora_theory._arrays import ArrayLike, host_array
 from dora_theory._checks import Argument, check_number, host_float, is_concrete, is_host
 from dora_theory._domains import COUNT, Domain
 from dora_theory.allocation import exchange
@@ -113,7 +113,7 @@ def _too_many(rollouts: Array, total: Real[ArrayLike, "..."], problem: Instance)
         return jnp.zeros(rollouts.shape[:-1], bool)
     many = (rollouts > exchange.SINGLE).any(-1)
     # Only so large a budget is worth the wait.
-    large = is_host(total) and np.any(np.asarray(total) > exchange.SINGLE)
+    large = is_host(total) and np.any(host_array(total) > exchange.SINGLE)
     if large and is_concrete(many) and many.any():
         raise ValueError(
             "total: a problem receives more rollouts than float32 counts (2^22); "

@@ -1,9 +1,8 @@
 """The certificate of one budget for many problems: the order of two marginals (theory 7.1b)."""
 
-import numpy as np
 from jaxtyping import Array, Bool, Real
 
-from dora_theory._arrays import ArrayLike
+from dora_theory._arrays import ArrayLike, host_array
 from dora_theory._checks import Argument, is_host
 from dora_theory._domains import COUNT, NOT_NEGATIVE
 from dora_theory.allocation import exchange
@@ -64,10 +63,10 @@ def problem_certificate(
         rollouts=Argument(rollouts, "", COUNT),
     )
     if is_host(rollouts):
-        given = np.asarray(rollouts, float)
+        given = host_array(rollouts, float)
         for name, limit, sign in (("min", min_rollouts, 1), ("max", max_rollouts, -1)):
             if limit is not None and is_host(limit):
-                apart = sign * (given - np.asarray(limit, float))
+                apart = sign * (given - host_array(limit, float))
                 order = "rollouts - min_rollouts" if name == "min" else "max_rollouts - rollouts"
                 NOT_NEGATIVE.check(order, apart)
     outside = (n < problem.low) | (n > problem.high)

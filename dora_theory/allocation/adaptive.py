@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Real
 
-from dora_theory._arrays import ArrayLike
+from dora_theory._arrays import ArrayLike, host_array
 from dora_theory._checks import as_mask, check_type, check_whole, host_mask, is_host
 from dora_theory._domains import budget_domain
 from dora_theory.allocation.instances import Instance, checked_problems, over_batch
@@ -130,7 +129,7 @@ def index_allocation(
     # All candidates are one row, whose counts have to be numbers of the dtype.
     within = budget_domain(problem.log_value.dtype)
     if is_host(total):
-        within.check("total", np.asarray(total))
+        within.check("total", host_array(total))
     bad = problem.bad | within.fails(problem.total)[..., None]
     problem = problem._replace(bad=bad, total=jnp.where(bad.any(-1), 0, problem.total))
     return over_batch(by_index, batch, problem)

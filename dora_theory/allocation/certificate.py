@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Real
 
-from dora_theory._arrays import ArrayLike
+from dora_theory._arrays import ArrayLike, host_array
 from dora_theory._checks import Argument, checked, is_host
 from dora_theory._domains import (
     COUNT,
@@ -153,7 +153,8 @@ def optimal_set(
     """
     w, kappa, n, m = checked_problem(weights, concentration, budget, mask)
     if is_host(weights) and is_host(mask):
-        values = np.asarray(weights) if mask is None else np.where(mask, weights, 0)
+        values = host_array(weights)
+        values = values if mask is None else np.where(host_array(mask), values, 0)
         if np.any(values == 1) or not np.all(values.max(-1) > 0):
             raise ValueError("weights: the set of optima needs all w < 1 and a w > 0 in each row")
     return _optimal_set(w, kappa, n, m)
@@ -211,6 +212,6 @@ def _checked_allocation(
         **more,
     )
     known = is_host(allocation) and is_host(mask)
-    if mask is not None and known and np.any(np.where(mask, 0, allocation)):
+    if mask is not None and known and np.any(np.where(host_array(mask), 0, host_array(allocation))):
         raise ValueError("allocation: padding (mask False) has rollouts")
     return found

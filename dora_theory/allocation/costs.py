@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Real
 
-from dora_theory._arrays import ArrayLike
+from dora_theory._arrays import ArrayLike, host_array
 from dora_theory._checks import check_whole, is_concrete, is_host
 from dora_theory._domains import NOT_NEGATIVE, POSITIVE, spoiled
 from dora_theory.allocation.one_by_one import Domains, checked_candidates, on_each
@@ -114,8 +114,8 @@ def cost_allocation(
     if method not in ("auto", "greedy", "exact"):
         raise ValueError(f"method = {method!r}: needs auto, greedy or exact")
     if is_host(costs) and is_host(cost_budget) and is_concrete(m):
-        least = np.where(m, np.asarray(costs, float), np.inf).min(-1, initial=np.inf)
-        if np.any(np.asarray(cost_budget, float) > MOST_ROLLOUTS * least):
+        least = np.where(m, host_array(costs, float), np.inf).min(-1, initial=np.inf)
+        if np.any(host_array(cost_budget, float) > MOST_ROLLOUTS * least):
             raise ValueError(f"cost_budget: pays for more than {MOST_ROLLOUTS} rollouts")
     size = None if method == "greedy" else _integers(c, budget, m, method)
     run = _greedy if size is None else _exact

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Real
 
-from dora_theory._arrays import ArrayLike
+from dora_theory._arrays import ArrayLike, host_array
 from dora_theory._checks import (
     Argument,
     check_budget,
@@ -372,10 +372,10 @@ def _problem(
         **more,
     )
     if is_host(direction_weights):
-        q = np.asarray(direction_weights)
+        q = host_array(direction_weights)
         if is_host(directions) and is_host(mask) and not SHARE.holds(q).all():
-            there = None if mask is None else np.asarray(mask)
-            SHARE.check("direction_weights", q, labeled(np.asarray(directions), there, g))
+            there = None if mask is None else host_array(mask)
+            SHARE.check("direction_weights", q, labeled(host_array(directions), there, g))
     return found
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Real
 
-from dora_theory._arrays import ArrayLike
+from dora_theory._arrays import ArrayLike, host_array
 from dora_theory._checks import Argument, checked, host_count, host_float, host_mask, is_host
 from dora_theory._domains import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, Domain, spoiled
 from dora_theory.allocation.marginals import BetaHazards, Hazards, KnownHazards
@@ -161,26 +161,26 @@ def checked_limits(
     if not full or full[-1] == 0:
         raise ValueError("prior: needs at least one problem")
     if is_host(min_rollouts) and is_host(max_rollouts):
-        room = np.where(has if is_host(has) else True, np.asarray(most, float), 0) - np.asarray(
+        room = np.where(has if is_host(has) else True, host_array(most, float), 0) - host_array(
             min_rollouts, float
         )
         NOT_NEGATIVE.check("max_rollouts - min_rollouts", room)
     if sums and all(is_host(x) for x in (min_rollouts, total, costs)):
         floor, price = np.broadcast_arrays(
-            np.asarray(min_rollouts, float), 1.0 if costs is None else np.asarray(costs, float)
+            host_array(min_rollouts, float), 1.0 if costs is None else host_array(costs, float)
         )
         # Not 0 times an infinite cost.
         each = np.multiply(floor, price, out=np.zeros(floor.shape), where=floor > 0)
         spent = np.broadcast_to(each, full).sum(-1)
-        if np.any((spent > np.asarray(n)) & (spent > 0)):
+        if np.any((spent > host_array(n)) & (spent > 0)):
             raise ValueError("min_rollouts: the floors exceed the total")
     if costs is not None and all(is_host(x) for x in (max_rollouts, total, costs, has)):
-        caps, price = np.asarray(most, float), np.asarray(costs, float)
+        caps, price = host_array(most, float), host_array(costs, float)
         caps, price = np.broadcast_to(np.where(has, caps, 0), full), np.broadcast_to(price, full)
         # A price that is none is reported as such.
         price = np.where(price > 0, price, np.inf)
         with np.errstate(over="ignore"):
-            bought = _bought(np.asarray(n, float), caps, price)
+            bought = _bought(host_array(n, float), caps, price)
         if np.any(bought > MOST):
             raise ValueError(f"costs: the total pays for more than {MOST} rollouts")
     *rest, budget, low = rest

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.special
 from jaxtyping import Array, Bool, Float, Real
 
-from dora_theory._arrays import ArrayLike
+from dora_theory._arrays import ArrayLike, host_array
 from dora_theory._checks import Argument, check_number, checked, is_host
 from dora_theory._domains import NOT_NEGATIVE, POSITIVE, Domain, offset_domain, spoiled
 from dora_theory.allocation.fluid_rounds import halved
@@ -213,8 +213,8 @@ def dora_constant(
         concentration=Argument(concentration, "", offset_domain),
     )
     if is_host(weights) and is_host(mask):
-        values = np.asarray(weights, float)
-        kept = values if mask is None else np.where(mask, values, 0)
+        values = host_array(weights, float)
+        kept = values if mask is None else np.where(host_array(mask), values, 0)
         _WHOLE.check("sum of weights", kept.sum(-1))
     return _constant(w, kappa, m)
 

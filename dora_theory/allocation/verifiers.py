@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Real
 
-from dora_theory._arrays import ArrayLike
+from dora_theory._arrays import ArrayLike, array_of, host_array
 from dora_theory._checks import Argument, check_whole, checked, is_host
 from dora_theory._domains import NOT_NEGATIVE, POSITIVE, SHARE, offset_domain, spoiled
 from dora_theory.allocation.one_by_one import Domains, on_each
@@ -157,11 +157,11 @@ def verifier_outcome(
     given, _, m = _checked(
         weights, concentration, true_positive, false_positive, penalty, no_answer, mask
     )
-    turns = jnp.asarray(order)
+    turns = jnp.asarray(array_of(order))
     if not jnp.issubdtype(turns.dtype, jnp.integer) or turns.ndim == 0:
         raise ValueError(f"order: needs integers with an axis of rollouts, got {turns.dtype}")
     if is_host(order) and turns.size:
-        seen = np.asarray(order)
+        seen = host_array(order)
         if seen.min() < -1 or seen.max() >= m.shape[-1]:
             raise ValueError(f"order: needs candidates from 0 to {m.shape[-1] - 1}, or -1")
     batch = jnp.broadcast_shapes(m.shape[:-1], turns.shape[:-1])
@@ -236,7 +236,7 @@ def _checked(
 
 def _beside(given: Any, checked: Array) -> np.ndarray:
     """Host values with the last axis that `checked` gave them."""
-    x = np.asarray(given, checked.dtype)
+    x = host_array(given, checked.dtype)
     return x if x.ndim == checked.ndim else x[..., None]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from jax.experimental import checkify
 from jaxtyping import Array, Bool
 
-from dora_theory._arrays import ArrayLike, array_of
+from dora_theory._arrays import ArrayLike, host_array
 from dora_theory._checks import (
     Argument,
     check_spendable,
@@ -93,8 +93,8 @@ def check(
         raise TypeError(f"{unknown[0]}: is none of {', '.join(_PARTS)}")
     traced = any(isinstance(x, jax.core.Tracer) for x in (*given.values(), mask))
     if not traced:
-        given = {name: np.asarray(array_of(x)) for name, x in given.items()}
-        mask = None if mask is None else np.asarray(array_of(mask))
+        given = {name: host_array(x) for name, x in given.items()}
+        mask = None if mask is None else host_array(mask)
     if not given:
         return
     sizes = [np.shape(given[name])[-1:] for name in _OF_DIRECTIONS if name in given]

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key, Real, UInt32
 
-from dora_theory._arrays import ArrayLike
+from dora_theory._arrays import ArrayLike, host_array
 from dora_theory._checks import Argument, check_key, check_whole, checked, is_host, mask_of
 from dora_theory._domains import FINITE, POSITIVE, SHARE, Domain, offset_domain, spoiled
 from dora_theory.io.correlations import correlation_fault
@@ -109,7 +109,7 @@ def copula_kernel(
 
 def check_symmetric(name: str, matrix: ArrayLike, mask: ArrayLike | None = None) -> None:
     """`ValueError` unless a host matrix is a correlation, to 1e-5, where `mask` is true."""
-    fault = correlation_fault(np.asarray(matrix), None if mask is None else np.asarray(mask))
+    fault = correlation_fault(host_array(matrix), None if mask is None else host_array(mask))
     if fault is not None:
         raise ValueError(name + fault)
 
@@ -253,9 +253,9 @@ def _checked_prior(
     )
     if is_host(correlation) and is_host(mask):
         check_symmetric("correlation", correlation, mask)
-        given = np.asarray(correlation, np.float64)
+        given = host_array(correlation, np.float64)
         if mask is not None:
-            given = np.where(mask_of(np.asarray(mask), "k k"), given, np.eye(given.shape[-1]))
+            given = np.where(mask_of(host_array(mask), "k k"), given, np.eye(given.shape[-1]))
         lowest = np.linalg.eigvalsh(given).min(initial=0)
         if lowest < -1e-4:
             raise ValueError(

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Real
 
-from dora_theory._arrays import ArrayLike
+from dora_theory._arrays import ArrayLike, array_of
 from dora_theory._checks import Argument, as_mask, check_whole, fit, host_labels, host_mask, is_host
 from dora_theory._domains import FINITE, POSITIVE, Labels, spoiled
 from dora_theory.model.quality import boltzmann, checked_scores, masked_softmax, normalized
@@ -126,7 +126,7 @@ def direction_totals(
     Source: theory 4.1.
     """
     g = check_whole("num_directions", num_directions, 1)
-    x = values if isinstance(values, jax.Array) else np.asarray(values)
+    x = array_of(values)
     labels = host_labels("directions", directions)
     there = None if mask is None else host_mask(mask)
     shapes = {"values": (x.shape, "k"), "directions": (labels.shape, "k")}
