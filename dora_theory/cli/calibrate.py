@@ -91,15 +91,17 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"--figure: {arguments.figure}: needs one log")
     check_picture(arguments.figure)
     from dora_theory.replay.calibrate.fit import calibrate
-    from dora_theory.replay.report.calibration_picture import calibration_panels
-    from dora_theory.replay.report.calibration_table import calibration_table
-    from dora_theory.replay.results import CalibrationResult
 
     with whole_output(arguments.out) as file, workers_of(arguments) as workers:
         given = {"depths": arguments.depths, "note": say, "workers": workers}
         found, status = each_log(
             arguments.logs, options, lambda log, how: calibrate(log, how, **given)
         )
+        # Not before the logs have proved good: it loads Matplotlib.
+        from dora_theory.replay.report.calibration_picture import calibration_panels
+        from dora_theory.replay.report.calibration_table import calibration_table
+        from dora_theory.replay.results import CalibrationResult
+
         shown = Shown(
             calibration_table,
             lambda found, titles: calibration_panels(found[0], titles[0]),

@@ -177,8 +177,8 @@ def search(
         candidates = Candidates(view.scores, view.embeddings, view.directions, open_)
         pays: Array = to_spend
         if cost is not None:
-            rest = jnp.full(slots, world.steps - 1.0 - number) if view.costs is None else view.costs
-            rest = jnp.where(open_, rest, 1)
+            most = jnp.maximum(world.steps - 1.0 - number, 1)
+            rest = jnp.where(open_, most if view.costs is None else view.costs, 1)
             candidates = candidates._replace(costs=rest)
             # What no allocation of more rollouts than are to be shared out fits into.
             pays = jnp.minimum(left, to_spend * jnp.where(open_, rest, jnp.inf).min())

@@ -280,11 +280,12 @@ class _Work:
                 gains[:, i] += gain.sum(-1), (gain * gain).sum(-1)
             count += size
         names = tuple(s.name for s in self.strategies)
+        kept = f"cost at most {n:g} and are at most 2^22" if self.by_cost else f"spend N = {n}"
         for name, own in zip(names, mean.T, strict=True):
             if np.isnan(own).any():
                 raise ValueError(
                     f"strategy {name}: needs finite weights, or non-negative rollouts that "
-                    f"spend N = {n} and nothing for padding, in every problem"
+                    f"{kept}, and nothing for padding, in every problem"
                 )
         found = mean, scatter, gains
         return Simulation(names, n, count, self._samples, self.level, *found, self.by_cost)

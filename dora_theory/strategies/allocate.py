@@ -33,7 +33,7 @@ from dora_theory.strategies.registry import (
 
 _DEFAULT = Options()
 # Of a problem, by cost: where float32 still counts rollouts.
-_MOST_ROLLOUTS = 2**22
+MOST_BY_COST = 2**22
 
 
 def allocate(
@@ -54,7 +54,8 @@ def allocate(
         by_cost: whether `budget` is instead the most that rollouts may cost, Σ c_i B_i ≤ C, in the
             unit of `problems.costs`, which are 1 if None. `optimal`, `direction-optimal` and
             `oracle` then maximize success at that cost; any other strategy spends as without costs,
-            the largest N that fits.
+            the largest N that fits, or, of a rule such as `dvts` that may cost less at a larger N,
+            one that fits where N + 1 does not.
 
     Returns:
         int32, shape `(n, k)`, of sum N unless the options say literal; float for `waterfill`.
@@ -107,15 +108,18 @@ def _spend_cost(
         raise ValueError(f"strategy {strategy}: has no form for a budget of cost")
     mask = jnp.asarray(problems.mask)
     costs = jnp.ones(mask.shape) if problems.costs is None else jnp.asarray(problems.costs)
+    costs = costs.astype(jnp.result_type(costs, float))
     limit = jnp.broadcast_to(jnp.asarray(budget, costs.dtype), mask.shape[:-1])
-    if strategy.by_cost is not None:
-        given = strategy.by_cost(problems.replace(costs=costs), limit, options)
-        return given, _shares(strategy, problems, options)
-    limit = limit * (1 + SLACK[costs.dtype.name])
-    most = jnp.floor(limit / jnp.where(mask, costs, jnp.inf).min(-1))
+    pays = limit / jnp.where(mask, costs, jnp.inf).min(-1)
     # Nothing is known where costs or budget are of no use.
-    bad = ~((most >= 0) & (most <= _MOST_ROLLOUTS)) | (mask & ~(costs > 0)).any(-1)
-    high = jnp.where(bad, 0, most).astype(jnp.int32)
+    bad = ~((pays >= 0) & (pays <= MOST_BY_COST)) | (mask & ~(costs > 0)).any(-1)
+    if strategy.by_cost is not None:
+        # Rollouts beyond all counting would be added one by one, without an end.
+        given = strategy.by_cost(problems.replace(costs=costs), jnp.where(bad, 0, limit), options)
+        return jnp.where(bad[..., None], -1, given), _shares(strategy, problems, options)
+    slack = 1 + SLACK[costs.dtype.name]
+    limit = limit * slack
+    high = jnp.where(bad, 0, jnp.floor(pays * slack)).astype(jnp.int32)
     low = 0 * high
 
     def at(n: Array) -> tuple[Array, Array]:
@@ -156,10 +160,10 @@ def _check_cost(problems: Problems, budget: Any) -> None:
     if known and problems.mask is not None:
         costs = 1.0 if problems.costs is None else np.asarray(problems.costs)
         most = np.asarray(budget) / np.where(problems.mask, costs, np.inf).min(-1)
-        if most.size and most.max() > _MOST_ROLLOUTS:
+        if most.size and most.max() > MOST_BY_COST:
             raise ValueError(
                 f"budget = {np.max(budget):g}: pays for {most.max():g} rollouts, more than "
-                f"{_MOST_ROLLOUTS}"
+                f"{MOST_BY_COST}"
             )
 
 

@@ -22,7 +22,7 @@ from dora_theory.allocation.targets import smallest_budget
 from dora_theory.io.problem_lines import Problem
 from dora_theory.model.directions import direction_totals
 from dora_theory.model.objective import log_failure
-from dora_theory.strategies.allocate import check_spent, spend
+from dora_theory.strategies.allocate import MOST_BY_COST, check_spent, spend
 from dora_theory.strategies.options import NUMBERS, Options
 from dora_theory.strategies.problems import Problems
 from dora_theory.strategies.registry import (
@@ -133,7 +133,6 @@ def _answer_group(
     filled = 4 ** ((count - 1).bit_length() + 1 >> 1)
     padded = [*rows, *rows[-1:] * (filled - count)]
     problems = Problems.from_rows(padded, at_least=_sizes(rows[0]))
-    too_many = f"--budget-cost: {budget:g}: pays for too many rollouts of some problem"
     # A rule of a user's own may be of NumPy, which cannot be traced.
     run: Any = _compiled if strategy.name in STRATEGIES else _compute
     if goal == "target":
@@ -142,14 +141,14 @@ def _answer_group(
         # Exact where costs are small integers, which has to be seen.
         best = strategy.name == OPTIMAL
         run = _optimal_by_cost if best else partial(run, by_cost=True)
-        if best and any(budget > MOST_ROLLOUTS * row["costs"].min() for row in rows):
-            raise ValueError(too_many)
+        most = MOST_ROLLOUTS if best else MOST_BY_COST
+        if any(budget > most * row["costs"].min() for row in rows):
+            what = "pays for too many rollouts of some problem"
+            raise ValueError(f"--budget-cost: {budget:g}: {what}")
     computed = run(problems, jnp.asarray(budget), _as_arrays(options), strategy)
     allocations, weights, log_failures, more = jax.tree.map(
         lambda x: np.asarray(x)[:count], computed
     )
-    if goal == "cost" and strategy.name in STRATEGIES and (allocations < 0).any():
-        raise ValueError(too_many)
     if goal != "target":
         check_spent(strategy, allocations)
     sizes = np.asarray(problems.mask).sum(-1)

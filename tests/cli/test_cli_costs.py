@@ -134,6 +134,9 @@ def test_what_has_no_form_for_cost_or_target_says_so(allocate):
     assert (status, ":1: concentrations: strategy direction-optimal takes one" in err) == (2, True)
     status, _, err = allocate([line], "--strategy", "rebase", "--budget-cost", 1e8)
     assert (status, "pays for too many" in err) == (2, True)
+    options = "--strategy", "direction-optimal", "--kappa", 1, "--budget-cost"
+    status, _, err = allocate([line | {"directions": [0, 1]}], *options, 1e18)
+    assert (status, "pays for too many" in err) == (2, True)
     many = [line | {"costs": [1e-9, 1]}]
     status, _, err = allocate(many, "--strategy", "optimal", "--kappa", 1, "--budget-cost", 1e6)
     assert (status, "pays for too many" in err) == (2, True)

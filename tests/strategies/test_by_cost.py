@@ -133,6 +133,10 @@ def test_what_cannot_be_bought():
     ):
         with pytest.raises(ValueError, match=message):
             dt.allocate(problems.replace(costs=costs), "rebase", budget, OPTIONS, by_cost=True)
+    # The most, of costs that are integers, is not too much.
+    whole = problems.replace(costs=np.ones(problems.mask.shape, int))
+    found = dt.allocate(whole, "temperature", 2**22, OPTIONS, by_cost=True)
+    assert np.asarray(found).sum(-1).tolist() == [2**22] * 3
     nothing = dt.allocate(problems, "rebase", 0.5, OPTIONS, by_cost=True)
     assert np.asarray(nothing).tolist() == [[0] * 4] * 3
 
