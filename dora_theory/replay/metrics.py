@@ -123,7 +123,7 @@ def replay_metrics(
         "answers": {name: every[name] for name in rivals},
         "caveat": CAVEAT,
         "checks": [asdict(f) for f in log.findings()],
-        "notes": notes,
+        "notes": list(notes),
     }
 
 

@@ -56,7 +56,7 @@ def replay_across(
         problems = collect(log.solutions(), reading.score_scale)
     with jax.enable_x64(True):
         document = across(path, problems, options, notes)
-    return document | {"checks": [asdict(f) for f in log.findings()], "notes": notes}
+    return document | {"checks": [asdict(f) for f in log.findings()], "notes": list(notes)}
 
 
 def across(

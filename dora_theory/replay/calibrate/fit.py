@@ -152,7 +152,7 @@ def _calibrated(
         "scores": {"step": _scores(outcomes, "score"), "final": _scores(outcomes, "final")},
         "replayed": _replayed(path, options, fits["quality"]["concentration"], judge, workers),
         "checks": [asdict(finding) for finding in log.findings()],
-        "notes": notes,
+        "notes": list(notes),
         "caveat": CAVEAT,
     }
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import pickle
 import random
 
 import numpy as np
@@ -101,6 +102,7 @@ def test_the_order_of_a_log_changes_nothing(tmp_path):
     for name in ("policies", "savings", "stopping", "fit"):
         assert first.data[name] == second.data[name]
     assert {row["policy"] for row in first.rows()} >= {"uniform", "by-level", "by-level-score"}
+    assert pickle.loads(pickle.dumps(first)).data == first.data
 
 
 def test_a_score_that_is_the_verdict_is_a_perfect_verifier():
