@@ -65,11 +65,14 @@ def read_sweep(path: str | Path) -> Sweep:
 
 
 def _checked(given: dict[str, Any]) -> Sweep:
-    axes = dict(_axes(given.pop("grid", {})))
+    # A cost need not be an integer.
+    amount = _number if given.get("by_cost") is True else _positive
+    axes = dict(_axes(given.pop("grid", {}), amount))
     fitted = _preset(given.get("population"))
     fixed: dict[str, Any] = {part: _attributes(part, given.pop(part, {})) for part in _PARTS}
     _check_names("", given, (*_FIELDS, *_PARTS, "grid"))
-    values = {name: _FIELDS[name](name, value) for name, value in given.items()}
+    parsers = {**_FIELDS, "budget": amount}
+    values: dict[str, Any] = {name: parsers[name](name, value) for name, value in given.items()}
     for name in axes:
         part, _, attribute = name.rpartition(".")
         if attribute in (fixed[part] if part else values):
@@ -108,7 +111,7 @@ def _check_names(where: str, given: dict[str, Any], known: tuple[str, ...]) -> N
             raise ValueError(f"{where}{name}: unknown, needs one of {', '.join(known)}")
 
 
-def _axes(grid: Any) -> Iterator[tuple[str, tuple[Any, ...]]]:
+def _axes(grid: Any, amount: Callable[[str, Any], float]) -> Iterator[tuple[str, tuple[Any, ...]]]:
     if not isinstance(grid, dict):
         raise ValueError("grid: needs a table of axes")
     for name, value in grid.items():
@@ -118,7 +121,7 @@ def _axes(grid: Any) -> Iterator[tuple[str, tuple[Any, ...]]]:
                 where = f"grid.{name}.{attribute}"
                 yield f"{name}.{attribute}", _axis(where, values, partial(_attribute, attribute))
         elif name == "budget":
-            yield name, _axis("grid.budget", value, _positive)
+            yield name, _axis("grid.budget", value, amount)
         else:
             parts = " and ".join(_PARTS)
             raise ValueError(f"grid.{name}: unknown, needs budget or a table of {parts}")

@@ -320,7 +320,7 @@ def test_smooth_is_true_or_false(tmp_path):
 def test_a_sweep_of_costs(tmp_path):
     path = tmp_path / "sweep.toml"
     text = 'by_cost = true\nnum_problems = 4\nlevel = "closed"\n{}[population]\ncost_spread = 0.5\n'
-    grid = "num_candidates = 4\nnum_directions = 2\n[grid]\nbudget = [2, 4]\n"
+    grid = "num_candidates = 4\nnum_directions = 2\n[grid]\nbudget = [2.5, 4]\n"
     path.write_text(text.format("") + grid, encoding="utf-8")
     sweep = read_sweep(path)
     assert run_sweep(sweep, tmp_path / "store") == 2
