@@ -32,8 +32,8 @@ def calibration_table(document: dict[str, Any]) -> str:
         "",
         *textwrap.wrap(
             "κ of p ~ Beta(κμ, κ(1 − μ)), the chance of a direction, by what μ is. The likelihood "
-            f"is highest for {_HOW[best]}, which the next two tables take. Only directions of "
-            "which two or more solutions go on say something of κ.",
+            f"is highest for {_HOW[best]}, which the next two tables take. Only directions with "
+            "two or more continuations carry information about κ.",
             _WIDTH,
         ),
         *_fits("μ", means),

@@ -12,7 +12,7 @@ from dora_theory.strategies.registry import BASELINE, DORA, STRATEGIES
 
 
 class Cell(NamedTuple):
-    """What stands in a cell.
+    """The text of a cell.
 
     Attributes:
         value: the number.
