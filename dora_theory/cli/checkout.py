@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dora_theory._errors import InputError
+from dora_theory.cli.endings import answered
 
 
 def beside_the_package(path: str) -> Path:
@@ -46,6 +47,7 @@ def run_process(command: Sequence[str], environment: Mapping[str, str] | None = 
         try:
             status = child.wait()
         except BaseException as error:
+            answered()
             status = _ended(child, isinstance(error, KeyboardInterrupt))
             if status <= 128:
                 raise

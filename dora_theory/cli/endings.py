@@ -25,13 +25,18 @@ _BY_SIGNAL = 128
 _BROKEN_PIPE = _BY_SIGNAL + 13
 # Seconds between two looks at whether an import is still on.
 _MOMENT = 0.02
+# Seconds until a signal is sent again, for what it raised may have been caught and forgotten.
+_AGAIN = 1.0
+# Of the commands that run, the innermost last.
+_RUNNING: list["_Signals"] = []
 
 
 def guarded(command: Callable[[], int], *, whole_process: bool = False) -> int:
     """Runs what returns an exit status, and gives an end that it did not foresee one too.
 
     Interrupts, termination and hang-up unwind the program, so that files which are not finished
-    are removed. While modules load they wait: extension modules make other errors of them.
+    are removed. While modules load they wait: extension modules make other errors of them. They
+    are raised again until the command is over or `answered` one, but not while it unwinds.
 
     Args:
         command: what to run.
@@ -79,6 +84,12 @@ def guarded(command: Callable[[], int], *, whole_process: bool = False) -> int:
         signals.release(whole_process)
 
 
+def answered() -> None:
+    """The command that runs knows of its signal and ends in its own way: it comes only once."""
+    for signals in _RUNNING[-1:]:
+        signals.answered = True
+
+
 def leave(status: int) -> int:
     """The status, unless the interpreter's shutdown would spoil it: then the process ends here.
 
@@ -103,19 +114,24 @@ class _Signals:
 
     Attributes:
         received: numbers of those that were raised.
-        waiting: numbers of those that came while modules loaded.
+        waiting: numbers of those that came where they are lost: while modules load, in a finalizer.
+        answered: the program ends because of one, without an exception.
         over: the program is ending already, and no further one is raised.
     """
 
     def __init__(self) -> None:
         self.received: list[int] = []
         self.waiting: set[int] = set()
-        self.over = False
+        self.answered = self.over = False
+        self._sending: set[int] = set()
+        self._sent: set[int] = set()
+        self._lock = _thread.allocate_lock()
         self._before: dict[int, Any] = {}
         self._hook = sys.unraisablehook
 
     def receive(self) -> None:
         """From here on they are raised, but for those that are ignored already, as by `nohup`."""
+        _RUNNING.append(self)
         self._thread = _thread.get_ident()
         for number in _SAID:
             before = signal.getsignal(number)
@@ -131,16 +147,28 @@ class _Signals:
     def release(self, whole_process: bool) -> None:
         """Handles them as before or, at the end of a process, without Python."""
         at_end = signal.SIG_IGN if self.over else signal.SIG_DFL
-        self.waiting.clear()
+        self.over = True
+        with self._lock:
+            pass  # Nothing is about to be sent any more.
         for number, before in self._before.items():
             signal.signal(number, at_end if whole_process else before)
         sys.unraisablehook = self._hook
+        if self in _RUNNING:
+            _RUNNING.remove(self)
 
     def _raise(self, number: int, frame: FrameType | None) -> None:
+        again = number in self._sent
+        self._sent.discard(number)
         if self.over:
             return
+        if number not in self._sending:
+            self._sending.add(number)
+            # Without the locks of `threading`, which the interrupted code may hold.
+            _thread.start_new_thread(self._send_again, (number,))
         if _loading(frame):
-            self._send_later(number)
+            self.waiting.add(number)
+            return
+        if again and number not in self.waiting and (self.answered or _unwinding()):
             return
         self.waiting.discard(number)
         self.received.append(number)
@@ -148,26 +176,35 @@ class _Signals:
             raise KeyboardInterrupt
         raise SystemExit(_BY_SIGNAL + number)
 
-    def _send_later(self, number: int) -> None:
-        if number in self.waiting:
-            return
-        self.waiting.add(number)
-
-        def send() -> None:
+    def _send_again(self, number: int) -> None:
+        """Sends a signal every second, or at once if it waits, until the program is over."""
+        last = time.monotonic()
+        while not self.over:
             time.sleep(_MOMENT)
-            while number in self.waiting:
-                signal.pthread_kill(self._thread, number)
-                time.sleep(_MOMENT)
-
-        # Without the locks of `threading`, which the interrupted code may hold.
-        _thread.start_new_thread(send, ())
+            if number not in self.waiting and time.monotonic() < last + _AGAIN:
+                continue
+            last = time.monotonic()
+            with self._lock:
+                if not self.over:
+                    self._sent.add(number)
+                    signal.pthread_kill(self._thread, number)
 
     def _unraisable(self, unraisable: Any) -> None:
         """Raised in a finalizer or a callback, where Python only prints it: raised once more."""
         if self.received and isinstance(unraisable.exc_value, KeyboardInterrupt | SystemExit):
-            self._send_later(self.received.pop())
+            self.waiting.add(self.received.pop())
         else:
             self._hook(unraisable)
+
+
+def _unwinding() -> bool:
+    """Whether what was interrupted cleans up after an interrupt, or closes a generator."""
+    error = sys.exc_info()[1]
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit):
+            return True
+        error = error.__context__
+    return False
 
 
 def _loading(frame: FrameType | None) -> bool:

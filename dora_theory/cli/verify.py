@@ -9,6 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from dora_theory._errors import InputError, Interrupted
+from dora_theory.cli.endings import answered
 from dora_theory.cli.options import add_tables, new_command, write_tables
 from dora_theory.io.atomic_write import whole_output
 from dora_theory.io.terminal import progress_bar
@@ -154,6 +155,6 @@ def _results(chosen: Sequence["Claim"], arguments: argparse.Namespace) -> list["
                 results.append(result)
                 bar.update()
     except KeyboardInterrupt:
-        pass
+        answered()
     place = {claim.name: i for i, claim in enumerate(chosen)}
     return sorted(results, key=lambda result: place[result.claim.name])

@@ -149,7 +149,8 @@ def _interrupts_held() -> Iterator[None]:
         if main:
             signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
     if came:
-        raise KeyboardInterrupt
+        # To whoever handles them: a handler counts what it raises.
+        signal.raise_signal(signal.SIGINT)
 
 
 def _check_versions(flag: str, where: int | str, client: Any) -> None:

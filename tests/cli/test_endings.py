@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
@@ -106,6 +107,84 @@ def test_an_interrupt_in_a_finalizer_is_not_lost():
     sys.exit(leave(guarded(command, whole_process=True)))
     """
     assert run("", code=textwrap.dedent(code)) == (130, b"", "interrupted\n")
+
+
+# Each goes on for longer than it takes to send a signal again.
+SWALLOWS = """
+while True:
+    try:
+        while True:
+            time.sleep(0.1)
+    except (KeyboardInterrupt, SystemExit):
+        if not more: raise
+        more -= 1
+"""
+CLEANS_UP = """
+try:
+    os.kill(os.getpid(), signal.{name})
+    time.sleep(10)
+finally:
+    try:
+        raise OSError
+    except OSError:
+        time.sleep({seconds})
+    print("cleaned up", end="")
+"""
+ANSWERS = """
+try:
+    os.kill(os.getpid(), signal.{name})
+    time.sleep(10)
+except (KeyboardInterrupt, SystemExit):
+    answered()
+time.sleep({seconds})
+print("has answered", end="")
+"""
+GUARDED = """
+from dora_theory.cli.endings import answered, guarded, leave
+import threading, time
+def after(seconds, number):
+    threading.Timer(seconds, os.kill, (os.getpid(), number)).start()
+def command(more=1):
+{body}
+    return 7
+sys.exit(leave(guarded(command, whole_process=True)))
+"""
+
+
+def ended(body, before=""):
+    start = time.monotonic()
+    body = textwrap.indent(textwrap.dedent(before) + body, "    ")
+    return *run("", code=GUARDED.format(body=body)), time.monotonic() - start
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "says"),
+    [(signal.SIGINT, 130, "interrupted\n"), (signal.SIGTERM, 143, "terminated\n")],
+)
+def test_a_signal_that_is_caught_and_forgotten_comes_again(number, status, says):
+    *found, seconds = ended(SWALLOWS, f"after(0.1, {int(number)})")
+    assert found == [status, b"", says]
+    # A loop that never ends, and a test that would wait for it.
+    assert seconds < 100
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_it_does_not_come_again_while_files_are_removed(name, status):
+    body = CLEANS_UP.format(name=name, seconds=2.5)
+    assert ended(body)[:2] == (status, b"cleaned up")
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_it_does_not_come_again_to_a_command_that_has_answered(name):
+    assert ended(ANSWERS.format(name=name, seconds=2.5))[:3] == (7, b"has answered", "")
+
+
+@pytest.mark.parametrize("body", [CLEANS_UP, ANSWERS])
+def test_a_second_interrupt_of_the_user_ends_what_the_first_one_began(body):
+    body = body.format(name="SIGINT", seconds=60)
+    status, _, err, seconds = ended(body, f"after(1.5, {int(signal.SIGINT)})")
+    assert (status, err) == (130, "interrupted\n")
+    assert seconds < 50
 
 
 def test_an_interrupt_that_a_library_makes_an_error_of_its_own_is_one():
