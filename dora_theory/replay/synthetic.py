@@ -140,7 +140,8 @@ def _solution(
     success: float,
     noise: float,
 ) -> dict[str, Any]:
-    verb = generator.choice(_VERBS.split())
+    verbs = _VERBS.split()
+    verb = verbs[generator.integers(len(verbs))]
     correct = bool(generator.random() < success)
     answer = gold if correct else gold + int(generator.integers(1, 900))
     steps = [

@@ -77,7 +77,9 @@ def linked(record: Record, link: Link) -> Record:
             if not has[i] and sample.text.strip() and record.kind != "tree":
                 raise FieldError("step_scores", f"sample {i} has none, others have")
         samples = tuple(
-            replace(s, step_scores=tuple(map(link, s.step_scores)) if s.step_scores else (0.0,))
+            s
+            if s.step_scores and link.name == "none"
+            else replace(s, step_scores=tuple(map(link, s.step_scores or ())) or (0.0,))
             for s in samples
         )
     nodes = tuple(replace(node, value=link(node.value)) for node in record.nodes)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dora_theory._errors import InputError
 from dora_theory.replay.cut.cutting import encoder_of
 from dora_theory.replay.cut.encoder_cache import CachedEncoder
-from dora_theory.replay.cut.encoders import compact, make_encoder
+from dora_theory.replay.cut.encoders import _TFIDF, compact, make_encoder, tfidf_vectorizer
 from dora_theory.replay.options import ReplayOptions
 
 
@@ -33,6 +33,24 @@ def test_equal_texts_have_cosine_one(name, texts):
     rows = make_encoder(name)(texts)
     assert np.isfinite(rows).all()
     np.testing.assert_allclose(cosines(rows), 1)
+
+
+# Two texts share words; cases, signs and scripts that fold in ways of their own.
+TEXTS = st.lists(st.text("aAbB zZ.+\n1_éİß", max_size=40), min_size=1, max_size=9)
+
+
+@pytest.mark.parametrize("name", ["tfidf", "tfidf-char"])
+@given(texts=TEXTS)
+def test_tfidf_is_that_of_scikit_learn_to_the_last_bit(name, texts):
+    vectorizer = tfidf_vectorizer(**_TFIDF[name])
+    try:
+        expected = vectorizer.fit_transform(texts).toarray()
+    except ValueError:  # No word in any of them.
+        expected = np.zeros((len(texts), 0))
+    silent = ~expected.any(-1, keepdims=True)
+    if silent.any():
+        expected = np.concatenate([expected, silent], -1)
+    np.testing.assert_array_equal(make_encoder(name)(texts), expected, strict=True)
 
 
 @given(st.integers(0, 10**6), st.integers(1, 12), st.integers(1, 12))
