@@ -43,8 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
     if importlib.util.find_spec("marimo") is None:
         raise InputError("explore: needs marimo: pip install 'dora-theory[explore]'")
     page = Path(__file__).parents[1] / "explore" / "page.py"
-    command = [sys.executable, "-m", "marimo", "--quiet", "run", str(page), "--host", _HOST]
-    command += ["--port", str(arguments.port)]
+    # No file of the current folder, which may be called `queue.py`, is taken for Python's own.
+    command = [sys.executable, "-P", "-m", "marimo", "--quiet", "run", str(page)]
+    command += ["--host", _HOST, "--port", str(arguments.port)]
     if arguments.headless:
         command.append("--headless")
     if arguments.log is not None:

@@ -114,7 +114,8 @@ def add_parser(commands: Any) -> None:
         type=lambda text: tuple(text.split(",")),
         default=BY_DEFAULT,
         metavar="S,S",
-        help=f"of {', '.join(REPLAYED)} (default all but {' and '.join(COSTLY)}, which take long)",
+        help=f"of {', '.join(REPLAYED)}, or package.module:function of your own (default all of "
+        f"these but {' and '.join(COSTLY)}, which take long)",
     )
     add_kappa(parser, number, "concentration, of optimal and direction-optimal (default 0.5)")
     parser.set_defaults(concentration=_DEFAULT.concentration)

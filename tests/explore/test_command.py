@@ -2,9 +2,11 @@
 
 import json
 import socket
+import subprocess
 
 import pytest
 
+from dora_theory.cli import explore
 from dora_theory.cli.main import main
 from dora_theory.explore.logged import Log
 from dora_theory.replay.options import ReplayOptions
@@ -53,6 +55,15 @@ def test_a_log_is_held_to_what_replay_holds_it_to(capsys, tmp_path):
     tree = {"problem": "p", "tree_nodes": [{"step": 0, "parent": -1, "line": "l", "value": 0.5}]}
     path.write_text(json.dumps(tree) + "\n", encoding="utf-8")
     assert "this is a tree" in refusal(capsys, str(path))
+
+
+def test_a_file_of_the_current_folder_is_not_taken_for_a_module_of_python(tmp_path, monkeypatch):
+    (tmp_path / "queue.py").write_text("raise SystemExit('a queue of the user')")
+    monkeypatch.setattr(explore, "run_process", lambda command, _: given.extend(command) or 0)
+    given = []
+    assert main(["explore", "--headless"]) == 0
+    command = [*given[: given.index("marimo") + 1], "--version"]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=100)
 
 
 def test_a_port_that_is_none_or_taken_is_named(capsys):
