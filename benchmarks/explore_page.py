@@ -1,10 +1,11 @@
-"""How long a change on the interactive page takes to show, in a real browser; and its picture.
+"""How long the interactive page takes to start, and a change on it to show, in a real browser.
 
-`python benchmarks/explore_page.py [--out FILE.json] [--picture figures/explore.png]` serves the
-page, opens it in Debian's Chromium, presses an arrow key on a slider as often as there are rounds,
-and times from the key to the last change on the page (the charts are drawn on canvases, which do
-not tell: what is timed for them is that their data has arrived). It needs the extras `explore` and
-`dev`.
+`python benchmarks/explore_page.py [--starts 3] [--out FILE.json] [--picture figures/explore.png]`
+starts the page so often, and times from the command until its server listens, and until results
+show in Debian's Chromium, which runs already; a first start may have to compile. Then it opens the
+page once more, presses an arrow key on a slider as often as there are rounds, and times from the
+key to the last change on the page (the charts are drawn on canvases, which do not tell: what is
+timed for them is that their data has arrived). It needs the extras `explore` and `dev`.
 """
 
 import argparse
@@ -70,6 +71,26 @@ def served(*arguments: str) -> Iterator[str]:
         server.communicate(timeout=30)
 
 
+def seconds_to_start(count: int) -> list[dict[str, float]]:
+    """Times from starting the command to its server listening, and to results in the browser."""
+    from playwright.sync_api import sync_playwright
+
+    times = []
+    for _ in range(count):
+        with sync_playwright() as driver:
+            browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            page = browser.new_page(viewport={"width": 1500, "height": 1100})
+            page.set_default_timeout(120_000)
+            start = time.perf_counter()
+            with served() as url:
+                listens = time.perf_counter() - start
+                page.goto(url)
+                page.wait_for_selector("table.results")
+                times.append({"listens": listens, "results": time.perf_counter() - start})
+            browser.close()
+    return times
+
+
 @contextmanager
 def opened(url: str, asked: list[str] | None = None) -> Iterator[Any]:
     """The page in a browser, with its results there; `asked` takes the address of every request."""
@@ -103,8 +124,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, help="write the figures as JSON here")
     parser.add_argument("--picture", type=Path, help="write a picture of the page here, no times")
+    parser.add_argument("--starts", type=int, default=0, help="how often to start it, for a time")
     parser.add_argument("--rounds", type=int, default=10, help="for each slider")
     arguments = parser.parse_args()
+    load = os.getloadavg()[0]
+    starts = seconds_to_start(arguments.starts)
     with served() as url, opened(url) as page:
         page.locator("select:visible").first.select_option(label=PICTURED)
         page.get_by_text("look different").first.wait_for()
@@ -112,7 +136,6 @@ def main() -> None:
         if arguments.picture:
             page.screenshot(path=arguments.picture)
             return
-        load = os.getloadavg()[0]
         milliseconds(page, SLIDERS[0], 2)  # to warm up
         found = {slider: milliseconds(page, slider, arguments.rounds) for slider in SLIDERS}
     times = {
@@ -126,6 +149,7 @@ def main() -> None:
         "load_before": load,
         "processor": platform.processor() or platform.machine(),
         "python": platform.python_version(),
+        **({"seconds_to_start": starts} if starts else {}),
         **{
             what: {
                 "changes": len(values),

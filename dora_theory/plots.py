@@ -19,21 +19,9 @@ from matplotlib.figure import Figure
 
 from dora_theory._arrays import ArrayLike
 from dora_theory.io.atomic_write import whole_output
-from dora_theory.strategies.registry import (
-    BLACK,
-    BLUE,
-    GRAY,
-    GREEN,
-    ORANGE,
-    PURPLE,
-    SKY,
-    STRATEGIES,
-    VERMILION,
-    Strategy,
-)
+from dora_theory.strategies.registry import STRATEGIES, Strategy
 
 COLORS: Mapping[str, str] = {name: strategy.color for name, strategy in STRATEGIES.items()}
-DIRECTIONS = (SKY, ORANGE, GREEN, PURPLE, GRAY, BLUE, VERMILION, BLACK)
 
 # Inches: a column of 8 cm.
 COLUMN = 8 / 2.54

@@ -15,7 +15,8 @@ import jax
 import numpy as np
 
 import dora_theory as dt
-from dora_theory.plots import COLORS, DIRECTIONS
+from dora_theory.plots import COLORS
+from dora_theory.strategies.registry import DIRECTIONS
 from paper_repro.drawing import panels
 from paper_repro.script import Row, row, run, success_lost
 

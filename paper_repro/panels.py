@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from dora_theory._arrays import ArrayLike
-from dora_theory.plots import COLUMN, DIRECTIONS, column, label, style
+from dora_theory.plots import COLUMN, column, label, style
 from dora_theory.strategies.registry import (
     BLACK,
     BLUE,
+    DIRECTIONS,
     GRAY,
     GREEN,
     ORANGE,

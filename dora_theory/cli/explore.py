@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("explore: needs marimo: pip install 'dora-theory[explore]'")
     page = Path(__file__).parents[1] / "explore" / "page.py"
     # No file of the current folder, which may be called `queue.py`, is taken for Python's own.
-    command = [sys.executable, "-P", "-m", "marimo", "--quiet", "run", str(page)]
+    command = [sys.executable, "-P", "-m", "dora_theory.explore", "--quiet", "run", str(page)]
     command += ["--host", _HOST, "--port", str(arguments.port)]
     if arguments.headless:
         command.append("--headless")

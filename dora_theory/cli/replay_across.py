@@ -16,8 +16,8 @@ def add_across(parser: argparse.ArgumentParser) -> None:
     """Adds the options of one budget for all problems."""
     group = parser.add_argument_group(
         "one budget for all problems",
-        "With --across problems share one budget, --budgets counts rollouts per problem on average "
-        f"(default {','.join(map(str, BUDGETS))}), and strategies and steps mean nothing.",
+        "With --across problems share one budget, --budgets counts rollouts per problem on\n"
+        f"average (default {','.join(map(str, BUDGETS))}), and strategies and steps mean nothing.",
     )
     add = group.add_argument
     add("--across", action="store_true", help="solved problems against the budget of all")

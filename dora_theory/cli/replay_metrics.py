@@ -14,8 +14,8 @@ def add_metrics(parser: argparse.ArgumentParser) -> None:
     """Adds the options of exact metrics."""
     group = parser.add_argument_group(
         "metrics of plain sampling",
-        "With --metrics --budgets are k (default: powers of two up to what is logged of every "
-        "problem), --accept are scores from which a verifier accepts, and strategies and steps "
+        "With --metrics --budgets are k (default: powers of two up to what is logged of every\n"
+        "problem), --accept are scores from which a verifier accepts, and strategies and steps\n"
         "mean nothing.",
     )
     group.add_argument(

@@ -12,7 +12,7 @@ def add_benchmark(parser: argparse.ArgumentParser) -> None:
     """Adds the options of one budget for many problems."""
     group = parser.add_argument_group(
         "one budget for many problems",
-        "Instead of a sweep: the share of problems that each rule solves with one budget for all, "
+        "Instead of a sweep: the share of problems that each rule solves with one budget for all,\n"
         "as a table, with --json as a document, written to --out if given.",
     )
     add = group.add_argument

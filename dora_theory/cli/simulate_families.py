@@ -12,10 +12,10 @@ def add_families(parser: argparse.ArgumentParser) -> None:
     """Adds the options of families of correlated problems."""
     group = parser.add_argument_group(
         "families of correlated problems",
-        "Instead of a sweep: the regret of every rule for correlated candidates, with 95% "
-        "intervals, where the truth is known: U and E are copula priors whose candidates' scores "
-        "differ and mean it, or are equal in a direction; H is the hierarchy, D one chance per "
-        "direction, both with noisy scores. As a table, with --json as a document. --out is then "
+        "Instead of a sweep: the regret of every rule for correlated candidates, with 95%\n"
+        "intervals, where the truth is known: U and E are copula priors whose candidates' scores\n"
+        "differ and mean it, or are equal in a direction; H is the hierarchy, D one chance per\n"
+        "direction, both with noisy scores. As a table, with --json as a document. --out is then\n"
         "a file of JSON lines, a problem each, from which a run goes on.",
     )
     add = group.add_argument

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from dora_theory import plots
 from dora_theory.explore.scene import Scene
 from dora_theory.explore.view import TEMPERATURES, PriceMap, Subject, View
-from dora_theory.strategies.registry import DORA
+from dora_theory.strategies.registry import DIRECTIONS, DORA, STRATEGIES
 
 Spec = dict[str, Any]
 
@@ -46,7 +45,7 @@ class VegaLite:
 def allocation_chart(problem: Subject, view: View) -> VegaLite:
     """A bar a strategy: rollouts of every candidate, in the color of its direction."""
     k, g = problem.labels.size, problem.quality.size
-    names = [plots.label(name) for name in view.strategies]
+    names = [STRATEGIES[name].label for name in view.strategies]
     rows = [
         {
             "strategy": name,
@@ -59,7 +58,7 @@ def allocation_chart(problem: Subject, view: View) -> VegaLite:
         for i, (j, b) in enumerate(zip(problem.labels, given, strict=True))
         if b
     ]
-    colors = [plots.DIRECTIONS[j % len(plots.DIRECTIONS)] for j in range(g)]
+    colors = [DIRECTIONS[j % len(DIRECTIONS)] for j in range(g)]
     return VegaLite(
         {
             "data": {"values": rows},
@@ -128,7 +127,7 @@ def similarity_chart(problem: Subject, view: View) -> VegaLite:
         },
         "width": 60,
         "height": side,
-        "mark": {"type": "bar", "color": plots.COLORS[DORA], "tooltip": True},
+        "mark": {"type": "bar", "color": STRATEGIES[DORA].color, "tooltip": True},
         "encoding": {
             "x": {
                 "field": "γ",
@@ -145,9 +144,10 @@ def similarity_chart(problem: Subject, view: View) -> VegaLite:
 def bias_chart(view: View, temperature: float) -> VegaLite:
     """KL(Q‖mass) against T_s, the chosen T_s marked: the U of DORA."""
     names = list(view.divergence)
-    labels = [plots.label(name) for name in names]
-    colors = [plots.COLORS[name] for name in names]
-    dashes = [[6, 3] if plots.look(name).line == "--" else [1, 0] for name in names]
+    looks = [STRATEGIES[name] for name in names]
+    labels = [look.label for look in looks]
+    colors = [look.color for look in looks]
+    dashes = [[6, 3] if look.line == "--" else [1, 0] for look in looks]
     rows = [
         {"T": float(t), "bias": float(x), "weights": label}
         for label, curve in zip(labels, view.divergence.values(), strict=True)

@@ -87,9 +87,11 @@ class Scene:
     @property
     def observed(self) -> Float[np.ndarray, " k"]:
         """The PRM score of each candidate: its direction's, and noise."""
+        scores = np.asarray(self.scores)[self.labels]
+        if self.noise == 0:
+            return scores
         error = jax.random.normal(jax.random.key(self.seed), (MOST_CANDIDATES,), np.float32)
-        noise = self.noise * np.asarray(error, float)[: sum(self.sizes)]
-        return np.asarray(self.scores)[self.labels] + noise
+        return scores + self.noise * np.asarray(error, float)[: sum(self.sizes)]
 
     @property
     def similarity(self) -> Float[np.ndarray, "k k"]:

@@ -5,7 +5,7 @@ All arrays have fixed shapes, padded and masked, so that a moved slider compiles
 
 from dataclasses import dataclass
 from functools import cache
-from threading import Lock, Thread
+from threading import Lock, Timer
 from typing import NamedTuple
 
 import jax
@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from dora_theory.allocation.hierarchical import hierarchical_log_failure
 from dora_theory.bias import direction_mass, kl_divergence, similarity_theta
+from dora_theory.explore.kept import kept
 from dora_theory.explore.scene import MOST_CANDIDATES, MOST_DIRECTIONS, MOST_ROLLOUTS, Scene
 from dora_theory.model.directions import segment_sum
 from dora_theory.model.hierarchy import after_failure, fresh, tables
@@ -118,9 +119,10 @@ def look(problem: Subject, scene: Scene) -> View:
         The view, in float64 if JAX's x64 is on.
     """
     k, g = problem.labels.size, problem.quality.size
+    arguments = _arguments(problem, scene)
     with _ONE_AT_A_TIME:
         spent, failure, curve, gamma, v, divergence = jax.tree.map(
-            np.asarray, _look(*_arguments(problem, scene))
+            np.asarray, kept(_look, *arguments)(*jax.tree.leaves(arguments))
         )
     totals = np.stack([np.bincount(problem.labels, b[:k], g) for b in spent]).astype(np.int32)
     needed = _budget_for(failure, curve[: scene.budget + 1])
@@ -141,30 +143,29 @@ def look(problem: Subject, scene: Scene) -> View:
 def warm_up() -> None:
     """Compiles, beside what else goes on, what a setting with a finite ν needs; the first time."""
     scene = Scene(within_concentration=1.0)
-    arguments = _arguments(subject(scene), scene)
-    Thread(target=lambda: _look.lower(*arguments).compile(), daemon=True).start()
+    arguments = _look, *_arguments(subject(scene), scene)
+    # When the browser has drawn the first picture, for which it needs the processor.
+    later = Timer(3, kept, arguments)
+    later.daemon = True
+    later.start()
 
 
-def _arguments(problem: Subject, scene: Scene) -> tuple[Problems, Array, Array, Array]:
-    """What `_look` takes, padded."""
+def _arguments(problem: Subject, scene: Scene) -> tuple[Problems, *tuple[np.ndarray, ...]]:
+    """What `_look` takes, padded; not JAX's arrays, whose making compiles small programs."""
     k, g = problem.labels.size, problem.quality.size
     wide, many = _room(k, MOST_CANDIDATES), _room(g, MOST_DIRECTIONS)
     nu = scene.within_concentration
     problems = Problems(
-        scores=jnp.asarray(np.pad(problem.scores, (0, wide - k)), float)[None],
-        directions=jnp.asarray(np.pad(problem.labels, (0, wide - k)), jnp.int32)[None],
-        mask=(jnp.arange(wide) < k)[None],
-        quality=jnp.asarray(np.pad(problem.quality, (0, many - g)), float)[None],
-        concentration=jnp.asarray([scene.concentration], float),
-        within_concentration=None if nu is None else jnp.asarray([nu], float),
-        similarity=jnp.asarray(np.pad(problem.similarity, (0, wide - k)), float)[None],
+        scores=np.pad(problem.scores, (0, wide - k))[None],
+        directions=np.pad(problem.labels, (0, wide - k)).astype(np.int32)[None],
+        mask=(np.arange(wide) < k)[None],
+        quality=np.pad(problem.quality, (0, many - g))[None],
+        concentration=np.array([scene.concentration]),
+        within_concentration=None if nu is None else np.array([nu]),
+        similarity=np.pad(problem.similarity, (0, wide - k))[None],
     )
-    return (
-        problems,
-        jnp.asarray(scene.budget),
-        jnp.asarray(scene.quality_temperature, float),
-        jnp.asarray(scene.similarity_temperature, float),
-    )
+    numbers = scene.budget, scene.quality_temperature, scene.similarity_temperature
+    return problems, *map(np.asarray, numbers)
 
 
 def price_map(scene: Scene) -> PriceMap:
@@ -200,7 +201,6 @@ def _prices(quality: Array, sizes: Array, inside: Array, across: Array, t: Array
     return jnp.exp(kl_divergence(quality, direction_mass(quality, sizes, theta)))
 
 
-@jax.jit
 def _look(
     problems: Problems, budget: Array, t_b: Array, t_s: Array
 ) -> tuple[Array, Array, Array, Array, Array, dict[str, Array]]:

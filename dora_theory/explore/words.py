@@ -4,7 +4,6 @@ import re
 from html import escape
 from typing import Any
 
-from dora_theory import plots
 from dora_theory._errors import InputError
 from dora_theory.explore.scene import (
     MOST_CANDIDATES,
@@ -16,7 +15,14 @@ from dora_theory.explore.scene import (
 )
 from dora_theory.explore.view import Subject, View
 from dora_theory.replay.read.record import Record, Sample
-from dora_theory.strategies.registry import CORRELATED, DIRECTION_OPTIMAL, DORA, ORACLE, REBASE
+from dora_theory.strategies.registry import (
+    CORRELATED,
+    DIRECTION_OPTIMAL,
+    DORA,
+    ORACLE,
+    REBASE,
+    STRATEGIES,
+)
 
 # Powers of ten and what lies between them, in the order of a slider.
 _MANTISSAS = (1, 1.5, 2, 3, 5, 7)
@@ -222,7 +228,7 @@ def table(view: View) -> str:
     """
     best = view.success[view.strategies.index(ORACLE)]
     rows = "".join(
-        f"<tr data-strategy='{escape(name)}'><td>{escape(plots.label(name))}</td>"
+        f"<tr data-strategy='{escape(name)}'><td>{escape(STRATEGIES[name].label)}</td>"
         f"<td>{' + '.join(map(str, totals))}</td>"
         f"<td>{success:.5f}</td><td>{loss:.1f}</td><td>{_short(best - success)}</td></tr>"
         for name, totals, success, loss in zip(

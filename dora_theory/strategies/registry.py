@@ -25,6 +25,8 @@ Lift = Callable[["Problems", "Options"], Any]
 # Okabe and Ito's palette, distinct under every common color blindness.
 BLACK, GRAY, ORANGE, SKY = "#000000", "#808080", "#E69F00", "#56B4E9"
 GREEN, BLUE, VERMILION, PURPLE = "#009E73", "#0072B2", "#D55E00", "#CC79A7"
+# Of directions, in their order.
+DIRECTIONS = (SKY, ORANGE, GREEN, PURPLE, GRAY, BLUE, VERMILION, BLACK)
 
 
 # Names of the strategies that other modules single out, which write them nowhere else.

@@ -22,7 +22,6 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.special
 from jaxtyping import Bool, Float, Int
 
 from dora_theory._errors import InputError
@@ -136,7 +135,9 @@ def _too_many(rows: Bool[np.ndarray, " rows"], wrong: Bool[np.ndarray, " complet
 
 def _chance(count: int, of: int, each: float = CHANCE) -> float:
     """Of so many foreign rows or more in a sound log."""
-    return float(scipy.special.bdtrc(count - 1, of, each)) if count else 1.0
+    from scipy.special import bdtrc
+
+    return float(bdtrc(count - 1, of, each)) if count else 1.0
 
 
 def foreign(records: Sequence[Record]) -> Bool[np.ndarray, " completions"]:
