@@ -1,5 +1,6 @@
 """What NumPy answers of one small problem is what the compiled functions answer."""
 
+from fractions import Fraction
 from importlib import import_module
 
 import jax
@@ -97,6 +98,44 @@ def test_shared_divisors_with_ties_copies_and_padding(smooth, x64):
     assert answered > 0.8 * rows
     # Sums of the smoothed weights are in another order, and their ties are to rounding.
     assert same == answered if not smooth else same >= 0.98 * answered
+
+
+@pytest.mark.parametrize("roots", [(3, 1), (1, 3), (1, 3, 2, 6), (6, 2, 3, 2, 1)])
+def test_ties_of_shared_divisors_are_those_of_rational_numbers(roots, x64):
+    # Qualities are squares, so that what a rollout takes of others is rational. Their levels are
+    # rounded, so that which of two equal ones is smaller would be left to chance.
+    kind, budgets, found_ties = single(x64), np.arange(30), 0
+    w = np.array(roots, kind) ** 2 / 100
+    for share in (Fraction(0), Fraction(1, 4), Fraction(1, 2)):
+        c = np.full((w.size, w.size), float(share), kind)
+        np.fill_diagonal(c, 1)
+        for kappa in (Fraction(1, 2), Fraction(3, 2), Fraction(3)):
+            expected, ties = rationally(roots, share, kappa, budgets[-1])
+            found_ties += ties
+            given = w, c, kind(kappa)
+            for n in budgets:
+                one = shared_on_host.shared_divisor_allocation(*given, int(n))
+                np.testing.assert_array_equal(one, expected[n])
+            compiled = dt.shared_divisor_allocation(*given, budgets)
+            np.testing.assert_array_equal(compiled, expected)
+    assert found_ties > 5
+
+
+def rationally(roots, share, kappa, budget):
+    """Theory 8.3.1 in fractions, each tie to the lowest index; what is spent, and the ties."""
+    spent = [[0] * len(roots)]
+    ties = 0
+    for _ in range(budget):
+        last = spent[-1]
+        levels = [
+            (kappa + sum((1 if i == j else share) * Fraction(a, b) * last[j]
+                         for j, b in enumerate(roots))) / a**2
+            for i, a in enumerate(roots)
+        ]  # fmt: skip
+        ties += levels.count(min(levels)) - 1
+        best = levels.index(min(levels))
+        spent.append([n + (i == best) for i, n in enumerate(last)])
+    return np.array(spent), ties
 
 
 @pytest.mark.usefixtures("never")
