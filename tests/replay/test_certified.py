@@ -12,6 +12,7 @@ from dora_theory.replay.estimate.certified import certified as certified_of
 from dora_theory.replay.estimate.policies import pad
 from dora_theory.replay.estimate.ties import _reordered
 from dora_theory.replay.options import ReplayOptions
+from dora_theory.replay.report.page import report
 from dora_theory.replay.report.summary import summary
 from dora_theory.replay.report.table import table
 from dora_theory.replay.run import replay
@@ -46,7 +47,10 @@ def test_bounds_are_there_and_show(certified):
     document = summary(certified)
     cell = document["strategies"]["rebase"]["budget"]["4"]
     assert cell["epsilon"] == pytest.approx(epsilon[0, 1].mean())
-    assert "Certified: how far the mean success is below" in table(document)
+    most = f"ε {np.ceil(1e4 * cell['epsilon']) / 100:.2f}"
+    row = next(line for line in table(document).splitlines() if line.startswith("rebase "))
+    assert row.endswith(f"] {most}")
+    assert f"<br><small>{most}</small></td></tr>" in report([document | {"checks": []}])
     bare = summary(replace(certified, epsilon=None))
     assert "epsilon" not in bare["strategies"]["rebase"]["budget"]["4"]
 

@@ -24,10 +24,11 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 0
 th, td { padding: 0.2rem 0.8rem; text-align: right; border-bottom: 1px solid #e4e4e4;
   vertical-align: top }
 th:first-child, td:first-child, td.words, th.words { text-align: left }
+.wide { overflow-x: auto; overflow-wrap: break-word }
+.wide th:first-child, .wide td:first-child { position: sticky; left: 0; background: #fff }
 td small { color: #666; white-space: nowrap }
 img { max-width: 100% }
 .doubtful { color: #a03000; font-weight: 600 }
-.wide { overflow-x: auto }
 pre { font-size: 0.75rem }
 @media print { pre { white-space: pre-wrap } }
 .caveat { background: #f5f2e9; padding: 0.7rem 1rem }

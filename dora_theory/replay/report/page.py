@@ -135,7 +135,10 @@ def _calibration(summary: dict[str, Any], title: str) -> list[str]:
 def _row(row: tuple[str, list[Cell]]) -> list[str]:
     """A strategy's row as HTML."""
     name, cells = row
-    return [
-        escape(label(name)),
-        *(f"{escape(c.value)}<br><small>{escape(c.about + c.clipped)}</small>" for c in cells),
-    ]
+    return [escape(label(name)), *map(_cell, cells)]
+
+
+def _cell(cell: Cell) -> str:
+    """A number with what is said of it below."""
+    below = filter(None, (cell.about + cell.clipped, cell.certified))
+    return escape(cell.value) + "".join(f"<br><small>{escape(line)}</small>" for line in below)

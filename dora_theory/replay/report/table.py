@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from math import ceil
 from typing import Any, NamedTuple
 
 from dora_theory.io.tables import aligned
@@ -18,11 +19,17 @@ class Cell(NamedTuple):
         value: the number.
         about: its interval and over how many problems, smaller on a page.
         clipped: share of the problems where the log does not suffice, on a page only.
+        certified: ε, on a line of its own on a page.
     """
 
     value: str
     about: str = ""
     clipped: str = ""
+    certified: str = ""
+
+    def __str__(self) -> str:
+        """The cell of a text."""
+        return " ".join(filter(None, (self.value, self.about, self.certified)))
 
 
 # The cells of each strategy; a caption, budgets and such rows.
@@ -51,14 +58,14 @@ def table(summary: dict[str, Any]) -> str:
         lines += textwrap.wrap(sentence, WIDTH, subsequent_indent="  ")
     head = unit(summary).removeprefix("further ")
     for words, budgets, rows in tables(summary):
-        cells = [[name, *(f"{c.value} {c.about}".rstrip() for c in row)] for name, row in rows]
+        cells = [[name, *map(str, row)] for name, row in rows]
         lines += ["", *textwrap.wrap(words, WIDTH), *aligned([[head, *budgets], *cells])]
     lines += ["", *textwrap.wrap(similarity_in_words(summary), WIDTH), ""]
     return "\n".join([*lines, *textwrap.wrap(summary["caveat"], WIDTH)])
 
 
 def tables(summary: dict[str, Any]) -> Iterator[Table]:
-    """Success, then what was asked for: votes, certificates, differences to REBASE and to DORA.
+    """Success and its certificate, then votes, differences to REBASE and to DORA.
 
     Args:
         summary: what `replay.summary.summary` returns.
@@ -80,18 +87,17 @@ def tables(summary: dict[str, Any]) -> Iterator[Table]:
             "Success, % of problems [95% interval]. ≥ is a lower bound: on some problems a "
             "direction was given more rollouts than were logged of it."
         )
+    if "epsilon" in first:
+        words += (
+            " ε: certified to be at most so many points below the best allocation, if scores and "
+            "similarities are right (theory 8.1.7)."
+        )
     yield words, budgets, success
     over = "over how many problems, those where the log suffices"
     for vote in ("majority", "weighted"):
         if vote in first:
             rows = each(strategies, lambda cell, vote=vote: _mean(cell[vote], "accuracy"))
             yield f"Accuracy of the answer voted for, {vote}, % [95%] {over}", budgets, rows
-    if "epsilon" in first:
-        words = (
-            "Certified: how far the mean success is below the best allocation's at most, "
-            "percentage points, if scores and similarities are right (theory 8.1.7)"
-        )
-        yield words, budgets, each(strategies, lambda cell: Cell(f"{100 * cell['epsilon']:.2g}"))
     for key, base in (("paired", BASELINE), ("paired_to_dora", DORA)):
         if summary.get(key):
             words = (
@@ -136,7 +142,9 @@ def similarity_in_words(summary: dict[str, Any]) -> str:
 def _success(cell: Mapping[str, float]) -> Cell:
     sign, share = ("≥", f" ({100 * cell['clipped']:.0f}%)") if cell["clipped"] else ("", "")
     about = f"[{100 * cell['low']:.1f}, {100 * cell['high']:.1f}]"
-    return Cell(f"{sign}{100 * cell['success']:.1f}", about, share)
+    # A bound is rounded up, but for its own rounding error.
+    most = f"ε {ceil(1e4 * cell['epsilon'] - 1e-6) / 100:.2f}" if "epsilon" in cell else ""
+    return Cell(f"{sign}{100 * cell['success']:.1f}", about, share, most)
 
 
 def _mean(cell: Mapping[str, Any], name: str, form: str = ".1f") -> Cell:
