@@ -3,8 +3,9 @@
 Families U and E are copula priors whose candidates' scores differ (U) or are equal in a direction
 (E), H is the hierarchy, D DORA's model; in H and D the noise of scores is noise. Regret is in
 success × 10⁴, by fresh draws of the truth, against the best of all rows; intervals are of 95%.
-Rules are apportioned with the true κ. "True T" rows know the length of the kernel, as nobody does
-outside a simulation; "best T_s" is the best of five in hindsight.
+Rules are apportioned with the true κ, which in H, by the variance of a candidate's chance, is
+κν/(κ + ν + 1). "True T" rows know the length of the kernel, as nobody does outside a simulation;
+"best T_s" is the best of five in hindsight.
 
 The same as `dora-theory simulate --families U,E,H,D`, with a picture. The run goes on where it was
 stopped: each problem is a line of OUT/correlated_rules.jsonl.
@@ -28,7 +29,7 @@ from dora_theory.simulation.family_regret import (
 )
 from paper_repro.drawing import ORDER
 
-PROBLEMS = 300
+PROBLEMS = 240
 WORDS = {
     "U": "U: scores differ",
     "E": "E: scores equal in a direction",

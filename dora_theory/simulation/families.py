@@ -20,7 +20,7 @@ from dora_theory.model.root_weights import root_weights
 
 K = 32
 QUALITY_TEMPERATURE = 0.1
-_DIMENSION = 32
+_DIMENSION = 8
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Family:
         candidates: k ≤ 32; directions are 2 to k/3, of sizes by Dirichlet(1).
         spread: scores of directions are uniform in ± this.
         similarity_within: expected cosine within a direction; cosines scatter as those of
-            embeddings of 32 dimensions do.
+            embeddings of 8 dimensions do.
         similarity_between: expected cosine between directions.
-        concentrations: κ.
+        concentrations: κ, of H and D that of directions.
         within_concentrations: ν of the hierarchy.
         budgets: N.
         lengths: T of the copula.
@@ -81,7 +81,7 @@ class Instance(NamedTuple):
         directions: labels.
         quality: true Q of the directions, `(32,)`; 0 beyond them.
         threshold: of similarity, half way between inside and across.
-        concentration: κ.
+        concentration: κ, in H and D of directions.
         within_concentration: ν of H.
         length: T of U and E.
         budget: N.
@@ -97,6 +97,12 @@ class Instance(NamedTuple):
     within_concentration: float
     length: float
     budget: int
+
+    @property
+    def own_concentration(self) -> float:
+        """κ of each candidate's own chance, by its variance; of H between κ and ν of theory 5.1."""
+        kappa, nu = self.concentration, self.within_concentration
+        return kappa if np.isnan(nu) else kappa * nu / (kappa + nu + 1)
 
 
 def draw_instance(name: str, number: int, seed: int = 0) -> Instance:

@@ -1,7 +1,7 @@
 """The table of theory 8.3.3: what every rule loses in each family, resumable, with your own rules.
 
 Regret is against the best of all rows, by fresh draws of the truth; rules are apportioned with the
-true κ.
+true κ of a candidate, and hard clusters with that of a direction, which differ in H.
 """
 
 import json

@@ -141,7 +141,7 @@ def by_strategy(
         "directions": labels,
     }
     options = Options(
-        concentration=problem.concentration, similarity_temperature=similarity_temperature
+        concentration=problem.own_concentration, similarity_temperature=similarity_temperature
     )
     spent = np.asarray(allocate(Problems.from_rows([row]), strategy, problem.budget, options))[0]
     if not (np.all(spent >= 0) and spent.sum() == problem.budget):
@@ -165,7 +165,7 @@ def evaluate(name: str, number: int, seed: int = 0) -> dict[str, float]:
     """
     problem = draw_instance(name, number, seed)
     given = [jnp.asarray(x) for x in problem[:3]]
-    kappa, n = jnp.asarray(problem.concentration), jnp.asarray(problem.budget)
+    kappa, n = jnp.asarray(problem.own_concentration), jnp.asarray(problem.budget)
     found = dict(blind_rules(*given, kappa, n))
     if FAMILIES[name].truth == "copula":
         found |= informed_rules(*given, kappa, n, jnp.asarray(problem.length))

@@ -36,13 +36,18 @@ def test_problems_are_what_their_family_says():
 
 
 @pytest.mark.parametrize("family", ["H", "D"])
-def test_truth_has_the_means_of_its_directions(family):
+def test_truth_has_the_moments_that_rules_are_given(family):
     with jax.enable_x64(True):
         one = families.draw_instance(family, 1)
         x = np.asarray(families.draw_truth(family, (1, 5), one, 20_000))
     k = int(one.mask.sum())
     p = -np.expm1(-x)
-    np.testing.assert_allclose(p[:, :k].mean(0), one.quality[one.directions[:k]], atol=0.02)
+    q, kappa = one.quality[one.directions[:k]], one.own_concentration
+    np.testing.assert_allclose(p[:, :k].mean(0), q, atol=0.015)
+    # Of a Beta with that κ.
+    np.testing.assert_allclose(
+        (p[:, :k] ** 2).mean(0), q * (kappa * q + 1) / (kappa + 1), atol=0.015
+    )
     assert np.all(p[:, k:] == 0)
     if family == "D":
         mates = np.flatnonzero(one.directions[:k] == one.directions[0])
