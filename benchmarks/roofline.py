@@ -26,7 +26,6 @@ import numpy as np
 from timing import Call, seconds
 
 import dora_theory as dt
-from dora_theory.kernels.beta_sampler import stream
 from dora_theory.kernels.divisor import largest_priorities
 from dora_theory.kernels.divisor_pallas import allocation_kernel
 from dora_theory.kernels.outcomes import (
@@ -34,6 +33,7 @@ from dora_theory.kernels.outcomes import (
     expected_outcomes_kernel,
     expected_outcomes_reference,
 )
+from dora_theory.kernels.random_words import stream
 from dora_theory.kernels.similarities import similarity_reference
 from dora_theory.kernels.similarities_triton import similarity_kernel
 

@@ -77,7 +77,8 @@ def compiled(program: Program, device: Device, assembler: str) -> dict[str, Any]
     }
     said = "".join(heard)
     if program.backend == "mosaic":
-        ptx, pattern = _modules(said), _SCRATCH
+        # Of standard output alone: warnings of a compiler that is slow would stand amid the code.
+        ptx, pattern = _modules(heard[0]), _SCRATCH
     else:
         pattern = _SHARED
     if program.backend == "xla":
@@ -125,13 +126,14 @@ def _modules(said: str) -> list[str]:
 
 @contextmanager
 def _heard() -> Iterator[list[str]]:
-    """What the compiler, which is not Python, writes to standard output and error meanwhile."""
+    """What the compiler, which is not Python, writes to standard output and to error meanwhile."""
     heard: list[str] = []
-    with tempfile.TemporaryFile("w+") as file:
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         sys.stdout.flush()
         sys.stderr.flush()
-        kept = {number: os.dup(number) for number in (1, 2)}
-        for number in kept:
+        files = {1: out, 2: err}
+        kept = {number: os.dup(number) for number in files}
+        for number, file in files.items():
             os.dup2(file.fileno(), number)
         try:
             yield heard
@@ -140,5 +142,6 @@ def _heard() -> Iterator[list[str]]:
             for number, copy in kept.items():
                 os.dup2(copy, number)
                 os.close(copy)
-            file.seek(0)
-            heard.append(file.read())
+            for file in files.values():
+                file.seek(0)
+                heard.append(file.read())

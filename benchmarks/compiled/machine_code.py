@@ -1,8 +1,9 @@
 """What a compiled kernel is made of: its PTX by loops, and what the assembler says of it.
 
 PTX is the compiler's last form that is text and the same for all devices. The assembler turns an
-instruction into one or several, so that counts of PTX are low where it expands (a rounded quotient
-is about ten); registers, spills and shared memory are the assembler's own.
+instruction into one or several, or joins two. Where that is known from its output for an H100 it is
+counted: what scales the operands of an approximation, pairs of logical operations, halves of 64-bit
+registers. Registers, spills and shared memory are the assembler's own.
 """
 
 import re
@@ -32,8 +33,15 @@ KINDS = {
     "barrier": re.compile(r"bar\.|barrier\.|mbarrier|shfl|fence"),
     "double": re.compile(r"(add|sub|mul|fma)\.([\w.]+\.)?f64"),
     "float": re.compile(r"(add|sub|mul|fma)\.([\w.]+\.)?f(32|16)"),
+    "logic": re.compile(r"(and|or|xor|not)\.b(32|64)"),
 }
-_NONE = re.compile(r"mov\.|ret$|bra|\.|pragma")
+# Half of a 64-bit register is a register.
+_NONE = re.compile(r"mov\.|ret$|bra|\.|pragma|cvt\.u32\.u64|shr\.u64")
+# What comes with an approximation, unless it flushes subnormal numbers: comparisons and products.
+_SCALING = (
+    (re.compile(r"div\.full"), {"integer": 2, "float": 5}),
+    (re.compile(r"r?sqrt\.approx\.f32"), {"integer": 1, "float": 2}),
+)
 
 
 @dataclass
@@ -83,7 +91,10 @@ def loops(body: str, path: Taken = "whole") -> list[Loop]:
             continue
         # The innermost: of those around it, the one that begins last.
         inside = [j + 1 for j, (a, b) in enumerate(ordered) if a <= i <= b]
-        made[inside[-1] if inside else 0].counts.update(filter(None, map(kind_of, _names(line))))
+        here = made[inside[-1] if inside else 0].counts
+        for name in _names(line):
+            here.update(filter(None, [kind_of(name)]))
+            here.update(Counter(*(more for pattern, more in _SCALING if pattern.match(name))))
     return made
 
 

@@ -55,6 +55,8 @@ def counts(row: dict[str, Any], *, tied: bool = False) -> Counter[str]:
         for kind, count in loop.items():
             if kind != "depth":
                 total[kind] += count * turn
+    # One instruction does two logical operations of three words.
+    total["integer"] += total.pop("logic", 0) / 2
     return total
 
 
@@ -143,7 +145,17 @@ def predicted(
         "binds": binds,
         "figure": float(f"{figure:.3g}"),
         "bar": bar,
+        "per_draw": _per_draw(row, reference) if row["work"]["draws"] else None,
     }
+
+
+def _per_draw(row: dict[str, Any], reference: dict[str, Any]) -> list[int]:
+    """Instructions of a thread for each number that it draws, of kernel and reference."""
+    of_reference = reference | {"work": reference_work(row["work"])}
+    return [
+        round(counts(each).total() * each["work"]["programs"] * threads / row["work"]["draws"])
+        for each, threads in ((row, row["threads"]), (of_reference, _THREADS))
+    ]
 
 
 _LEAST = {"similarity_sums": 0.6, "expected_outcomes": 10}

@@ -10,11 +10,11 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 import dora_theory as dt
 from compiled.assumed import OPEN, passes
-from dora_theory.kernels.beta_sampler import Stream
 from dora_theory.kernels.divisor_pallas import allocation_kernel
 from dora_theory.kernels.divisor_pallas import tiling as allocation_tiling
-from dora_theory.kernels.outcomes import Tiling as OutcomeTiling
 from dora_theory.kernels.outcomes import expected_outcomes_kernel, expected_outcomes_reference
+from dora_theory.kernels.outcomes import tiling as outcome_tiling
+from dora_theory.kernels.random_words import Stream
 from dora_theory.kernels.similarities_triton import Tiling, similarity_kernel, tiling
 from dora_theory.kernels.similarity_parts import Precision, shares_of
 
@@ -232,7 +232,7 @@ def outcomes(strategies: int) -> Program:
         _shape((SAMPLES,), jnp.uint32),
         _shape((SAMPLES,), bool),
     )
-    each = OutcomeTiling().samples
+    each = outcome_tiling(SAMPLES, strategies).samples
     # Coefficients of 35 numbers a unit, twice while they are laid out, and partial sums.
     return Program(
         "expected_outcomes", f"{strategies} strategies", expected_outcomes_kernel, shapes,

@@ -1,6 +1,6 @@
 """Beta and gamma draws in log space, by inversion: no rejection, one key for each number drawn.
 
-A draw is a function of (key, problem, lane, sample) alone, by the counter-based generator Threefry
+A draw is a function of (key, problem, lane, sample) alone, by the counter-based generator Philox
 (Salmon et al. 2011), so that it does not matter which chunk, device or process computes it, or how
 wide the padding is. Rejection would spoil that on a GPU: a warp waits for its unluckiest lane.
 
@@ -11,11 +11,9 @@ How a Beta(a, b) is drawn from three words:
 * An urn of weights a and b gives up one ball: Beta(a, b) is Beta(a + 1, b) with probability
   a/(a + b) and Beta(a, b + 1) else. And Gamma(a) = Gamma(a + 1) U^{1/a}. So one side needs no power
   of U, and what is left of the word that chose the side is the U of the other:
-  logit p = log G_{a+1} - log G_{b+1} + (E/b or -E/a), with E exponential.
+  logit p = log G_{a+1} - log G_{b+1} + (-log(U)/b or log(U)/a).
 """
 
-import operator
-from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -28,30 +26,32 @@ from jaxtyping import Array, Float, Key, Real, UInt32
 from dora_theory._arrays import ArrayLike
 from dora_theory._checks import Argument, check_key, check_whole, checked, is_host
 from dora_theory._domains import NOT_NEGATIVE, POSITIVE, spoiled
+from dora_theory.kernels.arithmetic import (
+    PLAIN,
+    Arithmetic,
+    Numbers,
+    Words,
+    log_of_unit,
+    log_sigmoid,
+    polynomial,
+)
+from dora_theory.kernels.random_words import (
+    LARGEST_Z,
+    MOST,
+    Stream,
+    normals,
+    stream,
+    unit,
+    words,
+)
 
-# The polynomial: degrees in 1/sqrt(shape) and in z, and its domain. P(|z| > 5.5) is 4e-8, which is
-# about what the 32 bits of a word resolve; z beyond counts as 5.5.
+# The polynomial: degrees in 1/sqrt(shape) and in z.
 _DEGREES = 10, 14
-_LARGEST_Z = 5.5
 # 1/sqrt(shape) runs from here (shape 2.5e5; the smooth limit beyond is extrapolated) to 1.
 _LEAST_ROOT = 2e-3
 
-# Rotations of Threefry-2x32, and the constant that makes the third word of its key.
-_ROTATIONS = (13, 15, 26, 6), (17, 29, 16, 24)
-_PARITY = 0x1BD11BDA
-# 13 rounds are the fewest that pass BigCrush (Salmon et al., table 2), 20 their recommendation.
-_ROUNDS = 20
-# Terms of the series of atanh at 1/3 before they fall below rounding.
-_ATANH_TERMS = {np.dtype("float32"): 7, np.dtype("float64"): 16}
-
 # What makes the key of gamma draws from a caller's.
 _GAMMA = 0x67616D6D
-# The largest word.
-_MOST = 2**32 - 1
-
-Words = UInt32[Array, "..."]
-_Real = Float[Array, "..."]
-Plus = Callable[[Words, Words], Words]
 
 
 class BetaDraws(NamedTuple):
@@ -66,31 +66,28 @@ class BetaDraws(NamedTuple):
     log_q: Float[Array, "samples *batch k"]
 
 
-class Stream(NamedTuple):
-    """The key of each problem: two words, of shape `(...)` or `()`."""
-
-    first: Words
-    second: Words
-
-
 class BetaSetup(NamedTuple):
     """What a Beta(a, b) needs besides random words; arrays of the shape of a and b.
 
     Attributes:
-        rows_a: coefficients of log G_{a+1}, ascending, a leading axis of 15.
-        rows_b: those of log G_{b+1}.
-        ratio: log((a + 1)/(b + 1)).
-        share: a/(a + b).
-        inverse_a: 1/a, infinite for a = 0.
-        inverse_b: 1/b.
+        rows_a: coefficients of log(G_{a+1}/(b + 1)), ascending, a leading axis of 15.
+        rows_b: those of log(G_{b+1}/(b + 1)).
+        turned: 1 where a is the smaller of a and b, else 0.
+        smaller: the smaller share, min(a, b)/(a + b).
+        per_smaller: 1/smaller.
+        per_larger: 1/(1 - smaller).
+        hit: the power of U if the ball is of the smaller share: -1/b, or 1/a.
+        missed: the power of U else.
     """
 
-    rows_a: _Real
-    rows_b: _Real
-    ratio: _Real
-    share: _Real
-    inverse_a: _Real
-    inverse_b: _Real
+    rows_a: Numbers
+    rows_b: Numbers
+    turned: Numbers
+    smaller: Numbers
+    per_smaller: Numbers
+    per_larger: Numbers
+    hit: Numbers
+    missed: Numbers
 
 
 def sample_log_beta(
@@ -137,8 +134,8 @@ def sample_log_beta(
         key,
         a,
         b,
-        check_whole("num_samples", num_samples, 0, _MOST),
-        jnp.uint32(check_whole("first", first, 0, _MOST)),
+        check_whole("num_samples", num_samples, 0, MOST),
+        jnp.uint32(check_whole("first", first, 0, MOST)),
     )
 
 
@@ -177,8 +174,8 @@ def sample_log_gamma(
     return _log_gamma(
         key,
         a,
-        check_whole("num_samples", num_samples, 0, _MOST),
-        jnp.uint32(check_whole("first", first, 0, _MOST)),
+        check_whole("num_samples", num_samples, 0, MOST),
+        jnp.uint32(check_whole("first", first, 0, MOST)),
     )
 
 
@@ -199,15 +196,16 @@ def _log_gamma(key: Array, a: Array, samples: int, first: Array) -> Array:
 
     def draw(these: tuple[Array, Array]) -> Array:
         lane, a = these
-        z, _ = normals(*words(keys, 2 * lane, sample), a.dtype)
-        uniform = unit(words(keys, 2 * lane + 1, sample)[0], a.dtype)
-        return jnp.log(a + 1) + _horner(_rows(a), z) + jnp.log(uniform) / a
+        first, second, third, _ = words(keys, lane, sample)
+        z, _ = normals(first, second, a.dtype)
+        uniform = unit(third, a.dtype)
+        return jnp.log(a + 1) + polynomial([*_rows(a)], z) + jnp.log(uniform) / a
 
     draws = _samples_first(jax.lax.map(draw, (jnp.arange(a.shape[-1]), _lanes(a))))
     return spoiled(draws, NOT_NEGATIVE.fails(a, 1))
 
 
-def lane_logits(keys: Stream, sample: Words, alpha: _Real, beta: _Real) -> _Real:
+def lane_logits(keys: Stream, sample: Words, alpha: Numbers, beta: Numbers) -> Numbers:
     """Logits of Beta(a, b) draws for every lane (candidate or direction).
 
     One lane at a time, which makes XLA write the logits down: fused into what uses them they would
@@ -248,77 +246,19 @@ def _samples_first(x: Array) -> Array:
     return jnp.moveaxis(jnp.moveaxis(x, -1, 0), 1, -1)
 
 
-def stream(key: Array, problem: Words, purpose: int = 0) -> Stream:
-    """The keys of problems, from a JAX key of any kind, the problem's number and what for."""
-    seed = jax.random.bits(key, (2,), jnp.uint32)
-    return Stream(*threefry(seed[0], seed[1], problem, jnp.full_like(problem, purpose)))
-
-
-def words(
-    keys: Stream, lane: Words | Array, sample: Words | Array, plus: Plus = operator.add
-) -> tuple[Words, Words]:
-    """Two random words for each (problem, lane, sample), which broadcast."""
-    lane, sample = jnp.broadcast_arrays(jnp.asarray(lane, jnp.uint32), sample)
-    return threefry(keys.first, keys.second, lane, sample, plus)
-
-
-def threefry(
-    k0: Words, k1: Words, x0: Words, x1: Words, plus: Plus = operator.add
-) -> tuple[Words, Words]:
-    """Threefry-2x32 of counters x under keys k, elementwise and broadcasting; `plus` adds words."""
-    schedule = k0, k1, k0 ^ k1 ^ np.uint32(_PARITY)
-    x0, x1 = x0 + k0, x1 + k1
-    for i in range(_ROUNDS):
-        turn = _ROTATIONS[i // 4 % 2][i % 4]
-        x0 = plus(x0, x1)
-        x1 = x0 ^ ((x1 << turn) | (x1 >> (32 - turn)))
-        if i % 4 == 3:
-            n = i // 4 + 1
-            x0, x1 = x0 + schedule[n % 3], x1 + schedule[(n + 1) % 3] + np.uint32(n)
-    return x0, x1
-
-
-def unit(word: Words, dtype: np.dtype) -> _Real:
-    """Uniform in (0, 1], with full relative precision near 0; `~word` is its complement."""
-    return (word.astype(dtype) + 0.5) * np.asarray(2.0**-32, dtype)
-
-
-def normals(first: Words, second: Words, dtype: np.dtype) -> tuple[_Real, _Real]:
-    """Two independent normals from two words (Box and Muller 1958)."""
-    radius = jnp.sqrt(-2 * jnp.log(unit(first, dtype)))
-    # The top two bits are the quadrant, the rest an angle of at most π/4 either way, where short
-    # polynomials do: the library's sine and cosine, reduced for any argument, cost ten times more.
-    angle = (second << 2).astype(jnp.int32).astype(dtype) * np.asarray(np.pi / 2 * 2.0**-32, dtype)
-    square = angle * angle
-    sine = angle * _series(square, 1)
-    cosine = _series(square, 0)
-    # A quarter turn swaps the two up to a sign, which the angle already has; a half turn is a sign.
-    swap, flip = (second >> 30) & 1 == 1, (second >> 31) == 1
-    radius = jnp.where(flip, -radius, radius)
-    return radius * jnp.where(swap, sine, cosine), radius * jnp.where(swap, cosine, sine)
-
-
-def _series(square: _Real, odd: int) -> _Real:
-    """Cosine of x, or sin(x)/x for |x| ≤ π/4 by Taylor's series, from x²; to 1e-13 or 3e-8."""
-    total = jnp.zeros_like(square)
-    for n in range(7 if square.dtype == jnp.float64 else 4, -1, -1):
-        total = total * square + (-1) ** n / float(scipy.special.factorial(2 * n + odd))
-    return total
-
-
-def _rows(shape: _Real) -> _Real:
-    """Coefficients in z of log(G/A), G ~ Gamma(A), A = shape + 1, ascending on a leading axis."""
+def _rows(shape: Numbers, more: Numbers | float = 0) -> Numbers:
+    """Coefficients in z of log(G/A) + more, G ~ Gamma(A), A = shape + 1, on a leading axis."""
     root = jax.lax.rsqrt(shape + 1)
     t = 2 * (root - _LEAST_ROOT) / (1 - _LEAST_ROOT) - 1
     basis = [jnp.ones_like(t), t]
     for _ in range(_DEGREES[0] - 1):
         basis.append(2 * t * basis[-1] - basis[-2])
     table = _table()
-    rows = [
+    first, *rest = [
         root * sum(b * np.asarray(c, shape.dtype) for b, c in zip(basis, column, strict=True))
         for column in table.T
     ]
-    return jnp.stack(rows)
+    return jnp.stack([first + more, *rest])
 
 
 @lru_cache
@@ -335,7 +275,7 @@ def _table() -> np.ndarray:
 
     t, x = nodes(2 * _DEGREES[0] + 8), nodes(4 * _DEGREES[1])
     root = (_LEAST_ROOT + (1 - _LEAST_ROOT) * (t + 1) / 2)[:, None]
-    z = _LARGEST_Z * x
+    z = LARGEST_Z * x
     tail = scipy.special.ndtr(-np.abs(z))
     a = np.broadcast_to(root**-2, (t.size, x.size))
     quantile = np.where(
@@ -347,53 +287,42 @@ def _table() -> np.ndarray:
     cheb = np.polynomial.chebyshev
     fit = cheb.chebfit(x, cheb.chebfit(t, values, _DEGREES[0]).T, _DEGREES[1], w=weight)
     powers = np.stack([cheb.cheb2poly(column) for column in fit.T])
-    return powers / _LARGEST_Z ** np.arange(_DEGREES[1] + 1)
+    return powers / LARGEST_Z ** np.arange(_DEGREES[1] + 1)
 
 
-def _horner(rows: _Real, z: _Real) -> _Real:
-    z = jnp.clip(z, -_LARGEST_Z, _LARGEST_Z)
-    total = rows[-1] * jnp.ones_like(z)
-    for row in rows[-2::-1]:
-        total = total * z + row
-    return total
-
-
-def setup_beta(a: _Real, b: _Real) -> BetaSetup:
+def setup_beta(a: Numbers, b: Numbers) -> BetaSetup:
     """What each Beta(a, b) needs; about the work of five draws."""
-    return BetaSetup(_rows(a), _rows(b), jnp.log((a + 1) / (b + 1)), a / (a + b), 1 / a, 1 / b)
+    rows_a, rows_b = _rows(a, jnp.log((a + 1) / (b + 1))), _rows(b)
+    share = a / (a + b)
+    turned = share < 0.5
+    smaller = jnp.where(turned, share, b / (a + b))
+    # A ball of a makes G_b smaller, which is U^{1/b} G_{b+1}, and odds greater.
+    of_a, of_b = -1 / b, 1 / a
+    return BetaSetup(
+        rows_a,
+        rows_b,
+        turned.astype(a.dtype),
+        smaller,
+        1 / smaller,
+        1 / (1 - smaller),
+        jnp.where(turned, of_a, of_b),
+        jnp.where(turned, of_b, of_a),
+    )
 
 
 def beta_logits(
-    keys: Stream, lane: Words, sample: Words, setup: BetaSetup, plus: Plus = operator.add
-) -> _Real:
+    keys: Stream, lane: Words, sample: Words, setup: BetaSetup, by: Arithmetic = PLAIN
+) -> Numbers:
     """The logit of p ~ Beta(a, b); keys, lanes, samples and setup broadcast against each other."""
-    dtype = setup.ratio.dtype
-    z_a, z_b = normals(*words(keys, 2 * lane, sample, plus), dtype)
-    word, _ = words(keys, 2 * lane + 1, sample, plus)
-    low, high = unit(word, dtype), unit(~word, dtype)
-    share = setup.share
-    # Each side is compared where it is small, and so exactly.
-    ours = jnp.where(share < 0.5, high < share, low > 1 - share)
-    rest = jnp.where(ours, high, low) * jnp.where(ours, 1 / share, 1 / (1 - share))
+    dtype = setup.smaller.dtype
+    first, second, word, _ = words(keys, lane, sample, by)
+    z_a, z_b = normals(first, second, dtype, by)
+    # The rarer ball is drawn where the number is small, and so compared exactly.
+    word = word ^ jnp.where(setup.turned > 0, jnp.uint32(MOST), jnp.uint32(0))
+    low, high = unit(word, dtype, by), unit(~word, dtype, by)
+    rarer = low < setup.smaller
+    rest = jnp.where(rarer, low, high) * jnp.where(rarer, setup.per_smaller, setup.per_larger)
     # Not 1, which would be 0 times infinity for a = 0.
-    boost = -jnp.log(jnp.minimum(rest, 1 - jnp.finfo(dtype).epsneg))
-    side = boost * jnp.where(ours, setup.inverse_b, -setup.inverse_a)
-    return setup.ratio + _horner(setup.rows_a, z_a) - _horner(setup.rows_b, z_b) + side
-
-
-def log_sigmoid(logits: _Real) -> _Real:
-    """log(1/(1 + e^-x)), relatively exact at both ends."""
-    small = jnp.exp(-jnp.abs(logits))
-    return jnp.minimum(logits, 0) - _log1p(small / (2 + small))
-
-
-def _log1p(s: _Real) -> _Real:
-    """log((1 + s)/(1 - s)) for 0 ≤ s ≤ 1/3: log(1 + x) at s = x/(2 + x), -log(1 - x) at x/(2 - x).
-
-    Relatively exact, and half the price of the library's, which is made for any x.
-    """
-    square = s * s
-    total = jnp.zeros_like(s)
-    for n in range(_ATANH_TERMS[s.dtype], -1, -1):
-        total = total * square + 2 / (2 * n + 1)
-    return s * total
+    log_u = log_of_unit(jnp.minimum(rest, 1 - jnp.finfo(dtype).epsneg), by)
+    gammas = polynomial([*setup.rows_a], z_a, by) - polynomial([*setup.rows_b], z_b, by)
+    return by.fused(log_u, jnp.where(rarer, setup.hit, setup.missed), gammas)

@@ -153,9 +153,10 @@ def _finished(
     """Counts at the level; in doubt those of a step from there, or of as many as it takes."""
 
     def one_step(counts: Array) -> Array:
+        # Rows without a doubt are as they were: at their budget the step moves none.
         settled, still_open = _settled(level, n, c, target, divide, total)
         return jax.lax.cond(
-            any_true(still_open),
+            any_true(still_open & doubt),
             lambda counts, _: _finish(n, c, counts, target, divide, total),
             lambda _, settled: settled,
             counts,

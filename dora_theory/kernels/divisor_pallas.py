@@ -105,7 +105,7 @@ def allocation_kernel(
         interpret: run without a GPU, operation by operation.
 
     Returns:
-        Counts, int32. Reads 5 and writes 4 bytes a candidate in float32, and a few a row.
+        Counts, int32. Reads 5 and writes 4 bytes per candidate in float32, and a few per row.
     """
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton

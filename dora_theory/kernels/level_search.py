@@ -74,7 +74,7 @@ def _reached(
     c: Float[Array, "#rows #k"],
     total: Total,
 ) -> Float[Array, "rows 1"]:
-    """The sum of `counts_at`, an addition a number cheaper."""
+    """The sum of `counts_at`, with one addition per candidate fewer."""
     return total(jnp.maximum(jnp.floor(level * n - c), -1)) + n.shape[-1]
 
 

@@ -1,12 +1,21 @@
 """What all forms of expected outcomes share: the sums, log failure, and what a unit needs."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dora_theory.kernels.beta_sampler import BetaSetup, Stream, log_sigmoid, setup_beta
+from dora_theory.kernels.arithmetic import PLAIN, Arithmetic, log1p, polynomial
+from dora_theory.kernels.beta_sampler import BetaSetup, setup_beta
+from dora_theory.kernels.random_words import Stream
+
+# The exponential of it is 0, and no product of it with a count is NaN.
+_LEAST_LOG = -1e4
+# For x above -`_NEAR` so many terms of (1 - e^x)/x leave less than rounding.
+_NEAR = 0.5
+_GONE = [-1 / math.factorial(n + 1) for n in range(9)]
 
 # What a unit's setup holds besides the coefficients of two polynomials.
 _SCALARS = BetaSetup._fields[2:]
@@ -24,11 +33,25 @@ class Outcomes(NamedTuple):
     correct: Float[Array, "strategies n"]
 
 
-def log_failure_of(logits: Array, spent: Array) -> Array:
-    """Log (1 - p)^B of p given by logits."""
-    b = spent.astype(jnp.float32)
-    # Nothing spent on a p of 1 is no failure: 0, not 0 times -inf.
-    return jnp.where(b > 0, b * log_sigmoid(-logits), 0)
+class Drawn(NamedTuple):
+    """p of draws, and log(1 - p), which is not below `_LEAST_LOG`."""
+
+    p: Array
+    log_q: Array
+
+
+def drawn_by(logits: Array, by: Arithmetic = PLAIN) -> Drawn:
+    """P and log(1 - p) given by logits, from one exponential."""
+    small = by.exp(-jnp.abs(logits))
+    p = jnp.where(logits < 0, small, 1) * by.reciprocal(1 + small)
+    # Not -inf: nothing spent on a p of 1 is no failure, 0 and not NaN.
+    return Drawn(p, jnp.maximum(jnp.minimum(-logits, 0) - log1p(small, by), _LEAST_LOG))
+
+
+def success_of(failure: Array, by: Arithmetic = PLAIN) -> Array:
+    """1 - e^x of log failure x ≤ 0, relatively exact."""
+    near = failure * polynomial(_GONE, failure, by)
+    return jnp.where(failure > -_NEAR, near, 1 - by.exp(failure))
 
 
 def laid_out(keys: Stream, alpha: Array, beta: Array) -> tuple[Array, Array]:

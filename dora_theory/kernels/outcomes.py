@@ -3,34 +3,53 @@
 Success of a sample is 1 - Π (1 - p_u)^B_u over units u (directions, or candidates), p_u a Beta
 draw. A program takes some samples of one problem and keeps them in registers from the random words
 to the sums; what it reads is a unit's coefficients and counts, what it writes two numbers a
-strategy. The words are those of `dora_theory.kernels.beta_sampler`, a function of problem, unit and
-sample, and the draws are its functions too; so kernel and reference differ by how sums and products
-are rounded, no more.
+strategy. Words are those of `dora_theory.kernels.random_words`, a function of problem, unit and
+sample, and draws those of `dora_theory.kernels.beta_sampler`; so kernel and reference differ by how
+operations are rounded, no more.
 """
 
-import operator
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from dora_theory.kernels.beta_sampler import Stream, beta_logits, setup_beta
+from dora_theory.kernels.arithmetic import PLAIN, Arithmetic
+from dora_theory.kernels.beta_sampler import beta_logits, setup_beta
 from dora_theory.kernels.by_problems import by_problems
 from dora_theory.kernels.dispatch import Implementation, Mosaic, choose, quiet
 from dora_theory.kernels.outcome_parts import (
     Outcomes,
+    drawn_by,
     laid_out,
-    log_failure_of,
     setup_of_unit,
+    success_of,
 )
+from dora_theory.kernels.random_words import Stream
+
+# Up to so many strategies, the sums of eight samples fit a thread's registers.
+_FEW_STRATEGIES = 4
+_LOG2_E = 1.4426950408889634
 
 
 class Tiling(NamedTuple):
     """A program's share: samples (a power of two), and its warps of 32."""
 
-    samples: int = 512
-    warps: int = 4
+    samples: int
+    warps: int
+
+
+def tiling(samples: int, strategies: int) -> Tiling:
+    """The default: eight samples of a thread, four where sums of more strategies fill registers."""
+    each = 256 if strategies <= _FEW_STRATEGIES else 128
+    warps = min(4, max(1, -(-samples // each)))
+    return Tiling(each * _power(warps), _power(warps))
+
+
+def _power(n: int) -> int:
+    """The power of two that is not below."""
+    return 1 << (n - 1).bit_length()
 
 
 def expected_outcomes(
@@ -138,8 +157,9 @@ def _certain(spent: Array, samples: int) -> Array:
 
 def _added(failure: Array, logits: Array, spent: Array, counts: Array) -> tuple[Array, Array]:
     """Log failure with one more unit, and the sum over samples of that unit's p."""
-    each = log_failure_of(logits, spent[..., None])
-    return failure + each, jnp.where(counts, jax.nn.sigmoid(logits), 0).sum(-1)
+    drawn = drawn_by(logits)
+    failure += spent[..., None].astype(jnp.float32) * drawn.log_q
+    return failure, jnp.where(counts, drawn.p, 0).sum(-1)
 
 
 def _summed(failure: Array, p: Array, spent: Array, counts: Array) -> Outcomes:
@@ -176,17 +196,17 @@ def expected_outcomes_kernel(
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton
 
-    each, warps = tile or Tiling()
     units, strategies, n = spent.shape
+    each, warps = tile or tiling(sample.size, strategies)
     if 0 in spent.shape or sample.size == 0:
         return Outcomes(*jnp.zeros((2, strategies, n), jnp.float32))
     parts = pl.cdiv(sample.size, each)
     more = parts * each - sample.size
     sample, counts = jnp.pad(sample, (0, more)), jnp.pad(counts, (0, more))
     seeds, table = laid_out(keys, alpha, beta)
-    plus = operator.add if interpret else _sum_of_words
+    by = Arithmetic(exp=_by_exp2) if interpret else _instructions()
     # Tensors of a kernel have powers of two for sizes; strategies beyond spend nothing.
-    width = 1 << (strategies - 1).bit_length()
+    width = _power(strategies)
     budget = jnp.pad(spent.transpose(2, 0, 1), ((0, 0), (0, 0), (0, width - strategies)))
 
     def kernel(
@@ -199,15 +219,15 @@ def expected_outcomes_kernel(
             failure, expected = sums
 
             here = setup_of_unit(lambda i: table[unit, i], table.shape[-1])
-            logits = beta_logits(stream, unit, number, here, plus)
-            spent = budget[unit, :]
-            p = jnp.where(counted, jax.nn.sigmoid(logits), 0).sum()
-            failure = failure + log_failure_of(logits[None, :], spent[:, None])
-            return failure, expected + spent.astype(jnp.float32) * p
+            drawn = drawn_by(beta_logits(stream, unit, number, here, by), by)
+            spent = budget[unit, :].astype(jnp.float32)
+            p = jnp.where(counted, drawn.p, 0).sum()
+            failure = by.fused(spent[:, None], drawn.log_q[None, :], failure)
+            return failure, expected + spent * p
 
         start = jnp.zeros((width, each), jnp.float32), jnp.zeros((width,), jnp.float32)
         failure, expected = jax.lax.fori_loop(0, units, add, start)
-        success[...] = jnp.where(counted[None, :], -jnp.expm1(failure), 0).sum(-1)
+        success[...] = jnp.where(counted[None, :], success_of(failure, by), 0).sum(-1)
         correct[...] = expected
 
     def of_whole(x: Array) -> Any:
@@ -236,17 +256,54 @@ def expected_outcomes_kernel(
     return Outcomes(*(x.sum(1)[:, :strategies].T for x in sums))
 
 
-def _sum_of_words(x: Array, y: Array) -> Array:
-    """Words added as written: regrouped, all sums before would be added anew in each round."""
+def _by_exp2(x: Array) -> Array:
+    """The exponential of `_instructions`, where it is interpreted."""
+    return jnp.exp2(x * np.float32(_LOG2_E))
+
+
+def _instructions() -> Arithmetic:
+    """One instruction of a GPU for each operation of vectors, of which the compiler makes several.
+
+    It neither fuses products and sums nor joins the halves of a product, and what it approximates
+    it scales before and after, for the sake of numbers that are not met here.
+    """
     from jax.experimental.pallas import triton
 
-    # As a backend without unsigned numbers has them.
-    x, y = (jax.lax.bitcast_convert_type(z, jnp.int32) for z in jnp.broadcast_arrays(x, y))
-    (total,) = triton.elementwise_inline_asm(
-        "add.u32 $0, $1, $2;",
-        args=[x, y],
-        constraints="=r,r,r",
-        pack=1,
-        result_shape_dtypes=[jax.ShapeDtypeStruct(x.shape, x.dtype)],
+    def instruction(assembly: str, dtype: Any, types: str, *given: Array) -> Array:
+        shape = jnp.broadcast_shapes(*(jnp.shape(x) for x in given))
+        (found,) = triton.elementwise_inline_asm(
+            assembly,
+            args=[jnp.broadcast_to(x, shape) for x in given],
+            constraints=types,
+            pack=1,
+            result_shape_dtypes=[jax.ShapeDtypeStruct(shape, dtype)],
+        )
+        return found
+
+    def wide_product(word: Array, factor: np.uint32) -> tuple[Array, Array]:
+        if not word.shape:
+            return PLAIN.wide_product(word, factor)
+        with jax.enable_x64(True):
+            # Signed: the backend has no others as results of assembly.
+            both = instruction(f"mul.wide.u32 $0, $1, {factor};", np.int64, "=l,r", word)
+            upper = jax.lax.shift_right_logical(both, jnp.full_like(both, 32))
+            halves = (jax.lax.convert_element_type(x, np.int32) for x in (upper, both))
+            first, second = (jax.lax.bitcast_convert_type(x, np.uint32) for x in halves)
+        return first, second
+
+    def of_float(assembly: str, plain: Any) -> Any:
+        def operation(*given: Array) -> Array:
+            if not any(map(jnp.shape, given)):
+                return plain(*given)
+            return instruction(assembly, np.float32, ",".join(["=f", *"f" * len(given)]), *given)
+
+        return operation
+
+    exp2 = of_float("ex2.approx.ftz.f32 $0, $1;", jnp.exp2)
+    return Arithmetic(
+        wide_product,
+        of_float("fma.rn.f32 $0, $1, $2, $3;", PLAIN.fused),
+        of_float("rcp.approx.ftz.f32 $0, $1;", PLAIN.reciprocal),
+        of_float("sqrt.approx.ftz.f32 $0, $1;", PLAIN.sqrt),
+        lambda x: exp2(x * np.float32(_LOG2_E)),
     )
-    return jax.lax.bitcast_convert_type(total, jnp.uint32)

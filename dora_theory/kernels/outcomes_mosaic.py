@@ -10,9 +10,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
-from dora_theory.kernels.beta_sampler import Stream, beta_logits
+from dora_theory.kernels.beta_sampler import beta_logits
 from dora_theory.kernels.by_problems import by_problems
-from dora_theory.kernels.outcome_parts import Outcomes, laid_out, log_failure_of, setup_of_unit
+from dora_theory.kernels.outcome_parts import (
+    Outcomes,
+    drawn_by,
+    laid_out,
+    setup_of_unit,
+    success_of,
+)
+from dora_theory.kernels.random_words import Stream
 
 # Samples of a program; its 128 threads hold as many each.
 _SAMPLES = 256
@@ -75,12 +82,10 @@ def expected_outcomes_mosaic(
             def add(unit: Array, sums: tuple[Any, Any]) -> tuple[Any, Any]:
                 failure, expected = sums
                 setup = setup_of_unit(lambda i: for_all(table[problem, unit, i]), table.shape[-1])
-                logits = beta_logits(stream, unit, number, setup)
-                p = (jax.nn.sigmoid(logits) * count).sum()
+                drawn = drawn_by(beta_logits(stream, unit, number, setup))
+                p = (drawn.p * count).sum()
                 b = [budget[problem, unit, s] for s in range(strategies)]
-                failure = [
-                    f + log_failure_of(logits, for_all(x)) for f, x in zip(failure, b, strict=True)
-                ]
+                failure = [f + for_all(x) * drawn.log_q for f, x in zip(failure, b, strict=True)]
                 return failure, [e + x * p for e, x in zip(expected, b, strict=True)]
 
             start = (
@@ -89,9 +94,7 @@ def expected_outcomes_mosaic(
             )
             failure, expected = jax.lax.fori_loop(0, units, add, start)
             for s in range(strategies):
-                # 1 - e^x, exact for small x too; there is no expm1.
-                gone = -jnp.tanh(failure[s] / 2) * (jnp.exp(failure[s]) + 1)
-                success[problem, part, s] = (gone * count).sum()
+                success[problem, part, s] = (success_of(failure[s]) * count).sum()
                 correct[problem, part, s] = expected[s]
 
         out = [jax.ShapeDtypeStruct((seeds.shape[0], parts, strategies), jnp.float32)] * 2

@@ -1,9 +1,9 @@
 """Sums over similarities: y_i = Σ_j exp((S_ij - 1)/T_s) v_j, streamed in blocks (eq. 10-12).
 
 For v = 1 that is 1/γ_i, and for any v the product Z v that magnitude weighting solves with. S is
-never whole: of a problem, one block of rows at a time meets one block of columns, and what is left
-of the two is a number a row, as in flash attention (the reference keeps one a column too, so that
-half of S is enough).
+never stored: one block of rows at a time meets one block of columns, and only a sum for each row is
+kept, as in flash attention (the reference also keeps one for each column, so that half of S is
+enough).
 
 Copies stay copies, however coarsely the embeddings are rounded: with r the rounded ones, S_ij - 1
 is computed as r_i·r_j - |r_i|²/2 - |r_j|²/2, the same for unit vectors, and 0 for r_i = r_j.

@@ -105,7 +105,7 @@ def _kernel(tall: int, wide: int, depth: int, ring: Ring, interpret: Any) -> Any
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import mosaic_gpu as plgpu
 
-    load: Any = plgpu.load  # which takes less since JAX 0.12
+    load: Any = plgpu.load  # its type accepts fewer arguments since JAX 0.12
     rows, columns, stages = ring
     stripe = rows * _CONSUMERS
     blocks, steps = tall // columns, wide // depth

@@ -1,9 +1,9 @@
 """Sums over similarities by Pallas's Triton backend: γ without the matrix of all pairs.
 
-As in flash attention (Dao et al. 2022), a program takes a block of rows, meets one block of columns
-after the other, and keeps a number a row; no maximum need be carried along, since no exponent is
-above that of a row's own entry, which is 0. A problem that is one block is read as it is; larger
-ones are rounded and filled up to whole blocks first, and several programs share the columns.
+As in flash attention (Dao et al. 2022), a program takes a block of rows, goes through the blocks of
+columns, and keeps one sum for each row. It needs no running maximum: the largest exponent of a row
+is that of its own entry, 0. A problem of one block is read as it is; larger ones are first rounded
+and padded to whole blocks, and several programs share the columns.
 """
 
 from functools import partial
@@ -195,7 +195,7 @@ def _many_blocks(
             return total + (near * triton.load(v.at[here])[None, :]).sum(-1)
 
         start = jnp.zeros((rows,), jnp.float32)
-        # The last of several may have less to do.
+        # The last of several programs may have fewer blocks.
         last = most if shares == 1 else jnp.minimum(first + most, blocks)
         out[...] = jax.lax.fori_loop(0 if shares == 1 else first, last, of_columns, start)
 
@@ -239,7 +239,7 @@ def _rounded_in_kernel(x: Array, precision: Precision) -> Array:
     if precision == "bfloat16":
         return x.astype(jnp.bfloat16)
     bits = jax.lax.bitcast_convert_type(x, jnp.uint32)
-    # To the nearest of 13 bits less, ties to even.
+    # Drops 13 bits: to nearest, ties to even.
     bits += np.uint32(0xFFF) + (bits >> 13 & 1)
     return jax.lax.bitcast_convert_type(bits & np.uint32(0xFFFFE000), jnp.float32)
 

@@ -8,9 +8,9 @@ from jaxtyping import Array, Bool, Float
 
 Precision = Literal["full", "tf32", "bfloat16"]
 
-# Blocks of columns that a program of a kernel takes, and the most programs that share a row of
-# blocks: few enough that their sums take less than the embeddings, many enough that one large
-# problem keeps a device busy. It does not depend on the number of problems, so neither do sums.
+# Blocks of columns for each program of a kernel, and the most programs that share a row of blocks:
+# few enough that their sums are smaller than the embeddings, many enough that one large problem
+# keeps a device busy. Neither depends on the number of problems, so sums do not either.
 _TOGETHER, _SHARES = 8, 8
 # Explicit bits of a mantissa.
 _MANTISSA = {"tf32": 10, "bfloat16": 7}

@@ -17,18 +17,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Real, UInt32
 
 from dora_theory.allocation.hierarchical import hierarchical_log_failure
-from dora_theory.kernels.beta_sampler import (
-    Stream,
-    beta_logits,
-    lane_logits,
-    log_sigmoid,
-    setup_beta,
-    stream,
-    threefry,
-    unit,
-    words,
-)
+from dora_theory.kernels.arithmetic import log_sigmoid
+from dora_theory.kernels.beta_sampler import beta_logits, lane_logits, setup_beta
 from dora_theory.kernels.outcomes import Outcomes, expected_outcomes, outcomes_of_logits
+from dora_theory.kernels.random_words import Stream, stream, substream, unit, words
 from dora_theory.model.directions import segment_sum
 from dora_theory.model.objective import log_failure
 from dora_theory.simulation.populations import Population, problems_at
@@ -207,17 +199,17 @@ def _rollouts(
     def add(correct: Array, these: tuple[Array, Array, Array]) -> tuple[Array, None]:
         lane, logits, spent = these
         p, q = jnp.exp(log_sigmoid(logits)), jnp.exp(log_sigmoid(-logits))
-        own = _each(Stream(*threefry(keys.first, keys.second, lane, jnp.zeros_like(lane))))
+        own = _each(substream(keys, lane))
 
-        def throw_two(pair: Array, correct: Array) -> Array:
-            for i, word in enumerate(words(own, pair, sample)):
+        def throw_four(four: Array, correct: Array) -> Array:
+            for i, word in enumerate(words(own, four, sample)):
                 # Compared on the side where p, or 1 - p, is small.
                 hit = jnp.where(p < 0.5, unit(word, p.dtype) < p, unit(~word, p.dtype) > q)
-                mine = 2 * pair + i < spent[..., None]
+                mine = 4 * four + i < spent[..., None]
                 correct = correct + (mine & hit)
             return correct
 
-        return jax.lax.fori_loop(0, (spent.max() + 1) // 2, throw_two, correct), None
+        return jax.lax.fori_loop(0, (spent.max() + 3) // 4, throw_four, correct), None
 
     lanes = jnp.arange(units.logits.shape[0], dtype=jnp.uint32)
     correct, _ = jax.lax.scan(add, _start(units), (lanes, *units))

@@ -46,7 +46,7 @@ SHARDED = """
         jax.distributed.initialize(place, processes, rank)
     from functools import partial
     from jax.sharding import AxisType, NamedSharding, PartitionSpec
-    from dora_theory.kernels.beta_sampler import stream
+    from dora_theory.kernels.random_words import stream
     from dora_theory.kernels.divisor_pallas import Tiling, allocation_kernel
     from dora_theory.kernels.outcomes import Tiling as Samples, expected_outcomes_kernel
     from dora_theory.kernels.similarities_triton import similarity_kernel

@@ -77,7 +77,8 @@ def test_kernels_are_read_loop_by_loop():
     assert threads_of(body) == 128
     outside, outer, inner = loops(body)
     assert dict(outside.counts) == {"global": 2, "barrier": 1}
-    assert dict(outer.counts) == {"float": 1, "special": 2}
+    # A quotient scales its operands.
+    assert dict(outer.counts) == {"float": 1 + 5, "special": 2, "integer": 2}
     assert dict(inner.counts) == {"tensor": 1, "float": 1}
     assert [each.depth for each in (outside, outer, inner)] == [0, 1, 2]
     assert dict(instructions(body, "tensor")) == {"mma.sync": 1}
@@ -86,6 +87,19 @@ def test_kernels_are_read_loop_by_loop():
 def test_instructions_written_as_assembly_are_counted():
     line = "{ .reg .pred p; setp.ne.b32 p, 1, 0; wgmma.mma_async.sync.m64n128k16 {%r1,%r2}, p; }"
     assert dict(instructions(line, "tensor")) == {"wgmma.mma_async": 1}
+
+
+def test_logical_operations_are_half_an_instruction_and_halves_of_registers_none():
+    body = """xor.b32 %r1, %r2, %r3;
+    and.b64 %rd1, %rd2, %rd3;
+    shr.u64 %rd4, %rd1, 32;
+    cvt.u32.u64 %r4, %rd4;
+    sqrt.approx.ftz.f32 %f1, %f2;"""
+    (only,) = loops(body)
+    assert dict(only.counts) == {"logic": 2, "special": 1}
+    work = GOOD["work"] | {"turns": []}
+    row = GOOD | {"work": work, "loops": [only.counts]}
+    assert predict.counts(row)["integer"] == 1
 
 
 def test_the_assembler_s_word_is_read():
@@ -193,6 +207,8 @@ def test_monte_carlo_is_compared_with_what_its_reference_executes():
     reference = kernel | {"loops": drawn, "backend": "xla", "work": None}
     found = predict.all_predicted([kernel, reference])
     assert [row["figure"] for row in found] == [11, 11]
+    assert [row["per_draw"] for row in found] == [[10_000_000, 110_000_000]] * 2
+    assert "11.0 (10000000 and 110000000)" in tables.predictions(found, "0.0")
     assert found[0]["bar"] == "met"
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from allocation_table import greedy, table
-from device_numerics import EXACT, on_device
+from device_numerics import EXACT, ULPS, on_device
 from test_outcome_kernel import given
 
 from dora_theory.kernels.divisor import largest_in_block
@@ -69,8 +69,11 @@ def test_uniqueness_stays_within_its_stated_error(precision):
     assert found[1].min() < -(2.0**-22)
 
 
-def test_monte_carlo_stays_within_a_hundred_thousandth():
-    """Roots, logarithms, quotients and exponentials of every draw; the words are integers."""
+def test_monte_carlo_stays_within_a_hundred_thousandth(monkeypatch):
+    """Roots, quotients and exponentials of every draw; the words are integers."""
+    # The kernel's is a power of two, of a product that is rounded: half a unit for each unit of x,
+    # until it is 0.
+    monkeypatch.setitem(ULPS, "exp", lambda x: 2 + jnp.minimum(jnp.abs(x), 104) / 2)
     arguments = jax.tree.map(jnp.asarray, given(300, 290))
     emulated = jax.jit(on_device(expected_outcomes_reference))
     exact = jax.jit(expected_outcomes_reference)(*arguments)

@@ -9,15 +9,17 @@ import pytest
 import scipy.special
 from lowering import for_cuda
 
-from dora_theory.kernels.beta_sampler import stream
 from dora_theory.kernels.dispatch import unavailable
+from dora_theory.kernels.outcome_parts import drawn_by, success_of
 from dora_theory.kernels.outcomes import (
     Tiling,
     expected_outcomes,
     expected_outcomes_kernel,
     expected_outcomes_reference,
     outcomes_of_logits,
+    tiling,
 )
+from dora_theory.kernels.random_words import stream
 from dora_theory.model.objective import log_failure
 from dora_theory.model.priors import BetaPrior
 
@@ -83,6 +85,29 @@ def test_draws_that_are_made_are_added_up():
     correct = (each * p).sum(0)
     np.testing.assert_allclose(found.success, success[..., :30].sum(-1), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found.correct, correct[..., :30].sum(-1), rtol=1e-5)
+
+
+def test_success_and_failure_of_a_draw_are_relatively_exact():
+    """From p and 1 - p of 1e-30 to certainty; a p of 1 leaves the least logarithm, not -inf."""
+    logits = np.concatenate([np.linspace(-70, 70, 3001), [-np.inf, 1e-3]]).astype(np.float32)
+    drawn = drawn_by(jnp.asarray(logits))
+    exact = logits.astype(float)
+    np.testing.assert_allclose(drawn.p, scipy.special.expit(exact), rtol=5e-7)
+    np.testing.assert_allclose(drawn.log_q, scipy.special.log_expit(-exact), rtol=5e-7)
+    assert np.isfinite(drawn_by(jnp.float32(np.inf)).log_q)
+    failure = -np.geomspace(1e-30, 1e4, 4001).astype(np.float32)
+    found = success_of(jnp.asarray(failure))
+    np.testing.assert_allclose(found, -np.expm1(failure.astype(float)), rtol=5e-7)
+    assert success_of(jnp.float32(0)) == 0
+
+
+def test_programs_are_no_larger_than_the_samples():
+    """Eight samples of a thread, four with many strategies; powers of two."""
+    assert tiling(4096, 3) == Tiling(1024, 4)
+    assert tiling(4096, 11) == Tiling(512, 4)
+    assert tiling(256, 4) == Tiling(256, 1)
+    assert tiling(600, 3) == Tiling(1024, 4)
+    assert tiling(1, 11) == Tiling(128, 1)
 
 
 def test_nothing_to_do_is_nothing():

@@ -14,7 +14,7 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from dora_theory.kernels.beta_sampler import stream
+from dora_theory.kernels.random_words import stream
 from dora_theory.simulation import outcomes
 from dora_theory.simulation.arguments import contenders
 from dora_theory.simulation.outcomes import Job, chunk
