@@ -62,7 +62,7 @@ def test_a_file_of_the_current_folder_is_not_taken_for_a_module_of_python(tmp_pa
     monkeypatch.setattr(explore, "run_process", lambda command, _: given.extend(command) or 0)
     given = []
     assert main(["explore", "--headless"]) == 0
-    command = [*given[: given.index("marimo") + 1], "--version"]
+    command = [*given[: given.index("dora_theory.explore") + 1], "--version"]
     subprocess.run(command, cwd=tmp_path, check=True, timeout=100)
 
 
