@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int, Real
 
 from dora_theory._arrays import ArrayLike, host_array
 from dora_theory._checks import check_whole, is_concrete, is_host
-from dora_theory._domains import NOT_NEGATIVE, POSITIVE, spoiled
+from dora_theory._domains import NOT_NEGATIVE, POSITIVE, budget_domain, spoiled
 from dora_theory.allocation.one_by_one import Domains, checked_candidates, on_each
 from dora_theory.kernels.varying import varying_with
 from dora_theory.model.pochhammer import log_failure_of
@@ -98,8 +98,8 @@ def cost_allocation(
 
     Raises:
         ValueError: costs that are not positive or of another length, values out of range, a budget
-            that pays for more than 2^30 rollouts; `"exact"` for what is unknown, no integer, or
-            above 2^32 steps.
+            that pays for more than 2^30 rollouts (2^22 in float32), which under `jit` is -1 and NaN
+            throughout; `"exact"` for what is unknown, no integer, or above 2^32 steps.
 
     Examples:
         >>> weights, costs = np.array([0.5, 0.3, 0.2]), np.array([2.0, 1.0, 1.0])
@@ -115,8 +115,9 @@ def cost_allocation(
         raise ValueError(f"method = {method!r}: needs auto, greedy or exact")
     if is_host(costs) and is_host(cost_budget) and is_concrete(m):
         least = np.where(m, host_array(costs, float), np.inf).min(-1, initial=np.inf)
-        if np.any(host_array(cost_budget, float) > MOST_ROLLOUTS * least):
-            raise ValueError(f"cost_budget: pays for more than {MOST_ROLLOUTS} rollouts")
+        most = _most_rollouts(w.dtype)
+        if np.any(host_array(cost_budget, float) > most * least):
+            raise ValueError(f"cost_budget: pays for more than {most} rollouts")
     size = None if method == "greedy" else _integers(c, budget, m, method)
     run = _greedy if size is None else _exact
     return on_each(run, size or (), _DOMAINS, m, w, kappa, costs=c, cost_budget=budget)
@@ -223,8 +224,14 @@ def _gain(w: Array, kappa: Array, c: Array, given: Array) -> Array:
     return jnp.where(w > 0, -jnp.log1p(-_hazard(w, kappa, given)) / c, 0)
 
 
+def _most_rollouts(dtype: np.dtype) -> int:
+    """How many the loops count: one more than 2^24 is no float32, and would be given forever."""
+    return min(MOST_ROLLOUTS, int(budget_domain(dtype).high))
+
+
 def _greedy(mask: Array, w: Array, kappa: Array, c: Array, budget: Array) -> CostAllocation:
-    budget = budget * (1 + SLACK[w.dtype.name])
+    beyond = budget > _most_rollouts(w.dtype) * jnp.where(mask, c, jnp.inf).min()
+    budget = jnp.where(beyond, 0, budget) * (1 + SLACK[w.dtype.name])
     # Which rollouts are taken has no derivative; what they achieve has.
     fixed = jax.lax.stop_gradient((w, kappa, c, budget))
     none = jnp.zeros(w.shape, w.dtype)
@@ -240,7 +247,8 @@ def _greedy(mask: Array, w: Array, kappa: Array, c: Array, budget: Array) -> Cos
     left = budget - (c * prefix).sum()
     more = jnp.where(left > 0, jnp.where(left > 0, left, 1) * _gain(w, kappa, c, prefix).max(), 0)
     bound = jnp.minimum(log_failure_of(w, kappa, prefix).sum() - more, found)
-    return CostAllocation(given.astype(jnp.int32), found, bound, (c * given).sum())
+    whole = CostAllocation(given.astype(jnp.int32), found, bound, (c * given).sum())
+    return jax.tree.map(lambda x: spoiled(x, beyond, x.ndim), whole)
 
 
 def _filled(w: Array, kappa: Array, c: Array, budget: Array, given: Array) -> tuple[Array, Array]:

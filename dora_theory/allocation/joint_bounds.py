@@ -124,6 +124,8 @@ def frank_wolfe_gap(
     """
     x, w, n, there = checked_draws(rates, weights, budget, "budget", mask)
     b = host_float("allocation", allocation)
+    if np.ndim(b) < 1 or b.shape[-1] != x.shape[-1]:
+        raise ValueError(f"allocation: shape {np.shape(b)}, where rates has {x.shape}")
     NOT_NEGATIVE.check("allocation", b, mask)
     return _frank_wolfe(x, w, jnp.where(there, jnp.asarray(b, x.dtype), 0), n)
 

@@ -15,6 +15,7 @@ the success probability V of every state is a rational number (`puzzles`).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import jax
@@ -23,7 +24,7 @@ import numpy as np
 from jax.scipy.special import ndtri
 from jaxtyping import Array, Float, Int, UInt32
 
-from dora_theory._checks import check_range
+from dora_theory._checks import check_range, named
 from dora_theory.search import puzzles
 from dora_theory.search.engine import View
 
@@ -127,15 +128,26 @@ class Game24:
         )
 
 
+def _puzzle(numbers: Sequence[int | Fraction]) -> puzzles.State:
+    """Numbers as a state; `ValueError` unless there are four."""
+    try:
+        start = puzzles.state(*numbers)
+    except (OverflowError, TypeError, ValueError):
+        start = ()
+    if len(start) != 4:
+        raise ValueError(f"puzzles: needs four numbers each, got {named(numbers)}")
+    return start
+
+
 def game24(
-    starts: Sequence[puzzles.State],
+    starts: Sequence[Sequence[int | Fraction]],
     taste: puzzles.Taste | None = None,
     logged: Mapping[puzzles.State, float] | None = None,
 ) -> tuple[Game24, Int[np.ndarray, " puzzles"], dict[puzzles.State, int]]:
     """The world of some puzzles.
 
     Args:
-        starts: puzzles, states of four numbers.
+        starts: puzzles of four numbers each, in any order.
         taste: how much the policy likes a move; None for any legal one alike.
         logged: scores in [0, 1] of some states, which take the place of the noisy reading.
 
@@ -150,7 +162,8 @@ def game24(
         >>> roots.shape
         (1,)
     """
-    if not starts or any(len(s) != 4 for s in starts):
+    starts = [_puzzle(s) for s in starts]
+    if not starts:
         raise ValueError("puzzles: needs at least one, of four numbers each")
     scores = dict(logged or {})
     if not all(0 <= x <= 1 for x in scores.values()):

@@ -133,14 +133,27 @@ def test_the_exact_program_refuses_what_it_cannot_do():
         dt.cost_allocation([0.5, 0.3], 1.0, [1.0, 2.0], 1e6, method="exact")
     with pytest.raises(ValueError, match="traced"):
         jax.jit(lambda c: dt.cost_allocation([0.5, 0.3], 1.0, c, 6.0, method="exact"))(jnp.ones(2))
-    with pytest.raises(ValueError, match="cost_budget: pays for more than 1073741824"):
-        dt.cost_allocation([0.5, 0.3], 1.0, [1e-9, 2.0], 6.0)
+    with pytest.raises(ValueError, match="cost_budget: pays for more than 4194304"):
+        dt.cost_allocation([0.5, 0.3], 1.0, [1e-7, 2.0], 6.0)
     with pytest.raises(ValueError, match="method = 'best'"):
         dt.cost_allocation([0.5], 1.0, [1.0], 6.0, method="best")
     with pytest.raises(ValueError, match="costs: 3 candidates, where weights has 2"):
         dt.cost_allocation([0.5, 0.3], 1.0, [1.0] * 3, 6.0)
     with pytest.raises(ValueError, match=r"costs\[1\] = 0"):
         dt.cost_allocation([0.5, 0.3], 1.0, [1.0, 0.0], 6.0)
+
+
+def test_a_budget_beyond_counting_ends_where_it_cannot_be_looked_at(x64):
+    w, budgets = jnp.array([0.5, 0.3]), jnp.array([2.0**31, 6.0])
+    found = jax.jit(jax.vmap(lambda c: dt.cost_allocation(w, 1.0, jnp.ones(2), c)))(budgets)
+    np.testing.assert_array_equal(found.allocation[0], [-1, -1])
+    for x in (found.log_failure, found.log_failure_bound, found.cost):
+        assert np.isnan(x[0])
+        assert np.isfinite(x[1])
+    assert found.allocation[1].sum() == 6
+    if x64:
+        with pytest.raises(ValueError, match="cost_budget: pays for more than 1073741824"):
+            dt.cost_allocation([0.5, 0.3], 1.0, [1e-9, 2.0], 6.0)
 
 
 def bellman(w, kappas, costs, value, depth):

@@ -356,6 +356,13 @@ def test_the_certificate_never_cuts_off_the_optimum_of_many():
             assert np.all(np.asarray(found.log_failure)[proved] <= best[proved] + 1e-11)
 
 
+def test_an_allocation_of_another_length_is_refused():
+    p, _ = points(8, rows=4)
+    for wrong in (np.ones(K + 1), 3.0):
+        with pytest.raises(ValueError, match="allocation: shape"):
+            dt.frank_wolfe_gap(rates(p), wrong, N)
+
+
 def test_everything_runs_in_float32():
     with jax.enable_x64(False):
         p, w = points(8, rows=4)

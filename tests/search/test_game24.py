@@ -174,8 +174,16 @@ def test_too_many_first_moves_are_refused():
         one_round_success(PUZZLES[1], as_rule("rebase"), 9)
     with pytest.raises(ValueError, match="four numbers"):
         game24([state(1, 2)])
+    with pytest.raises(ValueError, match=r"four numbers each, got 24"):
+        game24([24])
     with pytest.raises(ValueError, match=r"in \[0, 1\]"):
         game24(PUZZLES[:1], logged={state(1): 2.0})
+
+
+def test_a_puzzle_may_be_a_list_in_any_order():
+    world, roots, number = game24([[6, 4, 10, 5]])
+    assert roots.tolist() == [number[state(4, 5, 6, 10)]]
+    assert world.value[roots[0]] == game24([(4, 5, 6, 10)])[0].value[roots[0]]
 
 
 def test_a_bad_score_is_refused(made):
