@@ -18,6 +18,9 @@ from dora_theory._arrays import array_of, host_array, is_array, is_host
 from dora_theory._domains import COUNT, FINITE, Domain, Labels, at, budget_domain
 from dora_theory._errors import short
 
+# Kinds of NumPy's dtypes, of which JAX need not be asked.
+_INTEGERS = ("i", "u")
+_NUMBERS = (*_INTEGERS, "f")
 _AXES = {"k": "candidates", "g": "directions", "d": "dimensions"}
 
 
@@ -33,11 +36,20 @@ def host_float(name: str, x: ArrayLike | Array) -> Any:
     except ValueError as error:
         raise ValueError(f"{name}: not a rectangular array ({error})") from None
     kind = array.dtype
-    if not (jnp.issubdtype(kind, jnp.floating) or jnp.issubdtype(kind, jnp.integer)):
+    # Most are; what follows takes twenty times as long to say the same.
+    if kind == np.float32:
+        return array
+    if _kind(kind) not in _NUMBERS and not (
+        jnp.issubdtype(kind, jnp.floating) or jnp.issubdtype(kind, jnp.integer)
+    ):
         raise ValueError(f"{name}: needs real numbers, got dtype {kind}")
-    keeps = kind in (np.dtype("float32"), np.dtype("float64"))
-    wanted = jax.dtypes.canonicalize_dtype(kind if keeps else np.float64)
+    wanted = jax.dtypes.canonicalize_dtype(np.float64)
     return array if kind == wanted else _cast(array, wanted)
+
+
+def _kind(dtype: Any) -> str:
+    # JAX's random keys have none; bfloat16 and integers of four bits have one of their own.
+    return getattr(dtype, "kind", "")
 
 
 def _cast(array: Any, dtype: np.dtype) -> Any:
@@ -52,7 +64,7 @@ def host_count(name: str, x: ArrayLike | Array) -> Any:
     what is not a count becomes a negative number.
     """
     array = array_of(x)
-    whole = jnp.issubdtype(array.dtype, jnp.integer)
+    whole = _kind(array.dtype) in _INTEGERS or jnp.issubdtype(array.dtype, jnp.integer)
     if not whole and not jnp.issubdtype(array.dtype, jnp.floating):
         raise ValueError(f"{name}: needs integers, got dtype {array.dtype}")
     if isinstance(array, jax.Array):
@@ -149,7 +161,8 @@ def fit(
                 )
         batches.append(shape[:start])
     try:
-        batch = batches[0] if len(set(batches)) == 1 else np.broadcast_shapes(*batches)
+        of_many = {batch for batch in batches if batch}
+        batch = np.broadcast_shapes(*of_many) if len(of_many) > 1 else next(iter(of_many), ())
     except ValueError:
         listed = ", ".join(f"{name} {shape}" for name, (shape, _) in arguments.items())
         raise ValueError(f"shapes do not fit: {listed}") from None
@@ -202,27 +215,50 @@ def checked_host(
         ValueError: which names the argument.
     """
     host = {name: _read(name, x, domain) for name, (x, _, domain) in arguments.items()}
-    floats = [x.dtype for x in host.values() if jnp.issubdtype(x.dtype, jnp.floating)]
-    floats = floats or [jnp.result_type(float)]
-    dtype = jnp.result_type(*floats) if promote else floats[0]
-    axes_of = {name: _axes(name, arguments, host) for name in host}
-    shapes = {name: (x.shape, axes_of[name]) for name, x in host.items()}
+    axes = {name: _axes(name, arguments, host) for name in host}
     there = None if mask is None else host_mask(mask)
+    shapes = {name: (x.shape, axes[name]) for name, x in host.items()}
     if there is not None:
         shapes["mask"] = (there.shape, "k")
     batch, sizes = fit(**shapes)
+    _settle(host, axes, there, promote, arguments)
+    for name, given in arguments.items():
+        if given.axes == "?k" and axes[name] != "k":
+            host[name] = host[name][..., None]
+    last = sizes.get("k") or sizes.get("g") or 1
+    return *host.values(), there, (*batch, last)
+
+
+def checked_single(
+    mask: Any = None, *, promote: Any = False, **arguments: Argument
+) -> tuple[Any, ...]:
+    """Arguments and mask as by `checked_host`, of one problem whose shapes are known to fit."""
+    host = {name: _read(name, x, domain) for name, (x, _, domain) in arguments.items()}
+    axes = {name: given.axes for name, given in arguments.items()}
+    there = None if mask is None else host_mask(mask)
+    _settle(host, axes, there, promote, arguments)
+    return *host.values(), there
+
+
+def _settle(
+    host: dict[str, Any],
+    axes: Mapping[str, str],
+    mask: Any,
+    promote: Any,
+    arguments: Mapping[str, Argument],
+) -> None:
+    """Has floats take one dtype, and looks at the values of all that is on the host."""
+    # They are float32 or float64: `jnp.result_type` would say the same, and take long.
+    floats = [x.dtype for x in host.values() if x.dtype.kind == "f"] or [jnp.result_type(float)]
+    dtype = max(floats, key=lambda found: found.itemsize) if promote else floats[0]
     for name, (_, _, domain) in arguments.items():
         x = host[name]
-        if x.dtype != dtype and jnp.issubdtype(x.dtype, jnp.floating):
+        if x.dtype != dtype and x.dtype.kind == "f":
             host[name] = x = _cast(x, dtype)
         # Counts are looked at as they are read.
         if domain is not None and domain is not COUNT and is_host(x):
             ours = domain if isinstance(domain, Domain) else domain(dtype)
-            ours.check(name, x, mask_of(there, axes_of[name]))
-        if arguments[name].axes == "?k" and axes_of[name] != "k":
-            host[name] = x[..., None]
-    last = sizes.get("k") or sizes.get("g") or 1
-    return *host.values(), there, (*batch, last)
+            ours.check(name, x, mask_of(mask, axes[name]))
 
 
 def _axes(name: str, arguments: Mapping[str, Argument], host: Mapping[str, Any]) -> str:

@@ -1,6 +1,9 @@
 """Eager calls of ragged sizes share programs, and are answered as if they had their own."""
 
 import inspect
+import os
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -81,9 +84,46 @@ def test_a_kappa_of_each_problem_is_not_taken_for_one_of_each_candidate():
 def test_what_was_put_on_another_device_stays_there(monkeypatch):
     x = jax.device_put(np.ones(3, np.float32), jax.devices()[0])
     assert isinstance(_arrays.near(x), np.ndarray)
-    monkeypatch.setattr(jax, "local_devices", lambda: [None])
+    monkeypatch.setattr(_arrays, "get_default_device", lambda: None)
     assert _arrays.near(x) is x
     assert isinstance(_arrays.near(jax.device_put(np.ones(3))), np.ndarray)
+
+
+TWO_DEVICES = """
+import jax, numpy as np, dora_theory as dt
+first, second = jax.devices()
+scores = np.float32([0.9, 0.5])
+with jax.default_device(second):
+    for found in (dt.rebase_allocation(scores, 4), dt.rebase_allocation(scores[None], 4)):
+        assert found.devices() == {second} and not found.committed
+    for device in (first, second):
+        found = dt.rebase_allocation(jax.device_put(scores, device), 4)
+        assert found.devices() == {device}, (found.devices(), device)
+"""
+
+
+def test_results_are_on_the_default_device_or_where_arrays_were_put():
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", TWO_DEVICES]
+    subprocess.run(command, check=True, env=os.environ | flags)
+
+
+@pytest.mark.parametrize("last_step", ["there", "not there", "of another JAX"])
+def test_what_is_put_is_what_jax_puts(last_step, monkeypatch, x64):
+    if last_step != "there":
+        other = None if last_step == "not there" else lambda x: x
+        monkeypatch.setattr(_arrays, "batched_device_put", other)
+    for x in (np.arange(3, dtype=np.int32), np.ones(5, float if x64 else np.float32)):
+        expected = jax.device_put(x)
+        # A guard is against what nobody asked for; device_put is asked for.
+        for guard in ("allow", "disallow"):
+            with jax.transfer_guard(guard):
+                found = _arrays.put(x)
+            assert type(found) is type(expected)
+            assert found.aval == expected.aval
+            assert found.sharding == expected.sharding
+            assert found.committed == expected.committed
+            np.testing.assert_array_equal(found, x)
 
 
 def test_sizes_are_a_power_of_two_or_some_thousands():

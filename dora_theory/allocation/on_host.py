@@ -4,12 +4,13 @@ The result is that of `dora_theory.kernels.divisor`, ties included: both compare
 n_i / (c + r) of the same dtype. What is not decided by them without more ado is left to it.
 """
 
+import math
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from dora_theory._checks import Argument, check_budget, checked_host
+from dora_theory._checks import Argument, check_budget, checked_single
 from dora_theory._domains import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, offset_domain
 from dora_theory.model.on_host import checked_both, is_small, small_by, softmax, weights_of
 
@@ -17,6 +18,7 @@ __all__ = ["apportion", "dora_allocation", "optimal_allocation", "rebase_allocat
 
 # How many more priorities of each candidate are looked at, below those that it owns for certain.
 _AHEAD = 4
+_PLACES = np.arange(-1.0, _AHEAD)[:, None]
 
 
 def optimal_allocation(
@@ -25,7 +27,7 @@ def optimal_allocation(
     """`optimal.optimal_allocation` of one small problem; None of anything else."""
     if implementation != "auto" or not is_small(weights, concentration, budget, mask=mask):
         return None
-    w, kappa, n, m, _ = checked_host(
+    w, kappa, n, m = checked_single(
         mask,
         weights=Argument(weights, domain=SHARE),
         concentration=Argument(concentration, "", offset_domain),
@@ -42,14 +44,16 @@ def apportion(
     number = isinstance(divisor, float | int) and not isinstance(divisor, bool)
     if not number or not divisor > 0 or not is_small(weights, budget, mask=mask):
         return None
-    w, n, m, _ = checked_host(
+    w, n, m = checked_single(
         mask,
         weights=Argument(weights, domain=NOT_NEGATIVE),
         budget=Argument(budget, "", COUNT),
     )
     check_budget(budget, mask, w.dtype)
     offset_domain(w.dtype).check("divisor", divisor)
-    return _apportioned(w, divisor, int(n), m)
+    # Quotients of the smallest weights and of the largest would leave the range.
+    top = (w if m is None else np.where(m, w, 0)).max()
+    return _largest(np.ldexp(w, -math.frexp(top)[1]), divisor, int(n), m)
 
 
 def rebase_allocation(
@@ -63,14 +67,14 @@ def rebase_allocation(
     """`rules.rebase_allocation` of one small problem; None of anything else."""
     if literal or not is_small(scores, budget, quality_temperature, mask=mask):
         return None
-    r, t, n, m, _ = checked_host(
+    r, t, n, m = checked_single(
         mask,
         scores=Argument(scores),
         quality_temperature=Argument(quality_temperature, "", POSITIVE),
         budget=Argument(budget, "", COUNT),
     )
     check_budget(n, mask, r.dtype)
-    return _apportioned(softmax(r, t, m), 0.5, int(n), m)
+    return _largest(softmax(r, t, m), 0.5, int(n), m)
 
 
 def dora_allocation(
@@ -91,18 +95,7 @@ def dora_allocation(
         scores, embeddings, *temperatures, mask, budget=Argument(budget, "", COUNT)
     )
     check_budget(n, mask, r.dtype)
-    return _apportioned(weights_of(r, e, t_b, t_s, m), 0.5, int(n), m)
-
-
-def _apportioned(
-    weights: Float[np.ndarray, " k"],
-    divisor: float,
-    budget: int,
-    mask: Bool[np.ndarray, " k"] | None,
-) -> Int[np.ndarray, " k"] | None:
-    """`largest` of weights times a power of two, as `optimal.apportion` takes them."""
-    top = (weights if mask is None else np.where(mask, weights, 0)).max()
-    return _largest(np.ldexp(weights, -np.frexp(top)[1]), divisor, budget, mask)
+    return _largest(weights_of(r, e, t_b, t_s, m), 0.5, int(n), m)
 
 
 def _largest(
@@ -112,6 +105,8 @@ def _largest(
     mask: Bool[np.ndarray, " k"] | None,
 ) -> Int[np.ndarray, " k"] | None:
     """How many of the `budget` largest priorities n_i / (c + r) each i owns.
+
+    A power of two times all numerators changes nothing while priorities are normal numbers.
 
     Args:
         numerators: n ≥ 0, sound.
@@ -127,37 +122,47 @@ def _largest(
     n = numerators if mask is None else np.where(mask, numerators, 0)
     if budget == 0:
         return np.zeros(n.shape, np.int32)
-    if not n.max() >= np.finfo(dtype).tiny:
+    total = float(n.sum(dtype=float))
+    if not total > 0:
         return None
-    c = dtype.type(offset)
-    base = _at_most(n.astype(float), float(c), budget).astype(dtype)
-    with np.errstate(under="ignore"):
-        ahead = n / (c + (base + np.arange(_AHEAD, dtype=dtype)[:, None]))
+    c = float(offset)
+    base = _at_most(n, total, c, budget)
     missing = budget - int(base.sum())
-    if not 0 <= missing <= ahead.size:
+    if not 0 < missing <= _AHEAD * n.size:
         return None
-    counts = base.astype(np.int32)
-    owned = np.where(base > 0, n / (c + np.maximum(base - 1, 0)), np.inf).min()
-    if missing:
-        # By priority, then by index, then by rank: priorities of one candidate fall.
-        order = np.argsort(-ahead.T, axis=None, kind="stable")[:missing]
-        level = ahead.T.flat[order[-1]]
-        more = np.bincount(order // _AHEAD, minlength=n.size)
-        counts += more.astype(np.int32)
-        # All that is owned for certain comes before, and no candidate is served to the last place.
-        clear = owned > level and more.max() < _AHEAD and level >= np.finfo(dtype).tiny
-    else:
-        clear = owned > ahead[0].max()
-    return counts if clear else None
+    # The last place that each owns for certain, and the next ones.
+    places = np.maximum(base + _PLACES, 0)
+    priorities = n / np.add(places, c, dtype=dtype)
+    owned = np.where(base > 0, priorities[0], np.inf).min()
+    ahead = priorities[1:]
+    ordered = ahead.flatten()
+    ordered.partition(-missing)
+    level = ordered[-missing]
+    more = (ahead >= level).sum(0, dtype=np.int32)
+    surplus = more.sum() - missing
+    if surplus:
+        # Of those at the level the last go without.
+        tied = (ahead == level).sum(0, dtype=np.int32)
+        later = tied[::-1].cumsum()[::-1] - tied
+        more -= np.clip(surplus - later, 0, tied).astype(np.int32)
+    # All that is owned for certain comes before, and no candidate is served to the last place.
+    clear = owned > level > np.finfo(dtype).tiny and more.max() < _AHEAD
+    return base.astype(np.int32) + more if clear else None
 
 
-def _at_most(n: np.ndarray, c: float, budget: int) -> np.ndarray:
+def _at_most(n: np.ndarray, total: float, c: float, budget: int) -> Float[np.ndarray, " k"]:
     """Counts a little below those of the level that water-filling gives (theory 2.5b)."""
-    active = n > 0
-    for _ in range(n.size):
-        level = (budget + active.sum() * (c - 0.5)) / n[active].sum()
-        staying = active & (level * n > c - 0.5)
-        if staying.all() or staying.sum() == active.sum() or not staying.any():
-            break
+    level: float = (budget + np.count_nonzero(n) * (c - 0.5)) / total
+    if c > 0.5:
+        level = _filled(n[n > 0], level, c, budget)
+    return np.maximum(np.floor(np.multiply(n, level, dtype=float) - (c + 1)), 0)
+
+
+def _filled(active: np.ndarray, level: float, c: float, budget: int) -> float:
+    """The level at which those that reach above the ground share the budget."""
+    while True:
+        staying = active[np.multiply(active, level, dtype=float) > c - 0.5]
+        if staying.size in (0, active.size):
+            return level
         active = staying
-    return np.maximum(np.floor(level * n - c) - 1, 0)
+        level = (budget + active.size * (c - 0.5)) / float(active.sum(dtype=float))

@@ -6,6 +6,7 @@ arrays or arrays of JAX on the CPU, and is small, is computed here, to the same 
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -13,8 +14,8 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float
 
-from dora_theory._arrays import near
-from dora_theory._checks import Argument, check_vectors, checked_host, is_host, mask_of
+from dora_theory._arrays import near, put
+from dora_theory._checks import Argument, check_vectors, checked_single, is_host, mask_of
 from dora_theory._domains import FINITE, POSITIVE
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -33,23 +34,31 @@ def is_small(candidates: Any, *numbers: Any, mask: Any = None, embeddings: Any =
         embeddings: None, or what should have shape `(k, d)`.
 
     Returns:
-        False also where shapes or types are wrong, which whoever checks arguments then says.
+        If so, shapes fit. False also where shapes or types are wrong, which whoever checks
+        arguments then says.
     """
     if not all(map(is_host, (candidates, *numbers, mask, embeddings))):
         return False
     try:
-        shapes = [np.shape(x) for x in (candidates, mask) if x is not None]
-        vectors: tuple[int, ...] = () if embeddings is None else np.shape(embeddings)
-        single = not any(map(np.ndim, numbers))
+        shapes = [_shape(x) for x in (candidates, mask) if x is not None]
+        vectors = () if embeddings is None else _shape(embeddings)
+        single = not any(map(_shape, numbers))
     # A list of torch's tensors that keep a gradient is a `RuntimeError`.
     except (RuntimeError, TypeError, ValueError):
         return False
     if not single or any(len(shape) != 1 for shape in shapes):
         return False
-    if embeddings is not None and (len(vectors) != 2 or vectors[1] > SMALL):
+    if embeddings is not None and (len(vectors) != 2 or not 0 < vectors[1] <= SMALL):
         return False
     sizes = {shape[0] for shape in shapes} | set(vectors[:1])
-    return len(sizes) == 1 and max(sizes) <= SMALL
+    return len(sizes) == 1 and 0 < sizes.pop() <= SMALL
+
+
+def _shape(x: Any) -> tuple[int, ...]:
+    """`np.shape`, which makes an array of a number."""
+    if isinstance(x, np.ndarray):
+        return x.shape
+    return () if isinstance(x, float | int) else np.shape(x)
 
 
 def small_by(host: Callable[..., np.ndarray | None]) -> Callable[[F], F]:
@@ -58,32 +67,27 @@ def small_by(host: Callable[..., np.ndarray | None]) -> Callable[[F], F]:
     Small arrays of JAX that are in the memory of the CPU are answered so too. What a bad value in
     one of them gives is not for `host` to say, which would raise.
     """
+    # What leaves the range of a dtype is looked for where it matters.
+    quiet = np.errstate(all="ignore")(host)
 
     def decorate(function: F) -> F:
         @wraps(function)
         def either(*arguments: Any, **options: Any) -> Any:
-            near = [_near(x) for x in arguments]
-            named = {name: _near(x) for name, x in options.items()}
-            if all(x is y for x, y in zip(near, arguments, strict=True)) and all(
-                named[name] is x for name, x in options.items()
-            ):
-                found = host(*arguments, **options)
-            else:
-                try:
-                    found = host(*near, **named)
-                except (TypeError, ValueError):
-                    found = None
+            of_jax = [x for x in (*arguments, *options.values()) if isinstance(x, jax.Array)]
+            found = None
+            if not of_jax:
+                found = quiet(*arguments, **options)
+            # Others are not read, which would wait for them.
+            elif all(x.ndim <= 2 and max(x.shape, default=0) <= SMALL for x in of_jax):
+                named = {name: near(x) for name, x in options.items()}
+                with suppress(TypeError, ValueError):
+                    found = quiet(*map(near, arguments), **named)
             # Not `jnp.asarray`, which compiles a program for each shape.
-            return function(*arguments, **options) if found is None else jax.device_put(found)
+            return function(*arguments, **options) if found is None else put(found)
 
         return cast(F, either)
 
     return decorate
-
-
-def _near(x: Any) -> Any:
-    """A small array of JAX on the CPU as NumPy's; anything else as it is."""
-    return x if isinstance(x, jax.Array) and x.size > SMALL * SMALL else near(x)
 
 
 def quality_weights(
@@ -92,7 +96,7 @@ def quality_weights(
     """`quality.quality_weights` of one small problem; None of anything else."""
     if not is_small(scores, quality_temperature, mask=mask):
         return None
-    r, t, m, _ = checked_host(
+    r, t, m = checked_single(
         mask,
         scores=Argument(scores),
         quality_temperature=Argument(quality_temperature, "", POSITIVE),
@@ -113,12 +117,11 @@ def uniqueness(
     plain = (block_size, precision, implementation) == (1, "full", "auto")
     if not plain or not is_small(None, similarity_temperature, mask=mask, embeddings=embeddings):
         return None
-    t, e, m, _ = checked_host(
+    t, e, m = checked_single(
         mask,
         similarity_temperature=Argument(similarity_temperature, "", POSITIVE),
         embeddings=Argument(embeddings, "k d", None),
     )
-    _check_embeddings(e, m)
     return _uniqueness(e, t, m)
 
 
@@ -145,8 +148,11 @@ def checked_both(
     mask: Any,
     **more: Argument,
 ) -> tuple[Any, ...]:
-    """Scores, embeddings, both temperatures, more arguments and the mask of a small problem."""
-    *found, m, _ = checked_host(
+    """Scores, embeddings, both temperatures, more arguments and the mask of a small problem.
+
+    Whether embeddings have a direction is for `weights_of` to say.
+    """
+    *found, m = checked_single(
         mask,
         promote=True,
         scores=Argument(scores),
@@ -155,26 +161,7 @@ def checked_both(
         similarity_temperature=Argument(similarity_temperature, "", POSITIVE),
         **more,
     )
-    _check_embeddings(found[1], m)
     return *found, m
-
-
-def _check_embeddings(e: Float[np.ndarray, "k d"], mask: Bool[np.ndarray, " k"] | None) -> None:
-    """`ValueError` for embeddings that are not finite, or have no direction."""
-    if not _is_moderate(_squares(e), e.dtype):
-        FINITE.check("embeddings", e, mask_of(mask, "k d"))
-        check_vectors("embeddings", e, e.dtype, mask)
-
-
-def _squares(e: Float[np.ndarray, "k d"]) -> Float[np.ndarray, " k"]:
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.einsum("kd,kd->k", e, e)
-
-
-def _is_moderate(squares: Float[np.ndarray, " k"], dtype: np.dtype) -> bool:
-    """Whether all vectors are finite and have a direction, and products of them stay in range."""
-    limits = np.finfo(dtype)
-    return bool(squares.min() > np.sqrt(limits.tiny) and squares.max() < np.sqrt(limits.max))
 
 
 def weights_of(
@@ -184,7 +171,7 @@ def weights_of(
     similarity_temperature: Any,
     mask: Bool[np.ndarray, " k"] | None,
 ) -> Float[np.ndarray, " k"]:
-    """DORA's weights of what is checked."""
+    """DORA's weights of what `checked_both` gives; `ValueError` as `_uniqueness`."""
     quality = softmax(scores, quality_temperature, mask)
     return _normalized(quality * _uniqueness(embeddings, similarity_temperature, mask))
 
@@ -199,7 +186,7 @@ def softmax(
     if top == -np.inf:
         return np.zeros_like(scores)
     tiny = np.finfo(scores.dtype).tiny
-    each = np.exp((scores - top) / np.maximum(temperature, tiny).astype(scores.dtype))
+    each = np.exp((scores - top) / max(temperature[()], tiny))
     each[each < tiny] = 0
     return _normalized(each)
 
@@ -213,28 +200,44 @@ def _normalized(weights: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
 def _uniqueness(
     embeddings: Float[np.ndarray, "k d"], temperature: Any, mask: Bool[np.ndarray, " k"] | None
 ) -> Float[np.ndarray, " k"]:
-    """Uniqueness γ; 0 for padding."""
-    if mask is not None:
-        found = np.zeros(len(embeddings), embeddings.dtype)
-        if mask.any():
-            found[mask] = _uniqueness(embeddings[mask], temperature, None)
-        return found
-    e = embeddings
-    limits = np.finfo(e.dtype)
-    square = _squares(e)
-    if not _is_moderate(square, e.dtype):
-        e = e / np.clip(np.abs(e).max(-1, keepdims=True), limits.tiny, 1 / limits.tiny)
-        square = _squares(e)
+    """Uniqueness γ; 0 for padding. `ValueError` for a vector that is not finite, or is zero."""
+    there = embeddings if mask is None else embeddings[mask]
+    if not len(there):
+        return np.zeros(len(embeddings), embeddings.dtype)
+    near, moderate = _products(there)
+    if not moderate:
+        FINITE.check("embeddings", embeddings, mask_of(mask, "k d"))
+        check_vectors("embeddings", embeddings, embeddings.dtype, mask)
+        near, _ = _products(_on_one_scale(there))
     # Products are scaled, not vectors, of which there are more numbers.
-    scale = 1 / np.sqrt(square)
-    near = e @ e.T
+    scale = 1 / np.sqrt(near.diagonal())
     near *= scale[:, None]
     near *= scale
     near -= 1
-    # Rounding may carry a cosine past 1, and a candidate is one with itself.
-    np.minimum(near, 0, out=near)
-    np.fill_diagonal(near, 0)
-    near /= np.maximum(temperature, limits.tiny).astype(near.dtype)
-    # Subnormal powers would count for nothing, and take a processor long.
-    np.maximum(near, np.log(limits.tiny), out=near)
-    return 1 / np.exp(near, out=near).sum(-1)
+    limits = np.finfo(near.dtype)
+    near /= max(temperature[()], limits.tiny)
+    # Rounding may carry a cosine past 1, and a candidate is one with itself. Subnormal powers would
+    # count for nothing, and take a processor long.
+    near.clip(np.log(limits.tiny), 0, near)
+    near.reshape(-1)[:: len(near) + 1] = 0
+    found = 1 / np.exp(near, out=near).sum(-1)
+    if mask is None:
+        return found
+    whole = np.zeros(len(embeddings), embeddings.dtype)
+    whole[mask] = found
+    return whole
+
+
+def _products(e: Float[np.ndarray, "k d"]) -> tuple[Float[np.ndarray, "k k"], bool]:
+    """Products of all pairs; whether all are finite and all vectors have a direction in range."""
+    limits = np.finfo(e.dtype)
+    found = e @ e.T
+    squares = found.diagonal()
+    least, most = squares.min(), squares.max()
+    return found, bool(least > np.sqrt(limits.tiny) and most < np.sqrt(limits.max))
+
+
+def _on_one_scale(e: Float[np.ndarray, "k d"]) -> Float[np.ndarray, "k d"]:
+    """Vectors over their largest number."""
+    tiny = np.finfo(e.dtype).tiny
+    return e / np.clip(np.abs(e).max(-1, keepdims=True), tiny, 1 / tiny)

@@ -145,7 +145,7 @@ def _answer_group(
         if any(budget > most * row["costs"].min() for row in rows):
             what = "pays for too many rollouts of some problem"
             raise ValueError(f"--budget-cost: {budget:g}: {what}")
-    computed = run(problems, jnp.asarray(budget), _as_arrays(options), strategy)
+    computed = run(problems, np.asarray(budget), _as_arrays(options), strategy)
     allocations, weights, log_failures, more = jax.tree.map(
         lambda x: np.asarray(x)[:count], computed
     )
