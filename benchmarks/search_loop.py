@@ -8,7 +8,9 @@ if it is given, for comparison.
 """
 
 import argparse
+import os
 import time
+from importlib.metadata import version
 
 import jax
 import numpy as np
@@ -65,24 +67,30 @@ def median_ms(rule, beams, dimensions, rounds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--beams", nargs="+", type=int, default=[16, 64, 256], metavar="N")
-    parser.add_argument("--dimensions", type=int, default=384, metavar="D")
+    parser.add_argument("--dimensions", nargs="+", type=int, default=[384, 1024], metavar="D")
     parser.add_argument("--rounds", type=int, default=200, metavar="N")
     parser.add_argument("--decoding-ms", type=float, metavar="T", help="of one token of all beams")
     options = parser.parse_args()
-    print(f"{jax.devices()[0].device_kind}, median of {options.rounds} calls")
-    print("| beams from 8 to 256, changing | first ms | median ms | 99th percentile ms |")
-    print("|---|---|---|---|")
-    for name, rule in {"numpy recipe of dora": recipe, **RULES}.items():
-        first, median, late = changing_ms(rule, options.dimensions, options.rounds)
-        print(f"| {name} | {first:.2f} | {median:.3f} | {late:.3f} |", flush=True)
+    described = f"{os.cpu_count()} cores, JAX {version('jax')} on {jax.devices()[0].device_kind}"
+    print(f"{described}, load before {os.getloadavg()[0]:.1f}, median of {options.rounds} calls\n")
+    print("| dimensions | beams from 8 to 256 | first ms | median ms | 99th percentile ms |")
+    print("|---|---|---|---|---|")
+    for dimensions in options.dimensions:
+        for name, rule in {"numpy recipe of dora": recipe, **RULES}.items():
+            first, median, late = changing_ms(rule, dimensions, options.rounds)
+            row = f"| {dimensions} | {name} | {first:.2f} | {median:.3f} | {late:.3f} |"
+            print(row, flush=True)
     print()
-    print("| beams | rule | ms |" + (" decoding steps |" if options.decoding_ms else ""))
-    print("|---|---|---|" + ("---|" if options.decoding_ms else ""))
-    for beams in options.beams:
-        for name, rule in RULES.items():
-            ms = median_ms(rule, beams, options.dimensions, options.rounds)
-            share = f" {ms / options.decoding_ms:.3f} |" if options.decoding_ms else ""
-            print(f"| {beams} | {name} | {ms:.3f} |{share}", flush=True)
+    print(
+        "| dimensions | beams | rule | ms |" + (" decoding steps |" if options.decoding_ms else "")
+    )
+    print("|---|---|---|---|" + ("---|" if options.decoding_ms else ""))
+    for dimensions in options.dimensions:
+        for beams in options.beams:
+            for name, rule in RULES.items():
+                ms = median_ms(rule, beams, dimensions, options.rounds)
+                share = f" {ms / options.decoding_ms:.3f} |" if options.decoding_ms else ""
+                print(f"| {dimensions} | {beams} | {name} | {ms:.3f} |{share}", flush=True)
 
 
 if __name__ == "__main__":
