@@ -230,9 +230,12 @@ def test_the_headline_and_the_table_show_what_is_computed(page):
     found = page.evaluate("one(state.one)")["strategies"]
     headline = page.locator("#headline-one").inner_text()
     assert f"wastes {found['rebase']['wasted']:.1f} of 32 rollouts" in headline
+    assert headline.startswith("Counting candidates")
     row = page.locator("tr[data-strategy=dora]").inner_text()
     assert f"{found['dora']['success']:.5f}" in row
     assert " + ".join(map(str, found["dora"]["totals"])) in row
+    page.locator("#preset-one").select_option(label="No copies, trusted scores")
+    assert page.locator("#headline-one").inner_text().startswith("REBASE wastes 2.3 of 8 rollouts")
 
 
 def test_an_address_holds_the_setting(page, browser):
