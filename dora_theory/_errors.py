@@ -14,6 +14,11 @@ def short(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
+def amount(count: int, noun: str) -> str:
+    """A number and what it is of: `1 problem`, `12 problems`."""
+    return f"{count} {noun}" + "s" * (count != 1)
+
+
 class Interrupted(KeyboardInterrupt):
     """An interrupt already reported on standard error."""
 

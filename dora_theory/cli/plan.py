@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dora_theory._errors import InputError
+from dora_theory._errors import InputError, amount
 from dora_theory.cli.options import add_kappa, add_output, new_command
 from dora_theory.io.atomic_write import whole_output
 from dora_theory.io.state_lines import MOST_ROLLOUTS, StateLine, read_state, with_priors
@@ -280,9 +280,10 @@ def _summary(lines: Sequence[StateLine], found: "Plan", costly: bool) -> list[st
     price = float(np.exp(found.log_price))
     gain = f"{float(found.expected.sum()):.4g} {'newly solved' if worth else 'of value'}"
     said = [
-        f"{int(rollouts.sum())} rollouts to {int((rollouts > 0).sum())} of {len(lines)} problems "
-        f"({sum(x.solved for x in lines)} solved), expected: {gain}; "
-        f"one more {'unit of cost' if costly else 'rollout'} would be worth {price:.3g}"
+        f"{amount(int(rollouts.sum()), 'rollout')} to {int((rollouts > 0).sum())} of "
+        f"{amount(len(lines), 'problem')} ({sum(x.solved for x in lines)} solved), "
+        f"expected: {gain}; one more {'unit of cost' if costly else 'rollout'} would be worth "
+        f"{price:.3g}"
     ]
     left = float(found.unspent)
     if left > (1e-9 if costly else 0):

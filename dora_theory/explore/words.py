@@ -4,7 +4,7 @@ import re
 from html import escape
 from typing import Any
 
-from dora_theory._errors import InputError
+from dora_theory._errors import InputError, amount
 from dora_theory.explore.scene import (
     MOST_CANDIDATES,
     MOST_DIRECTIONS,
@@ -283,7 +283,7 @@ def texts(record: Record, problem: Subject) -> str:
         solutions = "".join(_solution(i, record.samples[i]) for i in mine)
         parts.append(
             f"<details class='direction' style='margin:.4em 0'><summary>direction {j + 1}: "
-            f"{len(mine)} solutions, {right} right, quality {quality:.3f}</summary>"
+            f"{amount(len(mine), 'solution')}, {right} right, quality {quality:.3f}</summary>"
             f"<div style='margin-left:1.2em'>{solutions}</div></details>"
         )
     return (

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from dora_theory._errors import InputError
+from dora_theory._errors import InputError, amount
 from dora_theory.io.jsonl import (
     FieldError,
     check_length,
@@ -141,7 +141,7 @@ def with_priors(lines: Sequence[StateLine], path: str) -> tuple[list[StateLine],
         size = (line.size,)
         alpha, beta = np.broadcast_to(prior.alpha, size), np.broadcast_to(prior.beta, size)
         found.append(replace(line, alpha=alpha, beta=beta))
-    return found, f"{len(priors)} priors of {path} belong to no problem" if priors else ""
+    return found, f"no problem for {amount(len(priors), 'prior')} of {path}" if priors else ""
 
 
 def parse_state(text: bytes) -> StateLine:

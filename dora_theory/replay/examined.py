@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from dora_theory._errors import InputError
+from dora_theory._errors import InputError, amount
 from dora_theory.io.terminal import counted
 from dora_theory.replay.check.integrity import Finding, Watch, seen
 from dora_theory.replay.check.mispaired import Pairing
@@ -138,7 +138,8 @@ class Examined:
 
     def _few(self, problems: int) -> None:
         if problems < 20:
-            self._note(f"{self.path}: only {problems} problems: the intervals cover less than 95%")
+            few = amount(problems, "problem")
+            self._note(f"{self.path}: only {few}: the intervals cover less than 95%")
 
 
 def _seen(

@@ -5,6 +5,7 @@ from dataclasses import replace as changed
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from dora_theory._errors import amount
 from dora_theory.io.documents import Document
 from dora_theory.replay.across.options import AcrossOptions
 from dora_theory.replay.options import ReplayOptions
@@ -54,7 +55,10 @@ class ReplayResult(Document):
 
     def _title(self) -> str:
         data = self.data
-        return f"replay of {data['log']}: {data['problems']} problems, {data['samples']} samples"
+        return (
+            f"replay of {data['log']}: {amount(data['problems'], 'problem')}, "
+            f"{amount(data['samples'], 'sample')}"
+        )
 
 
 class AcrossResult(Document):
@@ -69,7 +73,7 @@ class AcrossResult(Document):
         ]
 
     def _title(self) -> str:
-        return f"one budget for {self.data['problems']} problems of {self.data['log']}"
+        return f"one budget for {amount(self.data['problems'], 'problem')} of {self.data['log']}"
 
 
 class MetricsResult(Document):
@@ -103,7 +107,7 @@ class MetricsResult(Document):
         return accuracy_against_solutions([self.data], [PurePath(self.data["log"]).name])
 
     def _title(self) -> str:
-        return f"metrics of {self.data['problems']} problems of {self.data['log']}"
+        return f"metrics of {amount(self.data['problems'], 'problem')} of {self.data['log']}"
 
 
 class CalibrationResult(Document):

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from dora_theory._checks import check_number
+from dora_theory._errors import amount
 from dora_theory.io.documents import Document
 from dora_theory.search.engine import Width, World
 from dora_theory.search.measures import Measures, run_searches
@@ -30,7 +31,7 @@ class SearchResult(Document):
     def _title(self) -> str:
         data = self.data
         cost = f", cost {data['budget_cost']:g}" if "budget_cost" in data else ""
-        return f"searches of {data['problems']} problems, N = {data['budget']}{cost}"
+        return f"searches of {amount(data['problems'], 'problem')}, N = {data['budget']}{cost}"
 
 
 def search(

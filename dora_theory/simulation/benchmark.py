@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt32
 
 from dora_theory._checks import check_key, check_number, check_whole
+from dora_theory._errors import amount
 from dora_theory.allocation.across import allocate_problems
 from dora_theory.allocation.literature import (
     hora_allocation,
@@ -92,7 +93,7 @@ class BenchmarkSimulation(Document):
 
     def _title(self) -> str:
         data = self.data
-        return f"{data['problems']} problems, {data['draws']} draws"
+        return f"{amount(data['problems'], 'problem')}, {amount(data['draws'], 'draw')}"
 
 
 def simulate_benchmark(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from dora_theory._errors import InputError
+from dora_theory._errors import InputError, amount
 from dora_theory.io.documents import Tabular, read_json, write_json
 from dora_theory.simulation.intervals import Estimate, paired, student, wilson
 from dora_theory.simulation.outcomes import Level
@@ -133,4 +133,4 @@ class Simulation(Tabular):
 
     def _title(self) -> str:
         spent = f"cost {self.budget:g}" if self.by_cost else f"N = {self.budget}"
-        return f"simulation of {self.num_problems} problems, {spent}, level {self.level}"
+        return f"simulation of {amount(self.num_problems, 'problem')}, {spent}, level {self.level}"

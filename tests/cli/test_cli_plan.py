@@ -275,7 +275,7 @@ def test_priors_of_a_file_are_those_of_the_lines(run, tmp_path):
     ]
     status, found, err = run(counts, "--total", 9, "--prior", priors)
     assert status == 0
-    assert f"1 priors of {priors} belong to no problem" in err
+    assert f"no problem for 1 prior of {priors}" in err
     own = [
         counts[0] | {"alpha": 0.5, "beta": 2},
         counts[1] | {"alpha": [1, 1], "beta": [3, 3]},

@@ -133,7 +133,7 @@ def test_a_torn_log(run, log, tmp_path):
     status, _, err = run(torn, *FAST, "--json", "--out", out, "--skip-bad", 1)
     assert status == 0
     assert f"skipped {torn}:5: line: not JSON" in err
-    assert "1 bad records skipped, 4 records read" in err
+    assert "1 bad record skipped, 4 records read" in err
     assert json.loads(out.read_text())["problems"] == 4
 
 

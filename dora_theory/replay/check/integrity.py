@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from dora_theory._errors import amount
 from dora_theory.replay.cut.candidates import steps_of
 from dora_theory.replay.cut.order import digest
 from dora_theory.replay.read.record import Record, StepEnd
@@ -224,7 +225,7 @@ class Watch:
     def _problems_once(self) -> Finding:
         check = "every problem once"
         if not self._again:
-            return Finding(check, "good", f"{len(self._problems)} problems")
+            return Finding(check, "good", amount(len(self._problems), "problem"))
         return Finding(
             check,
             "doubtful",

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from dora_theory._errors import InputError
+from dora_theory._errors import InputError, amount
 from dora_theory.io.jsonl import FieldError, json_object
 from dora_theory.replay.read.folders import unread
 from dora_theory.replay.read.formats import FORMATS, Parse, columns, format_of
@@ -158,7 +158,10 @@ class _Seen:
                 "part only"
             )
         if skipped:
-            yield f"{path}: {skipped} bad records skipped, {self._records} records read"
+            yield (
+                f"{path}: {amount(skipped, 'bad record')} skipped, "
+                f"{amount(self._records, 'record')} read"
+            )
         if not self._records:
             raise InputError(f"{path}: holds no record")
 

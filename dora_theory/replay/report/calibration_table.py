@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from dora_theory._errors import amount
 from dora_theory.io.tables import aligned
 from dora_theory.replay.report.conclusion import use_in_words
 from dora_theory.strategies.registry import DIRECTION_OPTIMAL, OPTIMAL, REBASE
@@ -28,7 +29,7 @@ def calibration_table(document: dict[str, Any]) -> str:
     steps, best = document["steps"], document["best"]
     means = {_HOW[name]: fit for name, fit in document["concentration"].items()}
     lines = [
-        f"{document['log']}: {document['problems']} problems, cut after step {steps}",
+        f"{document['log']}: {amount(document['problems'], 'problem')}, cut after step {steps}",
         "",
         *textwrap.wrap(
             "κ of p ~ Beta(κμ, κ(1 − μ)), the chance of a direction, by what μ is. The likelihood "
@@ -85,7 +86,7 @@ def length_in_words(found: Mapping[str, Any] | None) -> str:
         f"{found['similarity_temperature']:.3g}, half of all resamples in "
         f"{found['lower_quartile']:.3g} to {found['upper_quartile']:.3g}, 95% in "
         f"{found['low']:.3g} to {found['high']:.3g}, "
-        f"from {found['num_pairs']} pairs in {found['num_problems']} problems"
+        f"from {amount(found['num_pairs'], 'pair')} in {amount(found['num_problems'], 'problem')}"
     )
     if found["supported"]:
         return f"T_s of the similarity kernel: {fit}. Where unsure, {ADVICE}."

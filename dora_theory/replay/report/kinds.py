@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from dora_theory._errors import amount
 from dora_theory.io.tables import aligned
 from dora_theory.replay.report import across_table, metrics_table
 from dora_theory.replay.report.across_picture import solved_against_rollouts
@@ -46,7 +47,10 @@ class Kind:
 
     def text(self, found: Found) -> str:
         """The tables of one log to read, without an end of line at the last."""
-        parts = [f"{found['log']}: {found['problems']} problems, {found['samples']} solutions"]
+        parts = [
+            f"{found['log']}: {amount(found['problems'], 'problem')}, "
+            f"{amount(found['samples'], 'solution')}"
+        ]
         for words, head, rows in self.tables(found):
             parts += ["", *textwrap.wrap(words, WIDTH), *aligned([head, *rows])]
         return "\n".join([*parts, "", *textwrap.wrap(found["caveat"], WIDTH)])

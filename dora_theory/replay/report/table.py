@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from math import ceil
 from typing import Any, NamedTuple
 
+from dora_theory._errors import amount
 from dora_theory.io.tables import aligned
 from dora_theory.replay.cut.similarity import PAPER
 from dora_theory.replay.report.conclusion import conclusion, unit
@@ -48,8 +49,8 @@ def table(summary: dict[str, Any]) -> str:
     """
     directions, tree = summary["directions"], summary["kind"] == "tree"
     lines = [
-        f"{summary['log']}: {summary['problems']} problems, {summary['samples']} "
-        f"{'nodes' if tree else 'solutions'}, "
+        f"{summary['log']}: {amount(summary['problems'], 'problem')}, "
+        f"{amount(summary['samples'], 'node' if tree else 'solution')}, "
         f"{directions['median']:g} directions a {'decision' if tree else 'problem'} "
         f"({directions['min']} to {directions['max']})",
         "",

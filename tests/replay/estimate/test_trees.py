@@ -87,7 +87,7 @@ def test_a_tree_whose_values_cannot_be_used_is_a_bad_record(tmp_path):
         replay(str(path))
     found = replay(str(path), SKIPPING)
     assert len(found.directions) == 2
-    assert any("1 bad records skipped, 2 records read" in note for note in found.notes)
+    assert any("1 bad record skipped, 2 records read" in note for note in found.notes)
 
 
 def test_what_is_no_tree_among_trees_is_a_bad_record(tmp_path):

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from dora_theory._errors import InputError
+from dora_theory._errors import InputError, amount
 from dora_theory.replay.check.integrity import Watch
 from dora_theory.replay.check.mispaired import Pairing
 from dora_theory.replay.check.repair import repaired
@@ -209,7 +209,8 @@ def test_lines_are_read_or_listed(path, values, seed):
     assert sorted(good + bad) == wanted
     assert records is not None or notes[-1].endswith("holds no record")
     if bad:
-        assert any(f"{len(bad)} bad records skipped, {len(good)} records read" in n for n in notes)
+        said = f"{amount(len(bad), 'bad record')} skipped, {amount(len(good), 'record')} read"
+        assert any(said in note for note in notes)
         # The first bad one ends a run that allows none.
         none, [*_, error] = read(path, log_format=log_format)
         assert none is None

@@ -147,7 +147,7 @@ def test_bad_lines(read, good, line, message):
     records, notes = read(good, line, good, skip_bad=1)
     assert [record.place.rpartition(":")[2] for record in records] == ["1", "3"]
     assert any(note.startswith(f"skipped {message}") or message in note for note in notes)
-    assert notes[-1] == "log.jsonl: 1 bad records skipped, 2 records read"
+    assert notes[-1] == "log.jsonl: 1 bad record skipped, 2 records read"
     with pytest.raises(InputError, match="1 before it skipped"):
         read(good, line, line, skip_bad=1)
 
@@ -242,7 +242,7 @@ def test_a_record_that_cannot_be_replayed_is_a_bad_record(tmp_path, changes, mes
     records = list(opened(path, ReplayOptions(skip_bad=1), notes.append))
     assert [record.place for record in records] == [f"{path}:1", f"{path}:3"]
     assert notes[1].startswith(f"skipped {path}:2: {message}")
-    assert notes[2] == f"{path}: 1 bad records skipped, 2 records read"
+    assert notes[2] == f"{path}: 1 bad record skipped, 2 records read"
     # Of a tree, nodes are replayed and not what is beside them.
     check_usable(replace(records[0], kind="tree", gold_answer=None))
     # On the scale that the log itself has, its scores are good.

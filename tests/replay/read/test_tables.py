@@ -95,7 +95,7 @@ def test_what_is_skipped_for_one_field_is_no_random_part(read):
     assert notes[-2].startswith("3 of 3 bad records were skipped for the same field, completions")
     assert notes[-1] == "3 bad records skipped, 2 records read"
     _, notes = read([good, bad], skip_bad=3)
-    assert notes[-1] == "1 bad records skipped, 1 records read"
+    assert notes[-1] == "1 bad record skipped, 1 record read"
     assert "random" not in "".join(notes)
 
 
