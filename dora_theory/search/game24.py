@@ -131,7 +131,7 @@ class Game24:
 def _puzzle(numbers: Sequence[int | Fraction]) -> puzzles.State:
     """Numbers as a state; `ValueError` unless there are four."""
     try:
-        start = puzzles.state(*numbers)
+        start: puzzles.State = puzzles.state(*numbers)
     except (OverflowError, TypeError, ValueError):
         start = ()
     if len(start) != 4:
@@ -162,14 +162,14 @@ def game24(
         >>> roots.shape
         (1,)
     """
-    starts = [_puzzle(s) for s in starts]
-    if not starts:
+    roots = [_puzzle(s) for s in starts]
+    if not roots:
         raise ValueError("puzzles: needs at least one, of four numbers each")
     scores = dict(logged or {})
     if not all(0 <= x <= 1 for x in scores.values()):
         raise ValueError("logged: needs scores in [0, 1]")
     known: dict[puzzles.State, Any] = {}
-    for s in starts:
+    for s in roots:
         puzzles.success(s, known, taste)
     states = sorted(known, key=lambda s: (-len(s), s))
     number = {s: i for i, s in enumerate(states)}
@@ -195,4 +195,4 @@ def game24(
         choices=jnp.zeros(len(finals)),
         logged=jnp.asarray([float(scores.get(s, -1)) for s in states]),
     )
-    return world, np.array([number[s] for s in starts], np.int32), number
+    return world, np.array([number[s] for s in roots], np.int32), number
