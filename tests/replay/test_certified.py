@@ -77,14 +77,17 @@ def test_an_order_of_candidates_changes_no_bound():
     )
     order = np.array([4, 2, 0, 3, 1])
     spent = rng.multinomial(4, np.ones(5) / 5, (2, 1)).transpose(1, 0, 2)
-    batch = pad([one, _reordered(one, order)])
-    both = np.stack([spent[0], spent[0][:, order]], 1)
+    # A problem of its own, whose only candidate leaves nothing to gain.
+    alone = _reordered(one, order[:1])
+    batch = pad([one, _reordered(one, order), alone])
+    rows = np.stack([spent[0], spent[0][:, order], 4 * np.eye(5, dtype=int)[[0, 0]]], 1)
     options = Options(concentration=0.5, similarity_temperature=0.1)
     with jax.enable_x64(True):
-        found = certified_of(batch, [both], options, 0)
-    assert found.shape == (1, 2, 2)
+        found = certified_of(batch, [rows], options, 0)
+    assert found.shape == (1, 2, 3)
     np.testing.assert_array_equal(found[..., 0], found[..., 1])
-    assert (found > 0).any()
+    assert (found[..., :2] > 0).any()
+    np.testing.assert_allclose(found[..., 2], 0, atol=1e-12)
 
 
 def test_each_half_is_replayed_with_what_fits_the_other(path):
