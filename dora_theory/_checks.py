@@ -18,9 +18,6 @@ from dora_theory._arrays import array_of, host_array, is_array, is_host
 from dora_theory._domains import COUNT, FINITE, Domain, Labels, at, budget_domain
 from dora_theory._errors import short
 
-# Kinds of NumPy's dtypes, of which JAX need not be asked.
-_INTEGERS = ("i", "u")
-_NUMBERS = (*_INTEGERS, "f")
 _AXES = {"k": "candidates", "g": "directions", "d": "dimensions"}
 
 
@@ -36,20 +33,15 @@ def host_float(name: str, x: ArrayLike | Array) -> Any:
     except ValueError as error:
         raise ValueError(f"{name}: not a rectangular array ({error})") from None
     kind = array.dtype
-    # Most are; what follows takes twenty times as long to say the same.
+    # Most are; JAX takes twenty times as long to say the same, but knows dtypes without a kind.
     if kind == np.float32:
         return array
-    if _kind(kind) not in _NUMBERS and not (
+    if getattr(kind, "kind", "-") not in "fiu" and not (
         jnp.issubdtype(kind, jnp.floating) or jnp.issubdtype(kind, jnp.integer)
     ):
         raise ValueError(f"{name}: needs real numbers, got dtype {kind}")
     wanted = jax.dtypes.canonicalize_dtype(np.float64)
     return array if kind == wanted else _cast(array, wanted)
-
-
-def _kind(dtype: Any) -> str:
-    # JAX's random keys have none; bfloat16 and integers of four bits have one of their own.
-    return getattr(dtype, "kind", "")
 
 
 def _cast(array: Any, dtype: np.dtype) -> Any:
@@ -64,7 +56,7 @@ def host_count(name: str, x: ArrayLike | Array) -> Any:
     what is not a count becomes a negative number.
     """
     array = array_of(x)
-    whole = _kind(array.dtype) in _INTEGERS or jnp.issubdtype(array.dtype, jnp.integer)
+    whole = getattr(array.dtype, "kind", "-") in "iu" or jnp.issubdtype(array.dtype, jnp.integer)
     if not whole and not jnp.issubdtype(array.dtype, jnp.floating):
         raise ValueError(f"{name}: needs integers, got dtype {array.dtype}")
     if isinstance(array, jax.Array):
