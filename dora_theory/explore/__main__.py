@@ -20,11 +20,17 @@ def _load() -> None:
 
     scene = next(iter(PRESETS.values())).scene
     look(subject(scene), scene)
-    gc.enable()
+
+
+def _load_undisturbed() -> None:
+    # All that is loaded stays, and need not be looked through for garbage.
+    gc.disable()
+    try:
+        _load()
+    finally:
+        gc.enable()
 
 
 if __name__ == "__main__":
-    # All that is loaded stays, and need not be looked through for garbage.
-    gc.disable()
-    Thread(target=_load, daemon=True).start()
+    Thread(target=_load_undisturbed, daemon=True).start()
     runpy.run_module("marimo", run_name="__main__", alter_sys=True)
