@@ -17,6 +17,9 @@ import numpy as np
 from dora_theory._errors import InputError
 from dora_theory.io.atomic_write import whole_output
 
+# Its options are attributes that it does not declare.
+_config: Any = jax.config
+
 
 def kept(function: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
     """A function of arrays, compiled, as an earlier process traced it if one did.
@@ -30,7 +33,7 @@ def kept(function: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
     """
     leaves, tree = jax.tree.flatten(arguments)
     kinds = tuple((x.shape, str(jax.dtypes.canonicalize_dtype(x.dtype))) for x in leaves)
-    compiled = _compiled(function, tree, kinds, jax.config.jax_compilation_cache_dir)
+    compiled = _compiled(function, tree, kinds, _config.jax_compilation_cache_dir)
     return lambda *leaves: compiled(
         *(np.asarray(leaf, kind) for leaf, (_, kind) in zip(leaves, kinds, strict=True))
     )
@@ -42,7 +45,7 @@ def _compiled(
 ) -> Callable[..., Any]:
     shapes = [jax.ShapeDtypeStruct(*kind) for kind in kinds]
     flat = jax.jit(lambda *leaves: function(*jax.tree.unflatten(tree, leaves)))
-    if folder is not None and jax.config.jax_enable_compilation_cache:
+    if folder is not None and _config.jax_enable_compilation_cache:
         what = f"{function.__qualname__} {tree} {kinds} {jax.default_backend()} {_sources()}"
         name = f"traced-{hashlib.sha256(what.encode()).hexdigest()}"
         flat = _traced(Path(folder) / name, flat, shapes)
