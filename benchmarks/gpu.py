@@ -37,6 +37,8 @@ def environment() -> dict[str, str]:
     return os.environ | {
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        # The kernels are not tuned while they compile; all that surrounds them is, for minutes.
+        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_autotune_level=0",
     }
 
 
@@ -60,10 +62,11 @@ def part(name: str, command: list[str], limit: float) -> bool:
     return status == 0
 
 
-def measure(out: Path, dry: bool) -> None:
-    """The roofline, in this process."""
+def measure(out: Path, dry: bool) -> bool:
+    """The roofline, in this process; whether every kernel ran and was right."""
     import jax
-    from roofline import roofline, table
+    from roofline import roofline
+    from roofline_table import table
     from run import device_name
     from timing import machine
 
@@ -79,6 +82,7 @@ def measure(out: Path, dry: bool) -> None:
             with whole_output(str(path.with_suffix(suffix))) as file:
                 file.write(f"{content}\n".encode())
     print(table(found, device))
+    return "failed" not in found
 
 
 def obstacle(dry: bool) -> str | None:
@@ -107,9 +111,11 @@ def run(dry: bool) -> int:
         out = writable(scratch, "OUT").resolve()
         # Without tests/conftest.py, which checks shapes by a package that may be missing.
         pytest = ["-m", "pytest", "--noconftest", "-p", "precisions", "-q"]
-        pytest += ["-p", "no:cacheprovider", "-W", DEPRECATED]
+        # A plugin that is there warns beside xdist, and warnings are errors.
+        pytest += ["-p", "no:cacheprovider", "-p", "no:benchmark", "-W", DEPRECATED]
         # Most of a test is compiling, which a GPU's machine has cores for.
-        pytest += ["-n", "4"] if find_spec("xdist") else []
+        workers = min(12, os.cpu_count() or 1)
+        pytest += ["-n", str(workers)] if find_spec("xdist") else []
         roofline = ["benchmarks/gpu.py", f"--roofline={out}", *(["--dry-run"] if dry else [])]
         # How time grows is not asked for: what compiles would take most of the time.
         bench = ["benchmarks/run.py", "uniqueness", "exact_allocation", "monte_carlo", "--races"]
@@ -135,8 +141,7 @@ def main() -> int:
     parser.add_argument("--roofline", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.roofline:
-        measure(options.roofline, options.dry_run)
-        return 0
+        return 0 if measure(options.roofline, options.dry_run) else 1
     why = obstacle(options.dry_run)
     if why:
         print(f"make gpu: {why}", file=sys.stderr)

@@ -3,36 +3,33 @@
 Two ceilings are measured, not taken from a datasheet: bytes a second of a copy that is many times
 the cache, read and written, and the rate of square matrix products in each precision. Beside them
 
-* exact allocation: time over that of a copy of the same weights and counts, 8 bytes a candidate,
-  of weights that are all different and of scores of 1 decimal, which tie;
+* exact allocation: time over that of a copy of the same weights and counts, 8 bytes a candidate
+  (of weights in float64 or with an offset each, of those), of weights that are all different and of
+  scores of 1 decimal, which tie;
 * γ: its rate, counting the product's arithmetic only, over that of the plain product of the same
-  shape and precision;
+  shape and precision, and over that of the large one;
 * Monte Carlo: time of the `jax.numpy` reference over that of the kernel, and the bandwidth it asks
   for, which is next to nothing if arithmetic binds it.
 
-Beside each stands what was predicted of it without a device, by `make gpu-compile`.
+A time is that of a call among many that wait for one another, so that what a call costs the host is
+not in it. Beside each stands what was predicted of it without a device, by `make gpu-compile`.
 """
 
-import json
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from in_turn import Measure, Prepare, in_turn
 from timing import Call, seconds
 
 import dora_theory as dt
 from dora_theory.kernels.divisor import largest_priorities
 from dora_theory.kernels.divisor_pallas import allocation_kernel
-from dora_theory.kernels.outcomes import (
-    Tiling,
-    expected_outcomes_kernel,
-    expected_outcomes_reference,
-)
+from dora_theory.kernels.outcomes import expected_outcomes_kernel, expected_outcomes_reference
 from dora_theory.kernels.random_words import stream
 from dora_theory.kernels.similarities import similarity_reference
 from dora_theory.kernels.similarities_triton import similarity_kernel
@@ -42,6 +39,24 @@ PRECISIONS = {
     "tf32": jax.lax.DotAlgorithmPreset.TF32_TF32_F32,
     "bfloat16": jax.lax.DotAlgorithmPreset.BF16_BF16_F32,
 }
+# Seconds of calls that wait for one another, and the most of them.
+_ENOUGH, _MOST_CALLS = 0.02, 50
+# Directions of a problem of Monte Carlo.
+_UNITS = 4
+
+
+class Weights(NamedTuple):
+    """Those of an allocation: candidates of a row, and what is special about them."""
+
+    k: int
+    ties: bool = False
+    own: bool = False
+    wide: bool = False
+
+    def __str__(self) -> str:
+        """As predictions name a row."""
+        special = ", own offsets" * self.own + ", with ties" * self.ties
+        return f"k = {self.k}{special} float{64 if self.wide else 32}"
 
 
 class Sizes(NamedTuple):
@@ -49,69 +64,201 @@ class Sizes(NamedTuple):
 
     copied: int  # float32 numbers
     side: int  # of the square product
-    candidates: tuple[int, ...]  # k of exact allocation, ragged ones among them
-    ties: tuple[int, ...]  # k of those with ties
+    allocations: tuple[Weights, ...]  # ragged ones among them
     weights: int  # of all problems of an allocation
     shapes: tuple[tuple[int, int, int], ...]  # problems, k and d of γ
-    problems: int  # of Monte Carlo
+    strategies: tuple[int, ...]  # of Monte Carlo
+    problems: int
     samples: int
 
 
 FULL = Sizes(
     copied=1 << 28,
     side=8192,
-    candidates=(8, 64, 1000, 4096, 8192),
-    ties=(64, 1000),
+    allocations=(
+        Weights(1),
+        Weights(5, own=True),
+        Weights(8),
+        Weights(64),
+        Weights(64, wide=True),
+        Weights(100, own=True),
+        Weights(1000),
+        Weights(4096),
+        Weights(8192),
+        *(Weights(k, ties=True) for k in (8, 64, 1000, 4096, 8192)),
+    ),
     weights=1 << 26,
-    shapes=((65536, 8, 384), (16384, 100, 16), (256, 1000, 384), (1, 8192, 1024)),
+    shapes=(
+        (65536, 1, 16),
+        (65536, 8, 384),
+        (1024, 8, 384),
+        (16384, 100, 16),
+        (256, 1000, 384),
+        (16, 1000, 384),
+        (1, 8192, 1024),
+    ),
+    strategies=(1, 3, 11),
     problems=4096,
     samples=4096,
 )
-DRY = Sizes(1 << 16, 64, (8, 20), (20,), 1 << 8, ((2, 20, 16),), 3, 300)
+DRY = Sizes(
+    1 << 16,
+    64,
+    (Weights(8, own=True), Weights(20, ties=True)),
+    1 << 8,
+    ((2, 20, 16),),
+    (3,),
+    3,
+    300,
+)
 
 
-def roofline(*, dry: bool = False) -> Iterator[dict[str, Any]]:
-    """All that is known so far, after each measurement; of `dry` the figures mean nothing."""
-    sizes = DRY if dry else FULL
+class Row(NamedTuple):
+    """Something to measure, compiled and found right.
+
+    Attributes:
+        calls: ours, and what it is compared with.
+        figures: what is said of it, of seconds.
+    """
+
+    calls: Mapping[str, Call]
+    figures: Callable[[dict[str, float]], dict[str, Any]]
+
+
+class Figures(NamedTuple):
+    """What a row comes to."""
+
+    group: str
+    name: str
+    found: Any
+
+
+def roofline(*, dry: bool = False, within: float = 75) -> Iterator[dict[str, Any]]:
+    """All that is known so far, after each measurement; of `dry` the figures mean nothing.
+
+    A kernel that cannot run or is wrong is a row too, which says so under `"failed"`.
+    """
     found: dict[str, Any] = {"dry_run": dry}
-    found["copy"] = _copy(sizes.copied)
-    found["product"] = _products(sizes.side, dry)
-    found["Monte Carlo"] = _failures(sizes.problems, sizes.samples, dry)
+    running = in_turn(preparations, dry, processes=2 if dry else None, within=within)
+    for group, name, figures in running:
+        found.setdefault(group, {})[name] = figures
+        yield found
+    # In the order of the table, not in that of the processes.
+    order = [(maker.group, maker.name) for maker in makers(dry)]
+    for group in dict.fromkeys(group for group, _ in order):
+        rows = found.get(group, {})
+        found[group] = {name: rows[name] for own, name in order if own == group and name in rows}
+        missing = [name for own, name in order if own == group and name not in rows]
+        failed = found.get("failed", {})
+        for name in missing:
+            if f"{group} {name}" not in failed:
+                found.setdefault("failed", {})[f"{group} {name}"] = "was not ready in time"
     yield found
-    found["uniqueness"], found["exact allocation"] = {}, {}
-    for shape in sizes.shapes:
-        for precision in PRECISIONS:
-            found["uniqueness"][of_similarity(shape, precision)] = _similarity(
-                shape, precision, dry
+
+
+class Maker(NamedTuple):
+    """Of a row: its place in the table, and what prepares it."""
+
+    group: str
+    name: str
+    make: Callable[[], Row]
+
+
+def makers(dry: bool) -> list[Maker]:
+    """Of all rows. What takes long to compile is far apart, that no process has all of it."""
+    sizes = DRY if dry else FULL
+    return [
+        *(
+            Maker(
+                "Monte Carlo",
+                f"{n} strategies{of_form(form)}",
+                partial(_outcomes, n, sizes, form, dry),
             )
-        yield found
-    for k in sizes.candidates:
-        found["exact allocation"][str(k)] = _allocation(k, sizes.weights, dry)
-        yield found
-    for k in sizes.ties:
-        tied = _allocation(k, sizes.weights, dry, ties=True)
-        found["exact allocation"][f"{k}, with ties"] = tied
-        yield found
+            for n, form in _forms(sizes.strategies, sizes.strategies[-2:], dry)
+        ),
+        *(
+            Maker(
+                "uniqueness",
+                f"{of_shape(shape)} {precision}{of_form(form)}",
+                partial(_similarity, shape, form, precision, dry),
+            )
+            for shape, form in _forms(sizes.shapes, sizes.shapes[-3:], dry)
+            for precision in PRECISIONS
+        ),
+        *(
+            Maker(
+                "exact allocation", str(weights), partial(_allocation, weights, sizes.weights, dry)
+            )
+            for weights in sizes.allocations
+        ),
+    ]
 
 
-def _time(call: Call) -> float:
-    """Median of ten, after two that compile and warm up."""
-    for _ in range(2):
-        jax.block_until_ready(call())
-    return statistics.median(seconds(call) for _ in range(10))
+def of_shape(shape: tuple[int, int, int]) -> str:
+    problems, k, d = shape
+    return f"{problems} × k = {k}, d = {d}"
+
+
+def _forms(cases: Sequence[Any], of_mosaic: Sequence[Any], dry: bool) -> Iterator[tuple[Any, str]]:
+    """Cases by the Triton kernel, and some by Mosaic GPU's where there is a Hopper GPU."""
+    yield from ((case, "triton") for case in cases)
+    capability = getattr(jax.devices()[0], "compute_capability", "0")
+    if not dry and 9 <= float(capability) < 10:
+        yield from ((case, "mosaic") for case in of_mosaic)
+
+
+def preparations(dry: bool) -> list[Prepare]:
+    """What is measured, for `in_turn`."""
+    sizes = DRY if dry else FULL
+    ceilings: list[Prepare] = [
+        lambda: lambda: Figures("ceilings", "copy", _copy(sizes.copied)),
+        lambda: lambda: Figures("ceilings", "product", _products(sizes.side, dry)),
+    ]
+    return ceilings + [partial(_prepared, maker) for maker in makers(dry)]
+
+
+def _prepared(maker: Maker) -> Measure:
+    """A row whose calls have been called once; or one that says why not."""
+    try:
+        row = maker.make()
+        for call in row.calls.values():
+            jax.block_until_ready(call())
+    except Exception as error:  # whatever it is, others are still to be measured
+        said = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
+        failed = Figures("failed", f"{maker.group} {maker.name}", said)
+        return lambda: failed
+
+    def measure() -> Figures:
+        times = {name: time_of(call) for name, call in row.calls.items()}
+        return Figures(maker.group, maker.name, row.figures(times))
+
+    return measure
+
+
+def time_of(call: Call) -> float:
+    """Seconds of a call among many, in the median."""
+    jax.block_until_ready(call())
+    several = max(1, min(_MOST_CALLS, int(_ENOUGH / seconds(call))))
+
+    def repeated() -> object:
+        for _ in range(several - 1):
+            call()
+        return call()
+
+    return statistics.median(seconds(repeated) for _ in range(7)) / several
 
 
 def _copy(numbers: int) -> float:
     """Gigabytes a second, read and written."""
     x = jnp.arange(numbers, dtype=jnp.float32)
     add = jax.jit(lambda x: x + 1)
-    return 8 * numbers / _time(lambda: add(x)) / 1e9
+    return 8 * numbers / time_of(lambda: add(x)) / 1e9
 
 
 def _products(side: int, dry: bool) -> dict[str, float]:
     """Teraflop/s of each precision."""
     x = jax.random.normal(jax.random.key(0), (1, side, side))
-    return {name: 2 * side**3 / _time(_product(x, name, dry)) / 1e12 for name in PRECISIONS}
+    return {name: 2 * side**3 / time_of(_product(x, name, dry)) / 1e12 for name in PRECISIONS}
 
 
 def _product(x: jax.Array, precision: str, dry: bool) -> Call:
@@ -121,7 +268,8 @@ def _product(x: jax.Array, precision: str, dry: bool) -> Call:
     if precision == "bfloat16":
         x = x.astype(jnp.bfloat16)
 
-    @jax.jit
+    # Whatever else is tuned: what is compared with is as fast as the library can be.
+    @partial(jax.jit, compiler_options={"xla_gpu_autotune_level": 4})
     def multiply(x: jax.Array) -> jax.Array:
         contract = ((2,), (2,)), ((0,), (0,))
         return jax.lax.dot_general(
@@ -131,155 +279,150 @@ def _product(x: jax.Array, precision: str, dry: bool) -> Call:
     return partial(multiply, x)
 
 
-def _allocation(k: int, weights: int, dry: bool, *, ties: bool = False) -> dict[str, float]:
+def of_allocation(weights: Weights, numbers: int) -> tuple[list[jax.Array], Any]:
+    """Arguments of exact allocation for random weights, and a call for the right counts."""
     rng = np.random.default_rng(0)
-    rows = weights // k
+    k, dtype = weights.k, np.float64 if weights.wide else np.float32
+    rows = numbers // k
     shape = min(rows, 4096), k
-    if ties:
-        made = np.asarray(
-            dt.quality_weights(rng.uniform(size=shape).round(1), quality_temperature=0.1),
-            np.float32,
-        )
-    else:
-        made = rng.dirichlet(np.full(k, 0.3), size=shape[0]).astype(np.float32)
+    made = rng.dirichlet(np.full(k, 0.3), size=shape[0])
+    if weights.ties:
+        scores = rng.uniform(size=shape).round(1)
+        made = np.asarray(dt.quality_weights(scores, quality_temperature=0.1))
+    offsets = rng.uniform(0.5, 2, size=shape) if weights.own else np.ones((1, 1))
     repeats = -(-rows // shape[0])
 
-    def arguments(w: Any) -> tuple[Any, ...]:
-        return (
-            w,
-            np.ones((1, 1), np.float32),
-            np.full(len(w), 4 * k, np.int32),
-            np.ones(w.shape, bool),
-        )
+    def all_rows(x: Any) -> Any:
+        return np.tile(x, (repeats, 1))[:rows]
 
-    given = [jnp.asarray(x) for x in arguments(np.tile(made, (repeats, 1))[:rows])]
-    kernel = jax.jit(partial(allocation_kernel, interpret=dry))
-    reference, copy = jax.jit(largest_priorities), jax.jit(lambda x: x + 1)
-    # A GPU does not round every float32 quotient correctly outside of the kernel, a CPU does.
-    with jax.default_device(jax.devices("cpu")[0]):
-        exact = np.asarray(reference(*arguments(made)))
-    assert np.array_equal(kernel(*given), np.tile(exact, (repeats, 1))[:rows]), (k, ties)
-    w = given[0]
-    ours, theirs = _time(lambda: kernel(*given)), _time(lambda: reference(*given))
-    return {
-        "milliseconds": ours * 1e3,
-        "times_a_copy": ours / _time(lambda: copy(w)),
-        "times_faster_than_reference": theirs / ours,
+    def arguments(w: Any, c: Any) -> tuple[Any, ...]:
+        return w, c, np.full(len(w), 4 * k, np.int32), np.ones(w.shape, bool)
+
+    made, offsets = made.astype(dtype), offsets.astype(dtype)
+    with jax.enable_x64(weights.wide):
+        whole = arguments(all_rows(made), all_rows(offsets) if weights.own else offsets)
+        given = [jnp.asarray(x) for x in whole]
+
+    def exact() -> Any:
+        # A GPU does not round every float32 quotient correctly outside of the kernel, a CPU does.
+        with jax.enable_x64(weights.wide), jax.default_device(jax.devices("cpu")[0]):
+            return all_rows(np.asarray(jax.jit(largest_priorities)(*arguments(made, offsets))))
+
+    return given, exact
+
+
+def _allocation(weights: Weights, numbers: int, dry: bool) -> Row:
+    given, exact = of_allocation(weights, numbers)
+
+    def called(function: Callable[..., Any], *given: Any) -> Callable[[], jax.Array]:
+        made = jax.jit(function)
+
+        def call() -> Any:
+            with jax.enable_x64(weights.wide):
+                return made(*given)
+
+        return call
+
+    ours = called(partial(allocation_kernel, interpret=dry), *given)
+    assert np.array_equal(ours(), exact()), "is not the reference's"
+    calls = {
+        "ours": ours,
+        "reference": called(largest_priorities, *given),
+        "copy": called(lambda w, c: w + c, *given[:2]),
     }
+    return Row(
+        calls,
+        lambda time: {
+            "milliseconds": time["ours"] * 1e3,
+            "times_a_copy": time["ours"] / time["copy"],
+            "times_faster_than_reference": time["reference"] / time["ours"],
+        },
+    )
 
 
-def _similarity(shape: tuple[int, int, int], precision: Any, dry: bool) -> dict[str, float]:
-    problems, k, d = shape
+def of_similarity(shape: tuple[int, int, int]) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Arguments of sums over similarities of random directions."""
     e = jax.random.normal(jax.random.key(1), shape)
     unit = e / jnp.linalg.norm(e, axis=-1, keepdims=True)
-    given = unit, jnp.ones((problems, k)), jnp.full(problems, 0.1)
-    kernel = jax.jit(partial(similarity_kernel, precision=precision, interpret=dry))
+    return unit, jnp.ones(shape[:2]), jnp.full(shape[0], 0.1)
+
+
+def _similarity(shape: tuple[int, int, int], form: str, precision: Any, dry: bool) -> Row:
+    problems, k, d = shape
+    given = of_similarity(shape)
+    made: Any = similarity_kernel
+    if form == "mosaic":
+        from dora_theory.kernels.similarities_mosaic import similarity_mosaic as made
+    kernel = jax.jit(partial(made, precision=precision, interpret=dry))
     reference = partial(similarity_reference, precision=precision)
     off = np.asarray(kernel(*given)) / np.asarray(reference(*given)) - 1
-    assert np.abs(off).max() < 1e-3, (shape, precision)
-    ours, theirs = _time(lambda: kernel(*given)), _time(lambda: reference(*given))
-    plain = _time(_product(unit, precision, dry))
-    return {
-        "milliseconds": ours * 1e3,
-        "teraflops": 2 * problems * k * k * d / ours / 1e12,
-        "share_of_product": plain / ours,
-        "times_faster_than_reference": theirs / ours,
+    assert np.abs(off).max() < 1e-3, f"is off by {np.abs(off).max():.1e}"
+    calls = {
+        "ours": lambda: kernel(*given),
+        "reference": lambda: reference(*given),
+        "product": _product(given[0], precision, dry),
     }
+    return Row(
+        calls,
+        lambda time: {
+            "milliseconds": time["ours"] * 1e3,
+            "teraflops": 2 * problems * k * k * d / time["ours"] / 1e12,
+            "share_of_product": time["product"] / time["ours"],
+            "times_faster_than_reference": time["reference"] / time["ours"],
+        },
+    )
 
 
-def _failures(problems: int, samples: int, dry: bool) -> dict[str, float]:
-    rng, units, strategies = np.random.default_rng(0), 4, 3
-    alpha = rng.uniform(0.01, 1, size=(units, problems)).astype(np.float32)
-    given = (
+def of_outcomes(strategies: int, sizes: Sizes) -> tuple[Any, ...]:
+    """Arguments of expected outcomes of random priors of strength 1."""
+    rng, problems, samples = np.random.default_rng(0), sizes.problems, sizes.samples
+    alpha = rng.uniform(0.01, 1, size=(_UNITS, problems)).astype(np.float32)
+    return (
         stream(jax.random.key(0), jnp.arange(problems, dtype=jnp.uint32)[:, None]),
         jnp.asarray(alpha),
         jnp.asarray(1 - alpha),
-        jnp.asarray(rng.integers(0, 32, size=(units, strategies, problems)), jnp.int32),
+        jnp.asarray(rng.integers(0, 32, size=(_UNITS, strategies, problems)), jnp.int32),
         jnp.arange(samples, dtype=jnp.uint32),
         jnp.ones(samples, bool),
     )
-    tile = Tiling(128, 4) if dry else None
-    kernel = jax.jit(partial(expected_outcomes_kernel, tile=tile, interpret=dry))
-    reference = jax.jit(expected_outcomes_reference)
+
+
+def _outcomes(strategies: int, sizes: Sizes, form: str, dry: bool) -> Row:
+    given = of_outcomes(strategies, sizes)
+    made: Any = expected_outcomes_kernel
+    if dry:
+        made = partial(made, interpret=True)
+    if form == "mosaic":
+        from dora_theory.kernels.outcomes_mosaic import expected_outcomes_mosaic as made
+    kernel, reference = jax.jit(made), jax.jit(expected_outcomes_reference)
     for x, y in zip(kernel(*given), reference(*given), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-5)
-    ours, theirs = _time(lambda: kernel(*given)), _time(lambda: reference(*given))
-    moved = sum(x.nbytes for x in jax.tree.leaves(given)) + 2 * 4 * strategies * problems
-    return {
-        "milliseconds": ours * 1e3,
-        "billion_draws_a_second": units * problems * samples / ours / 1e9,
-        "gigabytes_a_second": moved / ours / 1e9,
-        "times_faster_than_reference": theirs / ours,
+    plain = jax.jit(partial(_plain, samples=sizes.samples))
+    calls = {
+        "ours": lambda: kernel(*given),
+        "reference": lambda: reference(*given),
+        "plain": lambda: plain(jax.random.key(0), *given[1:4]),
     }
+    moved = sum(x.nbytes for x in jax.tree.leaves(given)) + 2 * 4 * strategies * sizes.problems
+    draws = _UNITS * sizes.problems * sizes.samples
+    return Row(
+        calls,
+        lambda time: {
+            "milliseconds": time["ours"] * 1e3,
+            "billion_draws_a_second": draws / time["ours"] / 1e9,
+            "gigabytes_a_second": moved / time["ours"] / 1e9,
+            "times_faster_than_reference": time["reference"] / time["ours"],
+            "times_faster_than_plain": time["plain"] / time["ours"],
+        },
+    )
 
 
-_PREDICTED = Path(__file__).parent / "results" / "gpu-predicted.json"
+def _plain(key: jax.Array, alpha: Any, beta: Any, spent: Any, *, samples: int) -> jax.Array:
+    """P(success) as one would write it by `jax.random.beta`."""
+    p = jax.random.beta(key, alpha, beta, (samples, *alpha.shape))
+    failure = jnp.einsum("usn,mun->msn", spent.astype(p.dtype), jnp.log1p(-p))
+    return -jnp.expm1(failure).mean(0)
 
 
-def predictions(device: str) -> dict[str, float]:
-    """Milliseconds that a roofline predicts of the Triton kernels on a device, by row."""
-    rows = json.loads(_PREDICTED.read_text())
-    return {
-        f"{row['kernel']} {row['case']} {row['precision']}".strip(): row["milliseconds"]
-        for row in rows
-        if row["device"] == device and row["backend"] == "triton"
-    }
-
-
-def of_allocation(name: str) -> str:
-    """As predictions name a row of exact allocation."""
-    return f"largest_priorities k = {name} float32"
-
-
-def of_similarity(shape: tuple[int, int, int], precision: str) -> str:
-    """As predictions name a row of γ."""
-    problems, k, d = shape
-    return f"similarity_sums {problems} × k = {k}, d = {d} {precision}"
-
-
-OF_MONTE_CARLO = "expected_outcomes 3 strategies"
-
-
-def table(found: dict[str, Any], device: str) -> str:
-    """Markdown; the bars stand in the headings."""
-    known = predictions(device)
-
-    def predicted(name: str) -> str:
-        return f"{known[name]:.3f}" if name in known else "–"
-
-    rates = ", ".join(f"{name} {rate:.1f} TFLOP/s" for name, rate in found["product"].items())
-    lines = [
-        f"Copy: {found['copy']:.0f} GB/s read and written. Products: {rates}.",
-        "",
-        "| exact allocation, k | measured, ms | predicted, ms | times a copy (bar: 2) "
-        "| times faster than the reference |",
-        "|---|---|---|---|---|",
-    ]
-    for k, row in found.get("exact allocation", {}).items():
-        lines.append(
-            f"| {k} | {row['milliseconds']:.3f} | {predicted(of_allocation(k))} "
-            f"| {row['times_a_copy']:.2f} "
-            f"| {row['times_faster_than_reference']:.1f} |"
-        )
-    lines += [
-        "",
-        "| γ | measured, ms | predicted, ms | TFLOP/s | share of the product (bar: 0.6) "
-        "| times faster |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, row in found.get("uniqueness", {}).items():
-        lines.append(
-            f"| {name.partition(' ')[2]} | {row['milliseconds']:.3f} | {predicted(name)} "
-            f"| {row['teraflops']:.2f} "
-            f"| {row['share_of_product']:.2f} | {row['times_faster_than_reference']:.1f} |"
-        )
-    row = found["Monte Carlo"]
-    lines += [
-        "",
-        f"Monte Carlo: {row['milliseconds']:.3f} ms (predicted: {predicted(OF_MONTE_CARLO)}), "
-        f"{row['billion_draws_a_second']:.2f} billion draws/s, "
-        f"{row['gigabytes_a_second']:.3g} GB/s moved, "
-        f"{row['times_faster_than_reference']:.1f} times faster than the reference (bar: 10).",
-    ]
-    lines += ["", "Predictions are of a roofline, without a device, and no measurement."]
-    return "\n".join(lines)
+def of_form(form: str) -> str:
+    return "" if form == "triton" else f" ({form})"

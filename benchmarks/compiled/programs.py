@@ -12,8 +12,8 @@ import dora_theory as dt
 from compiled.assumed import OPEN, passes
 from dora_theory.kernels.divisor_pallas import allocation_kernel
 from dora_theory.kernels.divisor_pallas import tiling as allocation_tiling
+from dora_theory.kernels.outcomes import Tiling as OutcomeTiling
 from dora_theory.kernels.outcomes import expected_outcomes_kernel, expected_outcomes_reference
-from dora_theory.kernels.outcomes import tiling as outcome_tiling
 from dora_theory.kernels.random_words import Stream
 from dora_theory.kernels.similarities_triton import Tiling, similarity_kernel, tiling
 from dora_theory.kernels.similarity_parts import Precision, shares_of
@@ -135,26 +135,27 @@ def other_forms(device: str) -> Iterator[Program]:
     if jax.__version_info__ < (0, 12) or device == "A100":
         return
     from dora_theory.kernels.outcomes_mosaic import expected_outcomes_mosaic
-    from dora_theory.kernels.similarities_mosaic import similarity_mosaic
+    from dora_theory.kernels.similarities_mosaic import Ring, similarity_mosaic
 
     # One kernel for each: in one process Mosaic GPU compiles it once, and then says nothing of it.
     made = outcomes(3 if device == "H100" else 1)
-    # Half as many samples of a program, and so twice as many programs.
-    work = made.work and made.work._replace(programs=PROBLEMS * (SAMPLES // 256))
-    yield made._replace(function=expected_outcomes_mosaic, backend="mosaic", work=work)
+    yield made._replace(function=expected_outcomes_mosaic, backend="mosaic")
     if device == "H100":
         for precision in PRECISIONS:
             k, d, problems = SIMILARITIES[-1]
             made = similarity(k, d, problems, precision)
-            tall, wide = -(-k // 256) * 256, -(-d // 64) * 64
-            shares, most = shares_of(tall // 128)
+            ring = Ring()
+            stripe = 2 * ring.rows
+            side = max(stripe, ring.columns)
+            tall, wide = -(-k // side) * side, -(-d // 64) * 64
+            shares, most = shares_of(tall // ring.columns)
             # Two times six bfloat16 numbers for one float32, or the embeddings, padded.
             keeps = problems * tall * wide * 32
             # Two of three warpgroups multiply: a step takes 128 bytes of a row.
             products = 6 if precision == "full" else 1
             blocks, each = 2 / 3 * most, 32 if precision == "tf32" else 64
             work = Work(
-                problems * shares * tall // 256,
+                problems * shares * tall // stripe,
                 (0, blocks, blocks * products * wide // each, 0),
                 product=2.0 * products * problems * wide * tall**2,
                 useful=2.0 * problems * d * k**2,
@@ -232,7 +233,7 @@ def outcomes(strategies: int) -> Program:
         _shape((SAMPLES,), jnp.uint32),
         _shape((SAMPLES,), bool),
     )
-    each = outcome_tiling(SAMPLES, strategies).samples
+    each = OutcomeTiling().samples
     # Coefficients of 35 numbers a unit, twice while they are laid out, and partial sums.
     return Program(
         "expected_outcomes", f"{strategies} strategies", expected_outcomes_kernel, shapes,

@@ -79,7 +79,7 @@ def _listed(instructions: dict[str, int]) -> str:
 
 _PREDICTED = """# What a roofline predicts of the kernels
 
-**Predictions. No GPU has run a kernel, and nothing here was measured.** Made by `make gpu-compile`
+**Predictions: nothing here was measured.** Made by `make gpu-compile`
 from what the datasheets say of a device and from the instructions that JAX {jax} compiles for it;
 `make gpu` prints them beside what it measures. A time is the least in which the unit that binds can
 do its part, busy throughout at the boost clock; a real device is slower. Assumed besides:

@@ -21,6 +21,8 @@ Implementation = Literal["auto", "reference", "pallas"]
 
 # Triton compiles for this compute capability and later.
 _CAPABILITY = 8.0
+# The first JAX whose Mosaic GPU has what the other forms are made of.
+_MOSAIC = 0, 11, 2
 _DEPRECATED = "The Pallas Triton backend is deprecated"
 
 
@@ -31,11 +33,13 @@ class Mosaic(NamedTuple):
         kernel: the kernel.
         capability: the least compute capability.
         below: the least that is too new, for instructions that one generation has.
+        faster: taken before the Triton form too, where it was measured to be faster.
     """
 
     kernel: Callable[..., Any]
     capability: float = _CAPABILITY
     below: float = float("inf")
+    faster: bool = False
 
 
 def choose(
@@ -70,9 +74,12 @@ def choose(
     if implementation == "reference":
         return reference(*arguments)
     obstacle = obstacle or unavailable()
-    if not obstacle and not _has("triton"):
-        obstacle = _not_by(mosaic)
-        kernel = mosaic.kernel if mosaic else kernel
+    if not obstacle:
+        why = _not_by(mosaic)
+        if not _has("triton"):
+            obstacle = why and f"JAX {jax.__version__} has no Triton backend for Pallas, and {why}"
+        if mosaic and not why and (mosaic.faster or not _has("triton")):
+            kernel = mosaic.kernel
     if implementation == "pallas":
         if obstacle:
             raise ValueError(f"implementation='pallas': {obstacle}; use 'auto' or 'reference'")
@@ -96,7 +103,7 @@ def with_slope(kernel: Callable[..., Any], reference: Callable[..., Any]) -> Cal
 
 @lru_cache
 def unavailable() -> str | None:
-    """Why no kernel can run in this process, or None.
+    """Why no kernel can run in this process, if so.
 
     Devices come first: the search for the backend loads Pallas, which is of no use without a GPU.
     """
@@ -126,12 +133,13 @@ def quiet() -> None:
 
 def _not_by(mosaic: Mosaic | None) -> str | None:
     """Why a kernel's other form cannot run on the GPUs of this process."""
-    without = f"JAX {jax.__version__} has no Triton backend for Pallas, and"
     if mosaic is None:
-        return f"{without} this kernel has no other form"
+        return "this kernel has no other form"
+    if not _has("mosaic_gpu") or jax.__version_info__ < _MOSAIC:
+        return f"JAX {jax.__version__} has not what the form for Mosaic GPU is made of"
     for device in jax.local_devices(backend="cuda"):
         if not mosaic.capability <= float(device.compute_capability) < mosaic.below:
-            return f"{without} the form for Mosaic GPU is not for {device.device_kind}"
+            return f"the form for Mosaic GPU is not for {device.device_kind}"
     return None
 
 

@@ -25,7 +25,7 @@ _FEW = 12
 # What is left after `_SOME` passes are ties, unless many rows are more than `_GROUP` off or a pass
 # still leaves less than this share.
 _SOME, _GROUP, _FASTER = 4, 8, 0.7
-# Steps of more rollouts tell by how many a unit of level adds.
+# Moves by more rollouts tell how much of a level one takes.
 _LONG = 8
 # So many passes that leave both ends of a bracket as they were tell that a crowd in it ties; a pair
 # may lie as near by chance, and needs more. Ends farther apart than this factor do not tell: the
@@ -42,12 +42,12 @@ _FOLD = 4
 
 
 class Bracket(NamedTuple):
-    """Levels with a count below and not below the goal, the level to try, counts gained a level."""
+    """Levels with a count below and not below the goal, the one to try, how much a count takes."""
 
     low: Float[Array, "rows 1"]
     high: Float[Array, "rows 1"]
     level: Float[Array, "rows 1"]
-    slope: Float[Array, "rows 1"]
+    step: Float[Array, "rows 1"]
 
 
 class _Search(NamedTuple):
@@ -173,7 +173,7 @@ def first_bracket(
     # Σ (s n - c) ≤ Σ count, so at `high` the count has reached the goal. At `low` it is 0: there
     # even s Σ n < min c.
     high = jnp.minimum((goal + room) / weight, most)
-    low = jnp.minimum(c.min(-1, keepdims=True) / weight / 2, high)
+    low = jnp.minimum(c.min(-1, keepdims=True) / weight * 0.5, high)
     # The solution if every candidate were active; then the one for those that are active there.
     level = jnp.clip((goal + room - k / 2) / weight, low, high)
     active = (n > 0) & (level * n > c - 0.5)
@@ -182,7 +182,8 @@ def first_bracket(
     members = jnp.floor(both + 0.25)
     slope = jnp.maximum((both - members) * 2 * weight, tiny)
     owed = members * (c - 0.5) if one_offset else total(jnp.where(active, c - 0.5, 0))
-    return Bracket(low, high, jnp.clip((goal + owed) / slope, low, high), slope)
+    step = 1 / slope
+    return Bracket(low, high, jnp.clip((goal + owed) * step, low, high), step)
 
 
 def _moved(
@@ -197,20 +198,27 @@ def _moved(
     # Extrema rather than a choice between two arrays: that is a branch a row on the CPU.
     low = jnp.maximum(bracket.low, jnp.where(below, bracket.level, 0))
     high = jnp.minimum(bracket.high, jnp.where(below, jnp.inf, bracket.level))
-    newton = bracket.level + (goal - reached) / bracket.slope
+    newton = bracket.level + (goal - reached) * bracket.step
     inside = (newton > low) & (newton < high) & jnp.logical_not(halve)
     level = jnp.where(inside, newton, middle(low, high))
-    return Bracket(low, high, jnp.where(reached == goal, bracket.level, level), bracket.slope)
+    return Bracket(low, high, jnp.where(reached == goal, bracket.level, level), bracket.step)
 
 
-def _with_slope(bracket: Bracket, now: Array, before: Bracket, then: Array) -> Bracket:
-    """The slope as the last step saw it, if that was long enough to tell it from chance."""
-    seen = (now - then) / (bracket.level - before.level)
-    return bracket._replace(slope=jnp.where(jnp.abs(now - then) > _LONG, seen, bracket.slope))
+def _with_step(bracket: Bracket, now: Array, before: Bracket, then: Array) -> Bracket:
+    """What a count takes as the last move saw it, if that was long enough not to be chance."""
+    seen = (bracket.level - before.level) / (now - then)
+    return bracket._replace(step=jnp.where(jnp.abs(now - then) > _LONG, seen, bracket.step))
 
 
 def _mean(low: Array, high: Array) -> Array:
-    return low + (high - low) / 2
+    return low + (high - low) * 0.5
+
+
+def _mean_of_bits(low: Array, high: Array) -> Array:
+    """About the geometric mean of numbers that are not negative: half the floats lie below it."""
+    word = jnp.int32 if low.dtype == jnp.float32 else jnp.int64
+    first, last = (jax.lax.bitcast_convert_type(x, word) for x in (low, high))
+    return jax.lax.bitcast_convert_type(first + (last - first >> 1), low.dtype)
 
 
 def search_for_most(
@@ -246,7 +254,7 @@ def search_for_most(
         before, reached, passes, _ = state
         bracket = _moved(before, reached, goal, _mean)
         now = _reached(bracket.level, n, c, count_sum)
-        bracket = _with_slope(bracket, now, before, reached)
+        bracket = _with_step(bracket, now, before, reached)
         return bracket, now, passes + 1, how_many(reached != goal)
 
     def how_many(rows: Array) -> Array:
@@ -296,7 +304,7 @@ def search(
         few = passes < _FEW
 
         def middle(low: Array, high: Array) -> Array:
-            return jnp.where(few, _mean(low, high), jnp.sqrt(low) * jnp.sqrt(high))
+            return jnp.where(few, _mean(low, high), _mean_of_bits(low, high))
 
         halve = (~few & (passes % 2 == 1)) | (state.still > 0)
         bracket = _moved(before, reached, goal, middle, halve)
@@ -305,7 +313,7 @@ def search(
         end = jnp.where(now < goal, state.at_low, state.at_high)
         still = (now == end) & (bracket.high < _NEAR * bracket.low)
         return _Search(
-            _with_slope(bracket, now, before, reached),
+            _with_step(bracket, now, before, reached),
             now,
             jnp.where(now < goal, now, state.at_low),
             jnp.where(now < goal, state.at_high, now),

@@ -6,6 +6,7 @@ is that of its own entry, 0. A problem of one block is read as it is; larger one
 and padded to whole blocks, and several programs share the columns.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,13 +18,18 @@ from jaxtyping import Array, Bool, Float
 from dora_theory.kernels.by_problems import by_problems
 from dora_theory.kernels.dispatch import quiet
 from dora_theory.kernels.similarity_parts import (
+    PRODUCTS_OF_PARTS,
     Precision,
     nearness,
+    parts_of,
     rounded,
     shares_of,
     steepness,
     unit_vectors,
 )
+
+# Up to so many candidates are one block.
+ONE_BLOCK = 128
 
 
 class Tiling(NamedTuple):
@@ -37,16 +43,18 @@ class Tiling(NamedTuple):
 
 
 def tiling(k: int, d: int, precision: Precision) -> Tiling:
-    """The default for k candidates in d dimensions: what is usual for matrix products."""
-    if precision == "full" and 64 < k <= 128:
-        # One block, which needs no copy of the embeddings.
-        return Tiling(128, 128, 16, 8, 3)
-    side = 64 if precision == "full" else 128
-    side = max(16, min(side, 1 << (k - 1).bit_length()))
-    # Rows of 128 bytes, which memory and matrix units take at once.
-    most = 64 if precision == "bfloat16" else 32
-    depth = max(16, min(most, 1 << (d - 1).bit_length()))
-    return Tiling(side, side, depth, 8 if side == 128 else 4, 3)
+    """The default for k candidates in d dimensions: the fastest of those timed on an H200."""
+    depth = 1 << (d - 1).bit_length()
+    if k <= ONE_BLOCK:
+        side = max(16, 1 << (k - 1).bit_length())
+        most = 64 if precision == "bfloat16" else 16
+        warps, stages = 8 if side == 128 else 4, 4 if precision == "tf32" else 3
+        return Tiling(side, side, max(16, min(most, depth)), warps, stages)
+    # With four warps a multiprocessor holds two blocks, and one multiplies while the other takes
+    # exponentials. Those of tf32 would spill.
+    shares = {"full": (32, 4, 2), "tf32": (32, 8, 3), "bfloat16": (64, 4, 3)}
+    most, warps, stages = shares[precision]
+    return Tiling(ONE_BLOCK, ONE_BLOCK, max(16, min(most, depth)), warps, stages)
 
 
 def similarity_kernel(
@@ -109,9 +117,10 @@ def _one_block(
             full = whole and rows == side
             given: dict[str, Any] = {} if full else {"mask": there, "other": 0}
             read = triton.load(e.at[:, deep], **given)
-            x = _rounded_in_kernel(read, precision)
+            x = read if precision == "full" else _rounded_in_kernel(read, precision)
+            parts = parts_of(read) if precision == "full" else (x,)
             single = x.astype(jnp.float32)
-            product += _product(x, x, precision, interpret)
+            product = _added(product, parts, parts, precision, interpret)
             return product, square + (single * single).sum(-1)
 
         start = jnp.zeros((side, side), jnp.float32), jnp.zeros((side,), jnp.float32)
@@ -166,15 +175,17 @@ def _many_blocks(
     half = 0.5 * jnp.sum(e * e, -1)
     more = (0, tall - k)
     e = jnp.pad(e, ((0, 0), more, (0, wide - d)))
-    if precision == "bfloat16":
-        e = e.astype(jnp.bfloat16)
+    if precision == "full":
+        parts: tuple[Array, ...] = parts_of(e)
+    else:
+        parts = (e.astype(jnp.bfloat16 if precision == "bfloat16" else e.dtype),)
     half, v = (jnp.pad(x, ((0, 0), more)) for x in (half, v))
     stripes, blocks = tall // rows, tall // columns
     shares, most = shares_of(blocks)
 
-    def kernel(
-        left: Any, right: Any, left_half: Any, right_half: Any, v: Any, steep: Any, out: Any
-    ) -> None:
+    def kernel(*refs: Any) -> None:
+        lefts, rights = refs[: len(parts)], refs[len(parts) : -5]
+        left_half, right_half, v, steep, out = refs[-5:]
         i = (pl.program_id(0) % stripes) * rows + jnp.arange(rows)
         first = pl.program_id(0) // stripes % shares * most
         own_half, scale = left_half[...], steep[0]
@@ -184,8 +195,9 @@ def _many_blocks(
 
             def of_dimensions(step: Array, product: Array) -> Array:
                 deep = pl.ds(step * depth, depth)
-                x, y = triton.load(left.at[:, deep]), triton.load(right.at[here, deep])
-                return product + _product(x, y, precision, interpret)
+                x = [triton.load(left.at[:, deep]) for left in lefts]
+                y = [triton.load(right.at[here, deep]) for right in rights]
+                return _added(product, x, y, precision, interpret)
 
             product = jnp.zeros((rows, columns), jnp.float32)
             product = jax.lax.fori_loop(0, wide // depth, of_dimensions, product)
@@ -213,29 +225,29 @@ def _many_blocks(
         (None, None, rows), lambda p: (p // each, p // stripes % shares, p % stripes)
     )
 
-    def call(e: Array, half: Array, v: Array, steep: Array) -> Array:
+    def call(*problems: Array) -> Array:
+        *parts, half, v, steep = problems
         return pl.pallas_call(
             kernel,
             out_shape=jax.ShapeDtypeStruct((v.shape[0], shares, tall), jnp.float32),
             # In one axis: programs that run at once share a problem's columns.
             grid=(v.shape[0] * each,),
             in_specs=[
-                *(stripe(wide), whole(tall, wide), stripe()),
-                *(whole(tall), whole(tall), whole(1)),
+                *(stripe(wide) for _ in parts),
+                *(whole(tall, wide) for _ in parts),
+                *(stripe(), whole(tall), whole(tall), whole(1)),
             ],
             out_specs=sums,
             compiler_params=triton.CompilerParams(num_warps=warps, num_stages=stages),
             interpret=interpret,
             name="similarity_sums",
-        )(e, e, half, half, v, steep)
+        )(*parts, *parts, half, half, v, steep)
 
-    return by_problems(call, (e, half, v, steep)).sum(1)
+    return by_problems(call, (*parts, half, v, steep)).sum(1)
 
 
 def _rounded_in_kernel(x: Array, precision: Precision) -> Array:
     """`rounded` by what a kernel has, and in the type that its product takes."""
-    if precision == "full":
-        return x
     if precision == "bfloat16":
         return x.astype(jnp.bfloat16)
     bits = jax.lax.bitcast_convert_type(x, jnp.uint32)
@@ -244,19 +256,19 @@ def _rounded_in_kernel(x: Array, precision: Precision) -> Array:
     return jax.lax.bitcast_convert_type(bits & np.uint32(0xFFFFE000), jnp.float32)
 
 
-def _product(x: Array, y: Array, precision: Precision, interpret: bool) -> Array:
-    """Rows times rows, of what is rounded already, added in float32."""
+def _added(
+    total: Array, x: Sequence[Array], y: Sequence[Array], precision: Precision, interpret: bool
+) -> Array:
+    """A sum and rows times rows, in parts that are rounded already, added in float32."""
     presets = jax.lax.DotAlgorithmPreset
-    how = {
-        "full": presets.F32_F32_F32,
-        "tf32": presets.TF32_TF32_F32,
-        "bfloat16": presets.BF16_BF16_F32,
-    }[precision]
-    return jax.lax.dot_general(
-        x,
-        y,
-        (((1,), (1,)), ((), ())),
-        # A CPU knows no TF32, but what it multiplies is.
-        precision=jax.lax.Precision.HIGHEST if interpret else how,
-        preferred_element_type=jnp.float32,
-    )
+    how = presets.TF32_TF32_F32 if precision == "tf32" else presets.BF16_BF16_F32
+    for i, j in PRODUCTS_OF_PARTS if precision == "full" else ((0, 0),):
+        total += jax.lax.dot_general(
+            x[i],
+            y[j],
+            (((1,), (1,)), ((), ())),
+            # A CPU knows no TF32, but what it multiplies is.
+            precision=jax.lax.Precision.HIGHEST if interpret else how,
+            preferred_element_type=jnp.float32,
+        )
+    return total

@@ -4,6 +4,7 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 Precision = Literal["full", "tf32", "bfloat16"]
@@ -12,6 +13,9 @@ Precision = Literal["full", "tf32", "bfloat16"]
 # few enough that their sums are smaller than the embeddings, many enough that one large problem
 # keeps a device busy. Neither depends on the number of problems, so sums do not either.
 _TOGETHER, _SHARES = 8, 8
+# A product of float32 by matrix units: a number is three of bfloat16, and of the nine products of
+# parts six count (the others are below 2^-24 of the largest). Sums lose least by small ones first.
+PRODUCTS_OF_PARTS = (1, 1), (0, 2), (2, 0), (0, 1), (1, 0), (0, 0)
 # Explicit bits of a mantissa.
 _MANTISSA = {"tf32": 10, "bfloat16": 7}
 
@@ -35,6 +39,22 @@ def rounded(unit: Array, precision: Precision) -> Array:
     if precision == "full":
         return unit
     return jax.lax.reduce_precision(unit, exponent_bits=8, mantissa_bits=_MANTISSA[precision])
+
+
+def parts_of(x: Array) -> tuple[Array, Array, Array]:
+    """Float32 as the sum of three numbers of bfloat16, which hold all of its bits; largest first.
+
+    To nearest, by its bits: a conversion there and back is one that a compiler may leave out.
+    """
+    parts = []
+    for _ in range(3):
+        bits = jax.lax.bitcast_convert_type(x, jnp.uint32) + np.uint32(0x8000)
+        bits &= np.uint32(0xFFFF0000)
+        part = jax.lax.bitcast_convert_type(bits, jnp.float32)
+        parts.append(part.astype(jnp.bfloat16))
+        x = x - part
+    high, middle, low = parts
+    return high, middle, low
 
 
 def shares_of(blocks: int) -> tuple[int, int]:

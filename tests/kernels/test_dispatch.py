@@ -85,6 +85,7 @@ def test_where_triton_is_gone_the_other_form_is_taken(monkeypatch, capability, t
 
     other = dispatch.Mosaic(lambda x: x + 2, 9.0, 10.0)
     monkeypatch.setattr(dispatch.jax, "local_devices", lambda backend: [Device()])
+    monkeypatch.setattr(dispatch.jax, "__version_info__", (0, 12, 0))
     without(monkeypatch, f"{PALLAS}.triton")
     x = jnp.zeros(3)
     try:
@@ -96,6 +97,26 @@ def test_where_triton_is_gone_the_other_form_is_taken(monkeypatch, capability, t
         with pytest.raises(ValueError, match=r"has no Triton backend .* has no other form"):
             dispatch.choose("pallas", kernel, reference, x)
         assert dispatch.choose("auto", kernel, reference, x)[0] == -1
+    finally:
+        dispatch.unavailable.cache_clear()
+
+
+@pytest.mark.parametrize(("capability", "found"), [("8.0", 1), ("9.0", 2), ("10.0", 1)])
+@pytest.mark.parametrize("faster", [False, True])
+def test_a_form_that_is_faster_is_taken_before_triton_s(monkeypatch, capability, found, faster):
+    """Where its instructions are, and JAX has what it is made of."""
+
+    class Device:
+        device_kind, compute_capability = "a GPU", capability
+
+    other = dispatch.Mosaic(lambda x: x + 2, 9.0, 10.0, faster)
+    monkeypatch.setattr(dispatch.jax, "local_devices", lambda backend: [Device()])
+    dispatch.unavailable.cache_clear()
+    x = jnp.zeros(3)
+    try:
+        for version, here in (((0, 11, 2), found if faster else 1), ((0, 10, 2), 1)):
+            monkeypatch.setattr(dispatch.jax, "__version_info__", version)
+            assert dispatch.choose("pallas", kernel, reference, x, mosaic=other)[0] == here
     finally:
         dispatch.unavailable.cache_clear()
 

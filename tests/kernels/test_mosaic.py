@@ -1,5 +1,7 @@
 """The forms for Mosaic GPU: simulated memory, threads and barriers, and a detector of races."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,13 +15,21 @@ from dora_theory.kernels.similarities import similarity_reference
 from dora_theory.kernels.similarities_mosaic import Ring, similarity_mosaic
 
 plgpu = pytest.importorskip("jax.experimental.pallas.mosaic_gpu")
-pytestmark = pytest.mark.skipif(
+simulates = pytest.mark.skipif(
     # JAX 0.11 simulates too, but wants every thread to see the last phase of a barrier.
     jax.__version_info__ < (0, 12),
     reason="JAX before 0.12 does not simulate Mosaic GPU",
 )
 # Two turns of columns and of dimensions, two places of the ring: every barrier is waited on.
 RING = Ring(64, 64, 2)
+
+
+def _capability():
+    device = jax.devices()[0]
+    return float(device.compute_capability) if device.platform == "gpu" else 0
+
+
+on_hopper = pytest.mark.skipif(not 9 <= _capability() < 10, reason="needs a Hopper GPU")
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +48,7 @@ def simulated(**options):
     return plgpu.InterpretGPUParams(detect_races=True, **options)
 
 
+@simulates
 @pytest.mark.parametrize("precision", ["full", "tf32", "bfloat16"])
 def test_sums_equal_the_reference_without_a_race(problem, precision, monkeypatch):
     # Of four blocks of columns one program takes two, if they are not too many for it alone.
@@ -59,6 +70,7 @@ def test_six_products_of_bfloat16_are_one_of_float32():
     assert np.abs(left @ right.T - exact).max() < 2.0**-24
 
 
+@simulates
 def test_outcomes_equal_the_reference_without_a_race():
     """Problems with a p of 0 and of 1 among them, a program that is not full."""
     arguments = jax.tree.map(jnp.asarray, given(200, 190))
@@ -67,6 +79,30 @@ def test_outcomes_equal_the_reference_without_a_race():
         np.testing.assert_allclose(x, y, rtol=1e-5)
 
 
+@on_hopper
+@pytest.mark.parametrize("precision", ["full", "tf32", "bfloat16"])
+@pytest.mark.parametrize(("k", "d"), [(8, 384), (100, 16), (1000, 384), (4096, 1024)])
+def test_sums_on_a_gpu(k, d, precision):
+    rng = np.random.default_rng(k)
+    e = rng.normal(size=(2, k, d))
+    unit = (e / np.linalg.norm(e, axis=-1, keepdims=True)).astype(np.float32)
+    arguments = unit, np.ones((2, k), np.float32), np.array([0.01, 0.1], np.float32)
+    ours = jax.jit(partial(similarity_mosaic, precision=precision))(*arguments)
+    np.testing.assert_allclose(
+        ours, similarity_reference(*arguments, precision=precision), rtol=1e-3
+    )
+
+
+@on_hopper
+@pytest.mark.parametrize("samples", [1, 1000, 4096])
+def test_outcomes_on_a_gpu(samples):
+    arguments = jax.tree.map(jnp.asarray, given(samples, samples))
+    ours = jax.jit(expected_outcomes_mosaic)(*arguments)
+    for x, y in zip(ours, jax.jit(expected_outcomes_reference)(*arguments), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-5)
+
+
+@simulates
 def test_a_missing_barrier_is_seen(problem, monkeypatch):
     """Last, for the simulation cannot go on after it: the copier does not wait for a place.
 

@@ -17,7 +17,6 @@ from dora_theory.kernels.outcomes import (
     expected_outcomes_kernel,
     expected_outcomes_reference,
     outcomes_of_logits,
-    tiling,
 )
 from dora_theory.kernels.random_words import stream
 from dora_theory.model.objective import log_failure
@@ -99,15 +98,6 @@ def test_success_and_failure_of_a_draw_are_relatively_exact():
     found = success_of(jnp.asarray(failure))
     np.testing.assert_allclose(found, -np.expm1(failure.astype(float)), rtol=5e-7)
     assert success_of(jnp.float32(0)) == 0
-
-
-def test_programs_are_no_larger_than_the_samples():
-    """Eight samples of a thread, four with many strategies; powers of two."""
-    assert tiling(4096, 3) == Tiling(1024, 4)
-    assert tiling(4096, 11) == Tiling(512, 4)
-    assert tiling(256, 4) == Tiling(256, 1)
-    assert tiling(600, 3) == Tiling(1024, 4)
-    assert tiling(1, 11) == Tiling(128, 1)
 
 
 def test_nothing_to_do_is_nothing():
