@@ -55,8 +55,8 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def on_page_content(html: str, page: Any, **_: Any) -> str:
-    """Formulas as MathML, and public names as links to where they are documented."""
-    return _linked(formulas.replaced(html), page)
+    """Formulas as MathML, links from public names to their documentation, and line breaks."""
+    return _breaking(_linked(formulas.replaced(html), page))
 
 
 def on_post_build(config: Any) -> None:
@@ -79,6 +79,25 @@ def _linked(html: str, page: Any) -> str:
     return re.sub(
         r"(<a\b.*?</a>|<h\d.*?</h\d>|<pre.*?</pre>)|<code>(dt\.)?(\w+)</code>",
         link,
+        html,
+        flags=re.DOTALL,
+    )
+
+
+def _breaking(html: str) -> str:
+    """Lets inline code break after its punctuation, so that no word in it is split."""
+
+    def broken(found: re.Match[str]) -> str:
+        # Punctuation before a letter or an opening tag; never inside a tag.
+        return re.sub(
+            r"<[^>]*>|[_./=:([](?=[A-Za-z]|<\w)",
+            lambda mark: mark[0] if mark[0][0] == "<" else f"{mark[0]}<wbr>",
+            found[0],
+        )
+
+    return re.sub(
+        r"<pre.*?</pre>|<code>.*?</code>",
+        lambda found: found[0] if found[0].startswith("<pre") else broken(found),
         html,
         flags=re.DOTALL,
     )

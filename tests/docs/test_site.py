@@ -35,6 +35,24 @@ FORMULAS = """() => {
   return [cut, document.querySelectorAll('.formula').length]
 }"""
 
+# Words of code in tables that are split over two lines.
+SPLIT = """() => {
+  const split = []
+  for (const code of document.querySelectorAll('th code, td code')) {
+    const walk = document.createTreeWalker(code, NodeFilter.SHOW_TEXT)
+    for (let text = walk.nextNode(); text; text = walk.nextNode()) {
+      for (const word of text.data.matchAll(/[A-Za-z]+/g)) {
+        const range = document.createRange()
+        range.setStart(text, word.index)
+        range.setEnd(text, word.index + word[0].length)
+        const boxes = [...range.getClientRects()].filter(x => x.width > 0.5)
+        if (new Set(boxes.map(x => Math.round(x.top))).size > 1) split.push(word[0])
+      }
+    }
+  }
+  return split
+}"""
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
@@ -70,7 +88,7 @@ def each_page(browser, site, width):
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_pages_fit_and_formulas_are_whole(browser, site, width):
+def test_pages_fit_and_formulas_and_words_are_whole(browser, site, width):
     found, bad = 0, []
     for page, name in each_page(browser, site, width):
         across = page.evaluate("document.documentElement.scrollWidth")
@@ -78,6 +96,7 @@ def test_pages_fit_and_formulas_are_whole(browser, site, width):
         found += count
         bad += [f"{name}: scrolls to {across}"] * (across > width)
         bad += [f"{name}: {formula}" for formula in cut]
+        bad += [f"{name}: splits {word}" for word in page.evaluate(SPLIT)]
         if PICTURES:
             slug = re.sub(r"\W+", "_", name.removesuffix(".html"))
             page.screenshot(path=Path(PICTURES) / f"site_{slug}_{width}.png", full_page=True)
