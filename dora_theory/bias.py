@@ -296,7 +296,7 @@ def noise_inflation(
         sizes: k ≥ 1, number of candidates of the direction.
 
     Returns:
-        `(factor, spread)`: the expected mean over that without noise, exp(σ²/(2 T_b²)), and the
+        `(factor, spread)`, the expected mean over that without noise, exp(σ²/(2 T_b²)), and the
         standard deviation of the mean over its expectation, √(expm1(σ²/T_b²)/k).
 
     Raises:

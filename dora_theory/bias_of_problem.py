@@ -140,7 +140,7 @@ def bias_report(
         pool: how the scores of a direction become one, see `direction_weights`.
 
     Returns:
-        A `BiasReport`: numbers, `rows()`, `to_dataframe()`, a table in notebooks, and `plot()`.
+        A `BiasReport` with numbers, `rows()`, `to_dataframe()`, a table in notebooks, and `plot()`.
 
     Raises:
         ValueError: neither or both of directions and sizes, values that do not fit them, all

@@ -37,7 +37,7 @@ def problem_certificate(
         mask: boolean `(..., m, k)`.
 
     Returns:
-        `Certificate(largest_next, smallest_last)`: the largest log Δ(n) below its cap, and the
+        `Certificate(largest_next, smallest_last)`, the largest log Δ(n) below its cap, and the
         smallest log Δ(n - 1) above its floor, shape `(...)`. Optimal iff the first is not larger.
 
     Raises:

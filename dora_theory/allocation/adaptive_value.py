@@ -168,7 +168,7 @@ def adaptive_value_estimate(
         mask: boolean `(m, k)`.
 
     Returns:
-        Values, shape `(samples,)`, independent: their mean estimates V(N), and their spread says
+        Values, shape `(samples,)`, independent; their mean estimates V(N), and their spread says
         how surely. No loop over rollouts: on every tape the policy collects the N largest v h.
 
     Raises:

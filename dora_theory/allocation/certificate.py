@@ -138,7 +138,7 @@ def optimal_set(
         mask: boolean `(..., k)`, false for padding.
 
     Returns:
-        `OptimalSet(base, tied, spare)`: every optimum is `base` plus one rollout to each of
+        `OptimalSet(base, tied, spare)`; every optimum is `base` plus one rollout to each of
         `spare` of the `tied` candidates. `tied` is empty and `spare` 0 where the optimum is unique.
 
     Raises:

@@ -210,7 +210,7 @@ def replay_round_robin(right: ArrayLike, samples: int) -> RoundRobinReplay:
         samples: k logged of each problem.
 
     Returns:
-        `RoundRobinReplay`. Expectations over draws without replacement, exact for the log: unbiased
+        `RoundRobinReplay`. Expectations over draws without replacement, exact for the log; unbiased
         for the failure at every depth up to k.
 
     Raises:

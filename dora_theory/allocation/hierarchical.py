@@ -59,7 +59,7 @@ def direction_allocation(
         mask: boolean `(..., k)`, false for padding, which receives nothing.
 
     Returns:
-        int32 `(..., k)` with sum N: optimal totals, ties to the lowest label, spread evenly. A
+        int32 `(..., k)` with sum N. Totals are optimal, spread evenly; ties to the lowest label. A
         label that no candidate has receives nothing.
 
     Raises:
@@ -116,7 +116,7 @@ def correlated_allocation(
         mask: boolean `(..., k)`, false for padding, which receives nothing.
 
     Returns:
-        int32 `(..., k)` with sum N: optimal totals, ties to the lowest label, spread evenly.
+        int32 `(..., k)` with sum N. Totals are optimal, spread evenly; ties to the lowest label.
 
     Raises:
         ValueError: values out of range, shapes that do not fit, more rollouts than `points` or an

@@ -98,7 +98,7 @@ def optimize_allocation(
         max_exchanges: most exchanges in rounding.
 
     Returns:
-        `Optimized`; nothing is raised if it did not converge: look at `converged` and
+        `Optimized`. Nothing is raised if it did not converge; look at `converged` and
         `locally_optimal`. In float64 the surrogate Σ w_i log(κ + B_i) is maximized to within 1e-9 N
         in each B_i for κ from 1e-6 to 1e6, zeros of the solution included. The objective need not
         be concave to be climbed, but only then do `gap` and an exchange-optimal allocation (if it

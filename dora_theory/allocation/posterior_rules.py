@@ -104,7 +104,7 @@ def thompson_failure(
         mask: boolean `(..., k)`, false for padding, which is not tried.
 
     Returns:
-        The mean over runs, shape `(...)`: unbiased, above that of the optimum.
+        The mean over runs, shape `(...)`; unbiased, above that of the optimum.
 
     Raises:
         ValueError: values out of range, shapes that do not fit.

@@ -34,7 +34,7 @@ def rollouts_to_match(
         budget: N ≥ 0 rollouts of the optimum, scalar or shape `(...)`.
 
     Returns:
-        Real, ≥ N, shape `(...)`: between the last budget that is too small and the first that is
+        Real, ≥ N, shape `(...)`, between the last budget that is too small and the first that is
         enough, log failure is interpolated linearly. ∞ where 2^30 rollouts are too few (2^22 in
         float32).
 
@@ -66,7 +66,7 @@ def regret_of_concentration(
     *,
     mask: Bool[ArrayLike, "*#batch k"] | None = None,
 ) -> Float[Array, "*batch"]:
-    """Success lost by the optimum of an assumed κ' when κ is true, J_κ(B*_κ) - J_κ(B*_κ').
+    """Success lost by the optimum of an assumed κ' when κ is true, `J_κ(B*_κ) - J_κ(B*_κ')`.
 
     Args:
         weights: qualities w in [0, 1], shape `(..., k)`.

@@ -46,7 +46,7 @@ def temperature_allocation(
         mask: boolean `(..., k)`, false for padding, which receives nothing.
 
     Returns:
-        int32 `(..., k)`: ⌊N/k⌋ each, and one more for the lowest indices until N is spent.
+        int32 `(..., k)`; ⌊N/k⌋ each, and one more for the lowest indices until N is spent.
 
     Raises:
         ValueError: NaN or infinite scores, negative N, shapes that do not fit.
@@ -80,7 +80,7 @@ def beam_allocation(
         mask: boolean `(..., k)`, false for padding, which receives nothing.
 
     Returns:
-        int32 `(..., k)`: M each from the best down and what is left of N to the next; after the
+        int32 `(..., k)`; M each from the best down and what is left of N to the next; after the
         last candidate the best is next again, so that N is always spent.
 
     Raises:
@@ -118,7 +118,7 @@ def dvts_allocation(
         mask: boolean `(..., k)`, false for padding, which receives nothing.
 
     Returns:
-        int32 `(..., k)`: N shared over the best of min(k, ⌈N/M⌉) groups as evenly as it goes, what
+        int32 `(..., k)`; N shared over the best of min(k, ⌈N/M⌉) groups as evenly as it goes, what
         is left over to the first groups.
 
     Raises:
@@ -155,7 +155,7 @@ def rebase_allocation(
         mask: boolean `(..., k)`, false for padding, which receives nothing.
 
     Returns:
-        int32 `(..., k)`: Webster's apportionment of N, which equals the literal form wherever that
+        int32 `(..., k)`, Webster's apportionment of N, which equals the literal form wherever that
         keeps the budget (theory 3.3).
 
     Raises:
@@ -237,7 +237,7 @@ def dora_allocation(
         mask: boolean `(..., k)`, false for padding, which receives nothing.
 
     Returns:
-        int32 `(..., k)`: Webster's apportionment of N.
+        int32 `(..., k)`, Webster's apportionment of N.
 
     Raises:
         ValueError: as `dora_weights` and `apportion`.
@@ -283,7 +283,7 @@ def magnitude_allocation(
         mask: boolean `(..., k)`, false for padding, which receives nothing.
 
     Returns:
-        int32 `(..., k)`: Webster's apportionment of N.
+        int32 `(..., k)`, Webster's apportionment of N.
 
     Raises:
         ValueError: as `quality_weights`, `magnitude_weighting` and `apportion`.

@@ -176,7 +176,7 @@ def root_weight_allocation(
     Args: as `shared_divisor_allocation`, which alone can smooth.
 
     Returns:
-        int32 `(..., k)` with sum N: the N largest w'_i/(κ + r). O(k³ + k N).
+        int32 `(..., k)` with sum N, the N largest w'_i/(κ + r). O(k³ + k N).
 
     Raises:
         ValueError: as `shared_divisor_allocation`.

@@ -21,7 +21,7 @@ def hard_directions(
             are one direction; at 2 all candidates are.
 
     Returns:
-        int32 `(k,)`: directions numbered from 0 in the order in which they first appear.
+        int32 `(k,)`, directions numbered from 0 in the order in which they first appear.
 
     Raises:
         ValueError: no candidates, an embedding that is not finite or is 0, a threshold out of

@@ -136,7 +136,7 @@ class JointPrior:
             mask: boolean `(..., k)`, false for padding.
 
         Returns:
-            The prior. Log moments are sums of b terms: exact to b ulps.
+            The prior. Log moments are sums of b terms, exact to b ulps.
 
         Raises:
             ValueError: a budget that is not a count, shapes that do not fit.

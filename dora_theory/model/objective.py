@@ -43,7 +43,7 @@ def log_failure(
         mask: boolean `(..., k)`; candidates that are false count for nothing.
 
     Returns:
-        Shape `(...)`, in [-inf, 0]: 0 where nothing is spent on a w > 0, -inf where a rollout goes
+        Shape `(...)`, in [-inf, 0]; 0 where nothing is spent on a w > 0, -inf where a rollout goes
         to a w = 1. Relative error below 1e-14 in float64 and 1e-6 in float32 (for κ in [1e-6, 1e6],
         B to 1e6), w being taken as it is. Differentiable in weights, concentration and real
         allocations, to 1e-11 and 1e-4; a candidate with w = 1 has derivative 0 by convention.
@@ -161,7 +161,7 @@ def priorities(
         mask: boolean `(..., k)`, false for padding, which has 0.
 
     Returns:
-        Shape `(..., k)`: the quotient in the working dtype, which is what allocations compare. The
+        Shape `(..., k)`, the quotient in the working dtype, which is what allocations compare. The
         posterior mean itself is κ times it; where each candidate has its own κ, it is that mean.
 
     Raises:

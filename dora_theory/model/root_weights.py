@@ -49,7 +49,7 @@ def root_weights(
         mask: boolean `(..., k)`, false for padding, whose weight is 0.
 
     Returns:
-        `RootWeights`: exact to cond(C) (10 k + 100) ulps. Copies of equal w share one weight.
+        `RootWeights`, exact to cond(C) (10 k + 100) ulps. Copies of equal w share one weight.
 
     Raises:
         ValueError: NaN, weights outside [0, 1], a matrix that is not a correlation.

@@ -138,7 +138,7 @@ def uniqueness(
             the kernel where there is a GPU that runs it. Sums are in another order.
 
     Returns:
-        Shape `(..., k)`, in [1/k, 1]. Relative error below (d + 4)/T_s + k + 4 ulps: 1e-11 in
+        Shape `(..., k)`, in [1/k, 1]. Relative error below (d + 4)/T_s + k + 4 ulps, 1e-11 in
         float64 at the paper's T_s = 0.01 for d and k up to 384, 5e-3 in float32. The coarser
         modes also move the exponent of a pair by at most 2u sqrt(2 (1 - S))/T_s, where u = 2^-11
         for `"tf32"` and 2^-8 for `"bfloat16"`: copies count as copies in any of them, and what

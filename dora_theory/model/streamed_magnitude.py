@@ -74,8 +74,8 @@ def streamed_magnitude_weighting(
         implementation: as `dora_theory.uniqueness`.
 
     Returns:
-        A `StreamedWeighting`. Its `residual` says how good it is: by convexity the objective is
-        within 2 · residual · Σ(v + v*) of its maximum, which v* attains. One of many tolerances
+        A `StreamedWeighting`. Its `residual` says how good it is. By convexity the objective is
+        within 2 · residual · `Σ(v + v*)` of its maximum, which `v*` attains. One of many tolerances
         says that a solve ended early, as it may where candidates nearly agree or T_s is large; a
         ridge helps. `weighting` has derivatives in `embeddings`, `temperature` and `ridge`, forward
         and reverse, at the price of one more solve and in the same memory.

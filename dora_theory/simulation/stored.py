@@ -141,8 +141,8 @@ def read_sweep_results(path: str | Path) -> StoredSweep:
         path: the folder.
 
     Returns:
-        A `StoredSweep`: `rows()`, `to_dataframe()` with one row per cell, strategy and metric, a
-        table in a terminal and in notebooks, and `plot()`.
+        A `StoredSweep` with `rows()`, `to_dataframe()` with one row per cell, strategy and metric,
+        a table in a terminal and in notebooks, and `plot()`.
 
     Raises:
         InputError: it is not a store, or damaged.
