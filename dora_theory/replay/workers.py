@@ -6,6 +6,7 @@ processes work on them. What a process that dies had in hand is done again by an
 """
 
 import logging
+import os
 import pickle
 import signal
 import sys
@@ -90,6 +91,7 @@ def workers_at(where: int | str | None) -> Iterator[Workers]:
         return
     flag = "--scheduler" if isinstance(where, str) else "--workers"
     with ExitStack() as stack:
+        stack.enter_context(_safe_path())
         # What begins is not to be left half begun.
         with _interrupts_held():
             try:
@@ -119,6 +121,24 @@ def workers_at(where: int | str | None) -> Iterator[Workers]:
             stack.enter_context(client)
         _check_versions(flag, where, client)
         yield _Cluster(client)
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Lets no Python that begins meanwhile take a `signal.py` of the current folder for its own.
+
+    A worker has the path of this process as soon as it runs.
+    """
+    name = "PYTHONSAFEPATH"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 @contextmanager

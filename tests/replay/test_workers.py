@@ -105,6 +105,16 @@ class Killing(Workers):
             yield item
 
 
+def test_workers_take_no_file_of_the_folder_for_a_module_of_python(tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    (tmp_path / "signal.py").write_text("raise RuntimeError('taken for the module of Python')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    with workers_at(1) as workers:
+        assert list(workers.map(abs, [-1, 2])) == [1, 2]
+    assert "PYTHONSAFEPATH" not in os.environ
+
+
 @pytest.mark.slow
 def test_two_processes_one_of_which_dies_find_what_one_finds(tmp_path):
     pytest.importorskip("distributed")
