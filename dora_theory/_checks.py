@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from dora_theory._arrays import array_of, host_array, is_array, is_host
 from dora_theory._domains import COUNT, FINITE, Domain, Labels, at, budget_domain
-from dora_theory._errors import short
+from dora_theory._errors import amount, short
 
 _AXES = {"k": "candidates", "g": "directions", "d": "dimensions"}
 
@@ -147,10 +147,9 @@ def fit(
         for axis, size in zip(own, shape[start:], strict=True):
             first, expected = sizes.setdefault(axis, (name, size))
             if size != expected:
-                raise ValueError(
-                    f"{name}: {size} {_AXES[axis]}, where {first} has {expected} (shapes {shape} "
-                    f"and {arguments[first][0]})"
-                )
+                found = amount(size, _AXES[axis].removesuffix("s"))
+                shapes = f"shapes {shape} and {arguments[first][0]}"
+                raise ValueError(f"{name}: {found}, where {first} has {expected} ({shapes})")
         batches.append(shape[:start])
     try:
         of_many = {batch for batch in batches if batch}

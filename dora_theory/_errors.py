@@ -1,5 +1,7 @@
 """The exceptions that mean: not the program is wrong, but its input, or someone ended it."""
 
+from collections.abc import Sequence
+
 
 class InputError(ValueError):
     """Input from outside (a file, a line of it, an option) that cannot be used.
@@ -14,9 +16,24 @@ def short(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def amount(count: int, noun: str) -> str:
-    """A number and what it is of: `1 problem`, `12 problems`."""
-    return f"{count} {noun}" + "s" * (count != 1)
+def amount(count: float, noun: str, form: str = "") -> str:
+    """A number, formatted, and what it is of: `1 problem`, `12 problems`."""
+    return f"{count:{form}} {noun}" + "s" * (count != 1)
+
+
+# By their plurals; other verbs take an s.
+_SINGULAR = {"are": "is", "have": "has", "they": "it", "their": "its", "them": "it"}
+
+
+def agree(count: float, plural: str) -> str:
+    """A verb or a pronoun of so many: `agree(1, "have")` is `has`."""
+    return plural if count != 1 else _SINGULAR.get(plural) or plural + "s"
+
+
+def budgets_of(found: Sequence[float | str]) -> str:
+    """Budgets and their verb: `a budget of 64 is`, `budgets of 32, 64 are`."""
+    said = ", ".join(map(str, found))
+    return f"a budget of {said} is" if len(found) == 1 else f"budgets of {said} are"
 
 
 class Interrupted(KeyboardInterrupt):

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from dora_theory import plots
 from dora_theory._arrays import ArrayLike, array_of
 from dora_theory._checks import check_number, check_whole
+from dora_theory._errors import amount
 from dora_theory.allocation.optimal import apportion, optimal_allocation
 from dora_theory.bias import direction_mass, kl_divergence, solution_level_shares, specht_ratio
 from dora_theory.io.documents import Tabular
@@ -97,7 +98,9 @@ class BiasReport(Tabular):
             success.bar_label(bars, [f"{x:.4g}" for x in values], padding=2, fontsize=7)
             success.set_xlim(0, max(values) * 1.18 or 1)
             success.invert_yaxis()
-            success.set_xlabel(f"success of {self.budget} rollouts, κ = {self.concentration:g}")
+            success.set_xlabel(
+                f"success of {amount(self.budget, 'rollout')}, κ = {self.concentration:g}"
+            )
         return figure
 
     def _title(self) -> str:

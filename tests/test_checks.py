@@ -75,7 +75,7 @@ def test_own_axes_match_exactly_and_batches_broadcast():
     for bad, message in (
         ({"w": ((), "k")}, r"w: needs at least one candidate, got shape \(\)"),
         ({"w": ((3, 0), "k")}, "w: needs at least one candidate"),
-        ({"w": ((3,), "k"), "mask": ((1,), "k")}, "mask: 1 candidates, where w has 3"),
+        ({"w": ((3,), "k"), "mask": ((1,), "k")}, "mask: 1 candidate, where w has 3"),
         ({"w": ((1,), "k"), "e": ((3, 2), "k d")}, "e: 3 candidates, where w has 1"),
         ({"s": ((3, 2), "k k")}, "s: needs a square matrix"),
         ({"e": ((3,), "k d")}, "e: needs a vector for each candidate"),

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from dora_theory._errors import amount
 from dora_theory.claims import claims as all_claims
 from dora_theory.claims.check import reporting
 from dora_theory.claims.check.claim import Claim
@@ -27,7 +28,7 @@ class Verdicts(Document):
     def _title(self) -> str:
         count = len(self.data["claims"])
         surprises = sum(c["verdict"] != c["expected"] for c in self.data["claims"])
-        return f"{count} claims tried, {surprises} against expectation"
+        return f"{amount(count, 'claim')} tried, {surprises} against expectation"
 
 
 def verify(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from dora_theory._errors import InputError
+from dora_theory._errors import InputError, amount
 from dora_theory.cli.options import (
     add_kappa,
     add_output,
@@ -219,8 +219,8 @@ def _answers(
         yield from zip(batch, found, strict=True)
     if lifts:
         say(
-            f"{strategy}: lifted the diagonals of similarities that are no correlations: problems "
-            f"{len(lifts)}, by at most {max(lifts):.3g}"
+            f"{strategy}: lifted the diagonals of similarities that are no correlations: "
+            f"{amount(len(lifts), 'problem')}, by at most {max(lifts):.3g}"
         )
 
 

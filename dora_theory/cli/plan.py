@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dora_theory._errors import InputError, amount
+from dora_theory._errors import InputError, agree, amount
 from dora_theory.cli.options import add_kappa, add_output, new_command
 from dora_theory.io.atomic_write import whole_output
 from dora_theory.io.state_lines import MOST_ROLLOUTS, StateLine, read_state, with_priors
@@ -137,7 +137,10 @@ def run(arguments: argparse.Namespace) -> int:
     unrolled = sum(line.right is None for line in lines)
     if strategy in ("hora", "round-robin") and unrolled:
         said += "\n" if said else ""
-        said += f"{unrolled} problems have no right and attempts: {strategy} takes them as unrolled"
+        said += (
+            f"{amount(unrolled, 'problem')} {agree(unrolled, 'have')} no right and attempts: "
+            f"{strategy} takes {agree(unrolled, 'them')} as unrolled"
+        )
     for text in (unknown, said, *_summary(lines, found, costly)):
         if text:
             print(text, file=sys.stderr)
@@ -253,7 +256,7 @@ def _fitted(path: str, lines: Sequence[StateLine], idle: bool) -> tuple[tuple[fl
         name = "<stdin>" if path == "-" else path
         raise InputError(f"{name}: {error}; --prior A,B gives one") from None
     told = int((attempts > 0).sum())
-    said = f"prior: Beta({a:.4g}, {b:.4g}), fitted to {told} counts, "
+    said = f"prior: Beta({a:.4g}, {b:.4g}), fitted to {amount(told, 'count')}, "
     return (a, b), said + f"standard errors {a_error:.2g} and {b_error:.2g}"
 
 
@@ -288,11 +291,12 @@ def _summary(lines: Sequence[StateLine], found: "Plan", costly: bool) -> list[st
     left = float(found.unspent)
     if left > (1e-9 if costly else 0):
         why = "the next rollout does not fit, or caps" if costly else "caps or solved problems"
-        said.append(f"{left:g} of the batch remain unspent: {why} leave no room")
+        said.append(f"{left:g} of the batch {agree(left, 'remain')} unspent: {why} leave no room")
     again = sum(bool(x.right is not None and x.right.sum() and not x.solved) for x in lines)
     if again:
         said.append(
-            f"{again} problems have right > 0 and are not marked solved: they may receive rollouts"
+            f"{amount(again, 'problem')} {agree(again, 'have')} right > 0 and "
+            f"{agree(again, 'are')} not marked solved: {agree(again, 'they')} may receive rollouts"
         )
     return said
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from dora_theory._errors import InputError
+from dora_theory._errors import InputError, amount
 from dora_theory.cli.options import add_tables, check_picture, draw, new_command, write_tables
 from dora_theory.cli.simulate_benchmark import add_benchmark, run_benchmark
 from dora_theory.cli.simulate_families import add_families, run_families
@@ -119,7 +119,8 @@ def run(arguments: argparse.Namespace) -> int:
         document = {"store": arguments.out, "cells": len(sweep), "simulated": cells}
         print(json.dumps(document | {"seconds": seconds}, indent=1))
     else:
-        print(f"{arguments.out}: {len(sweep)} cells, {cells} of them simulated in {seconds:.0f} s")
+        said = f"{amount(len(sweep), 'cell')}, {cells} of them simulated"
+        print(f"{arguments.out}: {said} in {seconds:.0f} s")
     return 0
 
 

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from dora_theory._errors import InputError
+from dora_theory._errors import InputError, amount
 from dora_theory.io.jsonl import FieldError
 from dora_theory.io.problem_lines import Problem, parse_problem
 
@@ -43,7 +43,8 @@ def stream(
         sys.stdout.buffer.write("".join(text + "\n" for _, text in found).encode())
         sys.stdout.buffer.flush()
     if errors:
-        raise InputError(f"standard input: {errors} of {count} lines could not be answered")
+        of = amount(count, "line")
+        raise InputError(f"standard input: {errors} of {of} could not be answered")
     return 0
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from dora_theory._errors import InputError, Interrupted
+from dora_theory._errors import InputError, Interrupted, amount
 from dora_theory.cli.endings import answered
 from dora_theory.cli.options import add_tables, new_command, write_tables
 from dora_theory.io.atomic_write import whole_output
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         tried = {r.claim.name for r in results}
         left = [c for c in chosen if c.name not in tried]
         if left:
-            count = f"interrupted: {len(tried)} of {len(chosen)} claims tried"
+            count = f"interrupted: {len(tried)} of {amount(len(chosen), 'claim')} tried"
             print(f"{count}; not tried: {_few([c.id for c in left])}", file=sys.stderr)
             if arguments.out or not results:
                 raise Interrupted

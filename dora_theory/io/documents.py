@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, Self
 
-from dora_theory._errors import InputError
+from dora_theory._errors import InputError, amount
 from dora_theory.io.atomic_write import utf8, whole_output
 from dora_theory.io.extras import module_of
 from dora_theory.io.tables import aligned
@@ -48,7 +48,7 @@ class Tabular:
     def __repr__(self) -> str:
         rows = self.rows()
         shown = [self._title(), *_lines(rows[:_SHOWN])]
-        more = [f"… {len(rows) - _SHOWN} more rows"] if len(rows) > _SHOWN else []
+        more = [f"… {amount(len(rows) - _SHOWN, 'more row')}"] if len(rows) > _SHOWN else []
         return "\n".join([*shown, *more])
 
     def _repr_html_(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dora_theory._errors import InputError
+from dora_theory._errors import InputError, agree, amount, budgets_of
 from dora_theory.replay.cut.candidates import Candidates
 from dora_theory.replay.cut.cutting import cut, encoder_of
 from dora_theory.replay.cut.encoders import Encoder
@@ -103,7 +103,7 @@ def _replay_solutions(
     lower, upper, clipped, *votes = found
     if left_out:
         note(
-            f"{log.path}: budgets of {', '.join(map(str, left_out))} are left out, for no problem "
+            f"{log.path}: {budgets_of(left_out)} left out, for no problem "
             "has so many solutions; --budgets has them"
         )
     for text in tally.remarks(options):
@@ -190,7 +190,10 @@ class _Tally:
     def remarks(self, options: ReplayOptions) -> Iterator[str]:
         """What the candidates themselves give reason to say."""
         if self.unscored:
-            yield f"{self.unscored} problems have no scores: their candidates all have the same one"
+            yield (
+                f"{amount(self.unscored, 'problem')} {agree(self.unscored, 'have')} no scores: "
+                f"{agree(self.unscored, 'their')} candidates all have the same one"
+            )
         if options.votes and not self.opposed:
             yield "no wrong solution has an answer: nothing can be voted on"
         finished = self.finished / self.samples
@@ -200,6 +203,6 @@ class _Tally:
         short = [str(b) for b in options.budgets if b > self.largest and not options.by_cost]
         if short:
             yield (
-                f"budgets of {', '.join(short)} are more than was logged of any problem: success "
+                f"{budgets_of(short)} more than was logged of any problem: success "
                 "is a lower bound there for every strategy"
             )

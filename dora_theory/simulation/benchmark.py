@@ -59,7 +59,9 @@ class Difficulty:
         parts = self.parts()
         for name, values in zip(("alpha", "beta", "shares"), parts, strict=True):
             if len(values) != len(parts[0]):
-                raise ValueError(f"{name}: has {len(values)} parts, but alpha has {len(parts[0])}")
+                raise ValueError(
+                    f"{name}: has {amount(len(values), 'part')}, but alpha has {len(parts[0])}"
+                )
             for x in values:
                 check_number(name, float(x), 0, low_open=name != "shares")
         if abs(parts[2].sum() - 1) > 1e-9:

@@ -173,9 +173,8 @@ def _sizes(place: int, row: Mapping[str, np.ndarray]) -> dict[str, int]:
         for axis, size in zip(_AXES[name], value.shape, strict=True):
             other, before = found.setdefault(axis, (name, size))
             if size != before:
-                raise ValueError(
-                    f"rows[{place}]: {name} has {size} entries where {other} has {before}"
-                )
+                entries = f"{size} entr{'y' if size == 1 else 'ies'}"
+                raise ValueError(f"rows[{place}]: {name} has {entries} where {other} has {before}")
     if found.get("k", ("", 0))[1] == 0:
         raise ValueError(f"rows[{place}]: needs at least one candidate")
     sizes = {axis: size for axis, (_, size) in found.items()}

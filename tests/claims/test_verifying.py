@@ -150,7 +150,7 @@ def test_table_and_status(call: Callable) -> None:
     assert status == 0
     assert re.search(r"^2\.1 +below ninety +paper +refuted +refuted +256 +-1.0e\+01", out, re.M)
     assert "2.1 below ninety, counterexample:\n    90 is not below 90" in out
-    assert "corrected for 1 claims" in out
+    assert "corrected for 1 claim " in out
     status, out, _ = call(claims=(below_ninety("holds"),))
     assert status == 1
     assert "NOT AS EXPECTED" in out

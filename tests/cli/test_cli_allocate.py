@@ -176,7 +176,7 @@ def test_a_lifted_matrix_is_said_and_by_how_much(allocate):
     assert status == 0
     assert answers[0]["lift"] == pytest.approx(lift, rel=1e-9)
     assert "lift" not in answers[1]
-    assert f"no correlations: problems 1, by at most {lift:.3g}" in err
+    assert f"no correlations: 1 problem, by at most {lift:.3g}" in err
 
 
 def test_a_batch_of_long_accounts_is_computed_in_parts():

@@ -118,7 +118,7 @@ def test_rules_of_counts_take_a_problem_without_any_as_unrolled(run, strategy, w
     status, found, err = run(lines, "--total", 4, "--prior", "1,1", "--strategy", strategy)
     assert status == 0
     assert [x["rollouts"] for x in found] == want
-    assert f"1 problems have no right and attempts: {strategy} takes them as unrolled" in err
+    assert f"1 problem has no right and attempts: {strategy} takes it as unrolled" in err
 
 
 def test_rounds_share_the_total(run):

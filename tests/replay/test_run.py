@@ -118,7 +118,7 @@ def test_shapes_and_bounds(result):
     assert (result.lower <= result.upper).all()
     assert (result.upper[result.clipped] == 1).all()
     assert result.clipped[:, 3].all()
-    assert any("budgets of 64 are more" in note for note in result.notes)
+    assert any("a budget of 64 is more" in note for note in result.notes)
 
 
 def test_summary(result):

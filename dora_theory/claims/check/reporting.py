@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from dora_theory._errors import amount
 from dora_theory.claims.check import deciding
 from dora_theory.claims.check.verifying import Counterexample, Result
 from dora_theory.io.tables import aligned
@@ -125,9 +126,10 @@ def _confidence(results: Sequence[Result]) -> str:
         if bounds
         else ""
     )
+    tried = amount(len(results), "claim")
     return (
-        f"{len(results)} claims, {sum(r.as_expected for r in results)} as expected.{most} "
+        f"{tried}, {sum(r.as_expected for r in results)} as expected.{most} "
         f"Chance makes any of these statements wrong with probability {deciding.FAMILY_ERROR:g} at "
-        f"most, corrected for {len(results)} claims (Bonferroni); confirmed counterexamples are "
+        f"most, corrected for {tried} (Bonferroni); confirmed counterexamples are "
         "certain."
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from dora_theory._errors import InputError
+from dora_theory._errors import InputError, agree, amount, budgets_of
 from dora_theory.replay.across.budgets import solved_at_budgets
 from dora_theory.replay.across.curves import fitted, savings
 from dora_theory.replay.across.options import AcrossOptions
@@ -85,10 +85,15 @@ def across(
     except ValueError as error:
         raise InputError(f"{path}: --by: {error}") from None
     if found["left_out"]:
-        some = ", ".join(map(str, found["left_out"]))
-        note(f"{path}: budgets of {some} are more than was logged of any problem: left out")
+        note(
+            f"{path}: {budgets_of(found['left_out'])} more than was logged of any problem: left out"
+        )
     if found["common"]:
-        note(f"{path}: {found['common']} problems take the common prior, their group being small")
+        few = found["common"]
+        note(
+            f"{path}: {amount(few, 'problem')} {agree(few, 'take')} the common prior, "
+            f"{agree(few, 'their')} group being small"
+        )
     for i, row in enumerate(saved):
         row["priors"] = {name: needed[i] for name, needed in found["needed"].items()}
     return {

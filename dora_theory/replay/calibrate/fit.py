@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from dora_theory._errors import InputError
+from dora_theory._errors import InputError, agree, amount
 from dora_theory.replay.calibrate.counts import (
     EDGE,
     MEANS,
@@ -125,8 +125,8 @@ def _calibrated(
     edge = int(sum(((c < EDGE) | (c > 1 - EDGE)).sum() for c in main[:2]))
     if edge:
         notes(
-            f"{path}: {edge} of {2 * len(main.score)} means are nearer to 0 or 1 than 1/512 and "
-            "count as if they were there: no outcome is impossible"
+            f"{path}: {edge} of {2 * len(main.score)} means {agree(edge, 'are')} nearer to 0 or 1 "
+            f"than 1/512 and {agree(edge, 'count')} as if there: no outcome is impossible"
         )
     fits = {mean: _fit(main, mean) for mean in MEANS}
     from dora_theory.replay.calibrate.log_length import length_of_log
@@ -194,7 +194,10 @@ def _collected(
             pairs += of_one.pairs
             samples += [(*sample, number) for sample in of_one.samples]
     if unscored:
-        note(f"{log.path}: {unscored} problems have no scores and are left out")
+        note(
+            f"{log.path}: {amount(unscored, 'problem')} {agree(unscored, 'have')} no scores and "
+            f"{agree(unscored, 'are')} left out"
+        )
     columns = (np.array(x) for x in zip(*samples, strict=True)) if samples else [np.zeros(0)] * 4
     counts = {m: counts_of(group) for m, group in groups.items()}
     return counts, Outcomes(*columns), problems, pairs, rows

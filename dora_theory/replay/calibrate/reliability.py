@@ -18,6 +18,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
+from dora_theory._errors import agree, amount
 from dora_theory.model.pochhammer import log_rising_ratio
 
 # Where κ is looked for.
@@ -147,7 +148,8 @@ def _warnings(telling: int, low: float, high: float) -> list[str]:
         return ["no direction has two logged continuations: the log says nothing of κ"]
     found = []
     if telling < _FEW:
-        found.append(f"only {telling} directions have two logged continuations or more")
+        few = f"{amount(telling, 'direction')} {agree(telling, 'have')}"
+        found.append(f"only {few} two logged continuations or more")
     if low == 0:
         found.append("the likelihood does not fall toward κ → 0: any small κ is as likely")
     if high == np.inf:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from dora_theory._errors import amount
+from dora_theory._errors import agree, amount
 from dora_theory.replay.cut.candidates import steps_of
 from dora_theory.replay.cut.order import digest
 from dora_theory.replay.read.record import Record, StepEnd
@@ -151,7 +151,9 @@ class Watch:
             return Finding(check, "unknown", "no scores")
         share = self._odd / self._scored
         if share <= _FEW:
-            return Finding(check, "good", f"{1 - share:.1%} of {self._scored} scored solutions")
+            return Finding(
+                check, "good", f"{1 - share:.1%} of {amount(self._scored, 'scored solution')}"
+            )
         return Finding(
             check,
             "doubtful",
@@ -165,8 +167,9 @@ class Watch:
             return Finding(
                 check,
                 "doubtful",
-                f"{self._kept} problems have solutions that a search kept, which are not "
-                "independent draws: their estimates are biased",
+                f"{amount(self._kept, 'problem')} {agree(self._kept, 'have')} solutions that a "
+                "search kept, which are not independent draws: estimates of "
+                f"{agree(self._kept, 'them')} are biased",
             )
         if self._long < _ENOUGH:
             return Finding(check, "unknown", _TOO_SHORT)
@@ -216,7 +219,7 @@ class Watch:
         check = "outcomes differ"
         if self._judged < _ENOUGH:
             return Finding(check, "unknown", f"fewer than {_ENOUGH} solutions are judged")
-        what = f"{self._right} of {self._judged} solutions are right"
+        what = f"{self._right} of {self._judged} solutions {agree(self._right, 'are')} right"
         if 0 < self._right < self._judged:
             return Finding(check, "good", what)
         hint = ": check that answers and verdicts are read from the right place"
@@ -229,8 +232,9 @@ class Watch:
         return Finding(
             check,
             "doubtful",
-            f"{self._again} records repeat the problem of an earlier one ({self._first_again} "
-            "first) and count as problems of their own: intervals are too narrow",
+            f"{amount(self._again, 'record')} {agree(self._again, 'repeat')} the problem of an "
+            f"earlier one ({self._first_again} first) and {agree(self._again, 'count')} again: "
+            "intervals are too narrow",
         )
 
 

@@ -19,7 +19,7 @@ from itertools import chain, islice
 import numpy as np
 from jaxtyping import Int
 
-from dora_theory._errors import InputError
+from dora_theory._errors import InputError, agree, amount
 from dora_theory.replay.check.mispaired import (
     DOUBTFUL,
     REFUSED,
@@ -87,7 +87,8 @@ def _batches_back(
         yield from back
     note(
         f"{log}: repaired: {moved} of {total} completions dealt back to their problems in batches "
-        f"of {size}; {scored} keep scores, those of the others were computed for another problem"
+        f"of {size}; {scored} {agree(scored, 'keep')} scores, those of the others were computed "
+        "for another problem"
     )
 
 
@@ -120,8 +121,8 @@ def _rows_back(stream: Iterator[Record], log: str, note: Callable[[str], None]) 
     if moved or lost:
         note(
             f"{log}: repaired: the completions of {moved} of {rows} rows given back to the "
-            f"problems that they answer, without their scores; {lost} rows left out, as no "
-            "completions answer their problems"
+            f"problems that they answer, without their scores; {amount(lost, 'row')} left out, as "
+            f"no completions answer {agree(lost, 'their')} problem{'s' * (lost != 1)}"
         )
 
 

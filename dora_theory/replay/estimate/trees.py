@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dora_theory._errors import InputError
+from dora_theory._errors import InputError, agree, amount
 from dora_theory.replay.check.integrity import Finding
 from dora_theory.replay.cut.candidates import Candidates
 from dora_theory.replay.cut.encoders import Encoder, compact
@@ -149,9 +149,11 @@ def replay_trees(
         raise InputError(f"{path}: tree_nodes: nowhere can some nodes be solved and others not")
     (alive,) = groups.done()
     success = averaged(averaged(alive, copies), counts)
+    without = trees - len(counts)
     what = (
-        f"{sum(counts)} decisions of {len(counts)} trees, {trees - len(counts)} trees have none; "
-        f"{unknown} of {nodes} nodes are not known and left out"
+        f"{amount(sum(counts), 'decision')} of {amount(len(counts), 'tree')}, "
+        f"{amount(without, 'tree')} {agree(without, 'have')} none; {unknown} of "
+        f"{amount(nodes, 'node')} {agree(unknown, 'are')} not known and left out"
     )
     return Replay(
         log=path,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from dora_theory._errors import InputError
+from dora_theory._errors import InputError, agree, amount
 from dora_theory.replay.grade.correctness import Judge
 from dora_theory.replay.grade.final_answers import final_answer
 from dora_theory.replay.read.record import Record
@@ -57,11 +57,17 @@ def grading_notes(log: str, judge: Judge) -> Iterator[str]:
         InputError: no solution states an answer that can be read.
     """
     if judge.graded:
-        share = f"{judge.unread} of {judge.graded} solutions ({judge.unread / judge.graded:.1%})"
+        share = (
+            f"{judge.unread} of {amount(judge.graded, 'solution')} "
+            f"({judge.unread / judge.graded:.1%}) {agree(judge.unread, 'state')}"
+        )
         if judge.unread == judge.graded:
-            raise InputError(f"{log}: {share} state no answer that can be read: {_HINT}")
-        wrong = ", and count as wrong" if judge.unread else ""
+            raise InputError(f"{log}: {share} no answer that can be read: {_HINT}")
+        wrong = f", and {agree(judge.unread, 'count')} as wrong" if judge.unread else ""
         hint = f": {_HINT}" if 2 * judge.unread > judge.graded else ""
-        yield f"{log}: {share} state no answer that can be read{wrong}{hint}"
+        yield f"{log}: {share} no answer that can be read{wrong}{hint}"
     if judge.undecided:
-        yield f"{log}: {judge.undecided} answers took too long to judge and count as wrong"
+        yield (
+            f"{log}: {amount(judge.undecided, 'answer')} took too long to judge and "
+            f"{agree(judge.undecided, 'count')} as wrong"
+        )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from dora_theory._errors import InputError, amount
+from dora_theory._errors import InputError, agree, amount
 from dora_theory.io.jsonl import FieldError, json_object
 from dora_theory.replay.read.folders import unread
 from dora_theory.replay.read.formats import FORMATS, Parse, columns, format_of
@@ -141,10 +141,17 @@ class _Seen:
         """One line each; `InputError` if nothing has been read."""
         path, skipped = self._path, sum(self.skipped.values())
         if self._empty:
-            share = f"{self._empty} of {self._samples} solutions are empty or missing"
+            share = (
+                f"{self._empty} of {amount(self._samples, 'solution')} "
+                f"{agree(self._empty, 'are')} empty or missing"
+            )
             if self._empty == self._samples:
                 raise InputError(f"{path}: {share}: is their column named right?")
-            yield f"{path}: {share} and count as failed attempts, unless the log judges them"
+            yield (
+                f"{path}: {share} and {agree(self._empty, 'count')} as "
+                f"{'a failed attempt' if self._empty == 1 else 'failed attempts'}, unless the log "
+                f"judges {agree(self._empty, 'them')}"
+            )
         if self._outcome:
             yield (
                 f"{path}: one score for a solution instead of one for a step: strategies choose "

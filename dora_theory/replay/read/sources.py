@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dora_theory._errors import InputError, short
+from dora_theory._errors import InputError, amount, short
 from dora_theory.io.extras import module_of
 from dora_theory.io.jsonl import CutShort, FieldError, Reading, kind, reading, without_repeats
 from dora_theory.replay.read.folders import log_files, split_files
@@ -135,7 +135,7 @@ def _value(text: str, at: int, ended: bool) -> tuple[Row | None, int | None]:
             if open_ and not ended:
                 return None, None
             torn = ", is the file cut short?" if ended else ""
-            what = f"{error.msg} {error.pos - at} characters into it"
+            what = f"{error.msg} {amount(error.pos - at, 'character')} into it"
             return FieldError(
                 "line", f"not JSON ({what}); nothing after it can be read{torn}"
             ), None

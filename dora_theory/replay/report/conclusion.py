@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dora_theory._errors import agree, amount
 from dora_theory.plots import label
 from dora_theory.strategies.registry import BASELINE
 
@@ -45,7 +46,7 @@ def unit(summary: dict[str, Any]) -> str:
 
 def _at(summary: dict[str, Any], budget: str) -> str:
     by_cost = summary.get("options", {}).get("by_cost")
-    return f"At {int(budget):,} further tokens" if by_cost else f"At N = {budget}"
+    return f"At {amount(int(budget), 'further token', ',')}" if by_cost else f"At N = {budget}"
 
 
 def use_in_words(fit: dict[str, Any]) -> str:
@@ -113,8 +114,8 @@ def _differences(summary: dict[str, Any], budget: str) -> list[str]:
             "five"
         )
         found.append(
-            f"{at}, {count} problems are too few to decide whether these differ from REBASE"
-            f"{'.' + how if counted else ''}: {', '.join(open_)}."
+            f"{at}, {amount(count, 'problem')} {agree(count, 'are')} too few to decide whether "
+            f"these differ from REBASE{'.' + how if counted else ''}: {', '.join(open_)}."
         )
     if same:
         found.append(
@@ -137,17 +138,23 @@ def _headroom(summary: dict[str, Any], budget: str) -> list[str]:
         f"problems; the log has a right solution for {100 * solvable:.1f}%"
     )
     # Paired, over problems where the log suffices: two lower bounds have no difference.
-    gains = {
-        pair.removesuffix("-rebase"): of["budget"][budget]["difference"] or 0.0
-        for pair, of in summary["paired"].items()
+    cells = {
+        pair.removesuffix("-rebase"): of["budget"][budget] for pair, of in summary["paired"].items()
     }
+    gains = {name: cell["difference"] or 0.0 for name, cell in cells.items()}
     best = max(gains, key=lambda name: gains[name], default="")
+    every = summary["problems"]
     if room <= 0 or not best or gains[best] <= 0:
-        if base["clipped"]:
+        if any(cell["problems"] < every for cell in cells.values()):
             return [f"{start}. No rule gains on REBASE where the log suffices for both."]
         return [f"{start}. No rule closes any of that gap."]
-    share = 100 * min(gains[best] / room, 1)
-    return [f"{start}. {label(best)} closes the most of that gap, {share:.0f}%."]
+    share, counted = 100 * min(gains[best] / room, 1), cells[best]["problems"]
+    where = (
+        f", by its gain on {counted} of {amount(every, 'problem')}, where the log suffices for both"
+        if counted < every
+        else ""
+    )
+    return [f"{start}. {label(best)} closes the most of that gap, {share:.0f}%{where}."]
 
 
 def _across(found: dict[str, Any]) -> list[str]:
@@ -166,8 +173,9 @@ def _across(found: dict[str, Any]) -> list[str]:
     best = max(cells, key=lambda name: cells[name]["solved"])
     gain = cells[best]["solved"] - policies["uniform"][n]["solved"]
     return [
-        f"One budget for all problems: with {n} rollouts per problem on average, {best} solves "
-        f"{100 * cells[best]['solved']:.1f}%, {100 * gain:+.1f} points against equal shares."
+        f"One budget for all problems: with {amount(int(n), 'rollout')} per problem on average, "
+        f"{best} solves {100 * cells[best]['solved']:.1f}%, {100 * gain:+.1f} points against equal "
+        "shares."
     ]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from dora_theory._errors import amount
 from dora_theory.plots import style
 
 _STYLE = """
@@ -105,8 +106,9 @@ def page_of_logs(
     for one, name in zip(found, titles, strict=True):
         notes = "".join(f"<li>{escape(note)}</li>" for note in one["notes"])
         pieces = [
-            f"<h2>{escape(name)}</h2>\n<p>{escape(one['log'])}: {one['problems']:,} problems, "
-            f"{one['samples']:,} solutions.</p>",
+            f"<h2>{escape(name)}</h2>\n<p>{escape(one['log'])}: "
+            f"{amount(one['problems'], 'problem', ',')}, "
+            f"{amount(one['samples'], 'solution', ',')}.</p>",
             *parts(one, name),
             "<h3>Is this log what it says?</h3>",
             checks(one["checks"]),

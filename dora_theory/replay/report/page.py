@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from dora_theory._errors import amount
 from dora_theory.plots import label
 from dora_theory.replay.cut.similarity import PAPER
 from dora_theory.replay.report.calibration_picture import calibration_panels
@@ -77,8 +78,8 @@ def _section(number: int, summary: dict[str, Any], title: str) -> str:
     tree = summary["kind"] == "tree"
     parts = [
         f"<h2 id='log{number}'>{escape(title)}</h2>\n<p>{escape(summary['log'])}: "
-        f"{summary['problems']:,} problem{'s' * (summary['problems'] != 1)}, "
-        f"{summary['samples']:,} {'nodes' if tree else 'solutions'}.</p>",
+        f"{amount(summary['problems'], 'problem', ',')}, "
+        f"{amount(summary['samples'], 'node' if tree else 'solution', ',')}.</p>",
         "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in conclusion(summary)) + "</ul>",
         f"<p class='caveat'>{escape(summary['caveat'])}</p>",
         *(

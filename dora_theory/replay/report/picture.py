@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
 from dora_theory import plots
+from dora_theory._errors import amount
 from dora_theory.replay.report.conclusion import unit
 from dora_theory.strategies.registry import BASELINE
 
@@ -80,14 +81,17 @@ def _success(axes: Axes, summary: dict[str, Any], title: str) -> dict[str, Line2
         label = textwrap.fill(" = ".join(map(plots.label, names)), 22, break_on_hyphens=False)
         handles[label] = Line2D([], [], color=color, linestyle=line, marker=marker, label=label)
     if unseen:
+        said = f"not drawn: {unseen} strateg{'y' if unseen == 1 else 'ies'}\nwith lower bounds only"
         axes.annotate(
-            f"not drawn: {unseen} strategies\nwith lower bounds only", (0.98, 0.03), ha="right",
+            said, (0.98, 0.03), ha="right",
             xycoords="axes fraction", color=_NEUTRAL, fontsize=7,
         )  # fmt: skip
     _budget_axis(axes, summary)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    problems, samples = summary["problems"], summary["samples"]
-    axes.set(title=f"{title}\n{problems} problems, {samples:,} solutions", ylabel="problems solved")
+    tree = summary["kind"] == "tree"
+    said = amount(summary["problems"], "problem", ",")
+    logged = amount(summary["samples"], "node" if tree else "solution", ",")
+    axes.set(title=f"{title}\n{said}, {logged}", ylabel="problems solved")
     return handles
 
 

@@ -51,7 +51,7 @@ def table(summary: dict[str, Any]) -> str:
     lines = [
         f"{summary['log']}: {amount(summary['problems'], 'problem')}, "
         f"{amount(summary['samples'], 'node' if tree else 'solution')}, "
-        f"{directions['median']:g} directions a {'decision' if tree else 'problem'} "
+        f"{amount(directions['median'], 'direction', 'g')} a {'decision' if tree else 'problem'} "
         f"({directions['min']} to {directions['max']})",
         "",
     ]

@@ -63,7 +63,7 @@ def test_the_document_of_a_log_without_scores(run, tmp_path):
     log = write(tmp_path / "log.jsonl", rows())
     status, out, err = run(log, "--json", "--by", "level", "--budgets", "1,2,4,64")
     assert status == 0
-    assert "budgets of 64 are more than was logged" in err
+    assert "a budget of 64 is more than was logged" in err
     found = json.loads(out)
     right = np.array([sum(s["correct"] for s in x["samples"]) for x in rows()])
     assert found["solved"] == (right > 0).mean()

@@ -148,7 +148,7 @@ def test_rows_whose_completions_are_lost_are_left_out(records):
     back = list(repaired(odd, "log", notes.append))
     # Row 50 stands twice; one of both may take the place of the last.
     assert [r.problem for r in back] == [r.problem for r in records[:99]]
-    assert "1 rows left out" in notes[0]
+    assert "1 row left out, as no completions answer its problem" in notes[0]
 
 
 def test_logs_that_say_nothing_about_it(records):

@@ -82,7 +82,9 @@ def test_an_empty_completion_is_a_wrong_one(read, empty, scores):
     (record,), notes = read([row | {"scores": scores}])
     assert verdicts([record]) == [[None, False]]
     assert [s.step_scores for s in record.samples] == [(0.5, 0.9), (0.0,)]
-    assert notes[1].startswith("1 of 2 solutions are empty or missing")
+    assert notes[1].startswith(
+        "1 of 2 solutions is empty or missing and counts as a failed attempt"
+    )
     (record,), _ = read([row])
     assert [s.step_scores for s in record.samples] == [None, None]
 

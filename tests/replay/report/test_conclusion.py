@@ -64,6 +64,11 @@ def test_nobody_differs_and_nothing_is_taken():
     assert found[-1].endswith("No rule closes any of that gap.")
 
 
+def test_one_problem_is_too_few():
+    found = conclusion(made(beam=pair(-0.01, -0.05, 0.03, problems=1)) | {"problems": 1})
+    assert found[1].startswith("At N = 8, 1 problem is too few to decide whether these differ")
+
+
 def test_one_budget_for_all_and_kappa_are_stated_where_they_are_known():
     more = {
         "across": {
@@ -82,9 +87,17 @@ def test_one_budget_for_all_and_kappa_are_stated_where_they_are_known():
 
 def test_lower_bounds_have_no_difference():
     """A rule of which the log knows more seems better, and is not."""
-    summary = made(temperature=pair(0.0, -0.01, 0.01))
+    summary = made(temperature=pair(0.0, -0.01, 0.01, problems=384))
     for name, success in (("rebase", 0.6), ("temperature", 0.8)):
         summary["strategies"][name]["budget"]["8"] = cell(success, clipped=0.04)
     room = conclusion(summary)[-1]
     assert "REBASE solves at least 60.0% of the problems" in room
     assert room.endswith("No rule gains on REBASE where the log suffices for both.")
+
+
+def test_a_gain_over_some_of_the_problems_is_said_to_be_one():
+    room = conclusion(made(dora=pair(0.05, 0.02, 0.08, problems=384)))[-1]
+    assert room.endswith(
+        "DORA closes the most of that gap, 25%, by its gain on 384 of 400 problems, where the log "
+        "suffices for both."
+    )

@@ -8,6 +8,7 @@ import pytest
 from dora_theory import plots
 from dora_theory.plots import save
 from dora_theory.replay.options import ReplayOptions
+from dora_theory.replay.report.html import page_of_logs
 from dora_theory.replay.report.picture import success_against_budget
 from dora_theory.replay.report.summary import summary
 from dora_theory.replay.report.table import table
@@ -42,6 +43,15 @@ def test_numbers(document):
     wanted = {round(c["difference"], 12) for c in cells if c["problems"] >= 30 and c["difference"]}
     assert wanted <= differences(difference, "solid")
     assert wanted
+
+
+def test_one_problem_and_one_solution_have_no_plural(document):
+    one = document | {"problems": 1, "samples": 1}
+    axes = success_against_budget([one], ["made up"]).axes[0]
+    assert axes.get_title(loc="left") == "made up\n1 problem, 1 solution"
+    assert (
+        page_of_logs([one], ["made up"], lambda *_: [], "", "").count("1 problem, 1 solution.") == 1
+    )
 
 
 def differences(axes, kind):
