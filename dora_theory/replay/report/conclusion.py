@@ -141,16 +141,20 @@ def _headroom(summary: dict[str, Any], budget: str) -> list[str]:
     cells = {
         pair.removesuffix("-rebase"): of["budget"][budget] for pair, of in summary["paired"].items()
     }
-    gains = {name: cell["difference"] or 0.0 for name, cell in cells.items()}
-    best = max(gains, key=lambda name: gains[name], default="")
     every = summary["problems"]
+    # Of all problems, as the gap is: nothing is gained where nothing is known.
+    gains = {
+        name: (cell["difference"] or 0.0) * cell["problems"] / every for name, cell in cells.items()
+    }
+    best = max(gains, key=lambda name: gains[name], default="")
     if room <= 0 or not best or gains[best] <= 0:
         if any(cell["problems"] < every for cell in cells.values()):
             return [f"{start}. No rule gains on REBASE where the log suffices for both."]
         return [f"{start}. No rule closes any of that gap."]
     share, counted = 100 * min(gains[best] / room, 1), cells[best]["problems"]
     where = (
-        f", by its gain on {counted} of {amount(every, 'problem')}, where the log suffices for both"
+        f", by what it gains on {counted} of {amount(every, 'problem')}, where the log suffices "
+        "for both"
         if counted < every
         else ""
     )
