@@ -91,11 +91,11 @@ def settings(main: Callable[..., Any], pairs: Sequence[str]) -> dict[str, Any]:
         if not equals or name not in known:
             names = ", ".join(known) or "nothing"
             raise InputError(f"--set: {pair}: not NAME=VALUE, where NAME is one of: {names}")
+        many = isinstance(known[name], tuple)
         try:
             value = ast.literal_eval(text)
         except (ValueError, SyntaxError):
-            raise InputError(f"--set: {pair}: {text!r} is not a number") from None
-        many = isinstance(known[name], tuple)
+            value = text
         values = value if isinstance(value, tuple) else (value,)
         default = known[name] if many else (known[name],)
         kinds = int if all(isinstance(x, int) for x in default) else (int, float)

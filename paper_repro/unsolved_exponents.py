@@ -151,7 +151,7 @@ def main(out: Path) -> list[Row]:
         below.plot(ALPHA, knowing, color=ORDER[1], label="looking without knowing")
         below.set(
             ylabel="rollouts over those\nof doing both", yscale="log", ylim=(1, 30),
-            xlim=(0, 0.8), xlabel="a",
+            xlim=(0, 0.8), xlabel="a of the prior Beta(a, b)",
         )  # fmt: skip
         below.set_yticks([1, 2, 4, 10, 20], ["1", "2", "4", "10", "20"])
         below.minorticks_off()
