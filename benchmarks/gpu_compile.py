@@ -10,12 +10,14 @@ given. Exit status: 0 all is within its limits, or nothing could be checked; 1 s
 """
 
 import argparse
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,29 +32,32 @@ RESULTS = ROOT / "benchmarks" / "results"
 COMPILED = ROOT / ".cache" / "gpu" / "compiled"
 
 
-def share(assembler: str, names: list[str], jax_version: str, out: Path) -> None:
-    """What one JAX version compiles, a row a line, in this process."""
+def share(assembler: str, name: str, jax_version: str, out: Path) -> None:
+    """What one JAX version compiles for one device, a row a line, in this process.
+
+    Mosaic GPU compiles for the device that it first met in a process.
+    """
     from compiled.compiling import ENVIRONMENT
 
     os.environ.update(ENVIRONMENT)
     from compiled import programs
     from compiled.compiling import compiled
 
-    programs.as_if_there_were_a_gpu()
+    device = devices.DEVICES[name]
+    programs.as_if_there_were(device)
     with out.open("w") as file:
-        for device in names:
-            for program in programs.every(device):
-                row: dict[str, Any] = program.described() | {"jax": jax_version, "device": device}
-                try:
-                    row |= compiled(program, devices.DEVICES[device], assembler)
-                except Exception as error:  # whatever it is, it is a row's fault
-                    row["error"] = f"{type(error).__name__}: {error}".partition("\n")[0]
-                file.write(json.dumps(row) + "\n")
-                file.flush()
+        for program in programs.every(name):
+            row: dict[str, Any] = program.described() | {"jax": jax_version, "device": name}
+            try:
+                row |= compiled(program, device, assembler)
+            except Exception as error:  # whatever it is, it is a row's fault
+                row["error"] = f"{type(error).__name__}: {error}".strip().replace("\n", " ")
+            file.write(json.dumps(row) + "\n")
+            file.flush()
 
 
 def compile_all(names: list[str]) -> list[dict[str, Any]]:
-    """All rows: the two versions of JAX at once, each in a process of its own.
+    """All rows: those of a version of JAX and a device in a process of their own, two at once.
 
     Raises:
         environments.Missing: packages cannot be had.
@@ -64,32 +69,42 @@ def compile_all(names: list[str]) -> list[dict[str, Any]]:
     ]
     shutil.rmtree(COMPILED, ignore_errors=True)
     COMPILED.mkdir()
-    running = []
-    for each in made:
-        out = COMPILED / f"{each.jax}.jsonl"
-        options = [f"--share={out}", f"--assembler={each.assembler}", f"--jax={each.jax}"]
-        command = [str(each.python), __file__, *options, "--devices", *names]
-        # A cache of compiled programs cannot be read without a device.
-        environment = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"}
-        # Loading the plugin without a device warns; that is shown only if something fails.
-        with out.with_suffix(".txt").open("w") as said:
-            process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=said)
-        running.append((process, out))
-    for process, out in running:
-        status = process.wait()
-        if status:
-            # A compiler that gives up ends the process; what it was at has no row.
-            share = _rows(out)
-            after = limits.name(share[-1]) if share else "its start"
-            print(out.with_suffix(".txt").read_text()[-2000:], file=sys.stderr)
-            raise SystemExit(f"make gpu-compile: ended with {status} after {after}")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        shares = itertools.product(names, made)
+        done = [pool.submit(_compile, name, environment) for name, environment in shares]
+    for each in done:
+        each.result()
     return last_compiled()
+
+
+def _compile(name: str, by: environments.Environment) -> None:
+    """`share` in a process."""
+    out = COMPILED / f"{by.jax} {name}.jsonl"
+    options = [f"--share={out}", f"--assembler={by.assembler}", f"--jax={by.jax}"]
+    # A cache of compiled programs cannot be read without a device.
+    environment = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    command = [str(by.python), __file__, *options, "--devices", name]
+    ran = subprocess.run(
+        command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, check=False
+    )
+    if ran.returncode:
+        # A compiler that gives up ends the process; what it was at has no row.
+        share = _rows(out) if out.exists() else []
+        after = limits.name(share[-1]) if share else "its start"
+        # Loading the plugin without a device warns; that is shown only if something fails.
+        print(ran.stderr[-2000:], file=sys.stderr)
+        raise SystemExit(f"make gpu-compile: ended with {ran.returncode} after {after}")
 
 
 def last_compiled() -> list[dict[str, Any]]:
     """All rows of the last run, those of the oldest JAX first."""
-    paths = sorted(COMPILED.glob("*.jsonl"), key=lambda path: Version(path.stem))
-    return [row for path in paths for row in _rows(path)]
+    order = list(devices.DEVICES)
+
+    def place(path: Path) -> tuple[Version, int]:
+        jax_version, _, name = path.stem.partition(" ")
+        return Version(jax_version), order.index(name)
+
+    return [row for path in sorted(COMPILED.glob("*.jsonl"), key=place) for row in _rows(path)]
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -108,7 +123,7 @@ def main() -> int:
     options = parser.parse_args()
     names = options.devices or list(devices.DEVICES)
     if options.share:
-        share(options.assembler, names, options.jax, Path(options.share))
+        share(options.assembler, names[0], options.jax, Path(options.share))
         return 0
     start = time.monotonic()
     try:

@@ -22,7 +22,7 @@ Implementation = Literal["auto", "reference", "pallas"]
 # Triton compiles for this compute capability and later.
 _CAPABILITY = 8.0
 # The first JAX whose Mosaic GPU has what the other forms are made of.
-_MOSAIC = 0, 11, 2
+MOSAIC = 0, 11, 2
 _DEPRECATED = "The Pallas Triton backend is deprecated"
 
 
@@ -107,20 +107,25 @@ def unavailable() -> str | None:
 
     Devices come first: the search for the backend loads Pallas, which is of no use without a GPU.
     """
-    try:
-        devices = jax.local_devices(backend="cuda")
-    except RuntimeError:
+    gpus = _gpus()
+    if not gpus:
         kinds = ", ".join(sorted({d.platform for d in jax.local_devices()}))
         return f"kernels need an NVIDIA GPU, and this process has only: {kinds}"
     if not (_has("triton") or _has("mosaic_gpu")):
         return f"JAX {jax.__version__} has no backend of Pallas for GPUs"
-    for device in devices:
-        if float(device.compute_capability) < _CAPABILITY:
-            return (
-                f"kernels need compute capability {_CAPABILITY}, and {device.device_kind} has "
-                f"{device.compute_capability}"
-            )
+    for kind, capability in gpus:
+        if capability < _CAPABILITY:
+            return f"kernels need compute capability {_CAPABILITY}, and {kind} has {capability}"
     return None
+
+
+def _gpus() -> list[tuple[str, float]]:
+    """Names and compute capabilities of this process's NVIDIA GPUs."""
+    try:
+        devices = jax.local_devices(backend="cuda")
+    except RuntimeError:
+        return []
+    return [(device.device_kind, float(device.compute_capability)) for device in devices]
 
 
 def quiet() -> None:
@@ -135,12 +140,17 @@ def _not_by(mosaic: Mosaic | None) -> str | None:
     """Why a kernel's other form cannot run on the GPUs of this process."""
     if mosaic is None:
         return "this kernel has no other form"
-    if not _has("mosaic_gpu") or jax.__version_info__ < _MOSAIC:
+    if not _has("mosaic_gpu") or jax.__version_info__ < MOSAIC:
         return f"JAX {jax.__version__} has not what the form for Mosaic GPU is made of"
-    for device in jax.local_devices(backend="cuda"):
-        if not mosaic.capability <= float(device.compute_capability) < mosaic.below:
-            return f"the form for Mosaic GPU is not for {device.device_kind}"
+    for kind, capability in _gpus():
+        if not mosaic.capability <= capability < mosaic.below:
+            return f"the form for Mosaic GPU is not for {kind}"
     return None
+
+
+def all_hopper() -> bool:
+    """Whether the GPUs of this process, if there are any, are of the Hopper generation."""
+    return all(9 <= capability < 10 for _, capability in _gpus())
 
 
 def _has(backend: str) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from dora_theory.kernels.by_problems import by_problems
-from dora_theory.kernels.dispatch import quiet
+from dora_theory.kernels.dispatch import all_hopper, quiet
 from dora_theory.kernels.similarity_parts import (
     PRODUCTS_OF_PARTS,
     Precision,
@@ -43,18 +43,22 @@ class Tiling(NamedTuple):
 
 
 def tiling(k: int, d: int, precision: Precision) -> Tiling:
-    """The default for k candidates in d dimensions: the fastest of those timed on an H200."""
+    """The default for k candidates in d dimensions: on Hopper the fastest of those timed there."""
     depth = 1 << (d - 1).bit_length()
     if k <= ONE_BLOCK:
         side = max(16, 1 << (k - 1).bit_length())
         most = 64 if precision == "bfloat16" else 16
         warps, stages = 8 if side == 128 else 4, 4 if precision == "tf32" else 3
         return Tiling(side, side, max(16, min(most, depth)), warps, stages)
-    # With four warps a multiprocessor holds two blocks, and one multiplies while the other takes
-    # exponentials. Those of tf32 would spill.
-    shares = {"full": (32, 4, 2), "tf32": (32, 8, 3), "bfloat16": (64, 4, 3)}
-    most, warps, stages = shares[precision]
-    return Tiling(ONE_BLOCK, ONE_BLOCK, max(16, min(most, depth)), warps, stages)
+    # On Hopper a multiprocessor holds two blocks of four warps each, and one multiplies while the
+    # other takes exponentials. Those of tf32 would spill, and elsewhere all.
+    side, most, warps, stages = {
+        ("full", True): (ONE_BLOCK, 32, 4, 2),
+        ("full", False): (64, 16, 4, 3),
+        ("bfloat16", True): (ONE_BLOCK, 64, 4, 3),
+        ("bfloat16", False): (ONE_BLOCK, 64, 8, 3),
+    }.get((precision, all_hopper()), (ONE_BLOCK, 32, 8, 3))
+    return Tiling(side, side, max(16, min(most, depth)), warps, stages)
 
 
 def similarity_kernel(

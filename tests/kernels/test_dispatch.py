@@ -70,7 +70,7 @@ PALLAS = "jax.experimental.pallas"
 @pytest.mark.parametrize("lacks", [[PALLAS], [f"{PALLAS}.triton", f"{PALLAS}.mosaic_gpu"]])
 def test_a_jax_without_a_backend_is_named(monkeypatch, lacks):
     """Of a module in a package that is missing too, the search raises instead of finding None."""
-    monkeypatch.setattr(dispatch.jax, "local_devices", lambda backend: [])
+    monkeypatch.setattr(dispatch, "_gpus", lambda: [("a GPU", 9.0)])
     without(monkeypatch, *lacks)
     assert dispatch.unavailable().endswith("has no backend of Pallas for GPUs")
     dispatch.unavailable.cache_clear()
