@@ -18,7 +18,7 @@ from dora_theory.kernels.outcomes import Tiling as OutcomeTiling
 from dora_theory.kernels.outcomes import expected_outcomes_kernel, expected_outcomes_reference
 from dora_theory.kernels.random_words import Stream
 from dora_theory.kernels.similarities_triton import Tiling, similarity_kernel, tiling
-from dora_theory.kernels.similarity_parts import Precision, shares_of
+from dora_theory.kernels.similarity_parts import PRODUCTS_OF_PARTS, Precision, shares_of
 
 # Ragged ones among them. Of allocation: candidates, whether each has its own offset, and the bits.
 ALLOCATIONS = (
@@ -153,7 +153,7 @@ def other_forms(device: str) -> Iterator[Program]:
             # Two times six bfloat16 numbers for one float32, or the embeddings, padded.
             keeps = problems * tall * wide * 32
             # Two of three warpgroups multiply: a step takes 128 bytes of a row.
-            products = 6 if precision == "full" else 1
+            products = len(PRODUCTS_OF_PARTS) if precision == "full" else 1
             blocks, each = 2 / 3 * most, 32 if precision == "tf32" else 64
             work = Work(
                 problems * shares * tall // stripe,
@@ -212,9 +212,10 @@ def similarity(
     # A loop of one turn is none.
     turns = (most,) * (most > 1) + (most * steps,) * (steps > 1)
     useful = 2.0 * problems * d * k**2
+    products = len(PRODUCTS_OF_PARTS) if precision == "full" else 1
     work = Work(
         problems * shares * tall // share.rows // together, turns,
-        product=2.0 * problems * wide * tall**2 / together, useful=useful,
+        product=2.0 * products * problems * wide * tall**2 / together, useful=useful,
         copied=4.0 * problems * k * (d + k), few=FEW.get(k, 0), many=problems,
     )  # fmt: skip
     return Program(
