@@ -13,6 +13,7 @@ from dora_theory.kernels import similarity_parts
 from dora_theory.kernels.dispatch import unavailable, with_slope
 from dora_theory.kernels.similarities import similarity_reference, similarity_sums
 from dora_theory.kernels.similarities_triton import Tiling, similarity_kernel
+from dora_theory.kernels.similarity_parts import parts_of
 
 ON_GPU = unavailable() is None
 TEMPERATURES = np.array([0.01, 0.1, 0.5], np.float32)
@@ -157,6 +158,17 @@ def test_sizes_on_a_gpu(k, d, precision):
     ours = jax.jit(partial(similarity_kernel, precision=precision))(*given)
     theirs = similarity_reference(*given, precision=precision)
     np.testing.assert_allclose(ours, theirs, rtol=1e-3)
+
+
+def test_a_float32_is_the_sum_of_its_three_parts():
+    """To the last bit, jitted too: a compiler that skipped a conversion would leave no rest."""
+    rng = np.random.default_rng(4)
+    x = (rng.normal(size=4000) * 10.0 ** rng.uniform(-20, 0, 4000)).astype(np.float32)
+    x = np.concatenate([x, np.float32([0, 1, -1, 1 - 2.0**-24, 1 + 2.0**-8, 1 + 2.0**-9])])
+    for split in (parts_of, jax.jit(parts_of)):
+        parts = split(jnp.asarray(x))
+        assert all(part.dtype == jnp.bfloat16 for part in parts)
+        np.testing.assert_array_equal(sum(np.asarray(part, np.float64) for part in parts), x)
 
 
 def test_many_narrow_problems_on_any_scale_are_as_one_by_one():
