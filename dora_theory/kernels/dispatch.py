@@ -4,7 +4,8 @@ The kernels are written for Pallas's Triton backend: what they need (reductions,
 end when a row is done) it has, for every NVIDIA GPU since Ampere, and the same kernel can be
 interpreted on a CPU. JAX 0.11 deprecates that backend in favor of Mosaic GPU. Sums over
 similarities and Monte Carlo have a second form there, which is taken where the first backend is
-gone; exact allocation, whose running counts Mosaic GPU has not, then takes its reference.
+gone, or was measured to be slower; exact allocation, whose running counts Mosaic GPU has not, takes
+its reference then.
 
 Nothing of Pallas is loaded before a kernel is used.
 """
@@ -60,7 +61,7 @@ def choose(
         reference: the same in `jax.numpy`.
         *arguments: of both, arrays or pytrees of arrays.
         obstacle: why the kernel cannot take these arguments, if so.
-        mosaic: the kernel's other form, for a JAX without a Triton backend.
+        mosaic: the kernel's other form, for a JAX without a Triton backend and where it is faster.
 
     Returns:
         What the chosen one returns.
