@@ -111,7 +111,7 @@ def test_sure_and_hopeless_problems():
     ("call", "match"),
     [
         (lambda: dt.Difficulty(0, 1), "alpha = 0"),
-        (lambda: dt.Difficulty([1, 2], 1), "beta: has 1 parts"),
+        (lambda: dt.Difficulty([1, 2], 1), "beta: has 1 part, but alpha has 2"),
         (lambda: dt.Difficulty([1, 2], [1, 1], [0.5, 0.6]), "shares: sum to 1.1"),
         (lambda: dt.Difficulty(1, 1, unsolvable=1), "unsolvable = 1"),
         (lambda: solved(dt.Difficulty(1, 1), ["best"]), "rules: 'best' is none of uniform"),
