@@ -156,6 +156,8 @@ def json_object(line: bytes) -> dict[str, Any]:
         text = line.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise FieldError("line", f"not UTF-8 ({error.reason} at byte {error.start + 1})") from None
+    if not text.strip():
+        raise FieldError("line", "is blank, needs a JSON object")
     try:
         record = json.loads(text, object_pairs_hook=without_repeats)
     except json.JSONDecodeError as error:

@@ -10,6 +10,8 @@ import pytest
 
 from dora_theory.cli.main import main
 from dora_theory.cli.streaming import _answered, _waiting
+from dora_theory.io.jsonl import FieldError
+from dora_theory.io.problem_lines import parse_problem
 
 COMMAND = [sys.executable, "-m", "dora_theory", "allocate", "-", "--stream"]
 REBASE = ["--strategy", "rebase", "--budget", "12"]
@@ -136,3 +138,8 @@ def test_only_a_line_without_an_end_is_taken_for_torn(end):
     os.close(reader)
     found = [text for line in lines for _, text in _answered([line], 0, None, None)]
     assert ["the line has no end" in text for text in found] == [False, not end]
+
+
+def test_a_blank_line_is_called_blank():
+    with pytest.raises(FieldError, match="is blank, needs a JSON object"):
+        parse_problem(b"  \n")
