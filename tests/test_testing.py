@@ -63,3 +63,10 @@ def test_a_bad_rule_is_found_and_shrunk():
     found = hypothesis.find(testing.problems(), fails)
     assert len(found.weights) == 2
     assert found.budget <= 2
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_certain_success_warns_of_nothing():
+    testing.assert_optimal(np.array([1.0, 0.5]), 1.0, np.array([2, 0]))
+    with pytest.raises(AssertionError, match="-inf"):
+        testing.assert_optimal(np.array([1.0, 0.5]), 1.0, np.array([0, 2]))
