@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from dora_theory import plots
 from dora_theory._arrays import ArrayLike, array_of
-from dora_theory._checks import check_number, check_whole
-from dora_theory._errors import amount
+from dora_theory._checks import check_number, check_whole, fit, host_count, host_float
+from dora_theory._errors import amount, short
 from dora_theory.allocation.optimal import apportion, optimal_allocation
 from dora_theory.bias import direction_mass, kl_divergence, solution_level_shares, specht_ratio
 from dora_theory.io.documents import Tabular
@@ -88,7 +88,7 @@ class BiasReport(Tabular):
             shares.set_xlabel("direction")
             shares.set_ylabel("share of the rollouts")
             shares.set_title(f"KL = {self.kl:.3g}: {self.factor:.3g} times the rollouts")
-            shares.legend()
+            plots.legend_below(figure, [shares])
             values = [self.success[rule] for rule in _RULES]
             bars = success.barh(
                 [names[rule] if rule != OPTIMAL else "exact optimum" for rule in _RULES],
@@ -155,9 +155,12 @@ def bias_report(
         raise ValueError("bias_report: needs directions (with scores) or sizes (with qualities)")
     check_number("concentration", concentration, 0, low_open=True)
     budget = check_whole("budget", budget, 1)
+    check_number("similarity_temperature", similarity_temperature, 0, low_open=True)
     if directions is not None:
         names, labels = _numbered(directions)
-        scores = np.asarray(array_of(values), float)
+        scores = np.asarray(host_float("scores", values), float)
+        _check_row("scores", scores)
+        fit(scores=(scores.shape, "k"), directions=((len(labels),), "k"))
         of = np.asarray(labels)
         q = np.asarray(
             direction_weights(
@@ -168,8 +171,12 @@ def bias_report(
     else:
         if embeddings is not None:
             raise ValueError("embeddings: need directions, a label of each candidate")
-        counts = np.asarray(array_of(sizes))
-        q, names = np.asarray(array_of(values), float), list(range(1, counts.size + 1))
+        assert sizes is not None
+        counts = np.asarray(host_count("sizes", sizes))
+        q = np.asarray(host_float("qualities", values), float)
+        _check_row("sizes", counts)
+        _check_row("qualities", q)
+        names = list(range(1, counts.size + 1))
     quality = np.asarray(direction_mass(q, counts, 0.0), float)
     if not quality.sum() > 0:
         raise ValueError("values: needs a direction of positive quality that has a candidate")
@@ -210,10 +217,21 @@ def bias_report(
     )
 
 
+def _check_row(name: str, x: np.ndarray) -> None:
+    if x.ndim != 1 or not x.size:
+        raise ValueError(f"{name}: needs the values of one problem, got shape {x.shape}")
+
+
 def _numbered(labels: Any) -> tuple[list[Any], list[int]]:
     """The labels in the order in which they first appear, and the number of each candidate's."""
-    if isinstance(labels, str):
-        raise ValueError(f"directions = {labels!r}: needs a label of each candidate")
+    row = np.asarray(array_of(labels))
+    if row.ndim != 1:
+        raise ValueError(f"directions = {short(repr(labels))}: needs a label of each candidate")
     numbers: dict[Any, int] = {}
-    found = [numbers.setdefault(x, len(numbers)) for x in np.asarray(array_of(labels)).tolist()]
+    found = []
+    for i, x in enumerate(row.tolist()):
+        # NaN is not itself, so that two of them would be two directions.
+        if x is None or x != x:
+            raise ValueError(f"directions[{i}] = {x}: needs a number or a text")
+        found.append(numbers.setdefault(x, len(numbers)))
     return list(numbers), found

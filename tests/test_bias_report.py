@@ -62,9 +62,32 @@ def test_a_direction_without_candidates_has_no_bound():
         (([0.1, 0.2], None, [1]), "sizes"),
         (([0.1, 0.2], "ab"), "needs a label of each"),
         (([0.1, np.nan], [0, 1]), r"scores\[1\] = nan"),
+        (([], []), r"scores: needs the values of one problem, got shape \(0,\)"),
+        (([[0.1, 0.2]], [0, 1]), r"scores: needs the values of one problem, got shape \(1, 2\)"),
+        ((["a", "b"], [0, 1]), "scores: needs real numbers"),
+        (([[0.1], [0.2, 0.3]], [0, 1]), "scores: not a rectangular array"),
+        (([0.1, 0.2], [0, np.nan]), r"directions\[1\] = nan: needs a number or a text"),
+        (([0.1, 0.2], ["a", None]), r"directions\[1\] = None: needs"),
+        (([0.1, 0.2], [["a"], ["b"]]), "directions = .*: needs a label of each"),
+        (([0.1, 0.2], 5), "directions = 5: needs a label of each"),
+        (([0.1, 0.2], None, [3, 1.5]), r"sizes\[1\] = 1.5: needs an integer"),
+        (([0.1, -0.2], None, [3, 1]), r"\[1\] = -0.2"),
     ],
 )
 def test_bad_input_is_named(arguments, message):
     values, directions, sizes = (*arguments, None, None)[:3]
     with pytest.raises(ValueError, match=message):
         dt.bias_report(values, directions, sizes=sizes)
+
+
+def test_a_temperature_is_checked_even_if_nothing_needs_it():
+    with pytest.raises(ValueError, match="similarity_temperature = -1"):
+        dt.bias_report([0.1, 0.2], [0, 1], similarity_temperature=-1)
+
+
+def test_the_legend_hides_no_bar():
+    figure = dt.bias_report([0.9, 0.9, 0.9, 0.5], list("aaab")).plot()
+    figure.canvas.draw()
+    (legend,) = figure.legends + [a.get_legend() for a in figure.axes if a.get_legend()]
+    box = legend.get_window_extent()
+    assert not any(axes.get_window_extent().overlaps(box) for axes in figure.axes)
