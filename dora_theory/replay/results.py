@@ -1,8 +1,8 @@
 """Replay and calibration from Python: what the commands of the same names print, as objects."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace as changed
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dora_theory._errors import amount
@@ -49,9 +49,10 @@ class ReplayResult(Document):
 
     def plot(self) -> "Figure":
         """Success against budget, and the difference to REBASE."""
+        from dora_theory.replay.report.kinds import titles_of
         from dora_theory.replay.report.picture import success_against_budget
 
-        return success_against_budget([dict(self.data)], [PurePath(self.data["log"]).name])
+        return success_against_budget([dict(self.data)], titles_of([self.data]))
 
     def _title(self) -> str:
         data = self.data
@@ -102,9 +103,10 @@ class MetricsResult(Document):
 
     def plot(self) -> "Figure":
         """Accuracy against k: stops by each verifier, best of n, and votes."""
+        from dora_theory.replay.report.kinds import titles_of
         from dora_theory.replay.report.metrics_picture import accuracy_against_solutions
 
-        return accuracy_against_solutions([self.data], [PurePath(self.data["log"]).name])
+        return accuracy_against_solutions([self.data], titles_of([self.data]))
 
     def _title(self) -> str:
         return f"metrics of {amount(self.data['problems'], 'problem')} of {self.data['log']}"
@@ -312,7 +314,10 @@ def _with(
 ) -> ReplayOptions:
     changes: dict[str, Any] = {}
     if strategies is not None:
-        changes["strategies"] = tuple(strategies)
+        # A name alone is told apart from its letters by what takes it.
+        changes["strategies"] = strategies if isinstance(strategies, str) else tuple(strategies)
     if budgets is not None:
+        if not isinstance(budgets, Iterable):
+            raise TypeError(f"budgets = {budgets!r}: needs a sequence, such as ({budgets!r},)")
         changes |= {"budgets": tuple(budgets), "all_budgets": True}
     return changed(options, **changes) if changes else options

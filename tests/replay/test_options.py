@@ -2,6 +2,7 @@
 
 import pytest
 
+import dora_theory as dt
 from dora_theory._errors import InputError
 from dora_theory.replay.options import ReplayOptions
 
@@ -32,3 +33,12 @@ def test_bad_options(options, message):
 
 def test_budgets_are_sorted():
     assert ReplayOptions(budgets=(16, 4)).budgets == (4, 16)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"strategies": "rebase"}, "strategies = 'rebase': needs"), ({"budgets": 4}, "budgets = 4")],
+)
+def test_one_where_several_are_wanted_is_named(options, message):
+    with pytest.raises(TypeError, match=message):
+        dt.replay("log.jsonl", **options)

@@ -122,8 +122,9 @@ def _differences(axes: Axes, summary: dict[str, Any]) -> None:
                 at, mean, [mean - low, high - mean], color=color, marker=marker,
                 markerfacecolor=face, linestyle="", lw=1,
             )  # fmt: skip
-            if face == color:
-                widest = max(widest, *np.abs([*low, *high, 0.0]))
+            # Intervals of few problems may leave the panel, no point does.
+            inside = [*low, *high] if face == color else mean
+            widest = max(widest, *np.abs([*inside, 0.0]))
     room = 1.08 * widest or 0.055
     axes.set_ylim(-room, room)
     _budget_axis(axes, summary)

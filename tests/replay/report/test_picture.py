@@ -105,3 +105,15 @@ def test_table(document):
     assert "Off-policy" in "\n".join(lines)
     alone = table(document | {"paired": {}})
     assert "Difference to REBASE" not in alone
+
+
+def test_no_point_of_few_problems_is_out_of_the_picture(document):
+    few = copy.deepcopy(document)
+    for pair in few["paired"].values():
+        for cell in pair["budget"].values():
+            cell |= {"problems": 3, "difference": 0.12, "low": -0.7, "high": 0.5}
+    axes = success_against_budget([few], ["made up"]).axes[1]
+    low, high = axes.get_ylim()
+    drawn = differences(axes, "hollow")
+    assert drawn
+    assert low < min(drawn) <= max(drawn) < high
