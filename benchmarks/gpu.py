@@ -32,21 +32,27 @@ NEEDED = "jax", "jaxtyping", "matplotlib", "numpy", "pytest", "scipy", "dora_the
 DEPRECATED = "ignore:The Pallas Triton backend is deprecated:DeprecationWarning"
 
 
-def environment() -> dict[str, str]:
+def environment(*, tuned: bool = False) -> dict[str, str]:
+    """Of a part. Compiling tunes all but the kernels themselves, which takes minutes."""
     paths = str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")
-    return os.environ | {
-        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-        # The kernels are not tuned while they compile; all that surrounds them is, for minutes.
-        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_autotune_level=0",
-    }
+    flags = os.environ.get("XLA_FLAGS", "")
+    return (
+        os.environ
+        | {
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        }
+        | ({} if tuned else {"XLA_FLAGS": f"{flags} --xla_gpu_autotune_level=0"})
+    )
 
 
-def part(name: str, command: list[str], limit: float) -> bool:
+def part(name: str, command: list[str], limit: float, *, tuned: bool = False) -> bool:
     """Runs a part in a process of its own, so that none holds the GPU's memory for the next."""
     print(f"\n== {name}", flush=True)
     start = time.monotonic()
-    with subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment()) as running:
+    with subprocess.Popen(
+        [sys.executable, *command], cwd=ROOT, env=environment(tuned=tuned)
+    ) as running:
         try:
             status = running.wait(limit)
             ended = f"exit status {status}"
@@ -122,7 +128,12 @@ def run(dry: bool) -> int:
         done = [
             part("kernel tests", [*pytest, "tests/kernels"], TESTS),
             part("roofline", roofline, ROOFLINE),
-            part("benchmarks", [*bench, f"--rounds={1 if dry else 2}", f"--out={out}"], BENCH),
+            part(
+                "benchmarks",
+                [*bench, f"--rounds={1 if dry else 2}", f"--out={out}"],
+                BENCH,
+                tuned=True,
+            ),
         ]
         files = sorted(out.iterdir())
         if kept:

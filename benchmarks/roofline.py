@@ -41,6 +41,10 @@ PRECISIONS = {
 }
 # Seconds of calls that wait for one another, and the most of them.
 _ENOUGH, _MOST_CALLS = 0.02, 50
+# Whatever else is tuned: matrix products beside ours are as fast as the library can be.
+_TUNED = {"xla_gpu_autotune_level": 4}
+# Seconds on a GPU after which no row is prepared any more.
+_WITHIN = 100
 # Directions of a problem of Monte Carlo.
 _UNITS = 4
 
@@ -133,13 +137,14 @@ class Figures(NamedTuple):
     found: Any
 
 
-def roofline(*, dry: bool = False, within: float = 75) -> Iterator[dict[str, Any]]:
+def roofline(*, dry: bool = False) -> Iterator[dict[str, Any]]:
     """All that is known so far, after each measurement; of `dry` the figures mean nothing.
 
     A kernel that cannot run or is wrong is a row too, which says so under `"failed"`.
     """
     found: dict[str, Any] = {"dry_run": dry}
-    running = in_turn(preparations, dry, processes=2 if dry else None, within=within)
+    how: dict[str, Any] = {"processes": 2} if dry else {"within": _WITHIN}
+    running = in_turn(preparations, dry, **how)
     for group, name, figures in running:
         found.setdefault(group, {})[name] = figures
         yield found
@@ -268,8 +273,7 @@ def _product(x: jax.Array, precision: str, dry: bool) -> Call:
     if precision == "bfloat16":
         x = x.astype(jnp.bfloat16)
 
-    # Whatever else is tuned: what is compared with is as fast as the library can be.
-    @partial(jax.jit, compiler_options={"xla_gpu_autotune_level": 4})
+    @partial(jax.jit, compiler_options=_TUNED)
     def multiply(x: jax.Array) -> jax.Array:
         contract = ((2,), (2,)), ((0,), (0,))
         return jax.lax.dot_general(
@@ -354,7 +358,7 @@ def _similarity(shape: tuple[int, int, int], form: str, precision: Any, dry: boo
     if form == "mosaic":
         from dora_theory.kernels.similarities_mosaic import similarity_mosaic as made
     kernel = jax.jit(partial(made, precision=precision, interpret=dry))
-    reference = partial(similarity_reference, precision=precision)
+    reference = jax.jit(partial(similarity_reference, precision=precision), compiler_options=_TUNED)
     off = np.asarray(kernel(*given)) / np.asarray(reference(*given)) - 1
     assert np.abs(off).max() < 1e-3, f"is off by {np.abs(off).max():.1e}"
     calls = {

@@ -270,7 +270,7 @@ def test_a_rehearsal_goes_through_all_parts_and_keeps_what_out_asks_for(
     gpu = importlib.import_module("gpu")
     parts = {}
 
-    def part(name, command, limit):
+    def part(name, command, limit, tuned=False):
         parts[name] = next(
             (Path(word.partition("=")[2]) for word in command if word.startswith("--out=")), None
         )
