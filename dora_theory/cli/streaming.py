@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from dora_theory._errors import InputError, amount
-from dora_theory.io.jsonl import FieldError
+from dora_theory.io.jsonl import FieldError, unmarked
 from dora_theory.io.problem_lines import Problem, parse_problem
 
 # Bytes that are taken at once, and lines that are computed at once.
@@ -37,6 +37,8 @@ def stream(
     sys.stdout.flush()
     count = errors = 0
     for lines in _waiting(sys.stdin.fileno()):
+        if count == 0:
+            lines[0] = unmarked(lines[0])
         found = _answered(lines, count, usable, texts)
         count += len(lines)
         errors += sum(not good for good, _ in found)
@@ -83,7 +85,7 @@ def _answered(
     try:
         together = texts([*problems.values()]) if problems else []
         found_now = [(True, text) for text in together]
-    except InputError:
+    except Exception:
         # A rule of a user's own fails on one of them: on which, one by one will show.
         found_now = [_alone(lines[i], problem, texts) for i, problem in problems.items()]
     for i, each in zip(problems, found_now, strict=True):
@@ -98,6 +100,8 @@ def _alone(
         return True, texts([problem])[0]
     except InputError as error:
         return False, _error(line, str(error))
+    except Exception as error:  # of that rule, whatever it is: others are still to be answered
+        return False, _error(line, f"{type(error).__name__}: {error}")
 
 
 def _error(line: bytes, what: str) -> str:

@@ -4,6 +4,7 @@ What a line must hold is the business of its reader; here is what all readers sh
 bad file is reported before JAX is loaded.
 """
 
+import codecs
 import gzip
 import io
 import json
@@ -67,7 +68,12 @@ class Reading:
         """The lines, each with its place `file:line`."""
         for line in self.stream:
             self.line += 1
-            yield f"{self.name}:{self.line}", line
+            yield f"{self.name}:{self.line}", unmarked(line) if self.line == 1 else line
+
+
+def unmarked(first: bytes) -> bytes:
+    """The first line without the byte order mark that tools of Windows begin a file with."""
+    return first.removeprefix(codecs.BOM_UTF8)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """`allocate --stream` as a child process that answers line by line, of a shell and of Node."""
 
+import codecs
 import json
 import os
 import shutil
@@ -8,9 +9,10 @@ import sys
 
 import pytest
 
+from dora_theory._errors import InputError
 from dora_theory.cli.main import main
 from dora_theory.cli.streaming import _answered, _waiting
-from dora_theory.io.jsonl import FieldError
+from dora_theory.io.jsonl import FieldError, numbered_lines, parsed_lines
 from dora_theory.io.problem_lines import parse_problem
 
 COMMAND = [sys.executable, "-m", "dora_theory", "allocate", "-", "--stream"]
@@ -138,6 +140,34 @@ def test_only_a_line_without_an_end_is_taken_for_torn(end):
     os.close(reader)
     found = [text for line in lines for _, text in _answered([line], 0, None, None)]
     assert ["the line has no end" in text for text in found] == [False, not end]
+
+
+def test_a_rule_that_raises_costs_its_own_line_alone():
+    """Whatever a user's rule raises; the other lines that waited with it are answered."""
+
+    def texts(problems):
+        if any(problem.id == "b" for problem in problems):
+            raise ZeroDivisionError("float division by zero")
+        return ["answered"] * len(problems)
+
+    lines = [json.dumps(GOOD | {"id": name}).encode() for name in "abc"]
+    found = _answered(lines, 0, lambda place, problem: problem, texts)
+    assert [good for good, _ in found] == [True, False, True]
+    said = {"id": "b", "error": "ZeroDivisionError: float division by zero"}
+    assert json.loads(found[1][1]) == said
+
+
+def test_a_byte_order_mark_before_the_first_line_is_no_part_of_it(tmp_path):
+    path = tmp_path / "lines.jsonl"
+    line = json.dumps(GOOD).encode() + b"\n"
+    path.write_bytes(codecs.BOM_UTF8 + line)
+    assert [found for _, found in numbered_lines(str(path))] == [line]
+    ran = subprocess.run([*COMMAND, *REBASE], input=path.read_bytes(), capture_output=True)
+    assert ran.returncode == 0, ran.stdout
+    # Before any other line it is an error, as in a file.
+    path.write_bytes(line + codecs.BOM_UTF8 + line)
+    with pytest.raises(InputError, match=r"lines\.jsonl:2: line: not JSON"):
+        list(parsed_lines(str(path), parse_problem))
 
 
 def test_a_blank_line_is_called_blank():
