@@ -124,17 +124,19 @@ def similarity_reference(
     e, v, flat = embeddings.reshape(-1, k, d), values.reshape(-1, k), inverse.reshape(-1)
     there = None if exists is None else exists.reshape(-1, k)
     problems, count, most = (e, v, flat, there), e.shape[0], max(1, _CACHED // (k * (d + k)))
-    single = precision == "full" and e.dtype == jnp.float32
-    if single and there is not None and count > most and 1 < k <= min(d, _NARROW):
-        by_unit_vectors = jax.vmap(of_one)
-        fast = with_slope(partial(_sums_unscaled, by_unit_vectors), by_unit_vectors)
-        return fast(e, v, flat, there).reshape(values.shape)
     if count <= most:
         return jax.vmap(of_one)(*problems).reshape(values.shape)
     # As many problems at a time as a cache holds, or somewhat fewer where then none are left over.
     some = next((s for s in range(most, most // 2, -1) if count % s == 0), most)
-    found = jax.lax.map(lambda problem: of_one(*problem), problems, batch_size=some)
-    return found.reshape(values.shape)
+
+    def by_unit_vectors(*problems: Array) -> Array:
+        return jax.lax.map(lambda problem: of_one(*problem), problems, batch_size=some)
+
+    single = precision == "full" and e.dtype == jnp.float32
+    if single and there is not None and 1 < k <= min(d, _NARROW):
+        fast = with_slope(partial(_sums_unscaled, by_unit_vectors), by_unit_vectors)
+        return fast(e, v, flat, there).reshape(values.shape)
+    return by_unit_vectors(*problems).reshape(values.shape)
 
 
 def _sums_of_one(
