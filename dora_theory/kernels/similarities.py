@@ -129,7 +129,7 @@ def similarity_reference(
     # As many problems at a time as a cache holds, or somewhat fewer where then none are left over.
     some = next((s for s in range(most, most // 2, -1) if count % s == 0), most)
 
-    def by_unit_vectors(*problems: Array) -> Array:
+    def by_unit_vectors(*problems: Array | None) -> Array:
         return jax.lax.map(lambda problem: of_one(*problem), problems, batch_size=some)
 
     single = precision == "full" and e.dtype == jnp.float32
