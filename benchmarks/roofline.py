@@ -25,12 +25,22 @@ import jax.numpy as jnp
 import numpy as np
 from in_turn import Measure, Prepare, in_turn
 from timing import Call, seconds
+from workloads import (
+    DRY,
+    FULL,
+    UNITS,
+    Sizes,
+    Weights,
+    of_allocation,
+    of_outcomes,
+    of_shape,
+    of_similarity,
+)
 
-import dora_theory as dt
+from dora_theory.kernels.dispatch import all_hopper
 from dora_theory.kernels.divisor import largest_priorities
 from dora_theory.kernels.divisor_pallas import allocation_kernel
 from dora_theory.kernels.outcomes import expected_outcomes_kernel, expected_outcomes_reference
-from dora_theory.kernels.random_words import stream
 from dora_theory.kernels.similarities import similarity_reference
 from dora_theory.kernels.similarities_triton import similarity_kernel
 
@@ -45,76 +55,6 @@ _ENOUGH, _MOST_CALLS = 0.02, 50
 _TUNED = {"xla_gpu_autotune_level": 4}
 # Seconds on a GPU after which no row is prepared any more.
 _WITHIN = 100
-# Directions of a problem of Monte Carlo.
-_UNITS = 4
-
-
-class Weights(NamedTuple):
-    """Those of an allocation: candidates of a row, and what is special about them."""
-
-    k: int
-    ties: bool = False
-    own: bool = False
-    wide: bool = False
-
-    def __str__(self) -> str:
-        """As predictions name a row."""
-        special = ", own offsets" * self.own + ", with ties" * self.ties
-        return f"k = {self.k}{special} float{64 if self.wide else 32}"
-
-
-class Sizes(NamedTuple):
-    """How much each measurement takes; `DRY` is to see that it runs, in interpret mode."""
-
-    copied: int  # float32 numbers
-    side: int  # of the square product
-    allocations: tuple[Weights, ...]  # ragged ones among them
-    weights: int  # of all problems of an allocation
-    shapes: tuple[tuple[int, int, int], ...]  # problems, k and d of γ
-    strategies: tuple[int, ...]  # of Monte Carlo
-    problems: int
-    samples: int
-
-
-FULL = Sizes(
-    copied=1 << 28,
-    side=8192,
-    allocations=(
-        Weights(1),
-        Weights(5, own=True),
-        Weights(8),
-        Weights(64),
-        Weights(64, wide=True),
-        Weights(100, own=True),
-        Weights(1000),
-        Weights(4096),
-        Weights(8192),
-        *(Weights(k, ties=True) for k in (8, 64, 1000, 4096, 8192)),
-    ),
-    weights=1 << 26,
-    shapes=(
-        (65536, 1, 16),
-        (65536, 8, 384),
-        (1024, 8, 384),
-        (16384, 100, 16),
-        (256, 1000, 384),
-        (16, 1000, 384),
-        (1, 8192, 1024),
-    ),
-    strategies=(1, 3, 11),
-    problems=4096,
-    samples=4096,
-)
-DRY = Sizes(
-    1 << 16,
-    64,
-    (Weights(8, own=True), Weights(20, ties=True)),
-    1 << 8,
-    ((2, 20, 16),),
-    (3,),
-    3,
-    300,
-)
 
 
 class Row(NamedTuple):
@@ -199,16 +139,10 @@ def makers(dry: bool) -> list[Maker]:
     ]
 
 
-def of_shape(shape: tuple[int, int, int]) -> str:
-    problems, k, d = shape
-    return f"{problems} × k = {k}, d = {d}"
-
-
 def _forms(cases: Sequence[Any], of_mosaic: Sequence[Any], dry: bool) -> Iterator[tuple[Any, str]]:
     """Cases by the Triton kernel, and some by Mosaic GPU's where there is a Hopper GPU."""
     yield from ((case, "triton") for case in cases)
-    capability = getattr(jax.devices()[0], "compute_capability", "0")
-    if not dry and 9 <= float(capability) < 10:
+    if not dry and all_hopper():
         yield from ((case, "mosaic") for case in of_mosaic)
 
 
@@ -283,38 +217,6 @@ def _product(x: jax.Array, precision: str, dry: bool) -> Call:
     return partial(multiply, x)
 
 
-def of_allocation(weights: Weights, numbers: int) -> tuple[list[jax.Array], Any]:
-    """Arguments of exact allocation for random weights, and a call for the right counts."""
-    rng = np.random.default_rng(0)
-    k, dtype = weights.k, np.float64 if weights.wide else np.float32
-    rows = numbers // k
-    shape = min(rows, 4096), k
-    made = rng.dirichlet(np.full(k, 0.3), size=shape[0])
-    if weights.ties:
-        scores = rng.uniform(size=shape).round(1)
-        made = np.asarray(dt.quality_weights(scores, quality_temperature=0.1))
-    offsets = rng.uniform(0.5, 2, size=shape) if weights.own else np.ones((1, 1))
-    repeats = -(-rows // shape[0])
-
-    def all_rows(x: Any) -> Any:
-        return np.tile(x, (repeats, 1))[:rows]
-
-    def arguments(w: Any, c: Any) -> tuple[Any, ...]:
-        return w, c, np.full(len(w), 4 * k, np.int32), np.ones(w.shape, bool)
-
-    made, offsets = made.astype(dtype), offsets.astype(dtype)
-    with jax.enable_x64(weights.wide):
-        whole = arguments(all_rows(made), all_rows(offsets) if weights.own else offsets)
-        given = [jnp.asarray(x) for x in whole]
-
-    def exact() -> Any:
-        # A GPU does not round every float32 quotient correctly outside of the kernel, a CPU does.
-        with jax.enable_x64(weights.wide), jax.default_device(jax.devices("cpu")[0]):
-            return all_rows(np.asarray(jax.jit(largest_priorities)(*arguments(made, offsets))))
-
-    return given, exact
-
-
 def _allocation(weights: Weights, numbers: int, dry: bool) -> Row:
     given, exact = of_allocation(weights, numbers)
 
@@ -344,13 +246,6 @@ def _allocation(weights: Weights, numbers: int, dry: bool) -> Row:
     )
 
 
-def of_similarity(shape: tuple[int, int, int]) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Arguments of sums over similarities of random directions."""
-    e = jax.random.normal(jax.random.key(1), shape)
-    unit = e / jnp.linalg.norm(e, axis=-1, keepdims=True)
-    return unit, jnp.ones(shape[:2]), jnp.full(shape[0], 0.1)
-
-
 def _similarity(shape: tuple[int, int, int], form: str, precision: Any, dry: bool) -> Row:
     problems, k, d = shape
     given = of_similarity(shape)
@@ -377,20 +272,6 @@ def _similarity(shape: tuple[int, int, int], form: str, precision: Any, dry: boo
     )
 
 
-def of_outcomes(strategies: int, sizes: Sizes) -> tuple[Any, ...]:
-    """Arguments of expected outcomes of random priors of strength 1."""
-    rng, problems, samples = np.random.default_rng(0), sizes.problems, sizes.samples
-    alpha = rng.uniform(0.01, 1, size=(_UNITS, problems)).astype(np.float32)
-    return (
-        stream(jax.random.key(0), jnp.arange(problems, dtype=jnp.uint32)[:, None]),
-        jnp.asarray(alpha),
-        jnp.asarray(1 - alpha),
-        jnp.asarray(rng.integers(0, 32, size=(_UNITS, strategies, problems)), jnp.int32),
-        jnp.arange(samples, dtype=jnp.uint32),
-        jnp.ones(samples, bool),
-    )
-
-
 def _outcomes(strategies: int, sizes: Sizes, form: str, dry: bool) -> Row:
     given = of_outcomes(strategies, sizes)
     made: Any = expected_outcomes_kernel
@@ -408,7 +289,7 @@ def _outcomes(strategies: int, sizes: Sizes, form: str, dry: bool) -> Row:
         "plain": lambda: plain(jax.random.key(0), *given[1:4]),
     }
     moved = sum(x.nbytes for x in jax.tree.leaves(given)) + 2 * 4 * strategies * sizes.problems
-    draws = _UNITS * sizes.problems * sizes.samples
+    draws = UNITS * sizes.problems * sizes.samples
     return Row(
         calls,
         lambda time: {

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from roofline import PRECISIONS, Sizes, of_form, of_shape
+from roofline import PRECISIONS, of_form
+from workloads import Sizes, of_shape
 
 _PREDICTED = Path(__file__).parent / "results" / "gpu-predicted.json"
 # Groups of the table, by the kernel that predictions name.

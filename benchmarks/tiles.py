@@ -20,12 +20,14 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 import roofline  # noqa: E402
+import workloads  # noqa: E402
 from in_turn import Measure, Prepare, in_turn  # noqa: E402
-from roofline import Weights  # noqa: E402
 from run import device_name  # noqa: E402
 from timing import machine  # noqa: E402
+from workloads import Weights  # noqa: E402
 
 from dora_theory.kernels import divisor_pallas, outcomes, similarities_triton  # noqa: E402
+from dora_theory.kernels.dispatch import all_hopper  # noqa: E402
 from dora_theory.kernels.outcomes_mosaic import expected_outcomes_mosaic  # noqa: E402
 from dora_theory.kernels.similarities_mosaic import Ring, similarity_mosaic  # noqa: E402
 
@@ -69,11 +71,11 @@ class Variant(NamedTuple):
 
 def variants(dry: bool) -> Iterator[Variant]:
     """The default of each row first."""
-    sizes = roofline.DRY if dry else roofline.FULL
-    hopper = 9 <= float(getattr(jax.devices()[0], "compute_capability", "0")) < 10
-    given = lru_cache(roofline.of_similarity)
-    allocated = lru_cache(lambda weights: roofline.of_allocation(weights, sizes.weights)[0])
-    drawn = lru_cache(lambda strategies: roofline.of_outcomes(strategies, sizes))
+    sizes = workloads.DRY if dry else workloads.FULL
+    hopper = not dry and all_hopper()
+    directions = lru_cache(workloads.of_similarity)
+    allocated = lru_cache(lambda weights: workloads.of_allocation(weights, sizes.weights)[0])
+    drawn = lru_cache(lambda strategies: workloads.of_outcomes(strategies, sizes))
 
     def call(function: Callable[..., Any], arguments: Callable[[], Any]) -> Callable[[], Any]:
         made = jax.jit(function)
@@ -95,10 +97,10 @@ def variants(dry: bool) -> Iterator[Variant]:
                     similarities_triton.similarity_kernel,
                     precision=precision, tile=tile, interpret=dry,
                 )  # fmt: skip
-                yield Variant(row, tile, default, call(function, partial(given, shape)))
+                yield Variant(row, tile, default, call(function, partial(directions, shape)))
             for ring in RINGS if hopper and shape[1] >= 1000 else ():
                 function = partial(similarity_mosaic, precision=precision, ring=ring)
-                yield Variant(row, ring, default, call(function, partial(given, shape)))
+                yield Variant(row, ring, default, call(function, partial(directions, shape)))
     for weights in ALLOCATIONS[: 1 if dry else None]:
         usual = divisor_pallas.tiling(weights.k, 4)
         for each in list(_allocations(weights.k, usual))[: 2 if dry else None]:

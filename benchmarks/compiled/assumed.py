@@ -22,7 +22,7 @@ def counted(k: int, *, ties: bool) -> float:
     """The mean over programs of the passes until the last of their rows is done."""
     import jax
     import jax.numpy as jnp
-    from roofline import Weights, of_allocation
+    from workloads import Weights, of_allocation
 
     from dora_theory.kernels import level_search
     from dora_theory.kernels.divisor_pallas import tiling

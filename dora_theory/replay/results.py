@@ -314,7 +314,7 @@ def _with(
 ) -> ReplayOptions:
     changes: dict[str, Any] = {}
     if strategies is not None:
-        # A name alone is told apart from its letters by what takes it.
+        # A lone name stays whole, so that it is refused by name and not letter by letter.
         changes["strategies"] = strategies if isinstance(strategies, str) else tuple(strategies)
     if budgets is not None:
         if not isinstance(budgets, Iterable):

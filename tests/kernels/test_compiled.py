@@ -3,8 +3,8 @@
 from itertools import pairwise
 
 import pytest
-import roofline
 import roofline_table
+import workloads
 from compiled import limits, predict, tables
 from compiled.devices import DEVICES, H200
 from compiled.machine_code import (
@@ -240,7 +240,7 @@ $L1:
 
 def test_every_measured_row_has_a_prediction_that_is_called_one():
     """`make gpu` prints them side by side, for the devices that are known."""
-    measured = set(roofline_table.names(roofline.FULL))
+    measured = set(roofline_table.names(workloads.FULL))
     for device in (*DEVICES.values(), H200):
         predicted = set(roofline_table.predictions(device.name))
         assert measured == {(group, name) for group, name in predicted if "mosaic" not in name}

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from test_outcome_kernel import given
+from test_similarities import directions
 
 from dora_theory.kernels import similarity_parts
 from dora_theory.kernels.outcomes import expected_outcomes_reference
@@ -83,10 +84,7 @@ def test_outcomes_equal_the_reference_without_a_race():
 @pytest.mark.parametrize("precision", ["full", "tf32", "bfloat16"])
 @pytest.mark.parametrize(("k", "d"), [(8, 384), (100, 16), (1000, 384), (4096, 1024)])
 def test_sums_on_a_gpu(k, d, precision):
-    rng = np.random.default_rng(k)
-    e = rng.normal(size=(2, k, d))
-    unit = (e / np.linalg.norm(e, axis=-1, keepdims=True)).astype(np.float32)
-    arguments = unit, np.ones((2, k), np.float32), np.array([0.01, 0.1], np.float32)
+    arguments = directions(k, d)
     ours = jax.jit(partial(similarity_mosaic, precision=precision))(*arguments)
     np.testing.assert_allclose(
         ours, similarity_reference(*arguments, precision=precision), rtol=1e-3

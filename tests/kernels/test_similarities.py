@@ -147,14 +147,18 @@ def test_bad_arguments_are_named(problems):
             similarity_sums(*wide, implementation="pallas")
 
 
+def directions(k, d):
+    """Two problems of random directions, at two temperatures."""
+    e = np.random.default_rng(k).normal(size=(2, k, d))
+    unit = (e / np.linalg.norm(e, axis=-1, keepdims=True)).astype(np.float32)
+    return unit, np.ones((2, k), np.float32), np.array([0.01, 0.1], np.float32)
+
+
 @pytest.mark.skipif(not ON_GPU, reason="needs an NVIDIA GPU")
 @pytest.mark.parametrize("precision", UNIT)
 @pytest.mark.parametrize(("k", "d"), [(8, 384), (100, 16), (1000, 384), (4096, 1024)])
 def test_sizes_on_a_gpu(k, d, precision):
-    rng = np.random.default_rng(k)
-    e = rng.normal(size=(2, k, d))
-    unit = (e / np.linalg.norm(e, axis=-1, keepdims=True)).astype(np.float32)
-    given = unit, np.ones((2, k), np.float32), np.array([0.01, 0.1], np.float32)
+    given = directions(k, d)
     ours = jax.jit(partial(similarity_kernel, precision=precision))(*given)
     theirs = similarity_reference(*given, precision=precision)
     np.testing.assert_allclose(ours, theirs, rtol=1e-3)
