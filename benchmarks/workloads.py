@@ -21,10 +21,11 @@ class Weights(NamedTuple):
     ties: bool = False
     own: bool = False
     wide: bool = False
+    masked: bool = False
 
     def __str__(self) -> str:
         """As predictions name a row."""
-        special = ", own offsets" * self.own + ", with ties" * self.ties
+        special = ", own offsets" * self.own + ", masked" * self.masked + ", with ties" * self.ties
         return f"k = {self.k}{special} float{64 if self.wide else 32}"
 
 
@@ -49,6 +50,7 @@ FULL = Sizes(
         Weights(5, own=True),
         Weights(8),
         Weights(64),
+        Weights(64, masked=True),
         Weights(64, wide=True),
         Weights(100, own=True),
         Weights(1000),
@@ -87,7 +89,7 @@ def of_shape(shape: tuple[int, int, int]) -> str:
     return f"{problems} × k = {k}, d = {d}"
 
 
-def of_allocation(weights: Weights, numbers: int) -> tuple[list[jax.Array], Any]:
+def of_allocation(weights: Weights, numbers: int) -> tuple[list[jax.Array | None], Any]:
     """Arguments of exact allocation for random weights, and a call for the right counts."""
     rng = np.random.default_rng(0)
     k, dtype = weights.k, np.float64 if weights.wide else np.float32
@@ -104,12 +106,13 @@ def of_allocation(weights: Weights, numbers: int) -> tuple[list[jax.Array], Any]
         return np.tile(x, (repeats, 1))[:rows]
 
     def arguments(w: Any, c: Any) -> tuple[Any, ...]:
-        return w, c, np.full(len(w), 4 * k, np.int32), np.ones(w.shape, bool)
+        mask = np.ones(w.shape, bool) if weights.masked else None
+        return w, c, np.full(len(w), 4 * k, np.int32), mask
 
     made, offsets = made.astype(dtype), offsets.astype(dtype)
     with jax.enable_x64(weights.wide):
         whole = arguments(all_rows(made), all_rows(offsets) if weights.own else offsets)
-        given = [jnp.asarray(x) for x in whole]
+        given = [None if x is None else jnp.asarray(x) for x in whole]
 
     def exact() -> Any:
         # A GPU does not round every float32 quotient correctly outside of the kernel, a CPU does.

@@ -65,9 +65,8 @@ Taken = Literal["whole", "settled", "clear"]
 def loops(body: str, path: Taken = "whole") -> list[Loop]:
     """The kernel outside of all loops, then its loops in the order in which they begin.
 
-    Of an allocation rows without a doubt need no rounded quotient: the `clear` path is without what
-    the longest jump forward over one passes over. Rows of ties need one step: the `settled` path is
-    without what the longest such jump within the first passes over, the certificate.
+    Of an allocation rows without a doubt need no rounded quotient: the `clear` path takes the first
+    jump forward over one. Rows of ties need one step: the `settled` path takes the second.
 
     A loop is what lies between a label and the last branch back to it. Compilers lay out blocks in
     such an order that this is right for the loops of these kernels.
@@ -82,12 +81,12 @@ def loops(body: str, path: Taken = "whole") -> list[Loop]:
             if start <= i:
                 spans[start] = max(i, spans.get(start, 0))
     ordered = sorted(spans.items())
-    skipped = _skipped(lines, labels, path)
+    met = _met(lines, labels, path)
     made = [Loop()] + [Loop() for _ in ordered]
     for j, (start, end) in enumerate(ordered):
         made[j + 1].depth = 1 + sum(a < start and end <= b for a, b in ordered)
     for i, line in enumerate(lines):
-        if i in skipped:
+        if i not in met:
             continue
         # The innermost: of those around it, the one that begins last.
         inside = [j + 1 for j, (a, b) in enumerate(ordered) if a <= i <= b]
@@ -98,21 +97,26 @@ def loops(body: str, path: Taken = "whole") -> list[Loop]:
     return made
 
 
-def _skipped(lines: list[str], labels: dict[str, int], path: Taken) -> range:
-    """Lines that a path of an allocation does not take."""
+def _met(lines: list[str], labels: dict[str, int], path: Taken) -> set[int]:
+    """Lines that a path comes by, once each: no jump back is taken."""
     if path == "whole":
-        return range(0)
-    jumps = []
-    for i, line in enumerate(lines):
-        branch = _BRANCH.search(line) if line.startswith("@") else None
+        return set(range(len(lines)))
+    met, i, left_alone = set(), 0, int(path == "settled")
+    while i < len(lines):
+        met.add(i)
+        branch = _BRANCH.search(lines[i])
         end = labels.get(branch.group(1).lstrip("$"), 0) if branch else 0
-        if any("div.rn" in lines[j] for j in range(i + 1, end)):
-            jumps.append(range(i + 1, end))
-    first = max(jumps, key=len, default=range(0))
-    if path == "clear":
-        return first
-    within = [j for j in jumps if j != first and first.start <= j.start and j.stop <= first.stop]
-    return max(within, key=len, default=range(0))
+        i += 1
+        if end <= i:
+            continue
+        if not lines[i - 1].startswith("@"):
+            i = end
+        elif any("div.rn" in lines[j] for j in range(i, end)):
+            if left_alone:
+                left_alone -= 1
+            else:
+                i = end
+    return met
 
 
 def kind_of(name: str) -> str | None:

@@ -14,7 +14,7 @@ conversions, and 128 bytes of shared memory or of a cache.
 from collections import Counter
 from typing import Any
 
-from compiled.assumed import OPEN
+from compiled.assumed import MOVES, Course
 from compiled.devices import DEVICES, H200, Device
 
 ISSUED, INTEGER, SPECIAL, SHARED, WARP = 4, 64, 16, 32, 32
@@ -45,16 +45,19 @@ def _working(row: dict[str, Any]) -> list[dict[str, int]]:
 
 def counts(row: dict[str, Any], *, tied: bool = False) -> Counter[str]:
     """Instructions that a thread executes, by kind."""
-    turns = row["work"]["tied_turns" if tied else "turns"]
     first, *loops = _working(row)
-    path = row["settled" if tied else "clear"] or first
+    executed, turns = [(first, 1.0)], row["work"]["turns"]
+    if row["work"]["courses"]:
+        passes, step, search, searched = Course(*row["work"]["courses"][tied])
+        executed = [
+            (row["clear"], 1 - step), (row["settled"], step - search), (first, search)
+        ]  # fmt: skip
+        turns = passes, searched, *[MOVES * search] * (len(loops) - 2)
     total = Counter[str]()
-    # Some of the tied rows take the rest too.
-    rest = {kind: first.get(kind, 0) - path.get(kind, 0) for kind in first}
-    for loop, turn in zip((path, rest, *loops), (1, OPEN * tied, *turns), strict=True):
-        for kind, count in loop.items():
+    for counted, times in (*executed, *zip(loops, turns, strict=True)):
+        for kind, count in counted.items():
             if kind != "depth":
-                total[kind] += count * turn
+                total[kind] += count * times
     # One instruction does two logical operations of three words.
     total["integer"] += total.pop("logic", 0) / 2
     return total
@@ -189,11 +192,11 @@ def operations_a_byte(row: dict[str, Any]) -> float:
 
 def predictable(row: dict[str, Any]) -> bool:
     """Whether the kernel has the loops that a prediction counts on."""
-    return bool(
-        row["work"]
-        and row.get("in_program")
-        and len(_working(row)) == 1 + len(row["work"]["turns"])
-    )
+    work = row["work"]
+    if not work or not row.get("in_program"):
+        return False
+    loops = len(_working(row)) - 1
+    return loops > 1 if work["courses"] else loops == len(work["turns"])
 
 
 def all_predicted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -211,7 +214,7 @@ def all_predicted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for row in newest:
             if row["device"] == name:
                 found.append(predicted(row, device, reference=references.get(name)))
-                if row["work"]["tied_turns"]:
+                if len(row["work"]["courses"]) > 1:
                     found.append(predicted(row, device, tied=True))
                 if row["work"]["few"]:
                     found.append(predicted(_of_few(row), device))

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
+from workloads import FULL, Weights
 
 import dora_theory as dt
-from compiled.assumed import OPEN, passes
+from compiled.assumed import Course, course
 from compiled.devices import Device
 from dora_theory.kernels import dispatch
 from dora_theory.kernels.divisor_pallas import allocation_kernel
@@ -20,11 +21,8 @@ from dora_theory.kernels.random_words import Stream
 from dora_theory.kernels.similarities_triton import Tiling, similarity_kernel, tiling
 from dora_theory.kernels.similarity_parts import PRODUCTS_OF_PARTS, Precision, shares_of
 
-# Ragged ones among them. Of allocation: candidates, whether each has its own offset, and the bits.
-ALLOCATIONS = (
-    (1, False, 32), (5, True, 32), (8, False, 32), (64, False, 32), (64, False, 64),
-    (100, True, 32), (1000, False, 32), (4096, False, 32), (8192, False, 32),
-)  # fmt: skip
+# Ragged ones among them.
+ALLOCATIONS = tuple(each for each in FULL.allocations if not each.ties)
 # What the compiler may round buffers up to, together.
 _ROUNDING = 1 << 12
 # Candidates and dimensions of γ, with problems that keep a GPU busy; and of some, so few that it
@@ -44,7 +42,7 @@ class Work(NamedTuple):
     Attributes:
         programs: of the grid.
         turns: how often each of its loops is run, in all.
-        tied_turns: the same of rows with ties, or nothing.
+        courses: of an allocation, how it goes without ties and with them, instead.
         product: operations of the matrix product as it is done, padded.
         useful: those that are asked for.
         copied: bytes that what it is compared with moves.
@@ -56,7 +54,7 @@ class Work(NamedTuple):
 
     programs: int
     turns: tuple[float, ...]
-    tied_turns: tuple[float, ...] = ()
+    courses: tuple[Course, ...] = ()
     product: float = 0
     useful: float = 0
     copied: float = 0
@@ -125,7 +123,7 @@ def every(device: str) -> Iterator[Program]:
 
 def kernels() -> Iterator[Program]:
     """Every kernel × precision × shape."""
-    yield from (allocation(*case) for case in ALLOCATIONS)
+    yield from map(allocation, ALLOCATIONS)
     for shape in SIMILARITIES:
         yield from (similarity(*shape, precision) for precision in PRECISIONS)
     yield from (outcomes(strategies) for strategies in STRATEGIES)
@@ -168,29 +166,26 @@ def other_forms(device: str) -> Iterator[Program]:
             )  # fmt: skip
 
 
-def allocation(k: int, own: bool, bits: int) -> Program:
+def allocation(weights: Weights) -> Program:
+    k, own, bits = weights.k, weights.own, 64 if weights.wide else 32
     rows = WEIGHTS // k
     number = jnp.dtype(f"float{bits}")
     shapes = (
         _shape((rows, k), number),
         _shape((rows, k) if own else (1, 1), number),
         _shape((rows,), jnp.int32),
-        _shape((rows, k), bool),
+        _shape((rows, k), bool) if weights.masked else None,
     )
-    case = f"k = {k}{', own offsets' if own else ''}"
-    # Two loops in the machine code are one: of moves, of which rows without ties have none.
-    ties = (passes(k, tied=True), OPEN, OPEN) if k > 1 and not own and bits == 32 else ()
-    # A row of one has nothing to search, nor to count along.
-    turns = (passes(k), 0, 0) if k > 1 else (0, 0)
+    tied = (course(k, tied=True),) if weights._replace(ties=True) in FULL.allocations else ()
     work = Work(
-        -(-rows // allocation_tiling(k, bits // 8).rows), turns, ties,
+        -(-rows // allocation_tiling(k, bits // 8).rows), (), (course(k), *tied),
         # Of an offset for each candidate too. What the bar is asked of, the kernel was made for.
         copied=rows * k * (bits // 4 + own * bits // 8), asked=8 <= k <= 4096,
     )  # fmt: skip
     # Offsets and budgets laid out a row each, and an output.
     return Program(
-        "largest_priorities", case, allocation_kernel, shapes,
-        wide=bits == 64, precision=f"float{bits}", linear=rows * (12 * k + 64), work=work,
+        "largest_priorities", str(weights).rsplit(" ", 1)[0], allocation_kernel, shapes,
+        wide=weights.wide, precision=f"float{bits}", linear=rows * (12 * k + 64), work=work,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from compiled.assumed import OPEN, PASSES
+from compiled.assumed import COURSES, Course
 from compiled.devices import DEVICES, H200
 from compiled.predict import (
     BARS,
@@ -87,9 +87,9 @@ do its part, busy throughout at the boost clock; a real device is slower. Assume
 * memory is read and written once, what is read again comes from caches at no cost; what is laid
   out for a kernel is written and read before it, in time of its own;
 * `mma.sync` reaches {older} of the matrix rate from Hopper on (Luo et al. 2025, arXiv 2501.12084);
-* a search for a level takes so many passes, as counted on a CPU for the weights of `make gpu`:
-  {passes};
-  of rows with ties {open:.0%} need the certificate;
+* a search for a level takes so many passes, so many programs a step that settles ties, and so many
+  of those the certificate, as counted on a CPU for the weights of `make gpu`:
+  {courses};
 * the plain product of γ runs at the matrix rate, or at that of memory where it must move more;
 * the reference of Monte Carlo draws by the instructions that XLA compiles for it, a number per
   thread, and writes and reads logits and log failures; its other work is not counted;
@@ -115,6 +115,10 @@ is for k from 8 to 4096.
 Bars that a prediction misses: {missed} of {all}, as the last column says."""
 
 
+def _course(course: Course) -> str:
+    return f"{course.passes}, {course.step:.0%} and {course.search:.0%}"
+
+
 def predictions(found: Sequence[dict[str, Any]], jax: str) -> str:
     """Markdown, a table for each kernel."""
     datasheets = "\n".join(
@@ -126,13 +130,16 @@ def predictions(found: Sequence[dict[str, Any]], jax: str) -> str:
     missed = _MISSED.format(
         missed=bars.count("missed"), all=len(bars), latency=round(LATENCY * 1e6), busy=BUSY
     )
-    passes = ", ".join(f"{a} or with ties {b} at k = {k}" for k, (a, b) in PASSES.items())
+    courses = ";\n  ".join(
+        f"at k = {k} {_course(apart)}, with ties {_course(tied)}"
+        for k, (apart, tied) in COURSES.items()
+        if k > 1
+    )
     head = _PREDICTED.format(
         jax=jax,
         datasheets=datasheets,
         missed=missed,
-        passes=passes,
-        open=OPEN,
+        courses=courses,
         issued=ISSUED,
         integer=INTEGER,
         special=SPECIAL,

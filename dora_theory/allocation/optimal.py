@@ -144,10 +144,10 @@ def solved(
     """The optimum, unchecked, for κ of shape `(..., 1)` or `(..., k)`."""
     if mask is None:
         batch = jnp.broadcast_shapes(w.shape[:-1], kappa.shape[:-1], n.shape)
-        mask = jnp.ones((*batch, w.shape[-1]), bool)
+        w = jnp.broadcast_to(w, (*batch, w.shape[-1]))
     if kappa.shape[-1] == 1:
         return _largest(w, kappa, n, mask, implementation, most=1)
-    kappa = jnp.where(mask, kappa, 1)
+    kappa = kappa if mask is None else jnp.where(mask, kappa, 1)
     shares = jnp.where(SHARE.holds(w), w, jnp.nan)
     return _largest(kappa * shares, kappa, n, mask, implementation)
 
@@ -192,14 +192,14 @@ def _largest(
     w: Array,
     offsets: Array,
     budget: Array,
-    mask: Array,
+    mask: Array | None,
     implementation: Implementation = "auto",
     most: float = np.inf,
 ) -> Array:
     allowed = offset_domain(w.dtype)
     offsets = jnp.where(allowed.holds(offsets), offsets, jnp.nan)
     budget = jnp.where(budget_domain(w.dtype).holds(budget), budget, -1)
-    w = jnp.broadcast_to(w, mask.shape)
+    w = w if mask is None else jnp.broadcast_to(w, mask.shape)
     return allocate(w, offsets, budget, mask, most=most, implementation=implementation)
 
 

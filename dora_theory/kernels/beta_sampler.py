@@ -31,7 +31,6 @@ from dora_theory.kernels.arithmetic import (
     Arithmetic,
     Numbers,
     Words,
-    log_of_unit,
     log_sigmoid,
     polynomial,
 )
@@ -319,10 +318,10 @@ def beta_logits(
     z_a, z_b = normals(first, second, dtype, by)
     # The rarer ball is drawn where the number is small, and so compared exactly.
     word = word ^ jnp.where(setup.turned > 0, jnp.uint32(MOST), jnp.uint32(0))
-    low, high = unit(word, dtype, by), unit(~word, dtype, by)
-    rarer = low < setup.smaller
-    rest = jnp.where(rarer, low, high) * jnp.where(rarer, setup.per_smaller, setup.per_larger)
-    # Not 1, which would be 0 times infinity for a = 0.
-    log_u = log_of_unit(jnp.minimum(rest, 1 - jnp.finfo(dtype).epsneg), by)
+    rarer = word < (setup.smaller * 2.0**32 + 0.5).astype(jnp.uint32)
+    drawn = unit(jnp.where(rarer, word, ~word), dtype, by)
+    rest = drawn * jnp.where(rarer, setup.per_smaller, setup.per_larger)
+    # Not 0, which would be 0 times infinity for a = 0.
+    log_u = jnp.minimum(by.log_of_unit(rest, 1), -jnp.finfo(dtype).epsneg)
     gammas = polynomial([*setup.rows_a], z_a, by) - polynomial([*setup.rows_b], z_b, by)
     return by.fused(log_u, jnp.where(rarer, setup.hit, setup.missed), gammas)

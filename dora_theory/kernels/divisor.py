@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from dora_theory.kernels.arithmetic import PLAIN, Arithmetic
 from dora_theory.kernels.level_search import (
     Bracket,
     Total,
@@ -31,6 +32,7 @@ from dora_theory.kernels.level_search import (
     search,
     search_for_most,
 )
+from dora_theory.kernels.quick_counts import QuickCounts, quick_counts
 from dora_theory.kernels.varying import varying_with
 
 Divide = Callable[[Array, Array], Array]
@@ -43,7 +45,7 @@ def largest_priorities(
     numerators: Float[Array, "*batch k"],
     offsets: Float[Array, "*#batch #k"],
     budget: Int[Array, "*#batch"],
-    mask: Bool[Array, "*batch k"],
+    mask: Bool[Array, "*batch k"] | None,
     *,
     most: float = np.inf,
 ) -> Int[Array, "*batch k"]:
@@ -53,7 +55,7 @@ def largest_priorities(
         numerators: n ≥ 0, shape `(..., k)`.
         offsets: c > 0, broadcast against `numerators`.
         budget: number of priorities to take, shape `(...)`.
-        mask: candidates that exist. Others own nothing.
+        mask: candidates that exist, all if None. Others own nothing.
         most: the largest numerator that is sound.
 
     Returns:
@@ -66,6 +68,7 @@ def largest_priorities(
     batch = numerators.shape[:-1]
     if numerators.size == 0:
         return jnp.zeros(numerators.shape, jnp.int32)
+    mask = jnp.ones(numerators.shape, bool) if mask is None else mask
     # A numerator of -1 marks padding: its priorities are below all others, its counts are 0. What
     # is not sound is NaN in the sum of its row, and nowhere else: without padding the CPU need not
     # write a copy of the numerators.
@@ -114,29 +117,59 @@ def _made_sound(n: Array, c: Array, target: Array, weight: Array) -> tuple[Array
 
 def largest_in_block(
     numerators: Float[Array, "rows k"],
-    exists: Bool[Array, "rows k"],
+    exists: Bool[Array, "#rows k"] | None,
     c: Float[Array, "#rows #k"],
     target: Int[Array, "rows 1"],
     divide: Divide,
     most: float = np.inf,
+    by: Arithmetic = PLAIN,
 ) -> Int[Array, "rows k"]:
     """`largest_priorities` of a few rows, by what a GPU kernel can do too.
 
     Args:
         numerators: of priorities.
-        exists: candidates that are no padding.
+        exists: candidates that are no padding; all if None.
         c: offsets.
         target: the budget of each row.
         divide: the IEEE quotient, correctly rounded.
         most: the largest numerator that is sound.
+        by: how the level is searched.
 
     Returns:
         Counts.
     """
-    weight = row_sum(jnp.where(exists, _sound(numerators, most), 0))
-    n = jnp.where(exists, numerators, -1)
-    c, target, bad = _made_sound(n, c, target, weight)
-    return jnp.where(bad, -1, _solved(n, c, target, weight, divide, row_sum))
+    n = by.one_zero(numerators if exists is None else jnp.where(exists, numerators, -1))
+    positive = n if exists is None else jnp.where(exists, n, 0)
+    found = quick_counts(positive, c, target, by, most)
+
+    def one_step(_: Array) -> Array:
+        # Rows without a doubt are as they were: at their budget the step moves none.
+        goal = target.astype(n.dtype)
+        counts, still_open = _settled(found.level, n, c, goal, divide, row_sum)
+        still_open &= jnp.logical_not(found.exact)
+        return jax.lax.cond(
+            any_true(still_open | jnp.logical_not(found.sound)),
+            lambda _: whole(),
+            lambda counts: counts.astype(jnp.int32),
+            counts,
+        )
+
+    def whole() -> Array:
+        weight = jnp.where(found.sound_n, row_sum(jnp.maximum(n, 0)), jnp.nan)
+        sound_c, goal, bad = _made_sound(n, c, target, weight)
+        level = _searched_on(found, n, sound_c, goal, weight)
+        return jnp.where(bad, -1, _finished(level, n, sound_c, goal, divide, row_sum))
+
+    in_doubt = any_true(jnp.logical_not(found.exact))
+    return jax.lax.cond(in_doubt, one_step, lambda counts: counts, found.counts)
+
+
+def _searched_on(found: QuickCounts, n: Array, c: Array, goal: Array, weight: Array) -> Array:
+    """The level, from where the few passes left it: most rows that are open are near a tie."""
+    start = first_bracket(n, c, goal, weight, row_sum)
+    known = found.sound & (found.level > start.low) & (found.level < start.high)
+    level = jnp.where(known, found.level, start.level)
+    return search(start._replace(level=level), n, c, goal, row_sum)
 
 
 def _solved(
@@ -225,10 +258,10 @@ def _settled(
     counts = counts_at(level, n, c)
     reached = total(counts)
     short = reached < target
-    sign = jnp.where(short, 1, -1).astype(n.dtype)
+    sign, served = jnp.where(short, 1, -1).astype(n.dtype), jnp.where(short, 0, 1)
     # The largest priority that is not served, or minus the smallest that is.
-    priority = sign * divide(n, c + jnp.where(short, counts, counts - 1))
-    priority = jnp.where(short | (counts > 0), priority, -jnp.inf)
+    priority = divide(sign * n, c + (counts - served))
+    priority = jnp.where(counts >= served, priority, -jnp.inf)
     group = priority.max(-1, keepdims=True)
     tied = counted(priority == group, n.dtype, total)
     places = jnp.where(short, 0, tied.size) + (target - reached)

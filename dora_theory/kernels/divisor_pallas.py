@@ -18,6 +18,11 @@ from jaxtyping import Array, Bool, Float, Int
 from dora_theory.kernels.by_problems import by_problems
 from dora_theory.kernels.dispatch import Implementation, choose, quiet
 from dora_theory.kernels.divisor import largest_in_block, largest_priorities
+from dora_theory.kernels.triton_instructions import (
+    as_interpreted,
+    rounded_quotient,
+    single_instructions,
+)
 
 # A row must fit the registers of a program.
 MOST_CANDIDATES = 8192
@@ -50,7 +55,7 @@ def allocate(
     numerators: Float[Array, "*batch k"],
     offsets: Float[Array, "*#batch #k"],
     budget: Int[Array, "*#batch"],
-    mask: Bool[Array, "*batch k"],
+    mask: Bool[Array, "*batch k"] | None,
     *,
     most: float = np.inf,
     implementation: Implementation = "auto",
@@ -61,7 +66,7 @@ def allocate(
         numerators: n ≥ 0, shape `(..., k)`.
         offsets: c > 0, broadcast against `numerators`.
         budget: number of priorities to take, shape `(...)`.
-        mask: candidates that exist.
+        mask: candidates that exist; None if all do, which need not be read then.
         most: the largest numerator that is sound.
         implementation: see `dora_theory.kernels.dispatch.choose`.
 
@@ -92,7 +97,7 @@ def allocation_kernel(
     numerators: Float[Array, "*batch k"],
     offsets: Float[Array, "*#batch #k"],
     budget: Int[Array, "*#batch"],
-    mask: Bool[Array, "*batch k"],
+    mask: Bool[Array, "*batch k"] | None,
     *,
     most: float = np.inf,
     tile: Tiling | None = None,
@@ -104,20 +109,21 @@ def allocation_kernel(
         numerators: n ≥ 0, shape `(..., k)`.
         offsets: c > 0, broadcast against `numerators`.
         budget: number of priorities to take, shape `(...)`.
-        mask: candidates that exist.
+        mask: candidates that exist; None if all do, which need not be read then.
         most: the largest numerator that is sound.
         tile: how rows are shared out, by default `tiling(k, size)`.
         interpret: run without a GPU, operation by operation.
 
     Returns:
-        Counts, int32. Reads 5 and writes 4 bytes per candidate in float32, and a few per row.
+        Counts, int32. Reads 4 bytes per candidate in float32, 5 with a mask, and writes 4; and a
+        few per row.
     """
     from jax.experimental import pallas as pl
     from jax.experimental.pallas import triton
 
     *batch, k = numerators.shape
     rows_each, warps = tile or tiling(k, numerators.dtype.itemsize)
-    n, exists = numerators.reshape(-1, k), mask.reshape(-1, k)
+    n = numerators.reshape(-1, k)
     if n.shape[0] == 0:
         return jnp.zeros(numerators.shape, jnp.int32)
     own = jnp.shape(offsets)[-1:] == (k,) and k > 1
@@ -129,60 +135,57 @@ def allocation_kernel(
     def block(columns: int) -> Any:
         return pl.BlockSpec((rows_each, columns), lambda i: (i, 0))
 
-    divide = jnp.divide if interpret or n.dtype != jnp.float32 else _rounded_quotient
+    plain = interpret or n.dtype != jnp.float32
+    divide = jnp.divide if plain else rounded_quotient
+    by = as_interpreted() if plain else single_instructions()
 
-    def call(n: Array, exists: Array, c: Array, target: Array) -> Array:
-        rows = n.shape[0]
+    def call(n: Array, c: Array, target: Array, *exists: Array) -> Array:
+        rows, own_mask = n.shape[0], bool(exists)
+        if not own_mask and rows_each > 1:
+            # All programs read one mask, which no memory is read for: a thread that loads bytes
+            # holds eight numbers of a row, and one that loads floats half as many of two rows, of
+            # which it would compute everything twice.
+            exists = (jnp.broadcast_to(jnp.arange(width) < k, (rows_each, width)),)
 
-        def kernel(n_ref: Any, exists_ref: Any, c_ref: Any, target_ref: Any, out_ref: Any) -> None:
+        def kernel(n_ref: Any, c_ref: Any, target_ref: Any, *refs: Any) -> None:
+            *exists_ref, out_ref = refs
             row = pl.program_id(0) * rows_each + jnp.arange(rows_each)[:, None]
             # Nothing is asked of a block that is full.
             here = None if rows % rows_each == 0 else row < rows
-            there = (
-                here if k == width else (here is None or here) & (jnp.arange(width) < k)[None, :]
-            )
+            inside = None if k == width else (jnp.arange(width) < k)[None, :]
+            there = here if inside is None else (here is None or here) & inside
 
             def load(ref: Any, mask: Array | None, other: float) -> Array:
                 return triton.load(ref, mask=mask, other=None if mask is None else other)
 
             # Rows past the end spend nothing; columns past it are padding.
-            exists = load(exists_ref, there, False)
+            exists = inside
+            if exists_ref:
+                exists = load(exists_ref[0], there if own_mask else None, False)
             n = load(n_ref, there, 0)
             c = load(c_ref, there if own else here, 1)
             target = load(target_ref, here, 0)
-            counts = largest_in_block(n, exists, c, target, divide, most)
+            counts = largest_in_block(n, exists, c, target, divide, most, by)
             triton.store(out_ref, counts, mask=there)
 
+        shared = pl.BlockSpec((rows_each, width), lambda i: (0, 0))
+        masks = [block(width) if own_mask else shared] * len(exists)
         return pl.pallas_call(
             kernel,
             out_shape=jax.ShapeDtypeStruct(n.shape, jnp.int32),
             grid=(pl.cdiv(rows, rows_each),),
-            in_specs=[block(width), block(width), block(width if own else 1), block(1)],
+            in_specs=[block(width), block(width if own else 1), block(1), *masks],
             out_specs=block(width),
             compiler_params=triton.CompilerParams(num_warps=warps, num_stages=1),
             interpret=interpret,
             name="largest_priorities",
-        )(n, exists, c, target)
+        )(n, c, target, *exists)
 
-    counts = by_problems(call, (n, exists, c.astype(n.dtype), target))
+    exists = () if mask is None else (mask.reshape(-1, k),)
+    counts = by_problems(call, (n, c.astype(n.dtype), target, *exists))
     return counts.reshape(numerators.shape)
 
 
 def _width(k: int) -> int:
     """The power of two that a row of k is padded to."""
     return 1 << (k - 1).bit_length()
-
-
-def _rounded_quotient(x: Array, y: Array) -> Array:
-    """x/y, correctly rounded, of float32."""
-    from jax.experimental.pallas import triton
-
-    x, y = jnp.broadcast_arrays(x, y)
-    (quotient,) = triton.elementwise_inline_asm(
-        "div.rn.f32 $0, $1, $2;",
-        args=[x, y],
-        constraints="=f,f,f",
-        pack=1,
-        result_shape_dtypes=[jax.ShapeDtypeStruct(x.shape, x.dtype)],
-    )
-    return quotient

@@ -1,10 +1,11 @@
 """What all forms of expected outcomes share: the sums, log failure, and what a unit needs."""
 
-import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from dora_theory.kernels.arithmetic import PLAIN, Arithmetic, log1p, polynomial
@@ -13,9 +14,8 @@ from dora_theory.kernels.random_words import Stream
 
 # The exponential of it is 0, and no product of it with a count is NaN.
 _LEAST_LOG = -1e4
-# For x above -`_NEAR` so many terms of (1 - e^x)/x leave less than rounding.
-_NEAR = 0.5
-_GONE = [-1 / math.factorial(n + 1) for n in range(9)]
+# For x above -`_NEAR` a polynomial of this degree for (1 - e^x)/x leaves less than rounding.
+_NEAR, _DEGREE = 0.5, 5
 
 # What a unit's setup holds besides the coefficients of two polynomials.
 _SCALARS = BetaSetup._fields[2:]
@@ -50,8 +50,16 @@ def drawn_by(logits: Array, by: Arithmetic = PLAIN) -> Drawn:
 
 def success_of(failure: Array, by: Arithmetic = PLAIN) -> Array:
     """1 - e^x of log failure x ≤ 0, relatively exact."""
-    near = failure * polynomial(_GONE, failure, by)
+    near = failure * polynomial(_gone(), failure, by)
     return jnp.where(failure > -_NEAR, near, 1 - by.exp(failure))
+
+
+@lru_cache
+def _gone() -> list[float]:
+    """Coefficients of (1 - e^x)/x through Chebyshev points of [-1/2, 0]."""
+    x = -(1 + np.cos(np.pi * (np.arange(_DEGREE + 1) + 0.5) / (_DEGREE + 1))) * _NEAR / 2
+    fit = np.polynomial.Polynomial.fit(x, -np.expm1(x) / x, _DEGREE, domain=[-_NEAR, 0])
+    return [float(c) for c in fit.convert().coef]
 
 
 def laid_out(keys: Stream, alpha: Array, beta: Array) -> tuple[Array, Array]:

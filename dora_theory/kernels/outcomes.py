@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from dora_theory.kernels.arithmetic import PLAIN, Arithmetic
@@ -27,8 +26,7 @@ from dora_theory.kernels.outcome_parts import (
     success_of,
 )
 from dora_theory.kernels.random_words import Stream
-
-_LOG2_E = 1.4426950408889634
+from dora_theory.kernels.triton_instructions import as_interpreted, single_instructions
 
 
 class Tiling(NamedTuple):
@@ -104,6 +102,7 @@ def expected_outcomes_reference(
     spent: Int[Array, "units strategies n"],
     sample: UInt32[Array, " samples"],
     counts: Bool[Array, " samples"],
+    by: Arithmetic = PLAIN,
 ) -> Outcomes:
     """`expected_outcomes` in `jax.numpy`.
 
@@ -116,8 +115,8 @@ def expected_outcomes_reference(
     ) -> tuple[tuple[Array, Array], Array]:
         failure, logits = state
         lane, a, b, spent_before = unit
-        failure, p = _added(failure, logits, spent_before, counts)
-        return (failure, beta_logits(keys, lane, sample, setup_beta(a, b))), p
+        failure, p = _added(failure, logits, spent_before, counts, by)
+        return (failure, beta_logits(keys, lane, sample, setup_beta(a, b), by)), p
 
     lanes = jnp.arange(alpha.shape[0])
     # Before the first unit comes one that has no rollouts and p = 0.
@@ -126,7 +125,7 @@ def expected_outcomes_reference(
     (failure, logits), p = jax.lax.scan(
         step, start, (lanes, alpha[..., None], beta[..., None], before)
     )
-    failure, last = _added(failure, logits, spent[-1], counts)
+    failure, last = _added(failure, logits, spent[-1], counts, by)
     return _summed(failure, jnp.concatenate([p[1:], last[None]]), spent, counts)
 
 
@@ -137,7 +136,7 @@ def outcomes_of_logits(
 ) -> Outcomes:
     """The same of draws that are made: logit p of every unit, problem and sample."""
     failure, p = jax.lax.scan(
-        lambda failure, unit: _added(failure, *unit, counts),
+        lambda failure, unit: _added(failure, *unit, counts, PLAIN),
         _certain(spent, logits.shape[-1]),
         (logits, spent),
     )
@@ -149,9 +148,11 @@ def _certain(spent: Array, samples: int) -> Array:
     return jnp.zeros((*spent.shape[1:], samples), jnp.float32)
 
 
-def _added(failure: Array, logits: Array, spent: Array, counts: Array) -> tuple[Array, Array]:
+def _added(
+    failure: Array, logits: Array, spent: Array, counts: Array, by: Arithmetic
+) -> tuple[Array, Array]:
     """Log failure with one more unit, and the sum over samples of that unit's p."""
-    drawn = drawn_by(logits)
+    drawn = drawn_by(logits, by)
     failure += spent[..., None].astype(jnp.float32) * drawn.log_q
     return failure, jnp.where(counts, drawn.p, 0).sum(-1)
 
@@ -198,7 +199,7 @@ def expected_outcomes_kernel(
     more = parts * each - sample.size
     sample, counts = jnp.pad(sample, (0, more)), jnp.pad(counts, (0, more))
     seeds, table = laid_out(keys, alpha, beta)
-    by = Arithmetic(exp=_by_exp2) if interpret else _instructions()
+    by = as_interpreted() if interpret else single_instructions()
     # Tensors of a kernel have powers of two for sizes; strategies beyond spend nothing.
     width = _power(strategies)
     budget = jnp.pad(spent.transpose(2, 0, 1), ((0, 0), (0, 0), (0, width - strategies)))
@@ -248,56 +249,3 @@ def expected_outcomes_kernel(
     quiet()
     sums = by_problems(call, (seeds, table, budget), (sample, counts))
     return Outcomes(*(x.sum(1)[:, :strategies].T for x in sums))
-
-
-def _by_exp2(x: Array) -> Array:
-    """The exponential of `_instructions`, where it is interpreted."""
-    return jnp.exp2(x * np.float32(_LOG2_E))
-
-
-def _instructions() -> Arithmetic:
-    """One instruction of a GPU for each operation of vectors, of which the compiler makes several.
-
-    It neither fuses products and sums nor joins the halves of a product, and what it approximates
-    it scales before and after, for the sake of numbers that are not met here.
-    """
-    from jax.experimental.pallas import triton
-
-    def instruction(assembly: str, dtype: Any, types: str, *given: Array) -> Array:
-        shape = jnp.broadcast_shapes(*(jnp.shape(x) for x in given))
-        (found,) = triton.elementwise_inline_asm(
-            assembly,
-            args=[jnp.broadcast_to(x, shape) for x in given],
-            constraints=types,
-            pack=1,
-            result_shape_dtypes=[jax.ShapeDtypeStruct(shape, dtype)],
-        )
-        return found
-
-    def wide_product(word: Array, factor: np.uint32) -> tuple[Array, Array]:
-        if not word.shape:
-            return PLAIN.wide_product(word, factor)
-        with jax.enable_x64(True):
-            # Signed: the backend has no others as results of assembly.
-            both = instruction(f"mul.wide.u32 $0, $1, {factor};", np.int64, "=l,r", word)
-            upper = jax.lax.shift_right_logical(both, jnp.full_like(both, 32))
-            halves = (jax.lax.convert_element_type(x, np.int32) for x in (upper, both))
-            first, second = (jax.lax.bitcast_convert_type(x, np.uint32) for x in halves)
-        return first, second
-
-    def of_float(assembly: str, plain: Any) -> Any:
-        def operation(*given: Array) -> Array:
-            if not any(map(jnp.shape, given)):
-                return plain(*given)
-            return instruction(assembly, np.float32, ",".join(["=f", *"f" * len(given)]), *given)
-
-        return operation
-
-    exp2 = of_float("ex2.approx.ftz.f32 $0, $1;", jnp.exp2)
-    return Arithmetic(
-        wide_product,
-        of_float("fma.rn.f32 $0, $1, $2, $3;", PLAIN.fused),
-        of_float("rcp.approx.ftz.f32 $0, $1;", PLAIN.reciprocal),
-        of_float("sqrt.approx.ftz.f32 $0, $1;", PLAIN.sqrt),
-        lambda x: exp2(x * np.float32(_LOG2_E)),
-    )

@@ -4,7 +4,6 @@ A word is a function of key, problem, lane and sample alone, so that it does not
 device or process computes it.
 """
 
-import math
 from typing import NamedTuple
 
 import jax
@@ -17,8 +16,6 @@ from dora_theory.kernels.arithmetic import (
     Arithmetic,
     Numbers,
     Words,
-    log_of_unit,
-    polynomial,
 )
 
 # Philox-4x32: its multipliers, and what each round adds to the two words of the key.
@@ -54,7 +51,8 @@ def words(
 ) -> tuple[Words, Words, Words, Words]:
     """Four random words for each (problem, lane, sample), which broadcast."""
     lane, sample = (jnp.asarray(x, jnp.uint32) for x in (lane, sample))
-    zero = jnp.zeros_like(sample)
+    # Scalars as long as they can be: of what all samples share a kernel computes one.
+    zero = jnp.uint32(0)
     return philox(keys, (lane, sample, zero, zero), by)
 
 
@@ -82,22 +80,21 @@ def normals(
     first: Words, second: Words, dtype: np.dtype, by: Arithmetic = PLAIN
 ) -> tuple[Numbers, Numbers]:
     """Two independent normals from two words (Box and Muller 1958), at most `LARGEST_Z`."""
-    square = -2 * log_of_unit(unit(first, dtype, by), by)
+    square = by.log_of_unit(unit(first, dtype, by), -2)
     radius = by.sqrt(jnp.minimum(square, LARGEST_Z**2))
     # The top two bits are the quadrant, the rest an angle of at most π/4 either way, where short
     # polynomials do: the library's sine and cosine, reduced for any argument, cost ten times more.
     angle = (second << 2).astype(jnp.int32).astype(dtype) * np.asarray(np.pi / 2 * 2.0**-32, dtype)
-    square = angle * angle
-    sine = angle * _series(square, 1, by)
-    cosine = _series(square, 0, by)
+    sine, cosine = by.sine(angle), by.cosine(angle)
     # A quarter turn swaps the two up to a sign, which the angle already has; a half turn is a sign.
-    swap, flip = (second >> 30) & 1 == 1, (second >> 31) == 1
-    radius = jnp.where(flip, -radius, radius)
+    swap = (second >> 30) & 1 == 1
+    radius = _with_sign_of(radius, second)
     return radius * jnp.where(swap, sine, cosine), radius * jnp.where(swap, cosine, sine)
 
 
-def _series(square: Numbers, odd: int, by: Arithmetic) -> Numbers:
-    """Cosine of x, or sin(x)/x for |x| ≤ π/4 by Taylor's series, from x²; to 1e-13 or 3e-8."""
-    terms = 7 if square.dtype == jnp.float64 else 4
-    series = [(-1) ** n / math.factorial(2 * n + odd) for n in range(terms + 1)]
-    return polynomial(series, square, by)
+def _with_sign_of(x: Numbers, word: Words) -> Numbers:
+    """x, or -x if the first bit of the word is 1."""
+    if x.dtype != jnp.float32:
+        return jnp.where(word >> 31 == 1, -x, x)
+    bits = jax.lax.bitcast_convert_type(x, jnp.uint32)
+    return jax.lax.bitcast_convert_type(bits ^ (word & np.uint32(2**31)), x.dtype)

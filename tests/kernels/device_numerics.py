@@ -10,7 +10,8 @@ versions differ, the larger:
   rcp.approx: 1 ulp (9.7.3.13);
 * sqrt.approx: relative 2^-23 (9.7.3.15); rsqrt.approx: relative 2^-22.9 (9.7.3.16);
 * ex2.approx: 2 ulps from the rounded result (9.7.3.21);
-* lg2.approx: absolute 2^-22 on (0.5, 2), relative 2^-22 elsewhere (9.7.3.20); no kernel uses it;
+* lg2.approx: absolute 2^-22 on (0.5, 2), relative 2^-22 elsewhere (9.7.3.20);
+* sin.approx and cos.approx: absolute 2^-20.5 (9.7.3.18 and 9.7.3.19);
 * expf, logf, log1pf, expm1f, tanhf, made of such instructions: CUDA C++ Programming Guide, appendix
   "Mathematical Functions", table "Single-Precision Mathematical Standard Library Functions with
   Maximum ULP Error". Of these the document says that they come from extensive tests and are not
@@ -28,10 +29,23 @@ from jax import lax
 # Units in the last place, at most twice as much as a share of the value; or what gives them, of the
 # operand.
 ULPS: dict[str, Any] = {
-    "div": 2, "sqrt": 1, "rsqrt": 2, "exp": 2, "log": 1, "log1p": 1, "expm1": 1, "logistic": 4,
-    "tanh": 2,
+    "div": 2, "sqrt": 1, "rsqrt": 2, "exp": 2, "exp2": 2, "log": 1, "log1p": 1, "expm1": 1,
+    "logistic": 4, "tanh": 2,
 }  # fmt: skip
 _EPS, _TINY = 2.0**-23, 2.0**-126
+
+
+def absolute(error: float, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Bounds in units for `ULPS` of a function's value, from one that is absolute."""
+    return lambda x: error / _EPS / jnp.maximum(jnp.abs(function(x)), 1e-30)
+
+
+# What instructions are asked for by name, where the library's functions are more accurate.
+APPROXIMATE = {
+    "log": lambda x: jnp.maximum(2, absolute(2.0**-22 * jnp.log(2.0), jnp.log)(x)),
+    "sin": absolute(2.0**-20.5, jnp.sin),
+    "cos": absolute(2.0**-20.5, jnp.cos),
+}
 _CALLS = "jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call", "checkpoint"
 # A name for a function that is rounded correctly on the device too.
 EXACT = "rounded_quotient"
@@ -90,7 +104,7 @@ def _run(jaxpr: Any, consts: Any, arguments: Any, direction: Any) -> list[Any]:
             ulps = ULPS[name]
             bound = ulps(wide[0]) if callable(ulps) else ulps
             result = _moved(exact, given, bound, direction)
-            if name == "exp":
+            if name in ("exp", "exp2"):
                 result = jnp.where(jnp.abs(result) < _TINY, 0, result)
             found = [result]
         elif single and name == "dot_general":

@@ -65,7 +65,7 @@ GOOD = {
         {"depth": 0, "float": 100}, {"depth": 1, "float": 64, "special": 4, "tensor": 1},
     ],
     "work": {
-        "programs": 133, "turns": [10], "tied_turns": [], "product": 4e9, "useful": 3e9,
+        "programs": 133, "turns": [10], "courses": [], "product": 4e9, "useful": 3e9,
         "copied": 0, "few": 0, "many": 0, "asked": True, "draws": 0,
     },
 }  # fmt: skip
@@ -213,29 +213,44 @@ def test_monte_carlo_is_compared_with_what_its_reference_executes():
     assert found[0]["bar"] == "met"
 
 
-def test_rows_without_a_doubt_skip_the_certificate():
-    """Ties take all of it, and their own turns; a kernel of other loops is not predicted."""
-    work = GOOD["work"] | {"turns": [5], "tied_turns": [20], "copied": 3352.32, "product": 0}
-    row = GOOD | {"kernel": "largest_priorities", "work": work, "clear": {"float": 30}}
-    assert predict.counts(row)["float"] == 30 + 5 * 64
-    assert predict.counts(row, tied=True)["float"] == 100 + 20 * 64
+def test_most_rows_skip_the_certificate():
+    """Of 100 programs without ties 10 take a step and 5 of those all of it; a row is as it is."""
+    courses = [[5, 0.1, 0.05, 0.2], [7, 1, 0, 0]]
+    work = GOOD["work"] | {"turns": [], "courses": courses, "copied": 3352.32, "product": 0}
+    row = GOOD | {"kernel": "largest_priorities", "work": work, "tensor": {}}
+    row |= {"clear": {"float": 30}, "settled": {"float": 50}}
+    row["loops"] = [{"depth": 0, "float": n} for n in (100, 64, 20, 8)]
+    apart = 0.9 * 30 + 0.05 * 50 + 0.05 * 100 + 5 * 64 + 0.2 * 20 + 0.05 * 8
+    assert predict.counts(row)["float"] == pytest.approx(apart)
+    assert predict.counts(row, tied=True)["float"] == 50 + 7 * 64
     found = predict.all_predicted([row | {"jax": "0.0"}])
     assert [r["device"] for r in found] == [DEVICES["H100"].name] * 2 + [H200.name] * 2
     assert found[1]["case"] == "k = 8, with ties"
     assert found[0]["figure"] == pytest.approx(found[0]["milliseconds"] / 1e-6, rel=1e-2)
     assert not predict.all_predicted([row | {"loops": GOOD["loops"][:1]}])
-    jump = """@%p1 bra $L1;
+
+
+def test_paths_take_jumps_over_rounded_quotients():
+    """The first one is over all of it, the second, in it, over all but a step that comes later."""
+    body = """mul.f32 %f1, %f1, %f1;
+    @%p1 bra $L3;
+    div.rn.f32 %f1, %f2, %f3;
+    @%p2 bra $L1;
     div.rn.f32 %f1, %f2, %f3;
     add.f32 %f1, %f1, %f1;
+    bra.uni $L3;
 $L1:
+    sub.f32 %f1, %f1, %f1;
+    @%p3 bra $L2;
+    sub.f32 %f1, %f1, %f1;
+$L2:
+    bra.uni $L3;
+    div.rn.f32 %f1, %f2, %f3;
+$L3:
     sub.f32 %f1, %f1, %f1;"""
-    assert dict(loops(jump)[0].counts) == {"division": 1, "float": 2}
-    assert dict(loops(jump, "clear")[0].counts) == {"float": 1}
-    within = jump.replace(
-        "    add", jump.replace("L1", "L2").replace("sub", "mul") + "\n    add", 1
-    )
-    assert dict(loops(within, "settled")[0].counts) == {"division": 1, "float": 4 - 1}
-    assert dict(loops(within, "clear")[0].counts) == {"float": 1}
+    assert dict(loops(body)[0].counts) == {"division": 3, "float": 5}
+    assert dict(loops(body, "clear")[0].counts) == {"float": 2}
+    assert dict(loops(body, "settled")[0].counts) == {"division": 1, "float": 4}
 
 
 def test_every_measured_row_has_a_prediction_that_is_called_one():

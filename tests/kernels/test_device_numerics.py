@@ -1,16 +1,20 @@
 """What a GPU rounds otherwise than a CPU moves no allocation, and sums by what is stated."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from allocation_table import greedy, table
-from device_numerics import EXACT, ULPS, on_device
+from device_numerics import APPROXIMATE, EXACT, ULPS, on_device
 from test_outcome_kernel import given
 
+from dora_theory.kernels.arithmetic import PLAIN
 from dora_theory.kernels.divisor import largest_in_block
 from dora_theory.kernels.outcomes import expected_outcomes_reference
 from dora_theory.kernels.similarities import similarity_reference
+from dora_theory.kernels.triton_instructions import as_interpreted
 
 DIRECTIONS = 1, -1, 0
 
@@ -69,16 +73,34 @@ def test_uniqueness_stays_within_its_stated_error(precision):
     assert found[1].min() < -(2.0**-22)
 
 
-def test_monte_carlo_stays_within_a_hundred_thousandth(monkeypatch):
-    """Roots, quotients and exponentials of every draw; the words are integers."""
-    # The kernel's is a power of two, of a product that is rounded: half a unit for each unit of x,
-    # until it is 0.
-    monkeypatch.setitem(ULPS, "exp", lambda x: 2 + jnp.minimum(jnp.abs(x), 104) / 2)
-    arguments = jax.tree.map(jnp.asarray, given(300, 290))
-    emulated = jax.jit(on_device(expected_outcomes_reference))
+@pytest.mark.parametrize("form", ["triton", "mosaic"])
+def test_monte_carlo_stays_within_a_hundred_thousandth(monkeypatch, form):
+    """Roots, quotients and exponentials of every draw; the words are integers.
+
+    The Triton form also takes logarithms, sines and cosines by single instructions.
+    """
+    arguments, by = jax.tree.map(jnp.asarray, given(300, 290)), PLAIN
+    if form == "triton":
+        by = as_interpreted()
+        for name, bound in APPROXIMATE.items():
+            monkeypatch.setitem(ULPS, name, bound)
+    emulated = jax.jit(on_device(partial(expected_outcomes_reference, by=by)))
     exact = jax.jit(expected_outcomes_reference)(*arguments)
     for direction in DIRECTIONS:
         found = emulated(direction, *arguments)
         for x, y in zip(found, exact, strict=True):
             np.testing.assert_allclose(x, y, rtol=1e-5)
             assert (np.asarray(x) != np.asarray(y)).any()
+
+
+def test_approximations_move_draws_by_what_they_are_off():
+    """A thousand times the documented errors are seen; the bound above is no matter of luck."""
+    arguments = jax.tree.map(jnp.asarray, given(300, 290))
+    exact = jax.jit(expected_outcomes_reference)(*arguments)
+    wrong = {name: (lambda x, f=bound: 1000 * f(x)) for name, bound in APPROXIMATE.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, bound in wrong.items():
+            patch.setitem(ULPS, name, bound)
+        emulated = jax.jit(on_device(partial(expected_outcomes_reference, by=as_interpreted())))
+        found = emulated(1, *arguments)
+    assert np.abs(np.asarray(found.success) / np.asarray(exact.success) - 1).max() > 1e-5
