@@ -258,10 +258,12 @@ def _settled(
     counts = counts_at(level, n, c)
     reached = total(counts)
     short = reached < target
-    sign, served = jnp.where(short, 1, -1).astype(n.dtype), jnp.where(short, 0, 1)
+    # One rollout fewer where one is to be taken back.
+    sign = jnp.where(short, 1, -1).astype(n.dtype)
+    fewer = 0.5 - 0.5 * sign
     # The largest priority that is not served, or minus the smallest that is.
-    priority = divide(sign * n, c + (counts - served))
-    priority = jnp.where(counts >= served, priority, -jnp.inf)
+    priority = divide(sign * n, c + (counts - fewer))
+    priority = jnp.where(counts >= fewer, priority, -jnp.inf)
     group = priority.max(-1, keepdims=True)
     tied = counted(priority == group, n.dtype, total)
     places = jnp.where(short, 0, tied.size) + (target - reached)

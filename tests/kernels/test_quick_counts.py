@@ -1,5 +1,7 @@
 """What is said to be exact is, nearly all of it is, and what cannot be done is not said to be."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,9 +9,12 @@ import pytest
 from allocation_table import greedy, table
 
 from dora_theory.kernels.arithmetic import PLAIN
+from dora_theory.kernels.dispatch import unavailable
 from dora_theory.kernels.divisor import largest_in_block, largest_priorities
 from dora_theory.kernels.divisor_pallas import Tiling, allocation_kernel
 from dora_theory.kernels.quick_counts import clear_counts, quick_counts
+
+ON_GPU = unavailable() is None
 
 
 @jax.jit
@@ -78,6 +83,23 @@ def test_a_level_at_a_priority_is_in_doubt_and_one_farther_off_is_not(wide, own)
             assert (np.asarray(clear) == (abs(off) > 1)).all()
             if abs(off) > 1:
                 np.testing.assert_array_equal(np.asarray(counts)[:, :1], r + (off > 0))
+
+
+@pytest.mark.skipif(not ON_GPU, reason="needs an NVIDIA GPU")
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("wide", [False, True], ids=["float32", "float64"])
+def test_near_ties_and_bad_rows_on_a_gpu(wide, own):
+    """As the device's own instructions round them, in programs of many rows and without a mask."""
+    with jax.enable_x64(wide):
+        n, c, goal = near_ties(np.float64 if wide else np.float32)
+        for place, bad in zip((n[:, :2], c, goal), bad_rows(), strict=True):
+            place[: 7 * len(bad) : 7] = bad
+        c = np.repeat(c, n.shape[1], 1) if own else c
+        with jax.default_device(jax.local_devices(backend="cpu")[0]):
+            expected = np.asarray(jax.jit(largest_priorities)(n, c, goal, None))
+        for rows in (1, 4, 32):
+            kernel = jax.jit(partial(allocation_kernel, tile=Tiling(rows, 1)))
+            np.testing.assert_array_equal(kernel(n, c, goal, None), expected)
 
 
 def bad_rows():
