@@ -32,5 +32,6 @@ def _load_undisturbed() -> None:
 
 
 if __name__ == "__main__":
-    Thread(target=_load_undisturbed, daemon=True).start()
+    # Not a daemon: Python aborts where it ends amid another thread's imports of compiled modules.
+    Thread(target=_load_undisturbed).start()
     runpy.run_module("marimo", run_name="__main__", alter_sys=True)
