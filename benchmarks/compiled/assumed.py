@@ -39,8 +39,9 @@ _COUNTED = 1 << 20
 
 
 def course(k: int, *, tied: bool = False) -> Course:
-    """That of the next smaller k that was counted."""
-    return COURSES[max((known for known in COURSES if known <= k), default=min(COURSES))][tied]
+    """That of the next smaller k that was counted; between 1 and 8 that of 8."""
+    smaller = [known for known in COURSES if known <= k]
+    return COURSES[8 if 1 < k < 8 else max(smaller)][tied]
 
 
 def counted(k: int, *, ties: bool) -> Course:

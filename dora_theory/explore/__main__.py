@@ -5,7 +5,9 @@ marimo's part of the page.
 """
 
 import gc
+import os
 import runpy
+import sys
 from threading import Thread
 
 
@@ -32,6 +34,14 @@ def _load_undisturbed() -> None:
 
 
 if __name__ == "__main__":
-    # Not a daemon: Python aborts where it ends amid another thread's imports of compiled modules.
-    Thread(target=_load_undisturbed).start()
-    runpy.run_module("marimo", run_name="__main__", alter_sys=True)
+    loading = Thread(target=_load_undisturbed, daemon=True)
+    loading.start()
+    try:
+        runpy.run_module("marimo", run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if loading.is_alive() and isinstance(end.code, int | None):
+            # Python aborts where it ends while another thread is in compiled code.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code or 0)
+        raise

@@ -32,6 +32,10 @@ def _wide_product(word: Words, factor: np.uint32) -> tuple[Words, Words]:
         return jax.lax.convert_element_type(upper, np.uint32), word * factor
 
 
+def _fused(x: Numbers, y: Numbers | float, z: Numbers | float) -> Numbers:
+    return x * y + z
+
+
 def _clipped(x: Numbers, y: Numbers, z: Numbers) -> Numbers:
     total = x * y + z
     # A NaN is not more than 0.
@@ -81,7 +85,7 @@ class Arithmetic(NamedTuple):
     """
 
     wide_product: Callable[[Words, np.uint32], tuple[Words, Words]] = _wide_product
-    fused: Callable[[Numbers, Numbers | float, Numbers | float], Numbers] = lambda x, y, z: x * y + z
+    fused: Callable[[Numbers, Numbers | float, Numbers | float], Numbers] = _fused
     reciprocal: Callable[[Numbers], Numbers] = lambda x: 1 / x
     sqrt: Callable[[Numbers], Numbers] = jnp.sqrt
     exp: Callable[[Numbers], Numbers] = jnp.exp

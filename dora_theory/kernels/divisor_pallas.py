@@ -127,7 +127,12 @@ def allocation_kernel(
     if n.shape[0] == 0:
         return jnp.zeros(numerators.shape, jnp.int32)
     own = jnp.shape(offsets)[-1:] == (k,) and k > 1
-    c = jnp.broadcast_to(offsets, (*batch, k if own else 1)).reshape(n.shape[0], -1)
+    # One for all rows is laid out once.
+    same = jnp.size(offsets) == 1
+    c = jnp.asarray(offsets, n.dtype)
+    if not same:
+        c = jnp.broadcast_to(c, (*batch, k if own else 1))
+    c = c.reshape(1 if same else n.shape[0], -1)
     target = jnp.broadcast_to(budget, tuple(batch)).reshape(-1, 1).astype(jnp.int32)
     width = _width(k)
     quiet()
@@ -139,13 +144,14 @@ def allocation_kernel(
     divide = jnp.divide if plain else rounded_quotient
     by = as_interpreted() if plain else single_instructions()
 
-    def call(n: Array, c: Array, target: Array, *exists: Array) -> Array:
+    def call(n: Array, target: Array, *others: Array) -> Array:
+        *exists, c = others
         rows, own_mask = n.shape[0], bool(exists)
         if not own_mask and rows_each > 1:
             # All programs read one mask, which no memory is read for: a thread that loads bytes
             # holds eight numbers of a row, and one that loads floats half as many of two rows, of
             # which it would compute everything twice.
-            exists = (jnp.broadcast_to(jnp.arange(width) < k, (rows_each, width)),)
+            exists = [jnp.broadcast_to(jnp.arange(width) < k, (rows_each, width))]
 
         def kernel(n_ref: Any, c_ref: Any, target_ref: Any, *refs: Any) -> None:
             *exists_ref, out_ref = refs
@@ -163,26 +169,29 @@ def allocation_kernel(
             if exists_ref:
                 exists = load(exists_ref[0], there if own_mask else None, False)
             n = load(n_ref, there, 0)
-            c = load(c_ref, there if own else here, 1)
+            c = load(c_ref, None if same else there if own else here, 1)
             target = load(target_ref, here, 0)
             counts = largest_in_block(n, exists, c, target, divide, most, by)
             triton.store(out_ref, counts, mask=there)
 
-        shared = pl.BlockSpec((rows_each, width), lambda i: (0, 0))
-        masks = [block(width) if own_mask else shared] * len(exists)
+        def shared(*shape: int) -> Any:
+            return pl.BlockSpec(shape, lambda i: (0, 0))
+
+        offset = shared(1, 1) if same else block(width if own else 1)
+        masks = [block(width) if own_mask else shared(rows_each, width)] * len(exists)
         return pl.pallas_call(
             kernel,
             out_shape=jax.ShapeDtypeStruct(n.shape, jnp.int32),
             grid=(pl.cdiv(rows, rows_each),),
-            in_specs=[block(width), block(width if own else 1), block(1), *masks],
+            in_specs=[block(width), offset, block(1), *masks],
             out_specs=block(width),
             compiler_params=triton.CompilerParams(num_warps=warps, num_stages=1),
             interpret=interpret,
             name="largest_priorities",
         )(n, c, target, *exists)
 
-    exists = () if mask is None else (mask.reshape(-1, k),)
-    counts = by_problems(call, (n, c.astype(n.dtype), target, *exists))
+    given = (n, target) if mask is None else (n, target, mask.reshape(-1, k))
+    counts = by_problems(call, given, (c,)) if same else by_problems(call, (*given, c))
     return counts.reshape(numerators.shape)
 
 
