@@ -151,12 +151,13 @@ def _searched(
     by: Arithmetic,
 ) -> Array:
     """The level that a few passes have come to, in units of 2^bits."""
+    # Of floats from this one to its double 2^-bits is the unit in the last place.
+    base = 2.0**-bits / float(jnp.finfo(n.dtype).eps)
 
     def missing_at(level: Array) -> Array:
-        """Floor(s n_i - c_i + 1), between 0 and 2^bits, in the last bits of 2^(p - bits) + it."""
+        """What the goal exceeds the sum of all floor(s n_i - c_i) + 1 by, from 0 to 2^bits each."""
         share = by.clipped(level, n, rest)
-        base = 2.0**-bits / np.asarray(jnp.finfo(n.dtype).eps)
-        return goal - _int_sum(_whole(by.plus_down(share, float(base)), float(base)))
+        return goal - _int_sum(_whole(by.plus_down(share, base), base))
 
     def unfinished(state: _Passes) -> Array:
         return any_true(state.missing != 0) & (state.passes < _PASSES)
