@@ -321,7 +321,7 @@ def beta_logits(
     rarer = word < (setup.smaller * 2.0**32 + 0.5).astype(jnp.uint32)
     drawn = unit(jnp.where(rarer, word, ~word), dtype, by)
     rest = drawn * jnp.where(rarer, setup.per_smaller, setup.per_larger)
-    # Not 0, which would be 0 times infinity for a = 0.
+    # Below 0 however it is rounded: 0 times infinity, for a = 0, would be NaN.
     log_u = jnp.minimum(by.log_of_unit(rest, 1), -jnp.finfo(dtype).epsneg)
     gammas = polynomial([*setup.rows_a], z_a, by) - polynomial([*setup.rows_b], z_b, by)
     return by.fused(log_u, jnp.where(rarer, setup.hit, setup.missed), gammas)

@@ -54,7 +54,8 @@ def largest_priorities(
     Args:
         numerators: n ≥ 0, shape `(..., k)`.
         offsets: c > 0, broadcast against `numerators`.
-        budget: number of priorities to take, shape `(...)`.
+        budget: number of priorities to take, shape `(...)`; below 2^24 in float32, whose whole
+            numbers end there. Callers allow 2^22.
         mask: candidates that exist, all if None. Others own nothing.
         most: the largest numerator that is sound.
 
@@ -62,7 +63,8 @@ def largest_priorities(
         Counts, int32, which sum to `budget` in every row. If no candidate of a row has a positive
         numerator, all priorities tie at 0 and the first candidate takes all. -1 throughout a row
         with a numerator that is NaN, infinite, negative or above `most`, an offset that is NaN or
-        not positive, a negative budget, or a budget and no candidate.
+        not positive, a negative budget, or a budget and no candidate. Quotients below the normal
+        numbers of the dtype are outside of this: a CPU takes them for 0, a GPU may not.
     """
     k = numerators.shape[-1]
     batch = numerators.shape[:-1]

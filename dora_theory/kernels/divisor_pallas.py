@@ -26,12 +26,12 @@ from dora_theory.kernels.triton_instructions import (
 
 # A row must fit the registers of a program.
 MOST_CANDIDATES = 8192
-# Bytes of numbers of a program and of a warp: 8 registers a thread. With more, more rows wait for
-# one another and fewer warps find place.
+# Bytes of numbers in a program and in a warp: 8 registers a thread. With more, more rows wait for
+# one another and fewer warps fit on a multiprocessor.
 _IN_PROGRAM, _IN_WARP = 1024, 1024
-# Up to so many warps for a row hold 8 numbers a thread.
+# With up to this many warps for a row, a thread holds 8 numbers.
 _WARPS = 8
-# Four of a thread, each with numbers of its own beside its candidates.
+# Four rows a thread: it keeps the bookkeeping of each beside its candidates.
 _MOST_ROWS = 128
 
 
@@ -148,9 +148,9 @@ def allocation_kernel(
         *exists, c = others
         rows, own_mask = n.shape[0], bool(exists)
         if not own_mask and rows_each > 1:
-            # All programs read one mask, which no memory is read for: a thread that loads bytes
-            # holds eight numbers of a row, and one that loads floats half as many of two rows, of
-            # which it would compute everything twice.
+            # All programs share one small mask, which stays in a cache. It is there for the layout:
+            # with bytes to load, a thread holds eight numbers of one row; with floats alone it
+            # would hold four of each of two rows, and repeat the bookkeeping of both.
             exists = [jnp.broadcast_to(jnp.arange(width) < k, (rows_each, width))]
 
         def kernel(n_ref: Any, c_ref: Any, target_ref: Any, *refs: Any) -> None:

@@ -1,9 +1,9 @@
 """Counts of nearly all rows of a divisor method in few instructions, for kernels.
 
-`dora_theory.kernels.divisor` gives the counts of any row. On a GPU its search costs most by what it
-knows of a row, which every thread that holds a part of the row computes again. Here a pass keeps a
-bracket and little else, and passes are few: rows that are off their budget then, or whose counts
-rounding may have decided, are said not to be exact.
+`dora_theory.kernels.divisor` gives the counts of any row. On a GPU most of what its search costs is
+bookkeeping for a row, which every thread that holds a part of the row repeats. Here a pass keeps a
+bracket and little else, and there are few passes. Rows that are off their budget then, or whose
+counts rounding may have decided, are reported as not exact.
 """
 
 from typing import NamedTuple
@@ -17,12 +17,12 @@ from dora_theory.kernels.arithmetic import Arithmetic
 from dora_theory.kernels.level_search import any_true, row_sum
 from dora_theory.kernels.varying import varying_with
 
-# So many passes leave few rows that one step does not settle. More would cost rows of ties, which
-# no pass settles, what they save others.
+# Passes after the first count. They leave few rows that one step does not settle. More would cost
+# rows with ties as much as they save other rows: no pass settles a tie.
 _PASSES = 7
-# What a count takes is believed less with each pass, or two levels would take turns.
+# Newton's step shrinks by this factor in each pass; otherwise two levels would alternate.
 _DAMPED = 0.75
-# Counts of a candidate below 2 to this, and of a row below 2 to that, are summed in bits.
+# Counts are summed in the bits of floats: below 2^22 for a candidate, below 2^30 for a row.
 _BITS, _BITS_OF_ROW = 22, 30
 # Below the reciprocal of the largest priority nothing is owned, whatever rounding does.
 _BELOW = 15 / 16
@@ -74,8 +74,9 @@ def quick_counts(
         most: the largest numerator that is sound.
 
     Returns:
-        Counts. Of a row with a numerator, an offset or a goal that is not sound they are not exact,
-        nor where equal priorities lie across the goal or a count reaches 2^22.
+        Counts. They are not exact in a row with a numerator, an offset or a goal that is not sound,
+        where priorities at the goal are equal or within rounding, or where rounding spans half a
+        rollout: from about a million rollouts of one candidate in float32.
     """
     largest, sound_n = _largest(n, min(most, float(jnp.finfo(n.dtype).max)))
     offset, positive = _largest(c, float(jnp.finfo(n.dtype).max))
@@ -155,7 +156,7 @@ def _searched(
     base = 2.0**-bits / float(jnp.finfo(n.dtype).eps)
 
     def missing_at(level: Array) -> Array:
-        """What the goal exceeds the sum of all floor(s n_i - c_i) + 1 by, from 0 to 2^bits each."""
+        """The goal less the sum of floor(s n_i - c_i) + 1, each clipped to [0, 2^bits]."""
         share = by.clipped(level, n, rest)
         return goal - _int_sum(_whole(by.plus_down(share, base), base))
 
@@ -193,8 +194,8 @@ def clear_counts(level: Array, n: Array, c: Array, by: Arithmetic) -> tuple[Arra
     at = jnp.maximum(by.fused(level, n, 1 - c), 0.5)
     above = by.plus_down(at, 1 / eps)
     from_middle = jnp.abs(at - (above - (1 / eps - 0.5)))
-    # In units of eps (s n_i) half is due to each of the product, the difference, a quotient and its
-    # divisor c_i + r; the rest is for 1 - c_i and this distance's own rounding.
+    # With u = eps/2: a quotient and its divisor c_i + r are off by u (at + c_i) each, the fused sum
+    # by u at, and 1 - c_i by u |1 - c_i|; that is less than the 6 u (at + c_i) allowed here.
     doubt = by.fused(at, 3 * eps, from_middle)
     if c.shape[-1] > 1:
         doubt = by.fused(c, 3 * eps, doubt)
