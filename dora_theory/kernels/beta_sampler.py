@@ -128,7 +128,10 @@ def sample_log_beta(
         alpha=Argument(alpha, domain=NOT_NEGATIVE), beta=Argument(beta, domain=NOT_NEGATIVE)
     )
     if is_host(alpha) and is_host(beta):
-        POSITIVE.check("alpha + beta", np.add(alpha, beta, dtype=a.dtype))
+        with np.errstate(over="ignore"):
+            total = np.add(alpha, beta, dtype=a.dtype)
+        # A device takes subnormal numbers for 0.
+        POSITIVE.check("alpha + beta", np.where(total < np.finfo(total.dtype).tiny, 0, total))
     return _log_beta(
         key,
         a,

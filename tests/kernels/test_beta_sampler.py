@@ -204,6 +204,10 @@ def test_bad_values_are_named():
         sample_log_beta(key, np.array([0.5, -1.0]), np.array([0.5, 1.0]), 3)
     with pytest.raises(ValueError, match=r"alpha \+ beta\[0\] = 0.0"):
         sample_log_beta(key, np.array([0.0]), np.array([0.0]), 3)
+    # A device takes subnormal numbers for 0; a sum may be too large for the dtype.
+    for shape, total in ((1e-45, "0.0"), (3e38, "inf")):
+        with pytest.raises(ValueError, match=rf"alpha \+ beta\[0\] = {total}"):
+            sample_log_beta(key, np.float32([shape]), np.float32([shape]), 3)
     with pytest.raises(ValueError, match="beta: 4 candidates, where alpha has 3"):
         sample_log_beta(key, np.ones(3), np.ones(4), 3)
     with pytest.raises(ValueError, match=r"alpha: needs at least one candidate, got shape \(\)"):
