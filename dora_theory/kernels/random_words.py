@@ -80,7 +80,8 @@ def normals(
     first: Words, second: Words, dtype: np.dtype, by: Arithmetic = PLAIN
 ) -> tuple[Numbers, Numbers]:
     """Two independent normals from two words (Box and Muller 1958), at most `LARGEST_Z`."""
-    square = by.log_of_unit(unit(first, dtype, by), -2)
+    # An approximate logarithm may have the other sign next to 0.
+    square = jnp.abs(by.log_of_unit(unit(first, dtype, by), -2))
     radius = by.sqrt(jnp.minimum(square, LARGEST_Z**2))
     # The top two bits are the quadrant, the rest an angle of at most π/4 either way, where short
     # polynomials do: the library's sine and cosine, reduced for any argument, cost ten times more.

@@ -221,3 +221,14 @@ def test_bad_values_are_named():
             sample_log_gamma(key, np.array([1.0]), samples)
     with pytest.raises(ValueError, match="first = 'x': needs an integer"):
         sample_log_beta(key, np.ones(3), np.ones(3), 3, first="x")
+
+
+def test_a_logarithm_with_the_other_sign_next_to_0_spoils_no_draw():
+    """The instruction of a GPU may be off by 2^-22, also where log U is nearer to 0 than that."""
+    log = arithmetic.PLAIN.log_of_unit
+    off = arithmetic.PLAIN._replace(log_of_unit=lambda x, y: log(x, y) + y * np.float32(2.0**-22))
+    words = jnp.array([2**32 - 1, 2**32 - 200, 2**31, 1], jnp.uint32)
+    z = random_words.normals(words, words[::-1], np.dtype("float32"), off)
+    exact = random_words.normals(words, words[::-1], np.dtype("float32"))
+    np.testing.assert_allclose(z, exact, atol=1e-3)
+    assert off.log_of_unit(jnp.float32(1), 1) > 0
