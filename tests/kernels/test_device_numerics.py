@@ -79,6 +79,9 @@ def test_monte_carlo_stays_within_a_hundred_thousandth(monkeypatch, form):
 
     The Triton form also takes logarithms, sines and cosines by single instructions.
     """
+    # The exponential of both is a power of two, of a product that is rounded: half a unit for each
+    # unit of x, until it is 0.
+    monkeypatch.setitem(ULPS, "exp", lambda x: 2 + jnp.minimum(jnp.abs(x), 104) / 2)
     arguments, by = jax.tree.map(jnp.asarray, given(300, 290)), PLAIN
     if form == "triton":
         by = as_interpreted()
